@@ -1,0 +1,1 @@
+"""The read side, and every door: command line, REST, notebook."""

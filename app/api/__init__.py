@@ -1,0 +1,82 @@
+"""The REST door."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.logging import LoggingConfig
+from litestar.openapi import OpenAPIConfig
+from litestar.plugins.problem_details import ProblemDetailsPlugin
+
+from app.api import problems
+from app.api.conversations import ConversationController
+from app.api.corpora import CorpusController
+from app.api.health import HealthController
+from app.api.hosts import answer_to
+from app.api.reading import ReadingController
+from app.api.schema import SchemaPage
+from app.chat.service import ChatService
+from app.library import Library
+from app.search import Search
+from app.settings import Settings
+from app.wiring import Services, open_services
+
+_LARGEST_BODY = 1_000_000
+
+
+def create_app(settings: Settings) -> Litestar:
+    """The whole API; its services are open from the first request to the last."""
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncGenerator[None]:
+        async with open_services(settings) as services:
+            app.state.services = services
+            yield
+
+    v1 = Router(
+        "/api/v1", route_handlers=[ConversationController, CorpusController, ReadingController]
+    )
+    return Litestar(
+        [v1, HealthController],
+        lifespan=[lifespan],
+        plugins=[ProblemDetailsPlugin(problems.config)],
+        dependencies={
+            "chat": Provide(provide_chat, sync_to_thread=False),
+            "library": Provide(provide_library, sync_to_thread=False),
+            "search": Provide(provide_search, sync_to_thread=False),
+        },
+        before_request=answer_to(settings.hosts) if settings.hosts else None,
+        request_max_body_size=_LARGEST_BODY,
+        logging_config=LoggingConfig(
+            root={"level": settings.log_level.upper(), "handlers": ["queue_listener"]},
+            log_exceptions="always",
+            disable_stack_trace=problems.EXPECTED,
+        ),
+        openapi_config=OpenAPIConfig(
+            title="Ibid",
+            version="1",
+            path="/schema",
+            description="Answers from documentation, every claim with a footnote.",
+            render_plugins=[SchemaPage()],
+        ),
+    )
+
+
+def provide_chat(state: State) -> ChatService:
+    """For handlers that hold conversations."""
+    services: Services = state.services
+    return services.chat
+
+
+def provide_library(state: State) -> Library:
+    """For handlers that show what was ingested."""
+    services: Services = state.services
+    return services.library
+
+
+def provide_search(state: State) -> Search:
+    """For handlers that search."""
+    services: Services = state.services
+    return services.search

@@ -1,0 +1,44 @@
+"""Corpora: named sets of sources."""
+
+from litestar import Controller, delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from app.library import Library, Shelf
+from storage.domain import Value
+
+
+class NewCorpus(Value):
+    """`base_url` is put before every page's route; `language` is an ISO 639 code."""
+
+    name: str
+    base_url: str | None = None
+    language: str = "en"
+
+
+class Shelves(Value):
+    """Corpora by name."""
+
+    corpora: tuple[Shelf, ...]
+
+
+class CorpusController(Controller):
+    """`/api/v1/corpora`."""
+
+    path = "/corpora"
+    tags = ("corpora",)
+
+    @get("/", summary="List corpora")
+    async def all(self, library: NamedDependency[Library]) -> Shelves:
+        """With how many sources and passages serve."""
+        return Shelves(corpora=tuple(await library.corpora()))
+
+    @post("/", summary="Create a corpus")
+    async def create(self, data: JSONBody[NewCorpus], library: NamedDependency[Library]) -> Shelf:
+        """Empty until something is ingested into it."""
+        return await library.create(data.name, data.base_url, data.language)
+
+    @delete("/{name:str}", summary="Delete a corpus")
+    async def remove(self, name: FromPath[str], library: NamedDependency[Library]) -> None:
+        """With everything in it."""
+        await library.delete(name)

@@ -1,0 +1,74 @@
+"""Errors as RFC 9457 problems: one table, read by REST and by SSE."""
+
+from http import HTTPStatus
+
+from litestar.exceptions import HTTPException
+from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsException
+
+from storage import errors
+
+STATUS: dict[type[errors.IbidError], int] = {
+    errors.InvalidInput: 400,
+    errors.NotFound: 404,
+    errors.AlreadyExists: 409,
+    errors.SourceUnreadable: 422,
+    errors.IndexUnavailable: 503,
+    errors.IndexLocked: 503,
+    errors.IndexDamaged: 503,
+    errors.IndexMismatch: 409,
+    errors.StorageFull: 507,
+    errors.DatabaseUnavailable: 503,
+    errors.ModelUnavailable: 503,
+}
+
+EXPECTED: set[int | type[Exception]] = {*STATUS, *range(400, 500), UnicodeDecodeError}
+"""What is no fault of the code, and so leaves no traceback in the log."""
+
+
+def problem(error: errors.IbidError) -> ProblemDetailsException:
+    """What a client is told; the title is the error's name, the detail its sentence."""
+    return ProblemDetailsException(
+        status_code=STATUS.get(type(error), 500), title=type(error).__name__, detail=str(error)
+    )
+
+
+def problem_body(error: errors.IbidError) -> dict[str, object]:
+    """The same as it goes into the last event of a stream."""
+    told = problem(error)
+    return {"status": told.status_code, "title": told.title, "detail": told.detail}
+
+
+def _of_http(error: HTTPException) -> ProblemDetailsException:
+    """The framework's own, such as a route that is not there; `extra` says which value is wrong."""
+    return ProblemDetailsException(
+        status_code=error.status_code,
+        title=HTTPStatus(error.status_code).phrase,
+        detail=error.detail,
+        extra=error.extra,
+        headers=error.headers,
+    )
+
+
+def _of_encoding(_: UnicodeDecodeError) -> ProblemDetailsException:
+    return ProblemDetailsException(
+        status_code=400, title="Bad Request", detail="The request is not encoded in UTF-8."
+    )
+
+
+def _unexpected(_: Exception) -> ProblemDetailsException:
+    """A fault of ours: its text is for the log, not for the client."""
+    return ProblemDetailsException(
+        status_code=500,
+        title="Internal Server Error",
+        detail="Something went wrong in Ibid itself.",
+    )
+
+
+config = ProblemDetailsConfig(
+    exception_to_problem_detail_map={
+        **dict.fromkeys(STATUS, problem),
+        HTTPException: _of_http,
+        UnicodeDecodeError: _of_encoding,
+        Exception: _unexpected,
+    },
+)

@@ -1,0 +1,1 @@
+"""One turn of a conversation: condense, retrieve, generate, cite, keep."""

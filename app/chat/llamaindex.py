@@ -1,0 +1,114 @@
+"""Ibid as a LlamaIndex chat engine: a conversation kept in memory, for notebooks and other apps."""
+
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole
+from llama_index.core.chat_engine.types import (
+    AgentChatResponse,
+    BaseChatEngine,
+    StreamingAgentChatResponse,
+)
+
+from app.chat.engine import Engine, Turn
+from app.chat.events import Completed, Retrieved, Token
+from app.chat.retriever import as_node
+from app.search import NO_FILTER, checked_query
+from app.waiting import wait_for
+from storage.domain import Answer, Passage
+
+
+class ChatEngine(BaseChatEngine):
+    """A response has Ibid's `Answer` in `metadata["answer"]` and the passages as source nodes."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        corpora: Sequence[str] = (),
+        *,
+        only: Mapping[str, str] = NO_FILTER,
+    ) -> None:
+        self._engine = engine
+        self._corpora = corpora
+        self._only = only
+        self._history: list[ChatMessage] = []
+
+    @property
+    def chat_history(self) -> list[ChatMessage]:
+        """What was said so far."""
+        return self._history
+
+    def reset(self) -> None:
+        """Forget what was said."""
+        self._history = []
+
+    async def achat(
+        self, message: str, chat_history: list[ChatMessage] | None = None
+    ) -> AgentChatResponse:
+        """One whole turn; raises `IbidError`."""
+        passages: tuple[Passage, ...] = ()
+        answer: Answer | None = None
+        async for event in self._engine.stream(await self._turn(message, chat_history)):
+            if isinstance(event, Retrieved):
+                passages = event.passages
+            elif isinstance(event, Completed):
+                answer = event.answer
+        assert answer is not None, "a turn ends with `Completed` or raises"
+        self._remember(message, answer.text)
+        nodes = [as_node(passage) for passage in passages]
+        return AgentChatResponse(answer.text, source_nodes=nodes, metadata={"answer": answer})
+
+    async def astream_chat(
+        self, message: str, chat_history: list[ChatMessage] | None = None
+    ) -> StreamingAgentChatResponse:
+        """The same, word by word; nothing runs in the background."""
+        turn = await self._turn(message, chat_history)
+        return StreamingAgentChatResponse(
+            achat_stream=self._deltas(turn), is_writing_to_memory=False
+        )
+
+    def chat(
+        self, message: str, chat_history: list[ChatMessage] | None = None
+    ) -> AgentChatResponse:
+        """`achat` for code that is not async, in another thread than the services' loop."""
+        return wait_for(self.achat(message, chat_history), self._engine.search.loop)
+
+    def stream_chat(
+        self, message: str, chat_history: list[ChatMessage] | None = None
+    ) -> StreamingAgentChatResponse:
+        """`chat`, streaming an answer that is complete already."""
+        whole = self.chat(message, chat_history)
+        return StreamingAgentChatResponse(
+            chat_stream=_pieces(whole.response),
+            source_nodes=whole.source_nodes,
+            is_writing_to_memory=False,
+        )
+
+    async def _turn(self, message: str, history: list[ChatMessage] | None) -> Turn:
+        if history is not None:
+            self._history = list(history)
+        scope = await self._engine.search.scope(self._corpora, self._only)
+        return Turn(checked_query(message), scope, tuple(self._history))
+
+    async def _deltas(self, turn: Turn) -> AsyncGenerator[ChatResponse]:
+        text = ""
+        async for event in self._engine.stream(turn):
+            if isinstance(event, Token):
+                text += event.text
+                yield _response(text, event.text)
+        self._remember(turn.question, text)
+
+    def _remember(self, question: str, answer: str) -> None:
+        self._history.append(ChatMessage(role=MessageRole.USER, content=question))
+        self._history.append(ChatMessage(role=MessageRole.ASSISTANT, content=answer))
+
+
+def _pieces(text: str) -> Generator[ChatResponse]:
+    said = ""
+    for word in text.split(" "):
+        delta = word if not said else f" {word}"
+        said += delta
+        yield _response(said, delta)
+
+
+def _response(text: str, delta: str) -> ChatResponse:
+    return ChatResponse(message=ChatMessage(role=MessageRole.ASSISTANT, content=text), delta=delta)

@@ -1,0 +1,125 @@
+"""Footnote markers in a stream of text, found however the stream is cut."""
+
+import re
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """`[2]`, `[1, 3]` or `【2】` in the model's text: the known numbers in it, in order, once each."""
+
+    numbers: tuple[int, ...]
+
+
+Piece = str | Marker
+
+_PIECE = re.compile(r"\s+|`+|~+|\\.|[\[【]|[^\s`~\\\[【]+", re.DOTALL)
+_MARKER = re.compile(r"[\[【]\s?\^?(\d{1,4}(?:\s?[,;]\s?\^?\d{1,4}){0,9})\s?[\]】]")
+_UNFINISHED = re.compile(r"[\[【][\s\d,;^]{0,80}\Z")
+_FENCE_LENGTH = 3
+_LONGEST = 80
+
+
+class MarkerParser:
+    """Feed it deltas; it gives back text and markers, the same whatever the deltas' borders.
+
+    A marker with no known number vanishes with the space before it. Brackets in inline code, in a
+    fenced block or behind a backslash are text. What follows a marker cannot turn it into a link.
+    """
+
+    def __init__(self, known: Container[int]) -> None:
+        self._known = known
+        self._held = ""
+        self._space = ""
+        self._closing = ""
+        """The run of backticks or tildes that ends the code we are in."""
+        self._fenced = False
+        self._fresh = True
+        """Only white space since the line began."""
+        self._marked = False
+        """The last thing given back was a marker."""
+        self._tail = ""
+        """The end of the prose given back since the last marker."""
+
+    def feed(self, delta: str) -> Iterator[Piece]:
+        """What is certain now."""
+        self._held += delta
+        return self._scan(final=False)
+
+    def close(self) -> Iterator[Piece]:
+        """What was held back for a marker that never came."""
+        yield from self._scan(final=True)
+        yield from self._released_space()
+
+    def _scan(self, *, final: bool) -> Iterator[Piece]:
+        position = 0
+        while match := _PIECE.match(self._held, position):
+            piece = match.group()
+            if piece in "[【" and not self._closing:
+                marker = _MARKER.match(self._held, position)
+                if marker:
+                    position = marker.end()
+                    yield from self._mark(marker.group(1))
+                    continue
+                if not final and _UNFINISHED.match(self._held, position):
+                    break
+            elif piece[0] in "`~" and match.end() == len(self._held) and not final:
+                break  # the run may go on
+            position = match.end()
+            yield from self._say(piece)
+        rest = self._held[position:]
+        self._held = rest
+        if final and rest:  # a backslash at the very end
+            self._held = ""
+            yield from self._say(rest)
+
+    def _mark(self, numbers: str) -> Iterator[Piece]:
+        known = [int(n) for n in re.findall(r"\d+", numbers) if int(n) in self._known]
+        if not known:
+            self._space = "" if "\n" not in self._space else self._space
+            return
+        yield from self._released_space()
+        yield Marker(tuple(dict.fromkeys(known)))
+        self._marked, self._fresh, self._tail = True, False, ""
+
+    def _say(self, piece: str) -> Iterator[Piece]:
+        if piece.isspace():
+            self._space += piece
+            if piece.count("\n") and self._space.count("\n") > 1 and not self._fenced:
+                self._closing = ""  # inline code ends with its paragraph
+            self._fresh = self._fresh or "\n" in piece
+            return
+        if piece[0] in "`~":
+            self._toggle(piece)
+        if self._marked and not self._space and piece[0] in "(:":
+            yield " "
+        yield from self._released_space()
+        yield self._guarded(piece)
+        self._fresh = self._marked = False
+
+    def _toggle(self, run: str) -> None:
+        if self._closing:
+            longer = self._fenced and self._fresh and run.startswith(self._closing)
+            if longer or (not self._fenced and run == self._closing):
+                self._closing, self._fenced = "", False
+        elif self._fresh and len(run) >= _FENCE_LENGTH:
+            self._closing, self._fenced = run, True
+        elif run[0] == "`":
+            self._closing = run
+
+    def _guarded(self, piece: str) -> str:
+        """Words that close up around a marker that vanished must not make another: `[9[8]]`."""
+        if self._closing:
+            self._tail = ""
+            return piece
+        known = len(self._tail)
+        safe = _MARKER.sub(lambda m: f"{m[0][:-1]}\\{m[0][-1]}", self._tail + piece)[known:]
+        self._tail = (self._tail + safe)[-_LONGEST:]
+        return safe
+
+    def _released_space(self) -> Iterator[Piece]:
+        if self._space:
+            self._tail = (self._tail + self._space)[-_LONGEST:]
+            yield self._space
+            self._space = ""

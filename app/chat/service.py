@@ -1,0 +1,129 @@
+"""Conversations: a turn is recalled, answered, kept; no transaction spans the model's work."""
+
+import logging
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+from uuid import UUID
+
+from llama_index.core.base.llms.types import ChatMessage, MessageRole
+
+from app.chat.engine import Engine, Turn
+from app.chat.events import ChatEvent, Completed
+from app.search import NO_FILTER, checked_query
+from storage.database import Database
+from storage.domain import Answer
+from storage.repositories import Conversations, Sources, Users
+from storage.tables import Conversation, Message
+
+_log = logging.getLogger("ibid.chat")
+
+LOCAL_USER = "local"
+"""Who owns everything until people sign in."""
+_RECALLED = 12
+"""Messages of history a turn can lean on."""
+_TITLE_LENGTH = 80
+
+
+class ChatService:
+    """What the doors call: conversations of the local user, and turns in them."""
+
+    def __init__(self, database: Database, engine: Engine) -> None:
+        self._database = database
+        self._engine = engine
+
+    async def start(self, title: str = "") -> Conversation:
+        """A new, empty conversation."""
+        async with self._database.transaction() as session:
+            user = await Users(session).named(LOCAL_USER)
+            return Conversations(session, user).start(title)
+
+    async def recent(self, limit: int = 50, offset: int = 0) -> list[Conversation]:
+        """Last used first."""
+        async with self._database.transaction() as session:
+            user = await Users(session).named(LOCAL_USER)
+            return await Conversations(session, user).recent(limit, offset)
+
+    async def messages(self, conversation_id: UUID) -> tuple[Conversation, list[Message]]:
+        """A conversation and all that was said in it, oldest first; raises `NotFound`."""
+        async with self._database.transaction() as session:
+            user = await Users(session).named(LOCAL_USER)
+            conversations = Conversations(session, user)
+            conversation = await conversations.get(conversation_id)
+            return conversation, await conversations.messages(conversation_id)
+
+    async def remove(self, conversation_id: UUID) -> None:
+        """With its messages, and the texts that only they cited."""
+        async with self._database.transaction() as session:
+            user = await Users(session).named(LOCAL_USER)
+            await Conversations(session, user).remove(conversation_id)
+            await Sources(session).prune_texts()
+
+    async def stream(
+        self,
+        conversation_id: UUID,
+        question: str,
+        corpora: Sequence[str] = (),
+        only: Mapping[str, str] = NO_FILTER,
+    ) -> AsyncGenerator[ChatEvent]:
+        """The events of one turn; `Completed` is said only once the answer is kept."""
+        question = checked_query(question)
+        scope = await self._engine.search.scope(corpora, only)
+        history = await self._ask(conversation_id, question)
+        turn = Turn(question, scope, history, conversation_id)
+        started = time.perf_counter()
+        async with aclosing(self._engine.stream(turn)) as events:
+            async for event in events:
+                if isinstance(event, Completed):
+                    await self._keep(event.answer)
+                    _tell(event.answer, time.perf_counter() - started)
+                yield event
+
+    async def answer(
+        self,
+        conversation_id: UUID,
+        question: str,
+        corpora: Sequence[str] = (),
+        only: Mapping[str, str] = NO_FILTER,
+    ) -> Answer:
+        """The stream, drained."""
+        async with aclosing(self.stream(conversation_id, question, corpora, only)) as events:
+            async for event in events:
+                if isinstance(event, Completed):
+                    return event.answer
+        raise AssertionError("a turn ends with `Completed` or raises")
+
+    async def _ask(self, conversation_id: UUID, question: str) -> list[ChatMessage]:
+        """Keep the question; give back what was said before it."""
+        async with self._database.transaction() as session:
+            user = await Users(session).named(LOCAL_USER)
+            conversations = Conversations(session, user)
+            conversation = await conversations.get(conversation_id)
+            earlier = await conversations.messages(conversation_id, last=_RECALLED)
+            conversation.title = conversation.title or question[:_TITLE_LENGTH]
+            conversation.updated_at = datetime.now(UTC)
+            await conversations.add(Message.question(conversation_id, question))
+        return [ChatMessage(role=MessageRole(m.role), content=m.text) for m in earlier]
+
+    async def _keep(self, answer: Answer) -> None:
+        """Raises `NotFound` when the conversation was deleted meanwhile."""
+        async with self._database.transaction() as session:
+            user = await Users(session).named(LOCAL_USER)
+            conversations = Conversations(session, user)
+            await conversations.get(answer.conversation_id)
+            await conversations.add(Message.reply(answer))
+
+
+def _tell(answer: Answer, seconds: float) -> None:
+    """One line a turn; nothing of what was asked or answered."""
+    _log.info(
+        "turn conversation=%s message=%s status=%s model=%s claims=%d citations=%d seconds=%.3f",
+        answer.conversation_id,
+        answer.message_id,
+        answer.status,
+        answer.model,
+        len(answer.claims),
+        len(answer.citations),
+        seconds,
+    )

@@ -1,0 +1,81 @@
+"""`ibid search` and `ibid ask`."""
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import click
+
+from app.cli.running import echo_json, run
+from app.cli.show import show_answer, show_passages
+
+if TYPE_CHECKING:
+    from app.wiring import Services
+
+
+def _by_name(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in given]
+    for name, equals, value in pairs:
+        if not equals:
+            raise click.BadParameter(f"{name + value!r} is not of the form NAME=VALUE.")
+    return {name.strip(): value.strip() for name, _equals, value in pairs}
+
+
+_corpus = click.option(
+    "--corpus", "corpora", multiple=True, help="Only this corpus; may be given several times."
+)
+_only = click.option(
+    "--filter",
+    "only",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_by_name,
+    help="Only this version= or locale=; may be given several times.",
+)
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.command()
+@click.argument("query")
+@click.option("-k", "limit", default=10, show_default=True, help="How many passages.")
+@_corpus
+@_only
+@_as_json
+def search(
+    query: str, limit: int, corpora: tuple[str, ...], only: dict[str, str], as_json: bool
+) -> None:
+    """Find the passages that speak to QUERY, best first."""
+
+    async def work(services: "Services") -> None:
+        passages = await services.search.passages(query, corpora, limit, only=only)
+        if as_json:
+            echo_json({"passages": [passage.model_dump(mode="json") for passage in passages]})
+        else:
+            show_passages(passages)
+
+    run(work)
+
+
+@click.command()
+@click.argument("question")
+@click.option("--conversation", type=click.UUID, help="Go on with this conversation.")
+@_corpus
+@_only
+@_as_json
+def ask(
+    question: str,
+    conversation: UUID | None,
+    corpora: tuple[str, ...],
+    only: dict[str, str],
+    as_json: bool,
+) -> None:
+    """Answer QUESTION from what was ingested, every claim with a footnote."""
+
+    async def work(services: "Services") -> None:
+        conversation_id = conversation or (await services.chat.start()).id
+        answer = await services.chat.answer(conversation_id, question, corpora, only)
+        if as_json:
+            echo_json(answer.model_dump(mode="json"))
+        else:
+            show_answer(answer)
+
+    run(work)

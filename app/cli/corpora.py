@@ -1,0 +1,65 @@
+"""`ibid corpora`: what there is, and making and removing it."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from app.cli.running import echo_json, run
+
+if TYPE_CHECKING:
+    from app.wiring import Services
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group()
+def corpora() -> None:
+    """List, create and delete corpora."""
+
+
+@corpora.command("list")
+@_as_json
+def list_corpora(as_json: bool) -> None:
+    """Every corpus and how much is in it."""
+
+    async def work(services: "Services") -> None:
+        shelves = await services.library.corpora()
+        if as_json:
+            echo_json({"corpora": [shelf.model_dump(mode="json") for shelf in shelves]})
+            return
+        if not shelves:
+            click.echo("There are no corpora yet: run `ibid ingest PATH`.")
+        for shelf in shelves:
+            click.echo(
+                f"{shelf.name}: {shelf.sources} sources, {shelf.passages} passages, "
+                f"{shelf.language}, {shelf.base_url or 'links to the files themselves'}"
+            )
+
+    run(work)
+
+
+@corpora.command("create")
+@click.argument("name")
+@click.option("--base-url", help="Where the pages are published; footnotes link there.")
+@click.option("--language", default="en", show_default=True, help="ISO 639 code.")
+def create_corpus(name: str, base_url: str | None, language: str) -> None:
+    """Make an empty corpus NAME."""
+
+    async def work(services: "Services") -> None:
+        shelf = await services.library.create(name, base_url, language)
+        click.echo(f"Created {shelf.name}. Fill it: ibid ingest PATH --corpus {shelf.name}")
+
+    run(work)
+
+
+@corpora.command("delete")
+@click.argument("name")
+@click.confirmation_option(prompt="Delete the corpus with everything in it?")
+def delete_corpus(name: str) -> None:
+    """Delete corpus NAME with its sources, passages and texts."""
+
+    async def work(services: "Services") -> None:
+        await services.library.delete(name)
+        click.echo(f"Deleted {name}.")
+
+    run(work)

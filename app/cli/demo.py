@@ -1,0 +1,60 @@
+"""`ibid demo`: the main job on Ibid's own handbook, with no key, no server and no set-up."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from app.cli.ingest import progress_bar, tell
+from app.cli.running import load_settings, run
+from app.cli.show import show_answer
+
+if TYPE_CHECKING:
+    from app.wiring import Services
+
+HANDBOOK = Path(__file__).parent.parent / "handbook"
+QUESTIONS = (
+    "What is a citation?",
+    "How do I ingest my own documentation?",
+    "What happens when the corpus does not answer a question?",
+)
+
+
+@click.command()
+def demo() -> None:
+    """Ingest Ibid's handbook, ask it three questions, show the answers with their footnotes."""
+    settings = load_settings()
+    home = settings.ibid_home / "demo"
+    local = settings.model_copy(
+        update={
+            "ibid_home": home,
+            "database_url": None,
+            "qdrant_url": None,
+            "embedding": "local",
+            "llm": "extractive",
+        }
+    )
+
+    async def work(services: "Services") -> None:
+        click.secho("Ingesting Ibid's own handbook", bold=True)
+        with progress_bar("Reading", shown=True) as progress:
+            report = await services.ingestion.run([HANDBOOK], "handbook", progress=progress)
+        tell(report, "handbook")
+        for question in QUESTIONS:
+            click.echo()
+            click.secho(f"? {question}", bold=True, fg="green")
+            click.echo()
+            conversation = await services.chat.start()
+            show_answer(await services.chat.answer(conversation.id, question))
+        _say_what_next(home)
+
+    run(work, local)
+
+
+def _say_what_next(home: Path) -> None:
+    click.echo()
+    click.secho("Next, on your own documents:", bold=True)
+    click.echo("  uv run ibid ingest path/to/docs --base-url https://docs.example.com")
+    click.echo('  uv run ibid ask "a question your readers have"')
+    click.echo("  uv run ibid serve        # REST at http://127.0.0.1:8000, its API at /schema")
+    click.secho(f"The demo kept its data in {home}; delete it when you like.", dim=True)

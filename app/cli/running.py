@@ -1,0 +1,64 @@
+"""What every command shares: services opened, errors told in one line, exit codes."""
+
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from storage.errors import IbidError, ModelUnavailable
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+    from app.wiring import Services
+
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+
+
+def run(work: Callable[["Services"], Awaitable[None]], settings: "Settings | None" = None) -> None:
+    """Open the services, do the work; an error is one line on standard error and an exit code."""
+    import asyncio  # noqa: PLC0415 - with the next ones, half of the time `ibid --help` takes
+
+    try:
+        asyncio.run(_open_and_do(work, settings))
+    except ModelUnavailable as error:
+        fail(str(error), FAILED)
+    except IbidError as error:
+        fail(str(error), MISUSED)
+    except KeyboardInterrupt:
+        fail("Interrupted. What was there before still serves.", INTERRUPTED)
+
+
+def load_settings() -> "Settings":
+    """From the environment and `.env`; a wrong value is named."""
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from app.settings import Settings  # noqa: PLC0415
+
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]).upper() if first["loc"] else "A setting"
+        fail(f"{name} is not valid: {first['msg']}.", MISUSED)
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """One line on standard error, and out."""
+    click.echo(f"ibid: {' '.join(message.split())}", err=True)
+    sys.exit(code)
+
+
+def echo_json(data: object) -> None:
+    """For programs: one JSON document on standard output."""
+    click.echo(json.dumps(data, ensure_ascii=False, indent=2))
+
+
+async def _open_and_do(
+    work: Callable[["Services"], Awaitable[None]], settings: "Settings | None"
+) -> None:
+    from app.wiring import open_services  # noqa: PLC0415 - LlamaIndex takes a second
+
+    async with open_services(settings or load_settings()) as services:
+        await work(services)

@@ -1,0 +1,72 @@
+"""`ibid serve`: the REST API on granian."""
+
+import ipaddress
+import os
+import socket
+from typing import TYPE_CHECKING
+
+import click
+
+from app.cli.running import MISUSED, fail, load_settings, run
+
+if TYPE_CHECKING:
+    from app.wiring import Services
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--insecure", is_flag=True, help="Listen beyond this machine, open to anyone.")
+def serve(host: str, port: int, insecure: bool) -> None:
+    """Serve the REST API: ask, search, read; its documentation is at /schema."""
+    if not insecure and not _is_loopback(host):
+        fail(
+            f"{host} can be reached from other machines and there is no sign-in: "
+            "use 127.0.0.1, or say --insecure.",
+            MISUSED,
+        )
+    address = _listening(host, port)
+    settings = load_settings()
+    if insecure:
+        os.environ["ALLOWED_HOSTS"] = "*"
+    run(_open_once, settings)
+    from granian import Granian  # noqa: PLC0415 - only this command serves
+    from granian.constants import Interfaces  # noqa: PLC0415
+    from granian.log import LogLevels  # noqa: PLC0415
+
+    click.echo(f"Ibid serves on http://{host}:{port} (API: /schema). Ctrl-C stops it.", err=True)
+    Granian(
+        "app.asgi:create_app",
+        address=address,
+        port=port,
+        interface=Interfaces.ASGI,
+        factory=True,
+        workers=1,
+        websockets=False,
+        log_level=LogLevels(settings.log_level),
+    ).serve()
+
+
+async def _open_once(_: "Services") -> None:
+    """What cannot be opened is told in one line now, not in a worker's traceback."""
+
+
+def _listening(host: str, port: int) -> str:
+    """The address that the host stands for, once it is sure that one can listen there."""
+    try:
+        family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(place)
+    except OSError as error:
+        fail(f"Cannot listen on {host}:{port}: {error.strerror}.", MISUSED)
+    return str(place[0])
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

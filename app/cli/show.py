@@ -1,0 +1,79 @@
+"""Answers and passages for a person at a terminal."""
+
+import re
+import shutil
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from storage.domain import Answer, Citation, Passage
+
+_ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
+_WIDEST = 100
+
+
+def show_answer(answer: "Answer") -> None:
+    """The text, its footnotes with their exact words, and who wrote it."""
+    click.echo(_filled(_ESCAPED.sub(r"\1", answer.text)))
+    for citation in answer.citations:
+        click.echo()
+        _show_footnote(citation)
+    click.echo()
+    click.secho(f"{_signature(answer)}\nconversation {answer.conversation_id}", dim=True)
+
+
+def show_passages(passages: Sequence["Passage"]) -> None:
+    """One after the other, best first."""
+    if not passages:
+        click.echo("Nothing found.")
+    for number, passage in enumerate(passages, 1):
+        score = "" if passage.score is None else f"  {passage.score:.2f}"
+        click.secho(f"{number}. {_place(passage)}", bold=True, nl=False)
+        click.secho(score, dim=True)
+        click.secho(f"   {passage.url}", fg="blue")
+        click.echo(_filled(passage.text, "   "))
+        click.echo()
+
+
+def _show_footnote(citation: "Citation") -> None:
+    click.secho(f"[{citation.n}] {_place(citation)}", bold=True)
+    click.secho(f"    {citation.url}", fg="blue")
+    click.echo(_filled(f"“{citation.quote}”", "    "))
+
+
+def _place(at: "Citation | Passage") -> str:
+    path = at.section if at.section[:1] == (at.title,) else (at.title, *at.section)
+    page = f", p. {at.page}" if at.page is not None else ""
+    return " › ".join(path) + page
+
+
+def _signature(answer: "Answer") -> str:
+    if answer.status == "abstained":
+        return "Declined: no model was asked."
+    if answer.model == "extractive":
+        return "Answered by the extractive model: sentences of the sources themselves, quoted."
+    return f"Answered by {answer.model}."
+
+
+def _filled(text: str, indent: str = "") -> str:
+    """Lines of prose to the terminal's width; code keeps its own."""
+    width = min(shutil.get_terminal_size().columns, _WIDEST)
+    wrap = textwrap.TextWrapper(
+        width,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    lines: list[str] = []
+    fenced = False
+    for line in text.splitlines():
+        fenced ^= line.startswith("```")
+        if fenced or line.startswith((" ", "\t")) or len(indent + line) <= width:
+            lines.append((indent + line).rstrip())
+        else:
+            lines.append(wrap.fill(line))
+    return "\n".join(lines)

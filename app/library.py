@@ -1,0 +1,104 @@
+"""What there is to be read: corpora, sources, their texts, and passages in their context."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from pipelines.corpora import new_corpus
+from storage.database import Database
+from storage.domain import Passage, Value
+from storage.index.passages import PassageIndex
+from storage.repositories import Corpora, Sources
+from storage.tables import Corpus, Source, SourceText
+
+_CONTEXT = 600
+"""Characters shown on either side of a passage."""
+
+
+class PassageInContext(Value):
+    """A passage with what stands before and after it in the canonical text."""
+
+    passage: Passage
+    before: str
+    after: str
+
+
+class Shelf(Value):
+    """A corpus and how much is in it."""
+
+    name: str
+    base_url: str | None
+    language: str
+    access: str
+    sources: int
+    passages: int
+
+
+class Library:
+    """Reads what was ingested; makes and removes corpora."""
+
+    def __init__(self, database: Database, index: PassageIndex) -> None:
+        self._database = database
+        self._index = index
+
+    async def corpora(self) -> list[Shelf]:
+        """By name."""
+        async with self._database.reading() as session:
+            counts = await Sources(session).counts()
+            return [_shelf(corpus, counts) for corpus in await Corpora(session).all()]
+
+    async def create(self, name: str, base_url: str | None, language: str) -> Shelf:
+        """An empty corpus; raises `AlreadyExists` or `InvalidInput`."""
+        corpus = new_corpus(name, base_url, language)
+        async with self._database.transaction() as session:
+            await Corpora(session).add(corpus)
+        return _shelf(corpus, {})
+
+    async def delete(self, name: str) -> None:
+        """With everything in it; raises `NotFound`. The index goes first: nothing found, all known."""
+        async with self._database.reading() as session:
+            await Corpora(session).get(name)
+        await self._index.remove_corpus(name)
+        async with self._database.transaction() as session:
+            await Corpora(session).remove(name)
+
+    async def sources(
+        self, corpora: Sequence[str] = (), limit: int = 100, offset: int = 0
+    ) -> list[Source]:
+        """Those that serve, by corpus and location; raises `NotFound` for an unknown corpus."""
+        async with self._database.reading() as session:
+            repository = Corpora(session)
+            names = [(await repository.get(name)).name for name in corpora]
+            names = names or [corpus.name for corpus in await repository.all()]
+            return await Sources(session).live(names, limit, offset)
+
+    async def source(self, source_id: UUID) -> Source:
+        """Raises `NotFound`."""
+        async with self._database.reading() as session:
+            return await Sources(session).get(source_id)
+
+    async def text(self, source_id: UUID, version: int | None = None) -> SourceText:
+        """Canonical text of a version, by default the live one; raises `NotFound`."""
+        async with self._database.reading() as session:
+            return await Sources(session).text(source_id, version)
+
+    async def passage(self, passage_id: UUID) -> PassageInContext:
+        """Raises `NotFound` when it is not, or no longer, in the index."""
+        passage = await self._index.passage(passage_id)
+        text = (await self.text(passage.source_id, passage.version)).text
+        return PassageInContext(
+            passage=passage,
+            before=text[max(0, passage.start - _CONTEXT) : passage.start],
+            after=text[passage.end : passage.end + _CONTEXT],
+        )
+
+
+def _shelf(corpus: Corpus, counts: dict[str, tuple[int, int]]) -> Shelf:
+    sources, passages = counts.get(corpus.name, (0, 0))
+    return Shelf(
+        name=corpus.name,
+        base_url=corpus.base_url,
+        language=corpus.language,
+        access=corpus.access,
+        sources=sources,
+        passages=passages,
+    )

@@ -1,0 +1,1 @@
+"""The language models, all of them LlamaIndex LLMs."""

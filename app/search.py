@@ -1,0 +1,95 @@
+"""Passages for a query: what REST, CLI, notebook and the chat engine search with."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from app.editions import choose
+from app.waiting import running_loop
+from storage.database import Database
+from storage.domain import Passage
+from storage.errors import InvalidInput, NotFound
+from storage.index.passages import PassageIndex
+from storage.repositories import Corpora, Sources
+
+LONGEST_QUERY = 4_000
+MOST_PASSAGES = 100
+NO_FILTER: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The corpora a query may find passages in, known to exist."""
+
+    corpora: tuple[str, ...]
+    languages: frozenset[str]
+    editions: tuple[str, ...] = ()
+    """Keys of those it is confined to; none when there is nothing to confine."""
+
+
+class Search:
+    """Hybrid search over corpora; with none named, over all of them."""
+
+    def __init__(self, database: Database, index: PassageIndex) -> None:
+        self._database = database
+        self._index = index
+        self.loop = running_loop()
+        """The event loop that the services live on."""
+
+    async def passages(
+        self,
+        query: str,
+        corpora: Sequence[str] = (),
+        limit: int = 10,
+        *,
+        only: Mapping[str, str] = NO_FILTER,
+    ) -> list[Passage]:
+        """Best first. Raises `InvalidInput`, or `NotFound` for a corpus that does not exist.
+
+        `only` may name a docs `version` and a `locale`; else they are the newest and the corpus's.
+        """
+        if not 1 <= limit <= MOST_PASSAGES:
+            raise InvalidInput(f"Ask for 1 to {MOST_PASSAGES} passages, not {limit}.")
+        return await self.within(await self.scope(corpora, only), checked_query(query), limit)
+
+    async def within(self, scope: Scope, query: str, limit: int) -> list[Passage]:
+        """The same for a scope that was looked up before and a query that was checked."""
+        return await self._index.search(
+            query, scope.corpora, scope.languages, limit, scope.editions
+        )
+
+    async def scope(self, names: Sequence[str], only: Mapping[str, str] = NO_FILTER) -> Scope:
+        """Raises `NotFound` when one of them, or any at all, is missing; `InvalidInput` by `only`."""
+        async with self._database.reading() as session:
+            repository = Corpora(session)
+            if names:
+                corpora = [await repository.get(name) for name in dict.fromkeys(names)]
+            else:
+                corpora = await repository.all()
+            editions = await Sources(session).editions([corpus.name for corpus in corpora])
+        if not corpora:
+            raise NotFound("corpus", "default", "Run `ibid ingest PATH` first.")
+        languages = {corpus.name: corpus.language for corpus in corpora}
+        chosen = choose(editions, languages, only)
+        return Scope(
+            tuple(languages),
+            frozenset(languages.values()),
+            tuple(edition.key for edition in chosen) if len(chosen) < len(editions) else (),
+        )
+
+    async def release(self) -> str | None:
+        """The index that serves just now."""
+        return await self._index.release()
+
+
+def checked_query(text: str) -> str:
+    """The text without surrounding white space; raises `InvalidInput` when empty or too long."""
+    # What a terminal passes on undecoded is no character, and no database takes it.
+    stripped = text.strip().encode(errors="replace").decode()
+    if not stripped:
+        raise InvalidInput("The question is empty: say what you are looking for.")
+    if len(stripped) > LONGEST_QUERY:
+        raise InvalidInput(
+            f"The question has {len(stripped):,} characters; at most {LONGEST_QUERY:,} are read."
+        )
+    return stripped

@@ -1,0 +1,208 @@
+"""What is new since the last time: sources whose bytes, place or reader differ from what serves."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from llama_index.core.schema import BaseNode, TextNode
+
+from pipelines.discovery import Found
+from pipelines.reading import Reading, is_draft, load
+from pipelines.reading.formats import FORMATS
+from pipelines.reading.sites import Place
+from pipelines.reading.workers import Asked, ReaderPool
+from storage.domain import Passage, Value
+from storage.errors import SourceUnreadable
+from storage.tables import Corpus, Source, SourceText, Staged
+
+READER = "3"
+"""Raised whenever the same bytes would be read or split differently than before."""
+_BATCH_BYTES = 400_000
+"""Changes are embedded, written and recorded together up to about this many bytes of text."""
+# PDF and Office files are mostly fonts, pictures and markup: the text of several makes a batch.
+_MARKUP_SHARE = 4
+
+
+class Failure(Value):
+    """A file that could not be ingested; what served before still does."""
+
+    path: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Change:
+    """A source on its way to a new version."""
+
+    found: Found
+    source: Source
+    digest: str
+    size: int
+    is_new: bool
+    """Not found by any search before this."""
+    place: Place
+    """Looked up once: for every passage it would cost more than the passage."""
+    reading: Reading | None = None
+    passages: list[Passage] = field(default_factory=list[Passage])
+    vectors: list[list[float]] = field(default_factory=list[list[float]])
+
+    @property
+    def text(self) -> str:
+        """The canonical text, once it was read."""
+        return self.reading.text if self.reading else ""
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether its bytes are more than its text."""
+        kind = FORMATS.get(self.found.path.suffix.lower())
+        return kind is not None and kind.takes == "bytes"
+
+    def take(self, node: BaseNode, corpus: Corpus) -> None:
+        """One more passage of the new version, with its vector."""
+        assert self.reading is not None
+        assert isinstance(node, TextNode)
+        start, end = node.start_char_idx or 0, node.end_char_idx or 0
+        anchor = node.metadata["anchor"]
+        version, ordinal = self.source.next_version, len(self.passages)
+        passage = Passage(
+            id=Passage.identify(self.source.id, version, ordinal),
+            source_id=self.source.id,
+            corpus=corpus.name,
+            version=version,
+            ordinal=ordinal,
+            title=self.reading.title,
+            section=node.metadata["path"],
+            page=node.metadata["page"],
+            url=self.url(corpus) + (f"#{anchor}" if anchor else ""),
+            text=node.text,
+            start=start,
+            end=end,
+            code=tuple(
+                (max(span[0], start), min(span[1], end))
+                for span in self.reading.code
+                if span[0] < end and span[1] > start
+            ),
+            docs_version=self.place.version,
+            locale=self.place.locale,
+            metadata=self.reading.metadata,
+        )
+        self.passages.append(passage)
+        self.vectors.append(node.get_embedding())
+
+    def url(self, corpus: Corpus) -> str:
+        """Where a reader opens the page: on the site, or without one the file itself."""
+        if corpus.base_url is None or self.reading is None:
+            return self.found.path.as_uri()
+        return f"{corpus.base_url}/{self.reading.route}"
+
+    def staged(self, corpus: Corpus) -> Staged:
+        """What the source's row will say once the passages are live."""
+        assert self.reading is not None
+        root = self.found.root
+        return Staged(
+            version=self.source.next_version,
+            digest=self.digest,
+            title=self.reading.title,
+            url=self.url(corpus),
+            passages=len(self.passages),
+            root=root.as_posix() if root else None,
+            docs_version=self.place.version,
+            locale=self.place.locale,
+        )
+
+    def source_text(self) -> SourceText:
+        """The canonical text of the version being staged."""
+        assert self.reading is not None
+        assert self.source.staged is not None
+        return SourceText(
+            source_id=self.source.id,
+            version=self.source.staged.version,
+            title=self.reading.title,
+            url=self.source.staged.url,
+            text=self.reading.text,
+            details=self.reading.metadata,
+        )
+
+
+@dataclass(slots=True)
+class Comparison:
+    """Files set beside what is known of them."""
+
+    changes: list[Change] = field(default_factory=list[Change])
+    unchanged: int = 0
+    failed: list[Failure] = field(default_factory=list[Failure])
+    drafts: set[str] = field(default_factory=set[str])
+    """Locations of pages that say that they are not published: they are as good as not there."""
+
+
+def compare(found: Sequence[Found], known: Mapping[str, Source], corpus: Corpus) -> Comparison:
+    """Reads every file's bytes once, keeps none; `known` is by location."""
+    comparison = Comparison()
+    for file in found:
+        if not _is_unicode(file.location):
+            name = file.location.encode(errors="replace").decode()
+            reason = "Its name is not text in Unicode; rename it."
+            comparison.failed.append(Failure(path=name, reason=reason))
+            continue
+        source = known.get(file.location)
+        try:
+            data = load(file.path)
+        except SourceUnreadable as error:
+            comparison.failed.append(Failure(path=str(file.path), reason=str(error)))
+            continue
+        if is_draft(file.path, data):
+            comparison.drafts.add(file.location)
+            continue
+        place = file.place
+        digest = _digest(data, file, place, corpus)
+        if source is not None and source.digest == digest and source.removed_at is None:
+            comparison.unchanged += 1
+            continue
+        if source is None:
+            source_id = Source.identify(corpus.name, file.location)
+            source = Source(id=source_id, corpus=corpus.name, location=file.location)
+        is_new = not source.is_live
+        comparison.changes.append(Change(file, source, digest, len(data), is_new, place))
+    return comparison
+
+
+def _is_unicode(name: str) -> bool:
+    """A file system allows names in any encoding; no database does."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def batches(changes: Sequence[Change]) -> Iterator[list[Change]]:
+    """Changes in their order, cut where a batch has grown large enough."""
+    batch: list[Change] = []
+    size = 0
+    for change in changes:
+        batch.append(change)
+        size += change.size // _MARKUP_SHARE if change.is_binary else change.size
+        if size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def read_all(changes: Sequence[Change], readers: ReaderPool) -> list[Failure]:
+    """Take in their texts; gives back those that could not be read, and why."""
+    failures: list[Failure] = []
+    asked = [Asked(c.found.path, c.found.relative, c.size) for c in changes]
+    for change, outcome in zip(changes, readers.read(asked), strict=True):
+        if isinstance(outcome, SourceUnreadable):
+            failures.append(Failure(path=str(change.found.path), reason=str(outcome)))
+        else:
+            change.reading = outcome
+    return failures
+
+
+def _digest(data: bytes, file: Found, place: Place, corpus: Corpus) -> str:
+    """Changes with the bytes and with all else that passages and their links are made from."""
+    route = (file.relative.as_posix(), repr(place))
+    made_from = (READER, corpus.base_url or "", corpus.language, *route)
+    return hashlib.sha256("\0".join(made_from).encode() + b"\0" + data).hexdigest()

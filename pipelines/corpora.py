@@ -1,0 +1,29 @@
+"""A corpus is checked when it is made: its base URL goes into every footnote."""
+
+import re
+
+from storage.errors import InvalidInput
+from storage.tables import Corpus
+
+_NAME = re.compile(r"[\w.-]{1,64}")
+_LANGUAGE = re.compile(r"[a-z]{2,3}")
+
+
+def new_corpus(name: str, base_url: str | None = None, language: str = "en") -> Corpus:
+    """A corpus with a usable name, address and language (ISO 639); raises `InvalidInput`."""
+    if not _NAME.fullmatch(name):
+        raise InvalidInput(
+            f"{name[:80]!r} cannot name a corpus: use 1 to 64 letters, digits, '-', '_' or '.'."
+        )
+    if not _LANGUAGE.fullmatch(language):
+        raise InvalidInput(f"{language!r} is no language code: use one like 'en' or 'de'.")
+    return Corpus(name=name, base_url=checked_base_url(base_url), language=language)
+
+
+def checked_base_url(base_url: str | None) -> str | None:
+    """Without a slash at its end; raises `InvalidInput` unless it is an http(s) address."""
+    if base_url is None:
+        return None
+    if not base_url.startswith(("http://", "https://")):
+        raise InvalidInput(f"A base URL begins with http:// or https://; {base_url!r} does not.")
+    return base_url.rstrip("/")

@@ -1,0 +1,113 @@
+"""Which files a path stands for: the part of ingestion that only looks."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pipelines.reading import SUFFIXES
+from pipelines.reading.sites import Place, place_of
+from storage.errors import InvalidInput
+
+_SKIPPED_FOLDERS = {"node_modules", "__pycache__", "venv"}
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What one path given by the user stands for; `root` is None when it is a single file."""
+
+    root: Path | None
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file to read, and the folder its place in the documentation is counted from."""
+
+    path: Path
+    root: Path | None
+
+    @property
+    def location(self) -> str:
+        """What makes it the same source the next time."""
+        return self.path.as_posix()
+
+    @property
+    def relative(self) -> PurePosixPath:
+        """Its path within its root."""
+        base = self.root or self.path.parent
+        return PurePosixPath(self.path.relative_to(base).as_posix())
+
+    @property
+    def place(self) -> Place:
+        """Where the layout of the folders puts it."""
+        return place_of(self.path, self.relative)
+
+
+def select(paths: Sequence[Path], *, allow_empty: bool = False) -> list[Selection]:
+    """Raises `InvalidInput` for a path that is missing, of no known kind, or an empty folder."""
+    if not paths:
+        raise InvalidInput("Name at least one file or folder to ingest.")
+    return [_selection(path, allow_empty=allow_empty) for path in paths]
+
+
+def place(selections: Sequence[Selection], known_roots: set[str]) -> list[Found]:
+    """Each file once, under the outermost folder it was ever ingested from.
+
+    So a page keeps its URL when it is ingested again by itself or with a part of its folder.
+    """
+    roots = known_roots | {s.root.as_posix() for s in selections if s.root is not None}
+    found = {
+        path: Found(path, _outermost(path, roots))
+        for selection in selections
+        for path in selection.files
+    }
+    return list(found.values())
+
+
+def _selection(given: Path, *, allow_empty: bool) -> Selection:
+    path = _resolved(given)
+    if path.is_file():
+        if path.suffix.lower() not in SUFFIXES:
+            readable = ", ".join(sorted(SUFFIXES))
+            raise InvalidInput(f"{given} is of no kind that Ibid reads: {readable}.")
+        return Selection(None, (path,))
+    if not path.is_dir():
+        if allow_empty and not path.exists():
+            return Selection(path, ())
+        raise InvalidInput(f"There is no file or folder {given}; nothing was changed.")
+    files = tuple(sorted(_walk(path)))
+    if not files and not allow_empty:
+        raise InvalidInput(
+            f"There is nothing to read in {given}; nothing was changed. "
+            "Say --prune-empty to remove what was ingested from it before."
+        )
+    return Selection(path, files)
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    for folder, names, files in os.walk(root, onerror=_refuse):
+        names[:] = [n for n in names if not n.startswith((".", "_")) and n not in _SKIPPED_FOLDERS]
+        for name in files:
+            path = Path(folder, name)
+            if _is_page(path) and _resolved(path).is_relative_to(root):
+                yield path
+
+
+def _resolved(path: Path) -> Path:
+    """Unlike `Path.resolve`, without an error for a link that leads to itself."""
+    return Path(os.path.realpath(path))
+
+
+def _refuse(error: OSError) -> None:
+    raise InvalidInput(f"Cannot look into {error.filename}: {error.strerror}; nothing was changed.")
+
+
+def _is_page(path: Path) -> bool:
+    """Dot files are private, and Docusaurus makes no page of what begins with an underscore."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith((".", "_"))
+
+
+def _outermost(path: Path, roots: set[str]) -> Path | None:
+    around = [parent for parent in path.parents if parent.as_posix() in roots]
+    return around[-1] if around else None

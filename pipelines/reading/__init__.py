@@ -1,0 +1,81 @@
+"""From the bytes of a file to what a reader of it sees: text, sections, and where they are linked."""
+
+from pathlib import Path, PurePosixPath
+
+from pipelines.reading.files import load, refuse_too_large
+from pipelines.reading.formats import FORMATS, LARGEST_MARKUP, LARGEST_TEXT
+from pipelines.reading.frontmatter import LONGEST as LONGEST_FRONT_MATTER
+from pipelines.reading.frontmatter import split_front_matter
+from pipelines.reading.outline import divided_by_page, sections_of, shortened
+from pipelines.reading.page import Block, Page, Reading
+from pipelines.reading.routes import file_route, page_route, readable_name
+from pipelines.reading.sites import Place, place_of
+from storage.domain import Metadata
+from storage.errors import SourceUnreadable
+
+__all__ = [
+    "LARGEST_MARKUP", "LARGEST_TEXT", "SUFFIXES", "Block", "Reading", "is_draft", "load", "read",
+    "read_file",
+]  # fmt: skip
+
+SUFFIXES = frozenset(FORMATS)
+"""Endings of the files that are read, in lower case."""
+
+# These have a meaning of their own: they become the title, the route, the language.
+_NOT_METADATA = frozenset({"title", "slug", "id", "lang", "parse_number_prefixes"})
+# What a small archive may unpack to is not what a person would read.
+_LONGEST_TEXT = 20_000_000
+
+
+def read_file(path: Path, relative: PurePosixPath) -> Reading:
+    """Reads one file from the disk; raises `SourceUnreadable`."""
+    return read(path, load(path), relative)
+
+
+def read(path: Path, data: bytes, relative: PurePosixPath) -> Reading:
+    """Reads one file by its suffix; `relative` is its place below the corpus's root.
+
+    Raises `SourceUnreadable`, with the reason in one sentence, for what has no text to read.
+    """
+    suffix = path.suffix.lower()
+    at = place_of(path, relative)
+    kind = FORMATS.get(suffix)
+    if kind is None:
+        raise SourceUnreadable(
+            f"A {suffix or 'file without a suffix'} is not read; {', '.join(sorted(SUFFIXES))} are."
+        )
+    refuse_too_large(len(data), kind.largest)
+    page = (FORMATS[".mdx"] if kind.is_docs and at.is_mdx else kind).read(data)
+    if not page.text:
+        raise SourceUnreadable("There is no text in it.")
+    if len(page.text) > _LONGEST_TEXT:
+        raise SourceUnreadable(f"Its text is longer than {_LONGEST_TEXT} characters.")
+    title = shortened(page.title or readable_name(relative))
+    sections = sections_of(title, page.headings, len(page.text))
+    return Reading(
+        title=title,
+        text=page.text,
+        sections=divided_by_page(sections, page.pages) if page.pages else sections,
+        blocks=page.blocks,
+        code=tuple((block.start, block.end) for block in page.blocks if block.kind == "code"),
+        metadata=_metadata(page, at),
+        route=page_route(at, page.front_matter) if kind.is_docs else file_route(relative),
+        language=page.language,
+        pages=page.pages,
+    )
+
+
+def is_draft(path: Path, data: bytes) -> bool:
+    """Whether a page says that it is not to be published yet; decided without reading the page."""
+    kind = FORMATS.get(path.suffix.lower())
+    if kind is None or not kind.is_docs or b"draft" not in data[:LONGEST_FRONT_MATTER]:
+        return False
+    start = data[:LONGEST_FRONT_MATTER].decode(errors="replace").removeprefix("\ufeff")
+    return split_front_matter(start.replace("\r\n", "\n"))[0].get("draft") is True
+
+
+def _metadata(page: Page, at: Place) -> Metadata:
+    """What the page says about itself; where it lies says its docs version and language."""
+    said = {key: value for key, value in page.front_matter.items() if key not in _NOT_METADATA}
+    placed = {"version": at.version, "locale": at.locale}
+    return said | {key: value for key, value in placed.items() if value is not None}

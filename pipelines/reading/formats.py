@@ -1,0 +1,59 @@
+"""Which reader reads which ending; each is imported when its first file is met, for some are heavy."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Literal, cast
+
+from pipelines.reading.decoding import decode
+from pipelines.reading.files import LARGEST_FILE
+from pipelines.reading.page import Page
+
+LARGEST_TEXT = 20_000_000
+"""Bytes of the largest plain text that is read."""
+LARGEST_MARKUP = 10_000_000
+"""Bytes of the largest Markdown or HTML; parsed, it takes eighty times its size in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What its endings have in common; `reader` is `module:function` in this package."""
+
+    reader: str
+    takes: Literal["text", "bytes"]
+    largest: int
+    is_docs: bool = False
+    """Whether a documentation builder makes a page of it, whose address has no ending."""
+
+    def read(self, data: bytes) -> Page:
+        """Raises `SourceUnreadable`."""
+        module, _, function = self.reader.partition(":")
+        reader = getattr(import_module(f"pipelines.reading.{module}"), function)
+        source = decode(data) if self.takes == "text" else data
+        return cast("Callable[[str | bytes], Page]", reader)(source)
+
+
+_MARKDOWN = Format("markdown:read_markdown", "text", LARGEST_MARKUP, is_docs=True)
+_HTML = Format("html:read_html", "text", LARGEST_MARKUP)
+_TEXT = Format("plain:read_text", "text", LARGEST_TEXT)
+_SEPARATED = Format("sheets:read_csv", "text", LARGEST_MARKUP)
+
+FORMATS = {
+    ".md": _MARKDOWN,
+    ".markdown": _MARKDOWN,
+    ".mdx": Format("markdown:read_mdx", "text", LARGEST_MARKUP, is_docs=True),
+    ".html": _HTML,
+    ".htm": _HTML,
+    ".txt": _TEXT,
+    ".text": _TEXT,
+    ".rst": _TEXT,
+    ".csv": _SEPARATED,
+    ".tsv": _SEPARATED,
+    ".ipynb": Format("notebook:read_notebook", "text", LARGEST_FILE),
+    ".pdf": Format("pdf:read_pdf", "bytes", LARGEST_FILE),
+    ".docx": Format("docx:read_docx", "bytes", LARGEST_FILE),
+    ".pptx": Format("pptx:read_pptx", "bytes", LARGEST_FILE),
+    ".xlsx": Format("sheets:read_xlsx", "bytes", LARGEST_FILE),
+    ".epub": Format("epub:read_epub", "bytes", LARGEST_FILE),
+}
+"""By ending, in lower case."""

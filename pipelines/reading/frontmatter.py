@@ -1,0 +1,67 @@
+"""What a page says about itself in YAML before its text; broken YAML never costs the page."""
+
+import math
+import re
+from datetime import date
+from typing import Any, cast
+
+import yaml
+
+from storage.domain import Metadata
+
+_FRONT_MATTER = re.compile(r"\n*---[ \t]*\n(.*?)(?<![^\n])---[ \t]*(?:\n|\Z)", re.DOTALL)
+_PLAIN_LINE = re.compile(r"^([A-Za-z][\w-]*):[ \t]+([\"']?)(\S.*?)\2[ \t]*$", re.MULTILINE)
+LONGEST = 65_536
+"""Characters it may have."""
+_DEEPEST = 16
+# JSON in other languages and in SQL has no larger whole numbers.
+_TOO_LARGE = 2**63
+# libyaml's wheel is twenty times faster than PyYAML's own parser, but not built everywhere.
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# Besides its own errors, PyYAML lets through what int(), date() and its tables raise.
+_YAML_ERRORS = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, OverflowError)
+
+
+def split_front_matter(source: str) -> tuple[Metadata, str]:
+    """The front matter, JSON-safe, and the rest of the page."""
+    found = _FRONT_MATTER.match(source, 0, LONGEST)
+    if found is None:
+        return {}, source
+    try:
+        value = _json_safe(_load(found[1]))
+    except _YAML_ERRORS:
+        value = {key: plain for key, _, plain in _PLAIN_LINE.findall(found[1])} or found[1]
+    if value is None or isinstance(value, dict):
+        return cast("Metadata", value or {}), source[found.end() :]
+    return {}, source  # a thematic break, then prose: `---` is not always front matter
+
+
+def _load(text: str) -> Any:
+    """Refuses aliases and deep nesting first: libyaml composes by recursion in C, and aliases grow."""
+    depth = 0
+    for event in cast("Any", yaml.parse(text, _Loader)):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _DEEPEST or isinstance(event, yaml.AliasEvent):
+            raise yaml.YAMLError("nested too deeply, or with aliases")
+    return yaml.load(text, _Loader)  # noqa: S506  (a safe loader, chosen above)
+
+
+def _json_safe(value: Any) -> Any:
+    """Dates become ISO strings, sets lists, and what JSON cannot say its text."""
+    match value:
+        case dict():
+            return {str(k): _json_safe(v) for k, v in cast("dict[Any, Any]", value).items()}
+        case list() | tuple() | set():
+            return [_json_safe(item) for item in cast("list[Any]", value)]
+        case date():
+            return value.isoformat()
+        case None | bool() | str():
+            return value
+        case int() | float():
+            is_plain = math.isfinite(value) and abs(value) < _TOO_LARGE
+            return value if is_plain else str(value)
+        case _:
+            return str(value)

@@ -1,0 +1,190 @@
+"""Which site a file belongs to: its folders say the docs' version, the language and the route."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, cast
+
+Builder = Literal["docusaurus", "mkdocs", "sphinx"]
+
+NEXT = "next"
+"""The version of Docusaurus's unreleased pages, once others were released."""
+
+_DOCUSAURUS = tuple(f"docusaurus.config.{suffix}" for suffix in ("js", "ts", "mjs", "cjs"))
+_VERSIONS = "versions.json"
+_MKDOCS = ("mkdocs.yml", "mkdocs.yaml")
+_SPHINX = ("conf.py",)
+_SPHINX_FOLDERS = ("docs", "doc", "source")
+_PLUGIN = "docusaurus-plugin-content-docs"
+_DEEPEST_ROOT = 5
+"""Folders from a site's root to the deepest one of docs that is ingested by itself, and one more."""
+_TRANSLATED = 4
+"""Folders above a translated page: `i18n/<locale>/<plugin>/<version>`."""
+_LARGEST_CONFIG = 200_000
+_ROUTE_BASE = re.compile(
+    r"(?:\bdocs\s*:\s*\{|plugin-content-docs['\"]\s*,)(?:(?!\bblog\s*:).)*?"
+    r"\brouteBasePath\s*:\s*['\"]([^'\"]*)['\"]",
+    re.DOTALL,
+)
+_COMMONMARK = re.compile(r"\bformat\s*:\s*['\"](?:detect|md)['\"]")
+_LATEST = re.compile(r"\blastVersion\s*:\s*['\"]([^'\"]+)['\"]")
+_DEFAULT_LOCALE = re.compile(r"\bdefaultLocale\s*:\s*['\"]([\w-]+)['\"]")
+_DOCS_DIR = re.compile(r"^docs_dir\s*:\s*['\"]?([^'\"#\n]+)", re.MULTILINE)
+_FLAT_URLS = re.compile(
+    r"^use_directory_urls\s*:\s*(?:false|no|off)\b", re.MULTILINE | re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page stands on its site, before its own front matter is heard."""
+
+    relative: PurePosixPath
+    """Its path below the folder that routes are counted from."""
+    prefix: str = ""
+    """What stands before its route: language, docs and version."""
+    version: str | None = None
+    locale: str | None = None
+    builder: Builder = "docusaurus"
+    is_mdx: bool = False
+    """Whether its Markdown is read as MDX, whatever the file's name ends in."""
+    flat: bool = False
+    """Whether MkDocs was told to make files instead of folders."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Site:
+    root: Path
+    builder: Builder
+    docs: str = "docs"
+    """Docusaurus: the route of the docs; the others: their folder below the root."""
+    versions: tuple[str, ...] = field(default=())
+    """Newest first; empty when none was released."""
+    latest: str | None = None
+    """The version that is served without its name in the route."""
+    locale: str | None = None
+    is_mdx: bool = False
+    flat: bool = False
+
+
+def place_of(path: Path, relative: PurePosixPath) -> Place:
+    """Reads what lies at the root that `relative` is counted from, and above it; never a page."""
+    root = path.parents[len(relative.parts) - 1]
+    site = _site_around(root)
+    if site is None:
+        return Place(relative)
+    inside = PurePosixPath(path.relative_to(site.root).as_posix())
+    is_whole = root == site.root
+    if site.builder == "docusaurus":
+        return _docusaurus_place(site, inside, None if is_whole else relative)
+    if is_whole and inside.is_relative_to(site.docs):
+        relative = inside.relative_to(site.docs)
+    return Place(relative, builder=site.builder, flat=site.flat)
+
+
+def _docusaurus_place(site: _Site, inside: PurePosixPath, below: PurePosixPath | None) -> Place:
+    """`below` is the page's path below the folder that was ingested, when that is not the site."""
+    locale, rest = site.locale, inside.parts
+    if len(rest) > _TRANSLATED and rest[0] == "i18n" and rest[2] == _PLUGIN:
+        locale = rest[1]
+        is_current = rest[3] == "current"
+        rest = ("docs", *rest[4:]) if is_current else ("versioned_docs", *rest[3:])
+    version, rest = _version(site, rest)
+    if rest is None:
+        return Place(below or inside, is_mdx=site.is_mdx)
+    if below is not None:
+        return Place(below, version=version, locale=locale, is_mdx=site.is_mdx)
+    prefix = [site.docs]
+    if locale != site.locale:
+        prefix.insert(0, locale or "")
+    if version is not None and version != site.latest:
+        prefix.append(version)
+    return Place(
+        PurePosixPath(*rest), "/".join(filter(None, prefix)), version, locale, is_mdx=site.is_mdx
+    )
+
+
+def _version(site: _Site, parts: tuple[str, ...]) -> tuple[str | None, tuple[str, ...] | None]:
+    """The version, and the path below its folder; None for what is no page of the docs."""
+    if parts[0] == "docs":
+        return (NEXT if site.versions else None), parts[1:]
+    if parts[0] == "versioned_docs" and len(parts[1:]) > 1 and parts[1].startswith("version-"):
+        return parts[1].removeprefix("version-"), parts[2:]
+    return None, None
+
+
+def _site_around(root: Path) -> _Site | None:
+    for folder in (root, *root.parents[: _DEEPEST_ROOT - 1]):
+        if site := _site_at(folder, is_root=folder == root, is_parent=folder == root.parent):
+            return site
+    return None
+
+
+def _site_at(folder: Path, *, is_root: bool, is_parent: bool) -> _Site | None:
+    if any((folder / name).is_file() for name in _DOCUSAURUS):
+        return _docusaurus(folder, tuple(_stamps(folder, *_DOCUSAURUS, _VERSIONS, "i18n")))
+    if not (is_root or is_parent):
+        return None
+    for name in _MKDOCS:
+        if (folder / name).is_file():
+            return _mkdocs(folder / name, tuple(_stamps(folder, name)))
+    below = ("", *_SPHINX_FOLDERS) if is_root else ("",)
+    for name in below:
+        if any((folder / name / conf).is_file() for conf in _SPHINX):
+            return _Site(folder, "sphinx", docs=name)
+    return None
+
+
+def _stamps(folder: Path, *names: str) -> Iterator[int | None]:
+    """What changes when one of the files does, so that what was read of them may be kept."""
+    for name in names:
+        path = folder / name
+        yield path.stat().st_mtime_ns if path.exists() else None
+
+
+@lru_cache(maxsize=32)
+def _docusaurus(folder: Path, _stamps: tuple[int | None, ...]) -> _Site:
+    config = "".join(_text(folder / name) for name in _DOCUSAURUS)
+    base, locale = _ROUTE_BASE.search(config), _DEFAULT_LOCALE.search(config)
+    has_locales = any((folder / "i18n").glob(f"*/{_PLUGIN}"))
+    latest, versions = _LATEST.search(config), _versions(folder / _VERSIONS)
+    chosen = latest[1] if latest else next(iter(versions), None)
+    return _Site(
+        folder,
+        "docusaurus",
+        docs=base[1].strip("/") if base else "docs",
+        versions=versions,
+        latest=NEXT if chosen == "current" else chosen,
+        locale=(locale[1] if locale else "en") if has_locales else None,
+        is_mdx=_COMMONMARK.search(config) is None,
+    )
+
+
+@lru_cache(maxsize=32)
+def _mkdocs(config: Path, _stamps: tuple[int | None, ...]) -> _Site:
+    text = _text(config)
+    docs = _DOCS_DIR.search(text)
+    folder = docs[1].strip().strip("/") if docs else "docs"
+    return _Site(config.parent, "mkdocs", folder, flat=bool(_FLAT_URLS.search(text)))
+
+
+def _versions(path: Path) -> tuple[str, ...]:
+    try:
+        names: Any = json.loads(_text(path) or "[]")
+    except ValueError:
+        return ()
+    if not isinstance(names, list):
+        return ()
+    return tuple(str(name) for name in cast("list[Any]", names))
+
+
+def _text(path: Path) -> str:
+    """Empty when it is not there: a site without its configuration has the usual one."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(_LARGEST_CONFIG)
+    except OSError:
+        return ""

@@ -1,0 +1,21 @@
+"""Whether a title that a program wrote into a file is one that a person would give it."""
+
+import re
+
+_PREFIX = re.compile(r"\A(?:Microsoft (?:Word|PowerPoint|Excel)|Print) - ", re.IGNORECASE)
+# What programs write there when nobody gave a title: their own names and those of files.
+_NO_TITLE = re.compile(
+    r"(?:untitled|unknown|title|document|(?:power ?point )?presentation|slide|book|sheet|"
+    r"word document)[ _-]?\d*|.*\.(?:docx?|dotx?|pptx?|xlsx?|pdf|tex|dvi|indd|qxd|p65|rtf|odt|ps)",
+    re.IGNORECASE,
+)
+_SHORTEST = 3
+
+
+def sensible_title(declared: str | None) -> str | None:
+    """The title in one line, or None for what is no title."""
+    title = _PREFIX.sub("", " ".join((declared or "").split()))
+    letters = sum(character.isalpha() for character in title)
+    if len(title) < _SHORTEST or 2 * letters < len(title) or not title.isprintable():
+        return None
+    return None if _NO_TITLE.fullmatch(title) or "\ufffd" in title else title

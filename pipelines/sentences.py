@@ -1,0 +1,84 @@
+"""Where sentences begin and end, with what technical prose adds: lines, formulas, inline code."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from typing import cast
+
+import sentencex
+
+from storage.domain import Span
+
+# It is written in Rust, without types.
+_segment = cast("Callable[[str, str], list[str]]", sentencex.segment)  # pyright: ignore[reportAttributeAccessIssue]
+
+# Dollars are math on markdown-it's terms, so that prices are not: no space inside, no digit after.
+_UNSPLIT = re.compile(r"\$\$[^$]+\$\$|(?<![\\\d])\$(?![\s$])[^$\n]*(?<![\s\\])\$(?!\d)|`[^`\n]+`")
+_LINE_BREAK = re.compile(r"\n")
+# sentencex panics at a no-break space after an initial, and refuses half a surrogate pair.
+_TROUBLING = re.compile(r"[^\S ]|[\ud800-\udfff]")
+# Its time grows with the square of a line that is full of quotation marks.
+_WINDOW = 10_000
+_BULLET = re.compile(r"[ \t]*(?:[-*+•]|\d{1,9}[.)])[ \t]+")
+
+
+def sentences(text: str, language: str = "en") -> list[Span]:
+    """Spans of the sentences of plain text, in order, without the white space around them.
+
+    A line break ends a sentence, since a list item, a table row and a heading is a line of its
+    own; bullets and numbers of items are in no span. `language` is an ISO 639 code.
+    """
+    unsplit = [found.span() for found in _UNSPLIT.finditer(text)]
+    found: list[Span] = []
+    for line_start, line_end in _lines(text, unsplit):
+        bullet = _BULLET.match(text, line_start, line_end)
+        start = bullet.end() if bullet else line_start
+        for end in _ends(text, start, line_end, unsplit, language):
+            if trimmed := _trimmed(text, start, end):
+                found.append(trimmed)
+            start = end
+    return found
+
+
+def _lines(text: str, unsplit: list[Span]) -> Iterator[Span]:
+    start = 0
+    for line_break in _LINE_BREAK.finditer(text):
+        if not _is_inside(unsplit, line_break.start()):
+            yield start, line_break.start()
+            start = line_break.end()
+    yield start, len(text)
+
+
+def _ends(text: str, start: int, end: int, unsplit: list[Span], language: str) -> Iterator[int]:
+    """Sentence ends of one line, its own end the last."""
+    for position in _boundaries(text, start, end, language):
+        if not _is_inside(unsplit, position):
+            yield position
+    yield end
+
+
+def _boundaries(text: str, start: int, end: int, language: str) -> Iterator[int]:
+    """Between sentences; sentencex gives its text back whole, so the lengths add up."""
+    while start < end:
+        stop = min(start + _WINDOW, end)
+        found = _segment(language, _TROUBLING.sub(" ", text[start:stop]))
+        lengths = [len(sentence) for sentence in found] or [stop - start]
+        if stop < end and len(lengths) > 1:
+            lengths.pop()  # cut off by the window: it is seen whole in the next
+        for length in lengths:
+            start += length
+            if start < stop:
+                yield start
+
+
+def _is_inside(unsplit: list[Span], position: int) -> bool:
+    """Whether the spans, which are in order, have the position between their ends."""
+    index = bisect_right(unsplit, position, key=lambda span: span[0]) - 1
+    return index >= 0 and unsplit[index][0] < position < unsplit[index][1]
+
+
+def _trimmed(text: str, start: int, end: int) -> Span | None:
+    piece = text[start:end]
+    start += len(piece) - len(piece.lstrip())
+    end = start + len(piece.strip())
+    return (start, end) if start < end else None

@@ -1,0 +1,1 @@
+"""What Ibid knows, and where it is kept: values, tables, vectors."""

@@ -1,0 +1,195 @@
+"""The nouns: what Ibid knows and says. No technology is imported here."""
+
+import re
+from html import escape
+from typing import Any, Literal
+from uuid import UUID, uuid5
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Metadata = dict[str, Any]
+Span = tuple[int, int]
+
+_MARKER = re.compile(r"(?<!\\)\[(\d+)\]")
+
+
+class Value(BaseModel):
+    """An immutable value; equal when its fields are equal."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Section(Value):
+    """A heading and the span of canonical text it governs, to the next heading of any level."""
+
+    path: tuple[str, ...]
+    """Headings from the page's own title down to this one."""
+    anchor: str | None
+    """What follows `#` in a link to it; None for text before the first heading."""
+    start: int
+    end: int
+
+
+class Edition(Value):
+    """What of a corpus is read together: one version of its docs, in one language."""
+
+    corpus: str
+    version: str | None = None
+    """As its site names it; None for pages of which there is but one."""
+    locale: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What the index knows it by."""
+        return "\n".join((self.corpus, self.version or "", self.locale or ""))
+
+
+class Passage(Value):
+    """A contiguous span of one version of a source: what is indexed and cited.
+
+    `start` and `end` count characters of the source's canonical text: `text == canonical[start:end]`.
+    """
+
+    id: UUID
+    source_id: UUID
+    corpus: str
+    version: int
+    ordinal: int
+    title: str
+    section: tuple[str, ...]
+    page: int | None = None
+    url: str
+    text: str
+    start: int
+    end: int
+    docs_version: str | None = None
+    """Which version of the docs the page describes, where their layout says so."""
+    locale: str | None = None
+    """The language of the page, where the layout says so."""
+    code: tuple[Span, ...] = ()
+    """Spans of canonical text inside this passage that are code, not prose."""
+    metadata: Metadata = Field(default_factory=dict)
+    score: float | None = None
+    """Fused relevance in [0, 1] to the query it was found by; 1 is best in both rankings."""
+    similarity: float | None = None
+    """Cosine to the query, when the dense ranking found it."""
+    bm25: float | None = None
+    """BM25 score, when the sparse ranking found it."""
+
+    @property
+    def edition(self) -> Edition:
+        """What it is read together with."""
+        return Edition(corpus=self.corpus, version=self.docs_version, locale=self.locale)
+
+    @staticmethod
+    def identify(source_id: UUID, version: int, ordinal: int) -> UUID:
+        """The same passage of a version always has the same id: a retry never doubles it."""
+        return uuid5(source_id, f"{version}/{ordinal}")
+
+
+Verdict = Literal["supported", "partial", "unsupported", "unchecked"]
+
+
+class Citation(Value):
+    """Exact words of a source that a claim rests on: `quote == canonical[start:end]`."""
+
+    n: int
+    """The footnote's number in the answer."""
+    source_id: UUID
+    source_version: int
+    passage_id: UUID
+    title: str
+    section: tuple[str, ...]
+    page: int | None = None
+    url: str
+    quote: str
+    start: int
+    end: int
+    metadata: Metadata = Field(default_factory=dict)
+
+
+class Claim(Value):
+    """One sentence of an answer that can be true or false; its span lies in the answer's text."""
+
+    text: str
+    start: int
+    end: int
+    citations: tuple[Citation, ...] = ()
+    verdict: Verdict = "unchecked"
+    score: float | None = None
+    flags: tuple[str, ...] = ()
+
+
+class CitedSource(Value):
+    """A source an answer rests on, once however often it is cited."""
+
+    id: UUID
+    version: int
+    title: str
+    url: str
+
+
+class NearestSection(Value):
+    """Where the corpus comes closest to a question that it does not answer."""
+
+    source_id: UUID
+    passage_id: UUID
+    title: str
+    section: tuple[str, ...]
+    url: str
+
+
+class Abstention(Value):
+    """Why a question was declined, and where to look instead."""
+
+    reason: Literal["nothing_relevant", "not_supported", "out_of_scope"]
+    nearest: tuple[NearestSection, ...] = ()
+
+
+class Usage(Value):
+    """What a turn cost at the model's end, as the model counts it; zero for the extractive one."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class Attempt(Value):
+    """A model that was tried for an answer in vain, and why."""
+
+    model: str
+    error: str
+
+
+class Answer(Value):
+    """What was said to a question, kept exactly as it was given: the same on every surface."""
+
+    id: UUID
+    conversation_id: UUID
+    message_id: UUID
+    status: Literal["answered", "abstained"]
+    finish: Literal["stop", "length"] = "stop"
+    text: str
+    """Markdown; `[n]` outside code always is a footnote's number."""
+    claims: tuple[Claim, ...] = ()
+    sources: tuple[CitedSource, ...] = ()
+    abstention: Abstention | None = None
+    model: str | None = None
+    attempts: tuple[Attempt, ...] = ()
+    release: str | None = None
+    usage: Usage = Usage()
+
+    @property
+    def citations(self) -> list[Citation]:
+        """Every footnote once, in the order of its number."""
+        by_number = {citation.n: citation for claim in self.claims for citation in claim.citations}
+        return [by_number[n] for n in sorted(by_number)]
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: markers lead to footnotes, footnotes to the source."""
+        text = _MARKER.sub(r'<sup><a href="#ibid-\1">[\1]</a></sup>', escape(self.text))
+        notes = "".join(
+            f'<li id="ibid-{c.n}" value="{c.n}"><a href="{escape(c.url)}">'
+            f"{escape(' › '.join(c.section))}</a><blockquote>{escape(c.quote)}</blockquote></li>"
+            for c in self.citations
+        )
+        return f'<div style="white-space: pre-wrap">{text}</div><ol>{notes}</ol>'

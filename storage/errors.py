@@ -1,0 +1,66 @@
+"""What can go wrong, in the words of the domain; the doors give it HTTP and exit codes.
+
+IbidError
+├── InvalidInput            what was asked for cannot be done as it was asked
+├── NotFound                no corpus, source, passage or conversation by that name
+├── AlreadyExists           a corpus by that name is there already
+├── SourceUnreadable        one file could not be read; the others are not touched
+├── IndexUnavailable        the vector engine cannot be reached
+│   ├── IndexLocked         another process holds the embedded index
+│   ├── IndexDamaged        its files cannot be read
+│   └── IndexMismatch       it was built with another embedding
+├── StorageFull             no space left where Ibid keeps its data
+├── DatabaseUnavailable     the SQL database cannot be reached or read
+└── ModelUnavailable        the language model did not answer
+"""
+
+
+class IbidError(Exception):
+    """Whatever Ibid raises on purpose: one sentence that says what to do."""
+
+
+class InvalidInput(IbidError):
+    """What was asked for cannot be done as it was asked."""
+
+
+class NotFound(IbidError):
+    """Nothing there by that name."""
+
+    def __init__(self, kind: str, key: object, hint: str = "") -> None:
+        super().__init__(f"There is no {kind} {str(key)!r}.{' ' + hint if hint else ''}")
+
+
+class AlreadyExists(IbidError):
+    """Something by that name is there already."""
+
+
+class SourceUnreadable(IbidError):
+    """One file could not be read; the message is the reason, for the report."""
+
+
+class IndexUnavailable(IbidError):
+    """The vector engine cannot be reached."""
+
+
+class IndexLocked(IndexUnavailable):
+    """Another process holds the embedded index."""
+
+
+class IndexDamaged(IndexUnavailable):
+    """The index's files cannot be read."""
+
+
+class IndexMismatch(IndexUnavailable):
+    """The index was built with another embedding than the one configured."""
+
+
+class StorageFull(IbidError):
+    """No space is left where Ibid keeps its data; what was there still serves."""
+
+
+class DatabaseUnavailable(IbidError):
+    """The SQL database cannot be reached or read."""
+
+
+class ModelUnavailable(IbidError):
+    """The language model did not answer; the question is kept and may be asked again."""

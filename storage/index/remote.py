@@ -1,0 +1,149 @@
+"""The seam's values and errors in the words of `qdrant_client`, and back."""
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import cast
+
+import grpc
+from qdrant_client import models
+from qdrant_client.common.client_exceptions import QdrantException
+from qdrant_client.http.exceptions import ApiException
+
+from storage.errors import IbidError, IndexMismatch, IndexUnavailable, NotFound, StorageFull
+from storage.index.engine import (
+    DENSE,
+    SPARSE,
+    Change,
+    Filter,
+    Point,
+    Query,
+    Record,
+    Scalar,
+    Schema,
+    SetPayload,
+)
+
+_TENANT = "corpus"
+RESCORED = models.SearchParams(quantization=models.QuantizationSearchParams(rescore=True))
+"""A similarity is compared with a floor: int8 copies may choose candidates, not score them."""
+
+_REFUSALS = "Response: 401", "Response: 403", "UNAUTHENTICATED", "PERMISSION_DENIED"
+
+
+def dense_params(schema: Schema) -> models.VectorParams:
+    """Compared by cosine; the int8 copies, if any, are what memory is for."""
+    scalar = models.ScalarQuantizationConfig(
+        type=models.ScalarType.INT8, quantile=0.99, always_ram=True
+    )
+    return models.VectorParams(
+        size=schema.dimension,
+        distance=models.Distance.COSINE,
+        on_disk=schema.on_disk,
+        quantization_config=models.ScalarQuantization(scalar=scalar) if schema.quantized else None,
+    )
+
+
+def fields(schema: Schema) -> dict[str, models.PayloadSchemaType | models.KeywordIndexParams]:
+    """In strict mode a server refuses to filter on any other; a corpus's points are kept together."""
+    kinds: dict[str, models.PayloadSchemaType | models.KeywordIndexParams] = {
+        **dict.fromkeys(schema.keywords, models.PayloadSchemaType.KEYWORD),
+        **dict.fromkeys(schema.integers, models.PayloadSchemaType.INTEGER),
+    }
+    if _TENANT in schema.keywords:
+        keyword = models.KeywordIndexType.KEYWORD
+        kinds[_TENANT] = models.KeywordIndexParams(type=keyword, is_tenant=True)
+    return kinds
+
+
+def point(point: Point) -> models.PointStruct:
+    """A point with both its vectors."""
+    sparse = models.SparseVector(indices=point.sparse.indices, values=point.sparse.values)
+    return models.PointStruct(
+        id=point.id, vector={DENSE: point.dense, SPARSE: sparse}, payload=point.payload
+    )
+
+
+def operation(change: Change) -> models.SetPayloadOperation | models.DeleteOperation:
+    """One step of a batch."""
+    if isinstance(change, SetPayload):
+        setting = models.SetPayload(payload=change.payload, filter=where(change.where))
+        return models.SetPayloadOperation(set_payload=setting)
+    doomed = where(change.where, unless=change.unless)
+    return models.DeleteOperation(delete=models.FilterSelector(filter=doomed))
+
+
+def where(matching: Filter, *, unless: Filter | None = None) -> models.Filter:
+    """Points that match the first filter and, if it names any field, do not match the second."""
+    excluded = models.Filter(must=_conditions(unless)) if unless else None
+    return models.Filter(must=_conditions(matching), must_not=excluded)
+
+
+def queries(query: Query, params: models.SearchParams | None) -> dict[str, models.QueryRequest]:
+    """By vector, one request for each ranking that was asked for."""
+    vectors: dict[str, list[float] | models.SparseVector] = {}
+    if query.dense is not None:
+        vectors[DENSE] = query.dense
+    if query.sparse is not None and query.sparse.indices:
+        vectors[SPARSE] = models.SparseVector(
+            indices=query.sparse.indices, values=query.sparse.values
+        )
+    return {
+        name: models.QueryRequest(
+            query=vector,
+            using=name,
+            filter=where(query.where),
+            limit=max(query.depth, query.limit),
+            params=params,
+            with_payload=True,
+        )
+        for name, vector in vectors.items()
+    }
+
+
+def record(found: models.Record) -> Record:
+    """A stored point; with its dense vector if that was asked for."""
+    dense = found.vector.get(DENSE) if isinstance(found.vector, dict) else None
+    return Record(str(found.id), found.payload or {}, cast("list[float] | None", dense))
+
+
+@contextmanager
+def translated(collection: str = "") -> Generator[None]:
+    """Turn what the client raises into ours; without a server, it raises `ValueError`s."""
+    try:
+        yield
+    except (ApiException, QdrantException, grpc.RpcError, ValueError) as error:
+        # Some have no text of their own, a time-out for one: then the class has to tell.
+        # Over REST the body is shown as bytes are, its apostrophes escaped.
+        reason = (str(error) or repr(error)).replace("\\'", "'")
+        raise _meaning(" ".join(reason.split()), collection) from error
+
+
+def _meaning(reason: str, collection: str) -> IbidError:
+    """By the text: over REST, over gRPC and in memory it is the same, the classes are not."""
+    if "doesn't exist" in reason or f"Collection {collection} not found" in reason:
+        return NotFound("collection", collection, "Run `ibid ingest` to make one.")
+    if "No space left" in reason or "disk space" in reason:
+        return StorageFull("The Qdrant server has no space left. Remove something, or enlarge it.")
+    if "Vector dimension error" in reason or "not aligned" in reason:
+        return IndexMismatch(
+            f"The collection {collection!r} was built with another embedding. "
+            "Configure that one, or run `ibid ingest` for a new index."
+        )
+    if any(refusal in reason for refusal in _REFUSALS):
+        return IndexUnavailable("The Qdrant server refuses QDRANT_API_KEY.")
+    return IndexUnavailable(f"The Qdrant server at QDRANT_URL cannot be used: {reason}")
+
+
+def _conditions(matching: Filter) -> list[models.Condition]:
+    return [_condition(name, values) for name, values in matching.items()]
+
+
+def _condition(name: str, values: Sequence[Scalar]) -> models.Filter:
+    texts = [value for value in values if isinstance(value, str)]
+    numbers = [value for value in values if isinstance(value, int)]
+    return models.Filter(
+        should=[
+            models.FieldCondition(key=name, match=models.MatchAny(any=texts)),
+            models.FieldCondition(key=name, match=models.MatchAny(any=numbers)),
+        ]
+    )

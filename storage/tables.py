@@ -1,0 +1,217 @@
+"""The entities: rows with an identity and a life; the same on SQLite and on Postgres."""
+
+# SQLModel takes plain strings as table names and column types as instances; its annotations do not say so.
+# pyright: reportIncompatibleVariableOverride=false, reportArgumentType=false
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Literal
+from uuid import UUID, uuid4, uuid5
+
+from pydantic import BaseModel
+from sqlalchemy import JSON, BigInteger, Dialect, Integer, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
+
+from storage.domain import Answer, Metadata, Value
+
+# Without `none_as_null` None is written as the JSON text `null`, which `is null` does not find.
+AnyJSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+Role = Literal["user", "assistant"]
+
+_NAMESPACE = UUID("7c1f3a52-6f0e-5d0b-9f60-1d9a4c1b8e02")
+
+
+class ValueJSON(TypeDecorator[BaseModel]):
+    """A column that holds one value of the domain: JSONB on Postgres, JSON on SQLite."""
+
+    impl = AnyJSON
+    cache_ok = True
+
+    def __init__(self, kind: type[BaseModel]) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def process_bind_param(self, value: BaseModel | None, dialect: Dialect) -> Any:  # noqa: ARG002
+        """To what `json` can write."""
+        return None if value is None else value.model_dump(mode="json")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> BaseModel | None:  # noqa: ARG002
+        """Back to the value, validated."""
+        return None if value is None else self.kind.model_validate(value)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class User(SQLModel, table=True):
+    """Who owns conversations; `local` is the only one until people sign in."""
+
+    __tablename__: ClassVar[str] = "users"
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    name: str = Field(unique=True)
+    created_at: datetime = Field(default_factory=_now)
+
+
+class Corpus(SQLModel, table=True):
+    """A named set of sources with its own base URL and access."""
+
+    __tablename__: ClassVar[str] = "corpora"
+
+    name: str = Field(primary_key=True)
+    base_url: str | None = None
+    language: str = "en"
+    access: str = "public"
+    created_at: datetime = Field(default_factory=_now)
+
+
+class Staged(Value):
+    """What a source will be once the passages now being written are published."""
+
+    version: int
+    digest: str
+    title: str
+    url: str
+    passages: int
+    root: str | None
+    docs_version: str | None = None
+    locale: str | None = None
+
+
+class Source(SQLModel, table=True):
+    """What a user gave us: a page, a file. It has versions, one of which is live."""
+
+    __tablename__: ClassVar[str] = "sources"
+    __table_args__ = (UniqueConstraint("corpus", "location"),)
+
+    id: UUID = Field(primary_key=True)
+    corpus: str = Field(foreign_key="corpora.name", index=True, ondelete="CASCADE")
+    location: str
+    """The file's absolute path: what makes it the same source the next time."""
+    root: str | None = None
+    """The folder it was ingested from; None for a file given by itself."""
+    title: str = ""
+    url: str = ""
+    docs_version: str | None = None
+    """The version of the docs and the language, where the layout of the folder says so."""
+    locale: str | None = None
+    digest: str | None = Field(default=None, exclude=True)
+    """Hash of the bytes and of all else the live passages were made from."""
+    version: int = 0
+    """The live version; 0 before the first is published."""
+    passages: int = 0
+    staged: Staged | None = Field(default=None, exclude=True, sa_type=ValueJSON(Staged))
+    """Set before the first passage of a new version is written, cleared once it is live."""
+    ingested_at: datetime = Field(default_factory=_now)
+    removed_at: datetime | None = None
+    """Set when it has gone from its folder; the row stays so that old footnotes still open."""
+
+    @staticmethod
+    def identify(corpus: str, location: str) -> UUID:
+        """The same file in the same corpus is the same source on every machine and run."""
+        return uuid5(_NAMESPACE, f"{corpus}\n{location}")
+
+    @property
+    def next_version(self) -> int:
+        """Never a number that was used, so that a passage id means one text for ever."""
+        return max(self.version, self.staged.version if self.staged else 0) + 1
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a search can find it."""
+        return self.version > 0 and self.removed_at is None
+
+    def remove(self) -> None:
+        """Its passages have gone from the index."""
+        self.staged, self.digest, self.removed_at = None, None, _now()
+
+    def publish(self, staged: Staged) -> None:
+        """Take over what `staged` says: its passages are live in the index now."""
+        self.version, self.digest, self.passages = staged.version, staged.digest, staged.passages
+        self.title, self.url, self.root = staged.title, staged.url, staged.root
+        self.docs_version, self.locale = staged.docs_version, staged.locale
+        self.staged = self.removed_at = None
+        self.ingested_at = _now()
+
+
+class SourceText(SQLModel, table=True):
+    """The canonical text of one version, kept while that version is live or cited."""
+
+    __tablename__: ClassVar[str] = "source_texts"
+
+    source_id: UUID = Field(foreign_key="sources.id", primary_key=True, ondelete="CASCADE")
+    version: int = Field(primary_key=True)
+    title: str
+    url: str
+    text: str = Field(sa_type=Text)
+    details: Metadata = Field(default_factory=dict, sa_type=AnyJSON)
+
+
+class Release(SQLModel, table=True):
+    """One built index and the embedding that gives it meaning; an alias says which serves."""
+
+    __tablename__: ClassVar[str] = "releases"
+
+    collection: str = Field(primary_key=True)
+    embedding: str
+    dimension: int
+    created_at: datetime = Field(default_factory=_now)
+
+
+class Conversation(SQLModel, table=True):
+    """Questions and answers that build on one another, owned by one user."""
+
+    __tablename__: ClassVar[str] = "conversations"
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    user_id: UUID = Field(foreign_key="users.id", index=True, ondelete="CASCADE")
+    title: str = ""
+    created_at: datetime = Field(default_factory=_now)
+    updated_at: datetime = Field(default_factory=_now, index=True)
+
+
+class Message(SQLModel, table=True):
+    """A question, or the answer to it; an answer is kept exactly as it was given."""
+
+    __tablename__: ClassVar[str] = "messages"
+
+    seq: int | None = Field(
+        default=None,
+        primary_key=True,
+        sa_type=BigInteger().with_variant(Integer(), "sqlite"),
+    )
+    """The order in which messages were kept: the same for every reader."""
+    id: UUID = Field(default_factory=uuid4, unique=True)
+    conversation_id: UUID = Field(foreign_key="conversations.id", index=True, ondelete="CASCADE")
+    role: str
+    text: str = Field(sa_type=Text)
+    answer: Answer | None = Field(default=None, sa_type=ValueJSON(Answer))
+    created_at: datetime = Field(default_factory=_now)
+
+    @classmethod
+    def question(cls, conversation_id: UUID, text: str) -> "Message":
+        """What the user said."""
+        return cls(conversation_id=conversation_id, role="user", text=text)
+
+    @classmethod
+    def reply(cls, answer: Answer) -> "Message":
+        """What was answered, as a snapshot."""
+        return cls(
+            id=answer.message_id,
+            conversation_id=answer.conversation_id,
+            role="assistant",
+            text=answer.text,
+            answer=answer,
+        )
+
+
+class CitedVersion(SQLModel, table=True):
+    """That a message cites a version of a source: the version's text is kept while it does."""
+
+    __tablename__: ClassVar[str] = "cited_versions"
+
+    message_id: UUID = Field(foreign_key="messages.id", primary_key=True, ondelete="CASCADE")
+    source_id: UUID = Field(primary_key=True, index=True)
+    version: int = Field(primary_key=True)

@@ -1,0 +1,54 @@
+"""The API in this process: over a small manual, and empty."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from litestar.testing import TestClient
+
+from app.api import create_app
+from app.chat.engine import Engine
+from app.chat.service import ChatService
+from app.settings import Settings
+from app.wiring import Services
+from tests.app.api.calls import Client
+from tests.doubles.scripted import ScriptedLLM
+from tests.library import write_docs
+
+
+def local(folder: Path, **changes: Any) -> Settings:
+    """Settings built past validation: what the machine has set is not read."""
+    return Settings.model_construct(ibid_home=folder / "home", **changes)
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """The API over the keeper's manual."""
+    folder = tmp_path_factory.mktemp("api")
+    with TestClient(create_app(local(folder, allowed_hosts="*"))) as client:
+        services: Services = client.app.state.services
+        client.blocking_portal.call(services.ingestion.run, [write_docs(folder / "docs")])
+        yield client
+
+
+@pytest.fixture
+def scripted(client: Client, request: pytest.FixtureRequest) -> Iterator[ScriptedLLM]:
+    """Another model for the time of a test."""
+    llm = ScriptedLLM(**request.param)
+    services: Services = client.app.state.services
+    turns = Engine(services.search, llm)
+    client.app.state.services = replace(
+        services, turns=turns, chat=ChatService(services.database, turns)
+    )
+    yield llm
+    client.app.state.services = services
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """The API as it is by default: it answers to this machine's own names."""
+    app = create_app(local(tmp_path_factory.mktemp("guarded")))
+    with TestClient(app, base_url="http://127.0.0.1:8000") as client:
+        yield client

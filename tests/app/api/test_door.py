@@ -1,0 +1,71 @@
+"""Who may come in, and what is written on the door."""
+
+import json
+import re
+
+import pytest
+
+from tests.app.api.calls import API, JSON, Client, assert_problem
+from tests.app.shapes import ANSWER
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:8000", "127.0.0.1:51234", "[::1]:8000", "LOCALHOST"]
+)
+def test_the_server_answers_to_this_machine(guarded: Client, host: str) -> None:
+    for path in ("/health/live", f"{API}/corpora", "/schema"):
+        assert guarded.get(path, headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example:8000", "127.0.0.1.evil.example", "[::1", ""]
+)
+def test_the_server_does_not_answer_to_a_foreign_name(guarded: Client, host: str) -> None:
+    for path in ("/health/live", f"{API}/corpora", "/schema"):
+        assert_problem(guarded.get(path, headers={"host": host}), 400, "ALLOWED_HOSTS")
+    assert_problem(guarded.post(f"{API}/conversations", headers={"host": host}), 400)
+
+
+def test_the_page_about_the_api_loads_nothing_from_elsewhere(client: Client) -> None:
+    response = client.get("/schema")
+    assert response.headers["content-type"].startswith("text/html")
+    assert "<script" not in response.text
+    assert not re.search(r"(?:src|href)=[\"']?(?:https?:)?//(?!testserver)", response.text)
+    assert not re.search(r"@import|url\(", response.text)
+    for path in schema(client)["paths"]:
+        assert path in response.text
+
+
+def schema(client: Client) -> JSON:
+    return client.get("/schema/openapi.json").json()
+
+
+def test_the_api_describes_itself(client: Client) -> None:
+    described = schema(client)
+    assert described["openapi"].startswith("3.1")
+    operations = {
+        f"{method.upper()} {path.removeprefix(API)}"
+        for path, methods in described["paths"].items()
+        for method in methods
+    }
+    assert operations == {
+        "POST /conversations",
+        "GET /conversations",
+        "GET /conversations/{conversation_id}",
+        "DELETE /conversations/{conversation_id}",
+        "POST /conversations/{conversation_id}/messages",
+        "GET /corpora",
+        "POST /corpora",
+        "DELETE /corpora/{name}",
+        "GET /search",
+        "GET /passages/{passage_id}",
+        "GET /sources",
+        "GET /sources/{source_id}",
+        "GET /sources/{source_id}/text",
+        "GET /health/live",
+        "GET /health/ready",
+    }
+    shapes = described["components"]["schemas"]
+    assert set(shapes["Answer"]["properties"]) == ANSWER
+    references = re.findall(r'"\$ref": "#/components/schemas/([^"]+)"', json.dumps(described))
+    assert set(references) <= set(shapes)

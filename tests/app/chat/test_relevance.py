@@ -1,0 +1,55 @@
+"""The floor under which Ibid declines: words shared with one passage, and likeness of meaning."""
+
+import pytest
+
+from app.chat.relevance import speaks_to
+from storage.domain import Passage
+from tests.app.chat.passages import PASSAGES, passage
+
+
+def like(similarity: float | None) -> list[Passage]:
+    """The section “Fuel”, that much like the question."""
+    return [passage("Fuel").model_copy(update={"similarity": similarity})]
+
+
+def test_a_passage_with_the_words_of_the_question_speaks_to_it() -> None:
+    assert speaks_to("Why is the tank filled in the morning?", PASSAGES, "en")
+
+
+def test_words_count_in_every_form() -> None:
+    assert speaks_to("Do the lamps burn litres hourly?", like(0.6), "en")
+
+
+def test_the_words_above_a_passage_count_as_its_own() -> None:
+    assert speaks_to("fuel manual", PASSAGES, "en")
+
+
+def test_words_spread_over_passages_do_not_add_up() -> None:
+    question = "Does a tank flash, blast and burn every compressor by hand?"
+    assert not speaks_to(question, PASSAGES, "en")
+
+
+@pytest.mark.parametrize("similarity", [None, 0.0, 0.2, 0.6])
+def test_a_question_without_a_word_in_common_is_not_spoken_to(similarity: float | None) -> None:
+    assert not speaks_to("Who won the chess championship?", like(similarity), "en")
+
+
+def test_fewer_words_will_do_where_the_meaning_is_close() -> None:
+    question = "How thirsty is this lamp for kerosene?"
+    assert not speaks_to(question, like(0.1), "en")
+    assert speaks_to(question, like(0.9), "en")
+
+
+def test_without_passages_nothing_is_spoken_to() -> None:
+    assert not speaks_to("How many litres of paraffin does the lamp burn?", [], "en")
+    assert not speaks_to("Why is it so?", [], "en")
+
+
+def test_a_question_of_stop_words_is_left_to_the_search() -> None:
+    assert speaks_to("Why is it so?", PASSAGES, "en")
+
+
+def test_words_are_told_apart_where_no_space_stands_between_them() -> None:
+    chinese = passage("Fuel").model_copy(update={"text": "灯每小时燃烧二点四升煤油。"})
+    assert speaks_to("灯每小时燃烧多少煤油?", [chinese], "zh")
+    assert not speaks_to("谁赢得了国际象棋冠军?", [chinese], "zh")

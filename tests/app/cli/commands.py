@@ -1,0 +1,60 @@
+"""The command line as a user has it: in this process, or as the installed script in its own."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+from app.cli import main
+from app.settings import Settings
+from storage.index.files import is_locked
+
+SCRIPT = Path(sys.executable).with_name("ibid")
+FUEL = "How much paraffin does the lamp burn?"
+CHESS = "Who won the chess championship in 1972?"
+
+
+def ibid(home: Path, *arguments: str | Path, **settings: str) -> Result:
+    """`ibid ARGUMENTS` in this process, with no settings of the machine's."""
+    unset: dict[str, str | None] = {name.upper(): None for name in Settings.model_fields}
+    environment = {**unset, "IBID_HOME": str(home), **settings}
+    return CliRunner().invoke(main, [str(one) for one in arguments], env=environment)
+
+
+def environment(home: Path) -> dict[str, str]:
+    """For a process that has to do without the machine's settings."""
+    names = {name.upper() for name in Settings.model_fields}
+    kept = {name: value for name, value in os.environ.items() if name not in names}
+    return {**kept, "IBID_HOME": str(home)}
+
+
+def script(home: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """`ibid ARGUMENTS` as a shell would run it, in the folder above the home."""
+    return subprocess.run(
+        [SCRIPT, *arguments],
+        env=environment(home),
+        cwd=home.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def assert_refused(result: Result, told: str, code: int = 2) -> None:
+    """One line on standard error that says what was wrong, and nothing on standard output."""
+    assert result.exit_code == code, result.output
+    assert isinstance(result.exception, SystemExit), result.exception
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("ibid: ")
+    assert told in line
+    assert result.stdout == ""
+
+
+def until_released(home: Path) -> None:
+    """Returns when the engine process has let go of the index."""
+    while is_locked(home / "index"):
+        time.sleep(0.01)

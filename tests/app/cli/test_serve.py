@@ -1,0 +1,123 @@
+"""`ibid serve` in a process of its own, as a user starts it and other doors find it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from httpx_sse import connect_sse
+
+from storage.index.files import is_locked
+from tests.app.cli.commands import FUEL, SCRIPT, environment, ibid, script
+from tests.library import write_docs
+
+
+def free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return trial.getsockname()[1]
+
+
+@contextmanager
+def serving(home: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
+    """The server, once it is ready, and a client to call it with."""
+    port = free_port()
+    server = subprocess.Popen(
+        [SCRIPT, "serve", "--port", str(port), *options],
+        env=environment(home),
+        cwd=home.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            until_ready(server, client)
+            yield server, client
+    finally:
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGKILL)
+        server.communicate()
+
+
+def until_ready(server: subprocess.Popen[str], client: httpx.Client) -> None:
+    for _ in range(300):
+        try:
+            if client.get("/health/ready").status_code == 200:
+                return
+        except httpx.TransportError:
+            assert server.poll() is None, server.communicate()
+            time.sleep(0.1)
+    raise AssertionError("the server is not ready in 30 seconds")
+
+
+def is_gone(group: int) -> bool:
+    """Whether no process of the group is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def until(condition: object, *arguments: object) -> None:
+    assert callable(condition)
+    deadline = time.monotonic() + 10
+    while not condition(*arguments):
+        assert time.monotonic() < deadline, condition
+        time.sleep(0.02)
+
+
+def test_a_server_shares_its_index_and_leaves_when_it_is_told_to(tmp_path: Path) -> None:
+    home, docs = tmp_path / "home", write_docs(tmp_path / "docs")
+    with serving(home, "--host", "localhost") as (server, client):
+        assert client.get("/health/ready").json() == {"status": "ready", "release": None}
+        ingested = script(home, "ingest", docs, "--json")
+        assert (ingested.returncode, ingested.stderr) == (0, "")
+        assert client.get("/health/ready").json()["release"] == "ibid-1"
+
+        conversation = client.post("/api/v1/conversations").json()["id"]
+        path = f"/api/v1/conversations/{conversation}/messages"
+        answer = client.post(path, json={"text": FUEL}).json()
+        assert "2.4 litres" in answer["text"]
+        asked = script(home, "ask", FUEL, "--json", "--conversation", conversation)
+        assert json.loads(asked.stdout)["text"] == answer["text"]
+
+        with connect_sse(client, "POST", path, json={"text": FUEL}) as source:
+            events = [event.event for event in source.iter_sse()]
+        assert (events[0], events[-1]) == ("retrieved", "completed")
+
+        foreign = client.get("/health/live", headers={"host": "evil.example"})
+        assert foreign.status_code == 400
+
+        began = time.monotonic()
+        server.send_signal(signal.SIGINT)
+        output, _ = server.communicate(timeout=10)
+        assert server.returncode == 0, output
+        assert time.monotonic() - began < 5
+        assert "Traceback" not in output
+        until(is_gone, server.pid)
+        until(lambda: not is_locked(home / "index"))
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = ibid(tmp_path / "home", "serve", "--port", str(port))
+    assert result.exit_code == 2
+    assert result.stderr == f"ibid: Cannot listen on 127.0.0.1:{port}: Address already in use.\n"
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http"])
+def test_a_port_that_cannot_be_is_refused(tmp_path: Path, port: str) -> None:
+    result = ibid(tmp_path / "home", "serve", "--port", port)
+    assert result.exit_code == 2
+    assert "'--port'" in result.stderr

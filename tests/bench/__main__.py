@@ -1,0 +1,71 @@
+"""The command: `uv run python -m tests.bench [NAME ...] [--json] [--passages N]`."""
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from app.settings import Settings
+from tests.bench import alongside, cold, ingest, machine, search, turn
+from tests.bench.figures import Result, as_json, show
+from tests.bench.homes import Options
+
+Bench = Callable[[Options], Awaitable[Result]]
+BENCHES: dict[str, Bench] = {
+    "ingest": ingest.run,
+    "search": search.run,
+    "cold": cold.run,
+    "turn": turn.run,
+    "alongside": alongside.run,
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns 1 when a figure is over its limit."""
+    given = _parser().parse_args(arguments)
+    for name in Settings.model_fields:
+        os.environ.pop(name.upper(), None)
+    about = machine.describe()
+    progress, output = (
+        Console(stderr=True, style="dim"),
+        Console(width=None if sys.stdout.isatty() else 110),
+    )
+    if not given.json:
+        output.print(machine.in_words(about), highlight=False)
+    results: list[Result] = []
+    for name in given.names or BENCHES:
+        with tempfile.TemporaryDirectory(prefix="ibid-bench-") as scratch:
+            options = Options(
+                scratch=Path(scratch),
+                passages=given.passages,
+                folder=given.folder and given.folder.resolve(),
+                rounds=given.rounds,
+                say=lambda text, name=name: progress.print(f"{name}: {text}"),
+            )
+            results.append(asyncio.run(BENCHES[name](options)))
+        if not given.json:
+            show(results[-1], output)
+    if given.json:
+        sys.stdout.write(as_json(about, results) + "\n")
+    return int(any(f.verdict == "over" for result in results for f in result.figures))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m tests.bench", description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHES)}; all of them"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--passages", type=int, help="size of the generated corpus")
+    parser.add_argument("--folder", type=Path, help="ingest: real pages instead of generated ones")
+    parser.add_argument("--rounds", type=int, help="repetitions")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

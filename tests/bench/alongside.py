@@ -1,0 +1,60 @@
+"""Searching while another process ingests: one engine serves them both."""
+
+import asyncio
+from collections.abc import Coroutine
+
+from app.wiring import Services
+from tests.bench import generator
+from tests.bench.figures import Result
+from tests.bench.homes import CORPUS, Options, open_home, stage
+from tests.bench.processes import IBID, Shell
+from tests.bench.timing import Samples, seconds
+
+PASSAGES, INGESTED, QUERIES = 20_000, 5_000, 300
+_PAUSE = 0.02
+"""Seconds a reader thinks between two searches."""
+
+
+async def run(options: Options) -> Result:
+    """Latency of one searcher, and time of the ingestion, apart and together."""
+    home = options.scratch / "home"
+    shell = Shell(home, options.scratch)
+
+    def ingest(seed: int, passages: int = INGESTED) -> Coroutine[None, None, float]:
+        folder = options.scratch / f"docs{seed}"
+        generator.write([*generator.pages(passages, seed)], folder)
+        return shell.seconds(*IBID, "ingest", str(folder), "--corpus", CORPUS)
+
+    pages = [*generator.pages(options.passages or PASSAGES)]
+    options.say("embedding and staging")
+    async with open_home(home) as services:
+        passages = await stage(services, pages)
+        queries = generator.questions(pages, QUERIES)
+        quiet = await _search(services, queries, asyncio.create_task(asyncio.sleep(5)))
+        await ingest(10, 60)  # bytecode is compiled
+        options.say("ingesting alone")
+        alone = await ingest(11)
+        options.say("ingesting and searching")
+        ingesting = asyncio.create_task(ingest(12))
+        busy = await _search(services, queries, ingesting)
+        together = await ingesting
+    about = (
+        f"one searcher on {passages:,} passages, `ibid ingest` of {INGESTED:,} more in a process"
+    )
+    result = Result("alongside", about)
+    result.add_times("search, nothing else going on", quiet)
+    result.add_times("search during the ingestion", busy)
+    result.add("the longest search", 1e3 * max(busy.seconds), "ms", part=True)
+    result.add("p50 during / without", busy.median / quiet.median, "x")
+    result.add("ingestion alone", alone, "s")
+    result.add("ingestion with the searcher", together, "s")
+    return result
+
+
+async def _search(services: Services, queries: list[str], until: asyncio.Task[object]) -> Samples:
+    samples = Samples()
+    while not until.done():
+        query = queries[len(samples.seconds) % len(queries)]
+        samples.seconds.append(await seconds(services.search.passages(query)))
+        await asyncio.sleep(_PAUSE)
+    return samples

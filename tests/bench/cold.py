@@ -1,0 +1,67 @@
+"""Whole processes, from their start to their answer, as a person at a terminal waits for them."""
+
+import re
+from collections import Counter
+
+from tests.bench import generator
+from tests.bench.figures import Result
+from tests.bench.homes import Options, left, open_home, settings, stage
+from tests.bench.processes import IBID, Shell
+from tests.bench.timing import Work, in_turns, ratio
+
+HELP_LIMIT = 300.0
+PASSAGES, ROUNDS = 300, 7
+
+_IMPORTED = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\w+)")
+_HEAVIEST = 12
+
+
+async def run(options: Options) -> Result:
+    """Commands beside the bare interpreter, each round all of them."""
+    home, rounds = options.scratch / "home", options.rounds or ROUNDS
+    pages = [*generator.pages(options.passages or PASSAGES)]
+    async with open_home(home) as services:
+        passages = await stage(services, pages)
+    shell = Shell(home, options.scratch)
+
+    def command(*arguments: str) -> Work:
+        async def work(_: int) -> float:
+            await left(settings(home).index_folder)  # each starts an engine of its own
+            return await shell.seconds(*arguments)
+
+        return work
+
+    question = f"What is the {pages[0].sections[0].heading.lower()}?"
+    ask, search = (*IBID, "ask", question), (*IBID, "search", question)
+    options.say("compiling, then starting processes in turns")
+    taken = await in_turns(
+        rounds,
+        python=command("-c", "pass"),
+        help=command(*IBID, "--help"),
+        search=command(*search),
+        ask=command(*ask),
+    )
+    async with open_home(home):
+        beside = await in_turns(rounds, ask=lambda _: shell.seconds(*ask))
+    result = Result("cold", f"process start to answer, {passages} passages, {rounds} rounds")
+    result.add_times("python -c pass", taken["python"])
+    result.add_times("ibid --help", taken["help"], HELP_LIMIT)
+    result.add_times("ibid search", taken["search"])
+    result.add_times("ibid ask", taken["ask"])
+    result.add_times("ibid ask, the index being open already", beside["ask"])
+    result.add("ibid --help / python -c pass", ratio(taken["help"], taken["python"]), "x")
+    result.add("ibid ask / python -c pass", ratio(taken["ask"], taken["python"]), "x")
+    options.say("what `ibid ask` imports")
+    imported = _imported(await shell.said("-X", "importtime", *ask))
+    result.add("all imports of `ask`, as -X importtime counts", imported.total() / 1e3, "ms")
+    for package, microseconds in imported.most_common(_HEAVIEST):
+        result.add(package, microseconds / 1e3, "ms", part=True)
+    return result
+
+
+def _imported(said: str) -> Counter[str]:
+    """Microseconds by top-level package, each module charged for itself alone."""
+    packages: Counter[str] = Counter()
+    for microseconds, package in _IMPORTED.findall(said):
+        packages[package] += int(microseconds)
+    return packages

@@ -1,0 +1,117 @@
+"""Homes of Ibid to measure in: always the local providers, whatever the environment says."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from app.settings import Settings
+from app.wiring import Services, open_services
+from storage.domain import Passage
+from storage.index.files import is_locked
+from storage.repositories import Releases
+from storage.tables import Release
+from tests.bench.generator import Page
+
+CORPUS = "bench"
+_PASSAGES_A_SOURCE = 250
+_STAGED = 2_000
+
+
+@dataclass
+class Options:
+    """What one asks of a bench; None where it has a default of its own."""
+
+    scratch: Path
+    """An empty folder that is removed when all is done."""
+    passages: int | None = None
+    folder: Path | None = None
+    rounds: int | None = None
+    say: Callable[[str], None] = field(default=lambda _: None)
+    """Called with what is being done."""
+
+
+def settings(home: Path) -> Settings:
+    """Local providers, files in `home`."""
+    return Settings(
+        _env_file=None,  # pyright: ignore[reportCallIssue]
+        ibid_home=home,
+        database_url=None,
+        qdrant_url=None,
+        embedding="local",
+        llm="extractive",
+    )
+
+
+@asynccontextmanager
+async def open_home(home: Path) -> AsyncGenerator[Services]:
+    """Its services, with the embedding's model loaded; at the end the engine has left it, too."""
+    try:
+        async with open_services(settings(home)) as services:
+            services.index.embedding.get_text_embedding("warm")
+            yield services
+    finally:
+        await left(settings(home).index_folder)
+
+
+async def left(index: Path) -> None:
+    """Wait until no engine process holds the index."""
+    while is_locked(index):  # noqa: ASYNC110 - a lock tells nobody
+        await asyncio.sleep(0.01)
+
+
+async def stage(services: Services, pages: Iterable[Page]) -> int:
+    """Fill an empty home's index with passages, past files and SQL; returns how many."""
+    await services.library.create(CORPUS, "https://docs.example.com", "en")
+    collection = await services.index.create()
+    async with services.database.transaction() as session:
+        model, dimension = services.index.embedding.model_name, services.index.dimension
+        await Releases(session).save(
+            Release(collection=collection, embedding=model, dimension=dimension)
+        )
+    count, some = 0, list[Passage]()
+    for passage in _passages(pages):
+        some.append(passage)
+        count += 1
+        if len(some) == _STAGED:
+            await _publish(services, some)
+            some = []
+    await _publish(services, some)
+    return count
+
+
+async def _publish(services: Services, passages: list[Passage]) -> None:
+    texts = [f"{passage.section}\n\n{passage.text}" for passage in passages]
+    vectors = services.index.embedding.get_text_embedding_batch(texts)
+    await services.index.stage(passages, vectors, "en")
+    await services.index.publish((source, 1) for source in {p.source_id for p in passages})
+
+
+def _passages(pages: Iterable[Page]) -> Iterable[Passage]:
+    source, ordinal = uuid4(), 0
+    for page in pages:
+        for section, text in page.passages:
+            if ordinal == _PASSAGES_A_SOURCE:
+                source, ordinal = uuid4(), 0
+            yield _passage(source, ordinal, page, section, text)
+            ordinal += 1
+
+
+def _passage(
+    source: UUID, ordinal: int, page: Page, section: tuple[str, ...], text: str
+) -> Passage:
+    return Passage(
+        id=Passage.identify(source, 1, ordinal),
+        source_id=source,
+        corpus=CORPUS,
+        version=1,
+        ordinal=ordinal,
+        title=page.title,
+        section=section,
+        url=f"https://docs.example.com/{page.path}#{section[-1].lower().replace(' ', '-')}",
+        text=text,
+        start=0,
+        end=len(text),
+    )

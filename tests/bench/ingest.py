@@ -1,0 +1,156 @@
+"""Ingestion against the work that no ingestion can avoid: embedding, BM25 and the engine's writing."""
+
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import pipelines.ingestion
+import storage.index.passages
+from pipelines.ingestion import Ingestion
+from pipelines.nodes import EmbedNew, SectionSplitter
+from storage.embeddings import DIMENSION, LocalEmbedding
+from storage.index.client import EngineClient, open_embedded
+from storage.index.embedded import EmbeddedEngine
+from storage.index.engine import Point, Record, Schema
+from storage.index.passages import ALIAS, PassageIndex
+from storage.index.sparse import encode_document
+from tests.bench import generator
+from tests.bench.figures import Result
+from tests.bench.homes import CORPUS, Options, left, open_home
+from tests.bench.timing import Samples, Stopwatch, in_turns, ratio, seconds
+
+LIMIT, UNCHANGED_LIMIT = 1.5, 5.0
+PASSAGES, ROUNDS = 5_000, 5
+
+_BATCH = 128
+_SCHEMA = Schema(DIMENSION, ["corpus", "source_id", "state"], ["version"])
+_PHASES = {
+    "looking for changes": [(pipelines.ingestion, "select"), (pipelines.ingestion, "compare")],
+    "creating the index": [(Ingestion, "_prepare_index")],
+    "reading": [(pipelines.ingestion, "read_all")],
+    "splitting, nodes": [(SectionSplitter, "__call__")],
+    "embedding": [(LocalEmbedding, "_get_text_embeddings")],
+    "LlamaIndex's pipeline": [(pipelines.ingestion.IngestionPipeline, "arun"), (EmbedNew, "acall")],
+    "passages, points": [(Ingestion, "_embed"), (PassageIndex, "stage")],
+    "BM25": [(storage.index.passages, "encode_document")],
+    "upsert": [(EngineClient, "upsert")],
+    "publish": [(EngineClient, "apply")],
+    "SQL": [(Ingestion, name) for name in ("_record", "_corpus", "_recovered", "_prune")],
+}
+"""Some of these are private: one that has gone by this name counts as "the rest"."""
+
+
+@dataclass
+class Ingesting:
+    """The works that are compared, each into a home of its own."""
+
+    folder: Path
+    homes: Iterator[Path]
+    records: list[Record] = field(default_factory=list)
+    again: Samples = field(default_factory=Samples)
+    """The same folder once more, without a change in it."""
+
+    async def ours(self, _: int) -> float:
+        """Seconds of the first ingestion; the embedding's model is loaded before."""
+        home = next(self.homes)
+        async with open_home(home) as services:
+            first = await seconds(services.ingestion.run([self.folder], CORPUS))
+            self.again.seconds.append(await seconds(services.ingestion.run([self.folder], CORPUS)))
+            if not self.records:
+                self.records = await services.index.engine.scan(ALIAS, {})
+        shutil.rmtree(home)
+        return first
+
+    async def bare(self, _: int) -> float:
+        """Seconds for the same passages, one after the other, on the engine in this process."""
+        home = next(self.homes)
+        engine = EmbeddedEngine(home)
+        engine.create(CORPUS, _SCHEMA)
+        embedding = _warm_embedding()
+        started = time.perf_counter()
+        for points in _points(self.records, embedding):
+            engine.upsert(CORPUS, points)
+        elapsed = time.perf_counter() - started
+        engine.close()
+        shutil.rmtree(home)
+        return elapsed
+
+    async def shared(self, _: int) -> float:
+        """The same through the engine's own process, as Ibid has it."""
+        home = next(self.homes)
+        embedding = _warm_embedding()
+        async with open_embedded(home) as engine:
+            await engine.create(CORPUS, _SCHEMA)
+            started = time.perf_counter()
+            for points in _points(self.records, embedding):
+                await engine.upsert(CORPUS, points)
+            elapsed = time.perf_counter() - started
+        await left(home)
+        shutil.rmtree(home)
+        return elapsed
+
+    async def phases(self) -> dict[str, float]:
+        """Seconds by phase of one more ingestion, which is slowed down a little by being watched."""
+        watch = Stopwatch()
+        async with open_home(next(self.homes)) as services:
+            with watch.watching(_PHASES | {"the rest": [(Ingestion, "run")]}):
+                await services.ingestion.run([self.folder], CORPUS)
+        return watch.seconds
+
+
+async def run(options: Options) -> Result:
+    """Ratios of whole runs, the first into a fresh home each time, imports excluded."""
+    work = Ingesting(_folder(options), (options.scratch / f"home{number}" for number in count()))
+    options.say("warming up")
+    await work.ours(-1)
+    work.again.seconds.clear()
+    options.say("ingesting, and writing the same passages bare, in turns")
+    rounds = options.rounds or ROUNDS
+    taken = await in_turns(rounds, warm_up=0, ours=work.ours, bare=work.bare, shared=work.shared)
+    ours, bare = taken["ours"], taken["bare"]
+    passages, where = len(work.records), options.folder or "generated"
+    files = len({record.payload["source_id"] for record in work.records})
+    result = Result("ingest", f"{passages:,} passages of {files:,} files, {where}, {rounds} rounds")
+    result.add("ingest / (embedding + BM25 + upsert)", ratio(ours, bare), "x", LIMIT)
+    result.add("the same, upserting by the engine's process", ratio(ours, taken["shared"]), "x")
+    unchanged = 100 * ratio(work.again, ours)
+    result.add("no change / first", unchanged, "%", UNCHANGED_LIMIT)
+    result.add("passages a second", passages / ours.median, "/s")
+    result.add_times("ingest", ours)
+    result.add_times("no-change re-ingest", work.again)
+    result.add_times("embedding + BM25 + upsert", bare)
+    options.say("once more, with a stopwatch in it")
+    for phase, taken_by in sorted((await work.phases()).items(), key=lambda item: -item[1]):
+        result.add(phase, 1e3 * taken_by, "ms", part=True)
+    return result
+
+
+def _folder(options: Options) -> Path:
+    if options.folder:
+        return options.folder
+    pages = generator.pages(options.passages or PASSAGES)
+    return generator.write([*pages], options.scratch / "docs")
+
+
+def _warm_embedding() -> LocalEmbedding:
+    embedding = LocalEmbedding()
+    embedding.get_text_embedding("warm")
+    return embedding
+
+
+def _points(records: Sequence[Record], embedding: LocalEmbedding) -> Iterator[list[Point]]:
+    """Encoded batch by batch, with what Ibid encodes: a passage and the headings above it."""
+    for start in range(0, len(records), _BATCH):
+        some = records[start : start + _BATCH]
+        texts = [f"{record.payload['section']}\n\n{record.payload['text']}" for record in some]
+        keywords = [
+            f"{record.payload['title']}\n{text}" for record, text in zip(some, texts, strict=True)
+        ]
+        vectors = embedding.get_text_embedding_batch(texts)
+        yield [
+            Point(record.id, vector, encode_document(words, "en"), record.payload)
+            for record, vector, words in zip(some, vectors, keywords, strict=True)
+        ]

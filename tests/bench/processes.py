@@ -1,0 +1,49 @@
+"""`ibid` as a process of its own, on a home that is measured in."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import app
+
+IBID = ("-c", "import sys; from app.cli import main; sys.exit(main())")
+"""What the console script does."""
+
+
+@dataclass
+class Shell:
+    """Runs this very checkout, with its bytecode compiled as an installation has it."""
+
+    home: Path
+    scratch: Path
+
+    async def seconds(self, *arguments: str) -> float:
+        """From the start of an interpreter to its end."""
+        started = time.perf_counter()
+        await self.said(*arguments)
+        return time.perf_counter() - started
+
+    async def said(self, *arguments: str) -> str:
+        """What a fresh interpreter writes to standard error; raises when it fails."""
+        environment = os.environ | {
+            "IBID_HOME": str(self.home),
+            "PYTHONPATH": str(Path(app.__file__).parents[1]),
+            "PYTHONPYCACHEPREFIX": str(self.scratch / "bytecode"),
+        }
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *arguments,
+            env=environment,
+            cwd=self.scratch,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        _, said = await child.communicate()
+        if child.returncode:
+            raise RuntimeError(f"{arguments} failed:\n{said.decode()[-2000:]}")
+        return said.decode()

@@ -1,0 +1,134 @@
+"""A search, from words to passages, against nothing but the engine's two rankings."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from qdrant_edge import EdgeShard, QueryBatchRequest, QueryRequest
+
+import storage.index.passages
+from app.search import Search
+from app.wiring import Services
+from storage.embeddings import LocalEmbedding
+from storage.index import edge
+from storage.index.client import EngineClient
+from storage.index.engine import Query
+from storage.index.passages import PassageIndex
+from storage.index.sparse import encode_query
+from tests.bench import generator
+from tests.bench.figures import Result
+from tests.bench.homes import CORPUS, Options, open_home, settings, stage
+from tests.bench.timing import Samples, Stopwatch, seconds
+
+RATIO_LIMIT, P95_LIMIT = 2.0, 50.0
+PASSAGES, QUERIES, ROUNDS = 10_000, 300, 3
+
+_FOUND = 10
+_RAW = "raw is both rankings by `EdgeShard.query_batch` in this process, on a copy of the shard"
+_PHASES = {
+    "SQL: which corpora": [(Search, "scope")],
+    "embedding": [(LocalEmbedding, "_get_text_embeddings")],
+    "BM25": [(storage.index.passages, "encode_query")],
+    "engine and the way to it": [(EngineClient, "search")],
+    "LlamaIndex, passages": [(PassageIndex, "search")],
+    "the rest": [(Search, "passages")],
+}
+
+
+@dataclass
+class Searching:
+    """The same queries both ways; the raw way has all but the engine's part done beforehand."""
+
+    services: Services
+    queries: Sequence[str]
+    folder: Path
+    """Of the collection, which the engine's process has open."""
+    copy: Path
+    requests: list[list[QueryRequest]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Encode every query, with the filter that Ibid searches with."""
+        for query in self.queries:
+            encoded = Query(
+                where={"corpus": [CORPUS], "state": ["live"]},
+                limit=_FOUND,
+                dense=self.services.index.embedding.get_query_embedding(query),
+                sparse=encode_query(query, frozenset({"en"})),
+            )
+            self.requests.append([*edge.queries(encoded).values()])
+
+    async def ours(self, query: str) -> None:
+        """Words in, passages out, through the engine's process."""
+        await self.services.search.passages(query, (), _FOUND)
+
+    async def compare(self, rounds: int) -> tuple[Samples, Samples]:
+        """Seconds of ours and of the raw engine in this process, on a copy: it admits one process."""
+        shutil.rmtree(self.copy, ignore_errors=True)
+        shutil.copytree(self.folder, self.copy)
+        shard = EdgeShard.load(str(self.copy))
+
+        async def raw(requests: list[QueryRequest]) -> None:
+            shard.query_batch(QueryBatchRequest(requests))
+
+        ours, theirs = Samples(), Samples()
+        for number in range(-1, rounds):
+            for index, query in enumerate(self.queries):
+                works = [(ours, self.ours(query)), (theirs, raw(self.requests[index]))]
+                for samples, work in works[:: 1 if index % 2 else -1]:
+                    taken = await seconds(work)
+                    if number >= 0:
+                        samples.seconds.append(taken)
+        shard.close()
+        return ours, theirs
+
+    async def phases(self) -> dict[str, float]:
+        """Seconds by phase, for all queries."""
+        watch = Stopwatch()
+        with watch.watching(_PHASES):
+            for query in self.queries:
+                await self.ours(query)
+        return watch.seconds
+
+
+async def run(options: Options) -> Result:
+    """In-process search at a given size: just written, opened again, and after `optimize`."""
+    home, rounds = options.scratch / "home", options.rounds or ROUNDS
+    options.say("generating")
+    pages = [*generator.pages(options.passages or PASSAGES)]
+    queries = generator.questions(pages, QUERIES)
+    result = Result("search", f"{QUERIES} queries, k={_FOUND}, {rounds} rounds; {_RAW}")
+
+    async def measure(services: Services, state: str) -> None:
+        options.say(f"searching, {state}")
+        work = Searching(services, queries, await _folder(services, home), options.scratch / "copy")
+        await _measure(work, rounds, result, state)
+
+    async with open_home(home) as services:
+        options.say("embedding and staging")
+        result.add("passages", await stage(services, pages), "")
+        await measure(services, "just written")
+    async with open_home(home) as services:
+        await measure(services, "opened again")
+        options.say("optimising")
+        engine, collection = services.index.engine, (await _folder(services, home)).name
+        result.add("optimize", await seconds(engine.optimize(collection)), "s")
+        await measure(services, "optimised")
+    return result
+
+
+async def _folder(services: Services, home: Path) -> Path:
+    """Of the collection that serves."""
+    collection = await services.search.release()
+    assert collection is not None
+    return settings(home).index_folder / "collections" / collection
+
+
+async def _measure(work: Searching, rounds: int, result: Result, state: str) -> None:
+    ours, raw = await work.compare(rounds)
+    result.add(f"{state}: p50 / raw p50", ours.median / raw.median, "x", RATIO_LIMIT)
+    result.add(f"{state}: p95", 1e3 * ours.p95, "ms", P95_LIMIT)
+    result.add_times(f"{state}: Search.passages", ours)
+    result.add_times(f"{state}: raw engine", raw)
+    for phase, taken in sorted((await work.phases()).items(), key=lambda item: -item[1]):
+        result.add(f"{state}: {phase}", 1e3 * taken / len(work.queries), "ms", part=True)

@@ -1,0 +1,57 @@
+"""The harness does not rot: its pages are the same for ever, and its benches run."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.bench import generator, turn
+from tests.bench.__main__ import BENCHES
+from tests.bench.figures import as_json
+from tests.bench.homes import Options
+from tests.bench.machine import describe
+
+
+def test_a_seed_gives_the_same_pages_and_another_seed_others() -> None:
+    pages = [*generator.pages(200, seed=1)]
+
+    assert pages == [*generator.pages(200, seed=1)]
+    assert pages != [*generator.pages(200, seed=2)]
+    assert generator.questions(pages, 20) == generator.questions(pages, 20)
+    assert sum(len(page.passages) for page in pages) == pytest.approx(200, rel=0.1)
+
+
+def test_words_are_as_common_as_in_real_documentation() -> None:
+    words = " ".join(page.markdown for page in generator.pages(1_000)).lower().split()
+    commonest = sorted((words.count(word) for word in set(generator.FUNCTION)), reverse=True)
+
+    assert 0.1 < sum(commonest[:10]) / len(words) < 0.3
+
+
+def test_pages_become_files(tmp_path: Path) -> None:
+    pages = [*generator.pages(60)]
+
+    generator.write(pages, tmp_path)
+
+    assert len([*tmp_path.rglob("*.md")]) == len(pages)
+
+
+async def test_a_bench_says_what_it_measured_and_whether_that_is_too_much(tmp_path: Path) -> None:
+    result = await turn.run(Options(tmp_path, passages=60, rounds=2))
+
+    said = json.loads(as_json(describe(), [result]))
+    assert said["machine"]["cores"] >= 1
+    figures = {figure["name"]: figure for figure in said["benches"]["turn"]["figures"]}
+    overhead = figures["overhead, 200 messages of history"]
+    assert overhead["unit"] == "ms"
+    assert overhead["limit"] == turn.LIMIT
+    assert overhead["verdict"] in ("ok", "over")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ingest", "search", "cold"])
+async def test_every_bench_runs(name: str, tmp_path: Path) -> None:
+    result = await BENCHES[name](Options(tmp_path, passages=60, rounds=1))
+
+    assert result.bench == name
+    assert any(figure.limit for figure in result.figures)

@@ -1,0 +1,129 @@
+"""A chat turn against its search and its model alone: what Ibid itself adds to them."""
+
+import time
+from collections import defaultdict
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from functools import partial
+from uuid import UUID, uuid4
+
+from app.chat.engine import PASSAGES as CITABLE
+from app.chat.engine import Engine
+from app.chat.events import Retrieved
+from app.chat.service import ChatService
+from app.llms.prompts import messages
+from app.wiring import Services
+from storage.tables import Message
+from tests.bench import generator
+from tests.bench.figures import Result
+from tests.bench.homes import Options, open_home, stage
+from tests.bench.timing import Samples, in_turns, less, seconds
+from tests.doubles.scripted import ScriptedLLM
+
+LIMIT = 10.0
+PASSAGES, ROUNDS = 2_000, 60
+HISTORIES = (0, 6, 200)
+PIECES = [f" word{n}" if n % 12 else f" word{n}. [{n // 12 + 1}]" for n in range(50)]
+
+
+@dataclass
+class Turning:
+    """Each round's question as a turn, as a search, and to the model alone."""
+
+    services: Services
+    questions: list[str]
+    llm: ScriptedLLM = field(default_factory=lambda: ScriptedLLM(pieces=PIECES))
+    first_events: dict[int, Samples] = field(default_factory=lambda: defaultdict(Samples))
+    """By length of history, until the passages were known."""
+
+    def __post_init__(self) -> None:
+        """The service that is measured, with a model that takes no time."""
+        turns = Engine(self.services.search, self.llm)
+        self.chat = ChatService(self.services.database, turns)
+
+    async def prepare(self) -> None:
+        """Have an answer that earlier turns can be filled with."""
+        conversation = await self.chat.start()
+        self.said = await self.chat.answer(conversation.id, self.questions[0])
+
+    async def turn(self, history: int, number: int) -> float:
+        """Seconds of one more turn in a conversation that has `history` messages."""
+        conversation = await self._conversation(history)
+        self.llm.prompts.clear()
+        started = time.perf_counter()
+        async with aclosing(self.chat.stream(conversation, self._question(number))) as events:
+            async for event in events:
+                if isinstance(event, Retrieved) and number >= 0:
+                    assert event.passages, f"{self._question(number)!r} was declined"
+                    self.first_events[history].seconds.append(time.perf_counter() - started)
+        return time.perf_counter() - started
+
+    async def extractive(self, number: int) -> float:
+        """Seconds of a turn, the first of its conversation, with the model that Ibid ships."""
+        conversation = await self.services.chat.start()
+        return await seconds(self.services.chat.answer(conversation.id, self._question(number)))
+
+    async def search(self, number: int) -> None:
+        """What a turn retrieves with."""
+        await self.services.search.passages(self._question(number), (), CITABLE)
+
+    async def model(self, number: int) -> float:
+        """Seconds of the model's stream, drained."""
+        question = self._question(number)
+        passages = await self.services.search.passages(question, (), CITABLE)
+        prompt = messages(question, passages)
+        started = time.perf_counter()
+        async for _ in await self.llm.astream_chat(prompt):
+            pass
+        return time.perf_counter() - started
+
+    def _question(self, number: int) -> str:
+        return self.questions[number % len(self.questions)]
+
+    async def _conversation(self, history: int) -> UUID:
+        conversation_id = (await self.chat.start()).id
+        async with self.services.database.transaction() as session:
+            for _ in range(history // 2):
+                ids = {"conversation_id": conversation_id, "message_id": uuid4()}
+                session.add(Message.question(conversation_id, self.questions[0]))
+                await session.flush()
+                session.add(Message.reply(self.said.model_copy(update=ids)))
+                await session.flush()
+        return conversation_id
+
+
+async def run(options: Options) -> Result:
+    """Overhead of a turn with a scripted model that answers at once, in 50 pieces."""
+    rounds = options.rounds or ROUNDS
+    pages = [*generator.pages(options.passages or PASSAGES)]
+    async with open_home(options.scratch / "home") as services:
+        options.say("embedding and staging")
+        passages = await stage(services, pages)
+        work = Turning(services, _questions(pages))
+        await work.prepare()
+        options.say("turns, searches and answers, in turns")
+        taken = await in_turns(
+            rounds,
+            warm_up=3,
+            search=work.search,
+            model=work.model,
+            extractive=work.extractive,
+            **{f"turn{history}": partial(work.turn, history) for history in HISTORIES},
+        )
+    about = f"{len(PIECES)} tokens, {passages:,} passages, {rounds} rounds"
+    result = Result("turn", f"what a turn adds to its search and its model; {about}")
+    for history in HISTORIES:
+        turn, said = taken[f"turn{history}"], f"{history} messages of history"
+        over = less(turn, taken["search"], taken["model"])
+        result.add_times(f"overhead, {said}", over, LIMIT)
+        result.add_times(f"whole turn, {said}", turn, part=True)
+        result.add_times(f"first event, {said}", work.first_events[history], part=True)
+    result.add_times("search alone", taken["search"])
+    result.add_times("model alone", taken["model"])
+    result.add_times("whole turn of the extractive model", taken["extractive"])
+    return result
+
+
+def _questions(pages: list[generator.Page]) -> list[str]:
+    """Such as stand by themselves: what they search for is the same whatever was said before."""
+    return [f"What is the {page.sections[0].heading.lower()}?" for page in pages]

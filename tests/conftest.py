@@ -1,0 +1,53 @@
+"""What every test stands on: a home of its own, real engines, nothing from outside."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+from llama_index.core import Settings as LlamaSettings
+
+from app.settings import Settings
+from app.wiring import Services, open_services
+from tests.library import write_docs
+
+# A landing must not depend on luck: examples are drawn anew everywhere but in CI. No deadline, for
+# a busy machine proves nothing.
+hypothesis.settings.register_profile("here", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of the machine, and no `.env` of the checkout, reaches a test."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _no_llamaindex_globals() -> Iterator[None]:
+    """LlamaIndex's process-wide `Settings` stays empty, whatever was done."""
+    yield
+    assert LlamaSettings._llm is None
+    assert LlamaSettings._embed_model is None
+    assert LlamaSettings._transformations is None
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(ibid_home=tmp_path / "home")
+
+
+@pytest.fixture
+async def services(settings: Settings) -> AsyncIterator[Services]:
+    async with open_services(settings) as services:
+        yield services
+
+
+@pytest.fixture
+def docs(tmp_path: Path) -> Path:
+    """A small documentation of our own, on disk."""
+    return write_docs(tmp_path / "docs")

@@ -1,0 +1,71 @@
+"""What Ibid writes to a server, LlamaIndex's stock `QdrantVectorStore` reads."""
+
+import os
+from uuid import uuid4
+
+import pytest
+from llama_index.core.vector_stores import (
+    MetadataFilter,
+    MetadataFilters,
+    VectorStoreQuery,
+)
+from llama_index.vector_stores.qdrant import QdrantVectorStore
+from qdrant_client import AsyncQdrantClient
+
+from storage.domain import Passage
+from storage.embeddings import DIMENSION, LocalEmbedding
+from storage.index.passages import PassageIndex
+from storage.index.server import ServerEngine
+
+TEXTS = ("The lens turns every ten seconds.", "Paraffin is delivered on Thursdays.")
+LOCATIONS = [":memory:", *([url] if (url := os.environ.get("QDRANT_URL")) else [])]
+
+
+@pytest.mark.parametrize("location", LOCATIONS, ids=["memory", "server"][: len(LOCATIONS)])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+async def test_the_stock_store_finds_passages_with_their_text(location: str) -> None:
+    client = AsyncQdrantClient(location, check_compatibility=False)
+    engine = ServerEngine(client, in_memory=location == ":memory:")
+    embedding = LocalEmbedding()
+    index = PassageIndex(engine, embedding, dimension=DIMENSION)
+    before = await index.release()
+    collection = await index.create()
+    source = uuid4()
+    try:
+        passages = [passage(source, ordinal, text) for ordinal, text in enumerate(TEXTS)]
+        await index.stage(passages, embedding.get_text_embedding_batch(list(TEXTS)), "en")
+        await index.publish([(source, 1)])
+        store = QdrantVectorStore(collection, aclient=client)
+        found = await store.aquery(
+            VectorStoreQuery(
+                query_embedding=embedding.get_query_embedding("When does paraffin come?"),
+                similarity_top_k=1,
+                filters=MetadataFilters(filters=[MetadataFilter(key="state", value="live")]),
+            )
+        )
+    finally:
+        if before is not None:
+            await engine.point("ibid", before)
+        await engine.drop(collection)
+        await engine.close()
+    assert found.nodes is not None
+    assert [node.get_content() for node in found.nodes] == [TEXTS[1]]
+    assert found.nodes[0].metadata["title"] == "The lamp"
+
+
+def passage(source: object, ordinal: int, text: str) -> Passage:
+    return Passage.model_validate(
+        {
+            "id": Passage.identify(source, 1, ordinal),  # type: ignore[arg-type]
+            "source_id": source,
+            "corpus": "manual",
+            "version": 1,
+            "ordinal": ordinal,
+            "title": "The lamp",
+            "section": ("The lamp",),
+            "url": "https://skerry.example/lamp",
+            "text": text,
+            "start": 0,
+            "end": len(text),
+        }
+    )

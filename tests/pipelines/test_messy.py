@@ -1,0 +1,39 @@
+"""A folder of real awkward files, where there is one: all of it in bounded time, nothing taken down."""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.wiring import Services
+
+FOLDER = Path(
+    os.environ.get("IBID_MESSY") or Path(__file__).resolve().parents[3] / "shared" / "messy"
+)
+REFUSED = ("refused", "rejected", "zero text", "error")
+SECONDS = 60
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (FOLDER / "manifest.jsonl").is_file(), reason="needs awkward files: set IBID_MESSY"
+    ),
+]
+
+
+async def test_awkward_files_cost_only_themselves(services: Services) -> None:
+    lines = (FOLDER / "manifest.jsonl").read_text().splitlines()
+    manifest: dict[str, dict[str, Any]] = {entry["file"]: entry for entry in map(json.loads, lines)}
+    started = time.monotonic()
+    report = await services.ingestion.run([FOLDER / "files"])
+    assert time.monotonic() - started < SECONDS
+    reasons = {Path(failure.path).name: failure.reason for failure in report.failed}
+    for name, reason in reasons.items():
+        assert reason.endswith(".")
+        expected = manifest[name]["expected"].lower()
+        assert any(word in expected for word in REFUSED) or manifest[name]["pymupdf"]["pages"] == 0
+    assert report.added + len(reasons) >= len(manifest) - 4  # kinds that are not read
+    assert await services.search.passages("blacklisting traces whose side exits fail")

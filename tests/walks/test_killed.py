@@ -1,0 +1,156 @@
+"""Ingestion killed at any moment: what serves is whole, and the next run finishes the work."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings
+from app.wiring import Services, open_services
+from storage.index.passages import ALIAS
+from tests.app.cli.commands import SCRIPT, environment, script
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+PAGES = 150
+WATCHED = range(0, PAGES, 15)
+MOMENTS = 8
+SECTIONS = 6
+PARAGRAPH = (
+    "The keeper of this beacon trims the wick, winds the clockwork and writes it down. " * 10
+)
+
+
+def write(docs: Path, generation: int) -> None:
+    """Every page anew; they have as many passages as before."""
+    docs.mkdir(exist_ok=True)
+    for number in range(PAGES):
+        sections = (
+            f"## Watch {watch} of {name(number)}\n\nGeneration {generation}. {PARAGRAPH}\n"
+            for watch in range(SECTIONS)
+        )
+        (docs / f"{number}.md").write_text(f"# {name(number)}\n\n" + "\n".join(sections))
+
+
+def name(number: int) -> str:
+    """A word that stands nowhere else."""
+    return f"Beacon{number:03}"
+
+
+@asynccontextmanager
+async def opened(home: Path) -> AsyncIterator[Services]:
+    async with open_services(Settings(ibid_home=home)) as services:
+        yield services
+
+
+async def generations(services: Services, number: int) -> list[str]:
+    """What each passage that a search finds of a page says of its generation."""
+    found = await services.search.passages(name(number), limit=100)
+    return [
+        passage.text.partition("Generation ")[2].partition(".")[0]
+        for passage in found
+        if passage.title == name(number)
+    ]
+
+
+async def assert_each_page_is_whole(home: Path, *allowed: int) -> None:
+    async with opened(home) as services:
+        for number in WATCHED:
+            found = await generations(services, number)
+            assert found in [[str(generation)] * SECTIONS for generation in allowed], number
+
+
+async def assert_nothing_is_left_over(home: Path) -> None:
+    """No duplicate, no half: the index has exactly the passages that SQL knows of."""
+    async with opened(home) as services:
+        (shelf,) = await services.library.corpora()
+        assert (shelf.sources, shelf.passages) == (PAGES, PAGES * SECTIONS)
+        assert await services.index.count() == shelf.passages
+        assert await services.index.engine.count(ALIAS, {"state": ["staged"]}) == 0
+
+
+def ingested(home: Path, docs: Path) -> dict:
+    done = script(home, "ingest", docs, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def killed(home: Path, docs: Path, after: float, *, with_engine: bool) -> None:
+    """An ingestion that is gone in the middle of a step; its engine, perhaps, too."""
+    arguments = [SCRIPT, "ingest", docs, "--json"]
+    process = subprocess.Popen(
+        arguments,
+        env=environment(home),
+        cwd=home.parent,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    time.sleep(after)
+    os.killpg(process.pid, signal.SIGKILL)
+    if with_engine:
+        # Suppressed: it had not begun, or had ended.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            engine = json.loads((home / "index/engine.json").read_text())
+            os.kill(engine["pid"], signal.SIGKILL)
+    process.wait()
+
+
+async def test_whenever_it_is_killed_one_whole_version_serves(tmp_path: Path) -> None:
+    home, docs = tmp_path / "home", tmp_path / "docs"
+    moments = random.Random(20_26)  # noqa: S311 - a test repeats itself
+    write(docs, 100)
+    assert ingested(home, docs)["added"] == PAGES
+    write(docs, 101)
+    began = time.monotonic()
+    assert ingested(home, docs)["changed"] == PAGES
+    usual = time.monotonic() - began
+    for generation in range(102, 102 + MOMENTS):
+        write(docs, generation)
+        moment = moments.uniform(0.65, 1) * usual
+        killed(home, docs, moment, with_engine=generation % 2 == 0)
+        await assert_each_page_is_whole(home, generation - 1, generation)
+        report = ingested(home, docs)
+        assert report["failed"] == []
+        assert report["added"] == report["removed"] == 0
+        assert report["changed"] + report["unchanged"] == PAGES
+        await assert_each_page_is_whole(home, generation)
+        await assert_nothing_is_left_over(home)
+
+
+def interrupted(home: Path, docs: Path) -> tuple[int, str]:
+    """Exit code and last words of an ingestion that was told to stop while it wrote."""
+    process = subprocess.Popen(
+        [SCRIPT, "ingest", docs],
+        env=environment(home),
+        cwd=home.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    written = home / "ibid.db-wal"
+    while process.poll() is None and not (written.exists() and written.stat().st_size):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=30)
+    return process.returncode, told
+
+
+async def test_ctrl_c_leaves_an_index_that_serves(tmp_path: Path) -> None:
+    home, docs = tmp_path / "home", tmp_path / "docs"
+    write(docs, 100)
+    ingested(home, docs)
+    write(docs, 101)
+    code, told = interrupted(home, docs)
+    assert (code, told) == (130, "ibid: Interrupted. What was there before still serves.\n")
+    await assert_each_page_is_whole(home, 100, 101)
+    ingested(home, docs)
+    await assert_each_page_is_whole(home, 101)
+    await assert_nothing_is_left_over(home)
