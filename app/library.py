@@ -6,7 +6,7 @@ from uuid import UUID
 from pipelines.corpora import new_corpus
 from storage.database import Database
 from storage.domain import Passage, Value
-from storage.index.passages import PassageIndex
+from storage.indexes import Indexes
 from storage.repositories import Corpora, Sources
 from storage.tables import Corpus, Source, SourceText
 
@@ -36,9 +36,9 @@ class Shelf(Value):
 class Library:
     """Reads what was ingested; makes and removes corpora."""
 
-    def __init__(self, database: Database, index: PassageIndex) -> None:
+    def __init__(self, database: Database, indexes: Indexes) -> None:
         self._database = database
-        self._index = index
+        self._indexes = indexes
 
     async def corpora(self) -> list[Shelf]:
         """By name."""
@@ -57,7 +57,7 @@ class Library:
         """With everything in it; raises `NotFound`. The index goes first: nothing found, all known."""
         async with self._database.reading() as session:
             await Corpora(session).get(name)
-        await self._index.remove_corpus(name)
+        await self._indexes.remove_corpus(name)
         async with self._database.transaction() as session:
             await Corpora(session).remove(name)
 
@@ -83,7 +83,7 @@ class Library:
 
     async def passage(self, passage_id: UUID) -> PassageInContext:
         """Raises `NotFound` when it is not, or no longer, in the index."""
-        passage = await self._index.passage(passage_id)
+        passage = await (await self._indexes.serving()).passage(passage_id)
         text = (await self.text(passage.source_id, passage.version)).text
         return PassageInContext(
             passage=passage,

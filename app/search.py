@@ -9,7 +9,7 @@ from app.waiting import running_loop
 from storage.database import Database
 from storage.domain import Passage
 from storage.errors import InvalidInput, NotFound
-from storage.index.passages import PassageIndex
+from storage.indexes import Indexes
 from storage.repositories import Corpora, Sources
 
 LONGEST_QUERY = 4_000
@@ -30,9 +30,9 @@ class Scope:
 class Search:
     """Hybrid search over corpora; with none named, over all of them."""
 
-    def __init__(self, database: Database, index: PassageIndex) -> None:
+    def __init__(self, database: Database, indexes: Indexes) -> None:
         self._database = database
-        self._index = index
+        self._indexes = indexes
         self.loop = running_loop()
         """The event loop that the services live on."""
 
@@ -54,9 +54,14 @@ class Search:
 
     async def within(self, scope: Scope, query: str, limit: int) -> list[Passage]:
         """The same for a scope that was looked up before and a query that was checked."""
-        return await self._index.search(
-            query, scope.corpora, scope.languages, limit, scope.editions
-        )
+        wanted = (query, scope.corpora, scope.languages, limit, scope.editions)
+        try:
+            return await (await self._indexes.serving()).search(*wanted)
+        except NotFound:  # another process has flipped, and dropped the release we knew
+            index = await self._indexes.find()
+            if index is None:
+                raise
+            return await index.search(*wanted)
 
     async def scope(self, names: Sequence[str], only: Mapping[str, str] = NO_FILTER) -> Scope:
         """Raises `NotFound` when one of them, or any at all, is missing; `InvalidInput` by `only`."""
@@ -78,8 +83,9 @@ class Search:
         )
 
     async def release(self) -> str | None:
-        """The index that serves just now."""
-        return await self._index.release()
+        """The name of the release that serves; None before anything was ingested."""
+        index = await self._indexes.find()
+        return None if index is None else index.collection
 
 
 def checked_query(text: str) -> str:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -32,8 +32,11 @@ class Settings(BaseSettings):
     vectors_int8: bool = False
     """Keep an int8 copy of the vectors in memory and search that first: a quarter of the memory."""
 
+    releases_kept: int = Field(default=2, ge=1)
+    """How many releases are kept, with the one that serves: what `ibid rollback` can go back to."""
+
     embedding: Literal["local", "cohere"] = "local"
-    """What turns text into vectors; `cohere` needs `COHERE_API_KEY`."""
+    """What turns text into vectors in the next release; `cohere` needs `COHERE_API_KEY`."""
 
     cohere_api_key: SecretStr | None = None
     """Key for Cohere's embeddings."""

@@ -13,14 +13,17 @@ from app.chat.service import ChatService
 from app.library import Library
 from app.search import Search
 from app.settings import Settings
+from pipelines.fingerprint import fingerprint
 from pipelines.ingestion import Ingestion
+from pipelines.releases import Reindexing
 from storage.database import Database
-from storage.embeddings import DIMENSION, LocalEmbedding
-from storage.errors import IndexMismatch, InvalidInput
+from storage.domain import Fingerprint
+from storage.embeddings import DIMENSION, LOCAL_MODEL, LocalEmbedding
+from storage.errors import InvalidInput
 from storage.index.client import open_embedded
 from storage.index.engine import Engine
-from storage.index.passages import PassageIndex
-from storage.repositories import Releases
+from storage.index.passages import Embeddings
+from storage.indexes import Indexes
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +33,10 @@ class Services:
     search: Search
     chat: ChatService
     ingestion: Ingestion
+    reindexing: Reindexing
     library: Library
     database: Database
-    index: PassageIndex
+    indexes: Indexes
     turns: TurnEngine
 
 
@@ -40,41 +44,21 @@ class Services:
 async def open_services(settings: Settings | None = None) -> AsyncGenerator[Services]:
     """Everything connected, and let go at the end; reads the environment when given no settings."""
     settings = settings or Settings()
-    embedding, dimension = build_embedding(settings)
-    llm = build_llm(settings, embedding)
+    configured = configured_fingerprint(settings)
+    llm = build_llm(settings)
     async with open_engine(settings) as engine, Database.open(settings.database) as database:
-        index = PassageIndex(
-            engine,
-            embedding,
-            dimension=dimension,
-            on_disk=settings.vectors_on_disk,
-            quantized=settings.vectors_int8,
-        )
-        await _check_embedding(database, index)
-        search = Search(database, index)
+        indexes = Indexes(database, engine, build_embeddings(settings))
+        search = Search(database, indexes)
         turns = TurnEngine(search, llm)
         yield Services(
             search=search,
             chat=ChatService(database, turns),
-            ingestion=Ingestion(database, index),
-            library=Library(database, index),
+            ingestion=Ingestion(database, indexes, configured),
+            reindexing=Reindexing(database, indexes, configured, kept=settings.releases_kept),
+            library=Library(database, indexes),
             database=database,
-            index=index,
+            indexes=indexes,
             turns=turns,
-        )
-
-
-async def _check_embedding(database: Database, index: PassageIndex) -> None:
-    """Vectors of one embedding mean nothing to another, even of the same length."""
-    collection = await index.release()
-    if collection is None:
-        return
-    async with database.reading() as session:
-        release = await Releases(session).find(collection)
-    if release is not None and release.embedding != index.embedding.model_name:
-        raise IndexMismatch(
-            f"The index was built with {release.embedding}, not {index.embedding.model_name}. "
-            "Set EMBEDDING and its model back, or use another IBID_HOME and ingest again."
         )
 
 
@@ -87,24 +71,46 @@ def open_engine(settings: Settings) -> AbstractAsyncContextManager[Engine]:
     return open_embedded(settings.index_folder)
 
 
-def build_embedding(settings: Settings) -> tuple[BaseEmbedding, int]:
-    """What turns text into vectors, and their length; raises `InvalidInput` without its key."""
-    if settings.embedding == "local":
-        return LocalEmbedding(), DIMENSION
-    key = _required(settings.cohere_api_key, "EMBEDDING=cohere", "COHERE_API_KEY")
-    from storage.cohere import DIMENSIONS, HostedEmbedding  # noqa: PLC0415 - the SDK takes a second
+def configured_fingerprint(settings: Settings) -> Fingerprint:
+    """Of a release built now; raises `InvalidInput` when what it needs is not set."""
+    embedding, dimension = LOCAL_MODEL, DIMENSION
+    if settings.embedding == "cohere":
+        _required(settings.cohere_api_key, "EMBEDDING=cohere", "COHERE_API_KEY")
+        from storage.cohere import dimension_of  # noqa: PLC0415 - the SDK takes a second
 
-    model = settings.cohere_embed_model
-    return HostedEmbedding.named(model, key, settings.cohere_base_url), DIMENSIONS[model]
+        embedding = settings.cohere_embed_model
+        dimension = dimension_of(embedding)
+    return fingerprint(
+        embedding,
+        dimension,
+        on_disk=settings.vectors_on_disk,
+        quantized=settings.vectors_int8,
+    )
 
 
-def build_llm(settings: Settings, embedding: BaseEmbedding) -> LLM:
+def build_embeddings(settings: Settings) -> Embeddings:
+    """Builds what a release was embedded with, whatever is configured for the next one."""
+    local = LocalEmbedding()
+
+    def build(made: Fingerprint) -> BaseEmbedding:
+        if made.embedding == local.model_name:
+            return local
+        name = f"An index built with {made.embedding}"
+        key = _required(settings.cohere_api_key, name, "COHERE_API_KEY")
+        from storage.cohere import HostedEmbedding  # noqa: PLC0415 - the SDK takes a second
+
+        return HostedEmbedding.named(made.embedding, key, settings.cohere_base_url)
+
+    return build
+
+
+def build_llm(settings: Settings) -> LLM:
     """What writes answers; raises `InvalidInput` without its key."""
     chosen = settings.llm or ("openrouter" if settings.openrouter_api_key else "extractive")
     if chosen == "extractive":
         from app.llms.extractive import ExtractiveLLM  # noqa: PLC0415
 
-        return ExtractiveLLM(embedding=embedding)
+        return ExtractiveLLM(embedding=LocalEmbedding())
     key = _required(settings.openrouter_api_key, "LLM=openrouter", "OPENROUTER_API_KEY")
     from app.llms.openrouter import HostedLLM  # noqa: PLC0415 - the SDK takes a second
 

@@ -1,8 +1,10 @@
 """What is new since the last time: sources whose bytes, place or reader differ from what serves."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from llama_index.core.schema import BaseNode, TextNode
 
@@ -11,12 +13,10 @@ from pipelines.reading import Reading, is_draft, load
 from pipelines.reading.formats import FORMATS
 from pipelines.reading.sites import Place
 from pipelines.reading.workers import Asked, ReaderPool
-from storage.domain import Passage, Value
+from storage.domain import Passage, SourceVersion, Value
 from storage.errors import SourceUnreadable
-from storage.tables import Corpus, Source, SourceText, Staged
+from storage.tables import Corpus, Source, SourceText
 
-READER = "3"
-"""Raised whenever the same bytes would be read or split differently than before."""
 _BATCH_BYTES = 400_000
 """Changes are embedded, written and recorded together up to about this many bytes of text."""
 # PDF and Office files are mostly fonts, pictures and markup: the text of several makes a batch.
@@ -42,6 +42,8 @@ class Change:
     """Not found by any search before this."""
     place: Place
     """Looked up once: for every passage it would cost more than the passage."""
+    version: int = 1
+    """The number it will have; a source that was not there before begins with 1."""
     reading: Reading | None = None
     passages: list[Passage] = field(default_factory=list[Passage])
     vectors: list[list[float]] = field(default_factory=list[list[float]])
@@ -63,12 +65,12 @@ class Change:
         assert isinstance(node, TextNode)
         start, end = node.start_char_idx or 0, node.end_char_idx or 0
         anchor = node.metadata["anchor"]
-        version, ordinal = self.source.next_version, len(self.passages)
+        ordinal = len(self.passages)
         passage = Passage(
-            id=Passage.identify(self.source.id, version, ordinal),
+            id=Passage.identify(self.source.id, self.version, ordinal),
             source_id=self.source.id,
             corpus=corpus.name,
-            version=version,
+            version=self.version,
             ordinal=ordinal,
             title=self.reading.title,
             section=node.metadata["path"],
@@ -95,12 +97,12 @@ class Change:
             return self.found.path.as_uri()
         return f"{corpus.base_url}/{self.reading.route}"
 
-    def staged(self, corpus: Corpus) -> Staged:
-        """What the source's row will say once the passages are live."""
+    def held(self, corpus: Corpus) -> SourceVersion:
+        """What a release says of the source once the passages are live in it."""
         assert self.reading is not None
         root = self.found.root
-        return Staged(
-            version=self.source.next_version,
+        return SourceVersion(
+            version=self.version,
             digest=self.digest,
             title=self.reading.title,
             url=self.url(corpus),
@@ -110,15 +112,14 @@ class Change:
             locale=self.place.locale,
         )
 
-    def source_text(self) -> SourceText:
-        """The canonical text of the version being staged."""
+    def source_text(self, corpus: Corpus) -> SourceText:
+        """The canonical text of the new version."""
         assert self.reading is not None
-        assert self.source.staged is not None
         return SourceText(
             source_id=self.source.id,
-            version=self.source.staged.version,
+            version=self.version,
             title=self.reading.title,
-            url=self.source.staged.url,
+            url=self.url(corpus),
             text=self.reading.text,
             details=self.reading.metadata,
         )
@@ -166,6 +167,19 @@ def compare(found: Sequence[Found], known: Mapping[str, Source], corpus: Corpus)
     return comparison
 
 
+def as_before(sources: Iterable[Source], corpus: Corpus) -> list[Change]:
+    """To be read again as they were when they were ingested; those that are not so are left out."""
+    changes: list[Change] = []
+    for source in sources:
+        file = Found(Path(source.location), Path(source.root) if source.root else None)
+        with suppress(SourceUnreadable):
+            data, place = load(file.path), file.place
+            digest = _digest(data, file, place, corpus)
+            if digest == source.digest:
+                changes.append(Change(file, source, digest, len(data), False, place))
+    return changes
+
+
 def _is_unicode(name: str) -> bool:
     """A file system allows names in any encoding; no database does."""
     try:
@@ -204,5 +218,5 @@ def read_all(changes: Sequence[Change], readers: ReaderPool) -> list[Failure]:
 def _digest(data: bytes, file: Found, place: Place, corpus: Corpus) -> str:
     """Changes with the bytes and with all else that passages and their links are made from."""
     route = (file.relative.as_posix(), repr(place))
-    made_from = (READER, corpus.base_url or "", corpus.language, *route)
+    made_from = (corpus.base_url or "", corpus.language, *route)
     return hashlib.sha256("\0".join(made_from).encode() + b"\0" + data).hexdigest()

@@ -3,24 +3,22 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
-
-from llama_index.core.ingestion import IngestionPipeline
-from llama_index.core.schema import Document
 
 from pipelines.changes import Change, Comparison, Failure, batches, compare, read_all
 from pipelines.corpora import checked_base_url, new_corpus
 from pipelines.discovery import Found, Selection, place, select
-from pipelines.nodes import EmbedNew, SectionSplitter
 from pipelines.reading.workers import ReaderPool
+from pipelines.writing import Writer
 from storage.database import Database
-from storage.domain import Value
+from storage.domain import Fingerprint, Value
 from storage.errors import NotFound
-from storage.index.passages import Content, PassageIndex
-from storage.repositories import Corpora, Releases, Sources
-from storage.tables import Corpus, Release, Source, SourceText
+from storage.index.passages import PassageIndex
+from storage.indexes import Indexes
+from storage.repositories import Corpora, Sources
+from storage.tables import Corpus, Source, SourceText
 
 _log = logging.getLogger("ibid.ingestion")
 
@@ -47,13 +45,11 @@ class Ingestion:
     recorded: whenever this stops, a search finds a whole version, and the next run goes on.
     """
 
-    def __init__(self, database: Database, index: PassageIndex) -> None:
+    def __init__(self, database: Database, indexes: Indexes, configured: Fingerprint) -> None:
         self._database = database
-        self._index = index
-        self._pipeline = IngestionPipeline(
-            transformations=[SectionSplitter(), EmbedNew(embedding=index.embedding)],
-            disable_cache=True,
-        )
+        self._indexes = indexes
+        self._configured = configured
+        """Of the first release; later ones are built by `Reindexing` alone."""
 
     async def run(
         self,
@@ -71,12 +67,13 @@ class Ingestion:
         started = time.perf_counter()
         selections = await asyncio.to_thread(select, paths, allow_empty=prune_empty)
         corpus = await self._corpus(corpus_name, base_url)
-        await self._prepare_index()
-        known = await self._recovered(corpus)
+        writer = Writer(await self._index())
+        known = await self._recovered(corpus, writer.index)
         found = place(selections, {s.root for s in known.values() if s.root})
         comparison = await asyncio.to_thread(compare, found, known, corpus)
         found = [file for file in found if file.location not in comparison.drafts]
-        await self._replace(corpus, comparison, progress)
+        await self._undo(known.values(), comparison, writer.index)
+        await self._replace(corpus, comparison, writer, progress)
         removed = await self._prune(selections, found, known)
         report = _report(comparison, removed, time.perf_counter() - started)
         _log.info("ingested corpus=%s %s", corpus.name, _counts(report))
@@ -94,45 +91,56 @@ class Ingestion:
                 corpus.base_url = checked_base_url(base_url)
             return corpus
 
-    async def _prepare_index(self) -> None:
-        """There is an index to write to; one that was lost is filled again from the files.
+    async def _index(self) -> PassageIndex:
+        """What serves; one that was lost is made anew, and filled again from the files.
 
         Raises `IndexDamaged`, also when there is nothing to write: better now than at a search.
         """
-        with suppress(NotFound):
-            await self._index.count()
-            return
-        collection = await self._index.create()
+        index = await self._indexes.find()
+        if index is not None:
+            with suppress(NotFound):
+                await index.count()
+                return index
         async with self._database.transaction() as session:
-            await Releases(session).save(
-                Release(
-                    collection=collection,
-                    embedding=self._index.embedding.model_name,
-                    dimension=self._index.dimension,
-                )
-            )
             await Sources(session).forget_digests()
+        made = await self._indexes.create(self._configured)
+        await self._indexes.flip(made)
+        if index is not None:
+            await self._indexes.drop(index.collection)
+        return made
 
-    async def _recovered(self, corpus: Corpus) -> dict[str, Source]:
-        """All sources by location, after finishing or undoing what an earlier run left half-done."""
+    async def _recovered(self, corpus: Corpus, index: PassageIndex) -> dict[str, Source]:
+        """All sources by location, after finishing what an earlier run had written whole."""
+        await self._indexes.follow()
         async with self._database.reading() as session:
             sources = {source.location: source for source in await Sources(session).of(corpus.name)}
-        half_done = [source for source in sources.values() if source.staged is not None]
-        for source in half_done:
+        finished: list[Source] = []
+        for source in sources.values():
             staged = source.staged
-            assert staged is not None
-            if await self._index.count(source_id=[str(source.id)], version=[staged.version]):
-                await self._index.publish([(source.id, staged.version)])
+            if staged and await index.written(source.id, staged.version) == staged.passages:
+                await index.publish([(source.id, staged.version)])
                 source.publish(staged)
-            else:
-                await self._index.discard(source.id, staged.version)
-                source.staged = None
-        if half_done:
-            await self._record(half_done)
+                finished.append(source)
+        await self._record(finished)
         return sources
 
+    async def _undo(
+        self, known: Collection[Source], comparison: Comparison, index: PassageIndex
+    ) -> None:
+        """Remove what was staged of sources that are not to change after all.
+
+        Of those that are, it stays until they do: its vectors need not be made again.
+        """
+        changing = {change.source.id for change in comparison.changes}
+        undone = [source for source in known if source.staged and source.id not in changing]
+        for source in undone:
+            if source.staged:
+                await index.discard(source.id, source.staged.version)
+            source.staged = None
+        await self._record(undone)
+
     async def _replace(
-        self, corpus: Corpus, comparison: Comparison, progress: Progress | None
+        self, corpus: Corpus, comparison: Comparison, writer: Writer, progress: Progress | None
     ) -> None:
         """While the engine's process writes one batch, the next is read and embedded."""
         done, total = 0, len(comparison.changes)
@@ -142,10 +150,11 @@ class Ingestion:
                 for batch in batches(comparison.changes):
                     comparison.failed += await asyncio.to_thread(read_all, batch, readers)
                     readable = [change for change in batch if change.reading]
-                    await self._embed(corpus, readable)
+                    await self._number(readable)
+                    await writer.embed(corpus, readable)
                     if writing:
                         await writing
-                    writing = asyncio.create_task(self._publish(corpus, readable))
+                    writing = asyncio.create_task(self._publish(corpus, readable, writer))
                     done += len(batch)
                     if progress:
                         progress(done, total)
@@ -156,35 +165,23 @@ class Ingestion:
                 writing.cancel()
                 await asyncio.wait([writing])
 
-    async def _embed(self, corpus: Corpus, changes: Sequence[Change]) -> None:
-        """Split and embed; a passage that an earlier version has keeps its vector."""
-        known: dict[Content, list[float]] = {}
+    async def _number(self, changes: Sequence[Change]) -> None:
+        async with self._database.transaction() as session:
+            numbers = await Sources(session).reserve([change.source.id for change in changes])
         for change in changes:
-            if not change.is_new:
-                known |= await self._index.vectors(change.source.id)
-        by_source = {str(change.source.id): change for change in changes}
-        readings = {key: change.reading for key, change in by_source.items()}
-        documents = [Document(id_=key, text=change.text) for key, change in by_source.items()]
-        nodes = await self._pipeline.arun(documents=documents, readings=readings, known=known)
-        for node in nodes:
-            by_source[node.ref_doc_id or ""].take(node, corpus)
+            change.version = numbers.get(change.source.id, change.version)
 
-    async def _publish(self, corpus: Corpus, changes: Sequence[Change]) -> None:
+    async def _publish(self, corpus: Corpus, changes: Sequence[Change], writer: Writer) -> None:
         """Announce in SQL, stage unseen, go live in one operation, record in SQL."""
-        for change in changes:
-            change.source.staged = change.staged(corpus)
-        await self._record([c.source for c in changes], [c.source_text() for c in changes])
-        passages = [passage for change in changes for passage in change.passages]
-        vectors = [vector for change in changes for vector in change.vectors]
-        await self._index.stage(passages, vectors, corpus.language)
-        await self._index.publish(
-            (c.source.id, c.source.staged.version) for c in changes if c.source.staged
-        )
-        for change in changes:
-            if change.source.staged:
-                change.source.publish(change.source.staged)
-            change.reading, change.vectors = None, []
-        await self._record([change.source for change in changes])
+        held = [change.held(corpus) for change in changes]
+        sources = [change.source for change in changes]
+        for source, version in zip(sources, held, strict=True):
+            source.staged = version
+        await self._record(sources, [change.source_text(corpus) for change in changes])
+        await writer.write(corpus, changes)
+        for source, version in zip(sources, held, strict=True):
+            source.publish(version)
+        await self._record(sources)
 
     async def _record(self, sources: Sequence[Source], texts: Sequence[SourceText] = ()) -> None:
         async with self._database.transaction() as session:
@@ -202,7 +199,7 @@ class Ingestion:
             if source.is_live and source.root in roots and source.location not in there
         ]
         if gone:
-            await self._index.remove(source.id for source in gone)
+            await self._indexes.remove([source.id for source in gone])
             for source in gone:
                 source.remove()
             await self._record(gone)

@@ -6,7 +6,6 @@ from typing import Any
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.schema import (
     BaseNode,
-    MetadataMode,
     NodeRelationship,
     RelatedNodeInfo,
     TextNode,
@@ -16,8 +15,6 @@ from llama_index.core.schema import (
 from pipelines.reading import Reading
 from pipelines.splitting import Cut, split
 from storage.index.passages import Content
-
-_EMBEDDED = "{metadata_str}\n\n{content}"
 
 
 class SectionSplitter(TransformComponent):
@@ -61,11 +58,7 @@ def _node(document_id: str, reading: Reading, cut: Cut) -> TextNode:
             "path": section.path,
             "anchor": section.anchor,
             "page": reading.page_at(cut.start),
-            "heading": " > ".join(section.path),
         },
-        text_template=_EMBEDDED,
-        excluded_embed_metadata_keys=["path", "anchor", "page"],
-        metadata_template="{value}",
     )
     node.relationships[NodeRelationship.SOURCE] = RelatedNodeInfo(node_id=document_id)
     return node
@@ -84,9 +77,13 @@ def _without_vector(
     return new
 
 
-def _content(node: BaseNode) -> str:
+def embedded_text(section: Sequence[str], text: str) -> str:
     """What stands above a passage says what it is about: it is embedded with it."""
-    return node.get_content(MetadataMode.EMBED)
+    return f"{' > '.join(section)}\n\n{text}"
+
+
+def _content(node: BaseNode) -> str:
+    return embedded_text(node.metadata["path"], node.get_content())
 
 
 def _with_vectors(

@@ -27,10 +27,7 @@ class HostedEmbedding(CohereEmbedding):
 
     @classmethod
     def named(cls, model: str, api_key: str, base_url: str | None) -> "HostedEmbedding":
-        """Raises `InvalidInput` for a model that is not known here."""
-        if model not in DIMENSIONS:
-            known = ", ".join(DIMENSIONS)
-            raise InvalidInput(f"COHERE_EMBED_MODEL {model!r} is not known; use one of {known}.")
+        """Makes no call."""
         return cls(  # pyright: ignore[reportCallIssue]
             api_key=api_key,
             model_name=model,
@@ -58,6 +55,14 @@ class HostedEmbedding(CohereEmbedding):
             return await super()._aembed(_without_blanks(texts), input_type)
         except (ApiError, httpx.HTTPError) as error:
             raise _unavailable(error) from error
+
+
+def dimension_of(model: str) -> int:
+    """Raises `InvalidInput` for a model that is not known here."""
+    if model not in DIMENSIONS:
+        known = ", ".join(DIMENSIONS)
+        raise InvalidInput(f"COHERE_EMBED_MODEL {model!r} is not known; use one of {known}.")
+    return DIMENSIONS[model]
 
 
 def _without_blanks(texts: list[str]) -> list[str]:

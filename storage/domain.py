@@ -44,6 +44,41 @@ class Edition(Value):
         return "\n".join((self.corpus, self.version or "", self.locale or ""))
 
 
+class Fingerprint(Value):
+    """What makes two indexes incompatible; it travels with a release."""
+
+    reader: str
+    """Of how bytes become canonical text."""
+    splitter: str
+    """Of how canonical text becomes passages."""
+    embedding: str
+    """The model's name, as its vendor spells it."""
+    dimension: int
+    """Length of the dense vectors."""
+    fields: str
+    """Of the payload and of how keywords are counted."""
+    on_disk: bool = False
+    quantized: bool = False
+
+    def differences(self, other: "Fingerprint") -> list[str]:
+        """Names of the parts in which another one differs."""
+        return [name for name, value in self if getattr(other, name) != value]
+
+
+class SourceVersion(Value):
+    """One version of a source as a release holds it."""
+
+    version: int
+    digest: str
+    """Hash of the bytes, and of all else the page's address is made from."""
+    title: str
+    url: str
+    passages: int
+    root: str | None
+    docs_version: str | None = None
+    locale: str | None = None
+
+
 class Passage(Value):
     """A contiguous span of one version of a source: what is indexed and cited.
 

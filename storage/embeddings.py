@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from llama_index.core.embeddings import BaseEmbedding
-from pydantic import PrivateAttr
 
 from storage.errors import IndexMismatch
 
@@ -15,15 +15,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from wordllama import WordLlamaInference
 
-DIMENSION = 256
+LOCAL_MODEL, DIMENSION = "wordllama/l2_supercat_256", 256
 
 
 class LocalEmbedding(BaseEmbedding):
     """WordLlama's 256-dimensional static embedding: unit vectors, 0.1 ms a query, no network."""
 
-    model_name: str = "wordllama/l2_supercat_256"
+    model_name: str = LOCAL_MODEL
     embed_batch_size: int = 256
-    _model: "WordLlamaInference | None" = PrivateAttr(default=None)
 
     @classmethod
     def class_name(cls) -> str:
@@ -31,9 +30,7 @@ class LocalEmbedding(BaseEmbedding):
         return "LocalEmbedding"
 
     def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-        if self._model is None:
-            self._model = _load()
-        return _unit(np.asarray(self._model.embed(texts), dtype=np.float32)).tolist()
+        return _unit(np.asarray(_load().embed(texts), dtype=np.float32)).tolist()
 
     def _get_text_embedding(self, text: str) -> list[float]:
         return self._get_text_embeddings([text])[0]
@@ -55,6 +52,7 @@ def _unit(vectors: "NDArray[np.float32]") -> "NDArray[np.float32]":
     return vectors / norms
 
 
+@cache
 def _load() -> "WordLlamaInference":
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level

@@ -9,6 +9,7 @@ IbidError
 │   ├── IndexLocked         another process holds the embedded index
 │   ├── IndexDamaged        its files cannot be read
 │   └── IndexMismatch       it was built with another embedding
+├── ReleaseRefused          a new release answers worse than the one that serves
 ├── StorageFull             no space left where Ibid keeps its data
 ├── DatabaseUnavailable     the SQL database cannot be reached or read
 └── ModelUnavailable        the language model did not answer
@@ -52,6 +53,10 @@ class IndexDamaged(IndexUnavailable):
 
 class IndexMismatch(IndexUnavailable):
     """The index was built with another embedding than the one configured."""
+
+
+class ReleaseRefused(IbidError):
+    """A new release did not pass the gate; what served before serves on."""
 
 
 class StorageFull(IbidError):

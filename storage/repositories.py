@@ -1,24 +1,28 @@
 """What is asked of SQL, one class a noun; repositories never commit, services do."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from uuid import UUID
 
 from sqlalchemy import ColumnElement
 from sqlmodel import and_, col, delete, exists, func, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from storage.domain import Edition
+from storage.domain import Edition, SourceVersion
 from storage.errors import AlreadyExists, NotFound
 from storage.tables import (
     CitedVersion,
     Conversation,
     Corpus,
+    Holding,
     Message,
     Release,
     Source,
     SourceText,
     User,
 )
+
+_PARAMETERS = 10_000
+"""In one statement; SQLite and Postgres both take some thirty thousand."""
 
 
 class Corpora:
@@ -63,6 +67,30 @@ class Sources:
         """Every source a corpus has ever had, those since removed too."""
         return list(await self._session.exec(select(Source).where(col(Source.corpus) == corpus)))
 
+    async def served(self) -> list[Source]:
+        """Everything that serves, in all corpora."""
+        return list(await self._session.exec(select(Source).where(_is_live())))
+
+    async def reserve(self, source_ids: Collection[UUID]) -> dict[UUID, int]:
+        """A version number for each that no other has had; sources not kept yet are left out."""
+        statement = (
+            update(Source)
+            .where(col(Source.id).in_(source_ids))
+            .values(newest=col(Source.newest) + 1)
+            .returning(col(Source.id), col(Source.newest))
+        )
+        found = await self._session.exec(statement)
+        return {source_id: newest for source_id, newest in found.all()}  # noqa: C416 - rows
+
+    async def characters(self) -> int:
+        """Length of all texts that serve."""
+        statement = select(func.sum(func.length(SourceText.text))).where(
+            col(SourceText.source_id) == col(Source.id),
+            col(SourceText.version) == col(Source.version),
+            _is_live(),
+        )
+        return (await self._session.exec(statement)).one() or 0
+
     async def live(self, corpora: Sequence[str], limit: int, offset: int) -> list[Source]:
         """Those that serve, by corpus and location."""
         statement = (
@@ -102,6 +130,10 @@ class Sources:
         """Sources read in an earlier session, or new; texts written before are replaced."""
         self._session.add_all(sources)
         await self._session.flush()
+        await self.keep_texts(texts)
+
+    async def keep_texts(self, texts: Iterable[SourceText]) -> None:
+        """Texts of the same versions, written before, are replaced."""
         for text in texts:
             await self._session.merge(text)
 
@@ -134,10 +166,14 @@ class Sources:
         await self._session.exec(update(Source).values(digest=None, staged=None))
 
     async def prune_texts(self) -> None:
-        """Drop the texts of versions that are neither live, nor being written, nor cited."""
+        """Drop the texts of versions that no release holds, nobody writes and nobody cites."""
         cited = exists().where(
             col(CitedVersion.source_id) == col(SourceText.source_id),
             col(CitedVersion.version) == col(SourceText.version),
+        )
+        held = exists().where(
+            col(Holding.source_id) == col(SourceText.source_id),
+            col(Holding.version) == col(SourceText.version),
         )
         needed = exists().where(
             col(Source.id) == col(SourceText.source_id),
@@ -146,22 +182,74 @@ class Sources:
                 col(Source.staged).is_not(None),
             ),
         )
-        await self._session.exec(delete(SourceText).where(~cited, ~needed))
+        await self._session.exec(delete(SourceText).where(~cited, ~held, ~needed))
 
 
 class Releases:
-    """The indexes that were built."""
+    """The indexes that were built, and the manifests of those that do not serve."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
+
+    async def all(self) -> list[Release]:
+        """Oldest first."""
+        return list(await self._session.exec(select(Release).order_by(col(Release.created_at))))
 
     async def find(self, collection: str) -> Release | None:
         """None when there is none by that name."""
         return await self._session.get(Release, collection)
 
-    async def save(self, release: Release) -> None:
-        """Adds it, or takes over what it says."""
-        await self._session.merge(release)
+    def add(self, release: Release) -> None:
+        """A new one, saved with the session."""
+        self._session.add(release)
+
+    async def remove(self, collection: str) -> None:
+        """With its manifest; nothing happens when it is gone."""
+        await self._session.exec(delete(Release).where(col(Release.collection) == collection))
+
+    async def serve(self, collection: str) -> None:
+        """Its manifest becomes what the sources say; what they said, that of the one before."""
+        releases = {release.collection: release for release in await self.all()}
+        before = [r for r in releases.values() if r.state == "serving"]
+        if before == [releases[collection]]:
+            return
+        sources = await Sources(self._session).served()
+        for release in before:
+            if release.collection != collection:
+                release.state = "kept"
+                self._write(release.collection, {s.id: s.held() for s in sources})
+        held = await self.holdings(collection)
+        for source in sources:
+            if source.id in held:
+                source.serve(held[source.id])
+        await self._session.exec(delete(Holding).where(col(Holding.collection) == collection))
+        releases[collection].state = "serving"
+
+    async def holdings(self, collection: str) -> dict[UUID, SourceVersion]:
+        """The manifest of a release that does not serve."""
+        statement = select(Holding).where(col(Holding.collection) == collection)
+        return {line.source_id: line.held for line in await self._session.exec(statement)}
+
+    async def hold(self, collection: str, versions: Mapping[UUID, SourceVersion]) -> None:
+        """Write into its manifest; lines about the same sources are replaced."""
+        await self.let_go(versions, collection)
+        self._write(collection, versions)
+
+    async def let_go(self, source_ids: Collection[UUID], collection: str | None = None) -> None:
+        """Strike sources from one manifest, or from all."""
+        ids = list(source_ids)
+        for start in range(0, len(ids), _PARAMETERS):
+            some = col(Holding.source_id).in_(ids[start : start + _PARAMETERS])
+            statement = delete(Holding).where(some)
+            if collection is not None:
+                statement = statement.where(col(Holding.collection) == collection)
+            await self._session.exec(statement)
+
+    def _write(self, collection: str, versions: Mapping[UUID, SourceVersion]) -> None:
+        self._session.add_all(
+            Holding(collection=collection, source_id=key, version=held.version, held=held)
+            for key, held in versions.items()
+        )
 
 
 class Users:

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
-from storage.domain import Answer, Metadata, Value
+from storage.domain import Answer, Fingerprint, Metadata, SourceVersion
 
 # Without `none_as_null` None is written as the JSON text `null`, which `is null` does not find.
 AnyJSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
@@ -67,19 +67,6 @@ class Corpus(SQLModel, table=True):
     created_at: datetime = Field(default_factory=_now)
 
 
-class Staged(Value):
-    """What a source will be once the passages now being written are published."""
-
-    version: int
-    digest: str
-    title: str
-    url: str
-    passages: int
-    root: str | None
-    docs_version: str | None = None
-    locale: str | None = None
-
-
 class Source(SQLModel, table=True):
     """What a user gave us: a page, a file. It has versions, one of which is live."""
 
@@ -98,12 +85,16 @@ class Source(SQLModel, table=True):
     """The version of the docs and the language, where the layout of the folder says so."""
     locale: str | None = None
     digest: str | None = Field(default=None, exclude=True)
-    """Hash of the bytes and of all else the live passages were made from."""
+    """Of the live version; None makes it look changed."""
     version: int = 0
     """The live version; 0 before the first is published."""
     passages: int = 0
-    staged: Staged | None = Field(default=None, exclude=True, sa_type=ValueJSON(Staged))
+    staged: SourceVersion | None = Field(
+        default=None, exclude=True, sa_type=ValueJSON(SourceVersion)
+    )
     """Set before the first passage of a new version is written, cleared once it is live."""
+    newest: int = Field(default=1, exclude=True)
+    """The highest version ever begun: a number is used once, so that a passage id means one text."""
     ingested_at: datetime = Field(default_factory=_now)
     removed_at: datetime | None = None
     """Set when it has gone from its folder; the row stays so that old footnotes still open."""
@@ -114,11 +105,6 @@ class Source(SQLModel, table=True):
         return uuid5(_NAMESPACE, f"{corpus}\n{location}")
 
     @property
-    def next_version(self) -> int:
-        """Never a number that was used, so that a passage id means one text for ever."""
-        return max(self.version, self.staged.version if self.staged else 0) + 1
-
-    @property
     def is_live(self) -> bool:
         """Whether a search can find it."""
         return self.version > 0 and self.removed_at is None
@@ -127,13 +113,22 @@ class Source(SQLModel, table=True):
         """Its passages have gone from the index."""
         self.staged, self.digest, self.removed_at = None, None, _now()
 
-    def publish(self, staged: Staged) -> None:
-        """Take over what `staged` says: its passages are live in the index now."""
-        self.version, self.digest, self.passages = staged.version, staged.digest, staged.passages
-        self.title, self.url, self.root = staged.title, staged.url, staged.root
-        self.docs_version, self.locale = staged.docs_version, staged.locale
-        self.staged = self.removed_at = None
+    def publish(self, live: SourceVersion) -> None:
+        """Its passages are what searches find now."""
+        self.serve(live)
+        self.staged = None
         self.ingested_at = _now()
+
+    def serve(self, live: SourceVersion) -> None:
+        """Take over what another release holds of it."""
+        for name, value in live:
+            setattr(self, name, value)
+        self.removed_at = None
+
+    def held(self) -> SourceVersion:
+        """The live version, as a manifest keeps it."""
+        live = {name: getattr(self, name) for name in SourceVersion.model_fields}
+        return SourceVersion.model_validate(live | {"digest": self.digest or ""})
 
 
 class SourceText(SQLModel, table=True):
@@ -150,14 +145,29 @@ class SourceText(SQLModel, table=True):
 
 
 class Release(SQLModel, table=True):
-    """One built index and the embedding that gives it meaning; an alias says which serves."""
+    """One built index and the fingerprint that gives it meaning; one serves, the last few are kept."""
 
     __tablename__: ClassVar[str] = "releases"
 
     collection: str = Field(primary_key=True)
-    embedding: str
-    dimension: int
+    fingerprint: Fingerprint = Field(sa_type=ValueJSON(Fingerprint))
+    state: str = "building"
+    """`building`, `serving` or `kept`. The engine's alias decides which serves; this follows it."""
     created_at: datetime = Field(default_factory=_now)
+
+
+class Holding(SQLModel, table=True):
+    """A line of the manifest of a release that does not serve; a serving one's are its sources."""
+
+    __tablename__: ClassVar[str] = "holdings"
+
+    collection: str = Field(foreign_key="releases.collection", primary_key=True, ondelete="CASCADE")
+    source_id: UUID = Field(
+        foreign_key="sources.id", primary_key=True, index=True, ondelete="CASCADE"
+    )
+    version: int
+    """What `held` says, for SQL to join on."""
+    held: SourceVersion = Field(sa_type=ValueJSON(SourceVersion))
 
 
 class Conversation(SQLModel, table=True):

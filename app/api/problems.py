@@ -16,6 +16,7 @@ STATUS: dict[type[errors.IbidError], int] = {
     errors.IndexLocked: 503,
     errors.IndexDamaged: 503,
     errors.IndexMismatch: 409,
+    errors.ReleaseRefused: 409,
     errors.StorageFull: 507,
     errors.DatabaseUnavailable: 503,
     errors.ModelUnavailable: 503,

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.ingest import progress_bar, tell
-from app.cli.running import load_settings, run
+from app.cli.ingest import tell
+from app.cli.running import load_settings, progress_bar, run
 from app.cli.show import show_answer
 
 if TYPE_CHECKING:

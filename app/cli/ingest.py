@@ -1,13 +1,12 @@
 """`ibid ingest`: files and folders into a corpus."""
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.running import MISUSED, echo_json, run
+from app.cli.releases import propose
+from app.cli.running import MISUSED, echo_json, progress_bar, run
 
 if TYPE_CHECKING:
     from app.wiring import Services
@@ -36,6 +35,8 @@ def ingest(
             echo_json(report.model_dump(mode="json"))
         else:
             tell(report, corpus)
+        if proposal := await services.reindexing.proposal():
+            click.echo(f"ibid: {propose(proposal)}", err=True)
         failed_altogether = bool(report.failed) and not (
             report.added or report.changed or report.unchanged
         )
@@ -54,20 +55,3 @@ def tell(report: "Report", corpus: str) -> None:
         f"{report.removed} removed, {len(report.failed)} failed; "
         f"{report.passages} passages written in {report.seconds:.1f} s."
     )
-
-
-@contextmanager
-def progress_bar(title: str, *, shown: bool) -> Generator[Callable[[int, int], None]]:
-    """A bar on standard error while it is a terminal; nothing otherwise."""
-    from rich.console import Console  # noqa: PLC0415 - only where a bar may be drawn
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
-
-    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn("sources"))
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not (shown and console.is_terminal)) as bar:
-        task = bar.add_task(title, total=None)
-
-        def advance(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        yield advance

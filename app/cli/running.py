@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -53,6 +54,23 @@ def fail(message: str, code: int) -> NoReturn:
 def echo_json(data: object) -> None:
     """For programs: one JSON document on standard output."""
     click.echo(json.dumps(data, ensure_ascii=False, indent=2))
+
+
+@contextmanager
+def progress_bar(title: str, *, shown: bool) -> Generator[Callable[[int, int], None]]:
+    """A bar on standard error while it is a terminal; nothing otherwise."""
+    from rich.console import Console  # noqa: PLC0415 - only where a bar may be drawn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
+
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn("sources"))
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not (shown and console.is_terminal)) as bar:
+        task = bar.add_task(title, total=None)
+
+        def advance(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield advance
 
 
 async def _open_and_do(

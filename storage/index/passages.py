@@ -1,19 +1,19 @@
 """Passages in the vector store: found by a hybrid search, replaced without ever being missing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 
-from storage.domain import Passage
+from storage.domain import Fingerprint, Passage
 from storage.errors import IndexMismatch, NotFound
 from storage.index.engine import Delete, Engine, Payload, Point, Query, Scalar, Schema, SetPayload
 from storage.index.sparse import encode_document, encode_query
 
-ALIAS = "ibid"
-"""What every search goes to; which collection that is can change under it."""
-
+FIELDS = "1"
+"""Raised whenever a payload, or the words that count as a passage's, would come out differently."""
 _KEYWORDS = ["corpus", "edition", "source_id", "state"]
 _INTEGERS = ["version"]
 _BATCH = 256
@@ -22,39 +22,36 @@ Content = tuple[tuple[str, ...], str]
 """What a passage's vector is made from: section path, which begins with the title, and text."""
 
 
+Embeddings = Callable[[Fingerprint], BaseEmbedding]
+"""Builds what turned a release's texts into vectors; raises `InvalidInput` without its key."""
+
+
 class PassageIndex:
     """A collection of passages and the embedding that gives its vectors meaning."""
 
     def __init__(
-        self,
-        engine: Engine,
-        embedding: BaseEmbedding,
-        *,
-        dimension: int,
-        on_disk: bool = False,
-        quantized: bool = False,
+        self, engine: Engine, collection: str, fingerprint: Fingerprint, embeddings: Embeddings
     ) -> None:
         self.engine = engine
-        self.embedding = embedding
-        self._schema = Schema(dimension, _KEYWORDS, _INTEGERS, on_disk, quantized)
+        self.collection = collection
+        self.fingerprint = fingerprint
+        self._embeddings = embeddings
+
+    @cached_property
+    def embedding(self) -> BaseEmbedding:
+        """Built when it is first needed: passages are copied without it."""
+        return self._embeddings(self.fingerprint)
 
     @property
     def dimension(self) -> int:
         """Length of the dense vectors."""
-        return self._schema.dimension
+        return self.fingerprint.dimension
 
-    async def release(self) -> str | None:
-        """The collection that serves; None before anything was ingested."""
-        return (await self.engine.aliases()).get(ALIAS)
-
-    async def create(self) -> str:
-        """An empty collection that serves from now on; returns its name."""
-        taken = await self.engine.collections()
-        number = max((int(name.rpartition("-")[2]) for name in taken if _is_ours(name)), default=0)
-        collection = f"{ALIAS}-{number + 1}"
-        await self.engine.create(collection, self._schema)
-        await self.engine.point(ALIAS, collection)
-        return collection
+    async def create(self) -> None:
+        """Make the collection, empty; one that is there is left alone."""
+        made = self.fingerprint
+        schema = Schema(made.dimension, _KEYWORDS, _INTEGERS, made.on_disk, made.quantized)
+        await self.engine.create(self.collection, schema)
 
     async def search(
         self,
@@ -73,7 +70,7 @@ class PassageIndex:
         if editions:
             where["edition"] = list(editions)
         hits = await self.engine.search(
-            ALIAS,
+            self.collection,
             Query(
                 where=_live(**where),
                 limit=limit,
@@ -90,20 +87,26 @@ class PassageIndex:
 
     async def passage(self, passage_id: UUID) -> Passage:
         """Raises `NotFound` when it is not, or no longer, in the index."""
-        records = await self.engine.retrieve(ALIAS, [str(passage_id)])
+        records = await self.engine.retrieve(self.collection, [str(passage_id)])
         if not records:
             raise NotFound("passage", passage_id, "It may have been replaced by a newer version.")
         return _passage(records[0].id, records[0].payload)
 
+    async def passages(
+        self, source_ids: Iterable[UUID], *, staged: bool = False
+    ) -> list[tuple[Passage, list[float]]]:
+        """All of these sources with their vectors, in order; those being written too if `staged`."""
+        where: dict[str, list[Scalar]] = {"source_id": [str(source_id) for source_id in source_ids]}
+        where = where if staged else _live(**where)
+        records = await self.engine.scan(self.collection, where, vectors=True)
+        found = [(_passage(record.id, record.payload), record.dense or []) for record in records]
+        return sorted(found, key=lambda pair: (pair[0].source_id, pair[0].version, pair[0].ordinal))
+
     async def vectors(self, source_id: UUID) -> dict[Content, list[float]]:
-        """The vectors a source's passages already have, so that unchanged ones need no embedding."""
-        where: dict[str, list[Scalar]] = {"source_id": [str(source_id)]}
-        records = await self.engine.scan(ALIAS, where, vectors=True)
-        passages = [(_passage(record.id, record.payload), record.dense) for record in records]
+        """What a source's passages were embedded to already, be they live or only staged."""
         return {
-            (passage.section, passage.text): dense
-            for passage, dense in passages
-            if dense is not None
+            (passage.section, passage.text): vector
+            for passage, vector in await self.passages([source_id], staged=True)
         }
 
     async def stage(
@@ -120,7 +123,7 @@ class PassageIndex:
             for passage, vector in zip(passages, vectors, strict=True)
         ]
         for start in range(0, len(points), _BATCH):
-            await self.engine.upsert(ALIAS, points[start : start + _BATCH])
+            await self.engine.upsert(self.collection, points[start : start + _BATCH])
 
     async def publish(self, versions: Iterable[tuple[UUID, int]]) -> None:
         """Make these versions live and every other version of their sources gone, in one call.
@@ -133,7 +136,7 @@ class PassageIndex:
             one: dict[str, list[Scalar]] = {"version": [version]}
             changes.append(SetPayload(where | one, {"state": "live"}))
             changes.append(Delete(where, unless=one))
-        await self.engine.apply(ALIAS, changes)
+        await self.engine.apply(self.collection, changes)
 
     async def discard(self, source_id: UUID, version: int) -> None:
         """Remove what was staged of a version that will not be published."""
@@ -142,21 +145,25 @@ class PassageIndex:
             "version": [version],
             "state": ["staged"],
         }
-        await self.engine.apply(ALIAS, [Delete(where)])
+        await self.engine.apply(self.collection, [Delete(where)])
 
     async def remove(self, source_ids: Iterable[UUID]) -> None:
         """Remove sources, in every version."""
         ids: list[Scalar] = [str(source_id) for source_id in source_ids]
-        await self.engine.apply(ALIAS, [Delete({"source_id": ids})])
+        await self.engine.apply(self.collection, [Delete({"source_id": ids})])
 
     async def remove_corpus(self, corpus: str) -> None:
         """Remove everything of a corpus."""
-        if await self.release() is not None:
-            await self.engine.apply(ALIAS, [Delete({"corpus": [corpus]})])
+        await self.engine.apply(self.collection, [Delete({"corpus": [corpus]})])
 
     async def count(self, **where: list[Scalar]) -> int:
         """Live passages whose payload fields have these values."""
-        return await self.engine.count(ALIAS, _live(**where))
+        return await self.engine.count(self.collection, _live(**where))
+
+    async def written(self, source_id: UUID, version: int) -> int:
+        """Passages of one version, be they live or only staged."""
+        where: dict[str, list[Scalar]] = {"source_id": [str(source_id)], "version": [version]}
+        return await self.engine.count(self.collection, where)
 
     def _checked(self, vector: list[float]) -> list[float]:
         if len(vector) != self.dimension:
@@ -164,11 +171,6 @@ class PassageIndex:
                 f"The embedding gave {len(vector)} dimensions, the index has {self.dimension}."
             )
         return vector
-
-
-def _is_ours(name: str) -> bool:
-    prefix, _, number = name.rpartition("-")
-    return prefix == ALIAS and number.isdecimal()
 
 
 def _live(**where: list[Scalar]) -> dict[str, list[Scalar]]:

@@ -8,11 +8,12 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from app.settings import Settings
-from app.wiring import Services, open_services
+from app.wiring import Services, configured_fingerprint, open_services
+from pipelines.nodes import embedded_text
 from storage.domain import Passage
+from storage.embeddings import LocalEmbedding
 from storage.index.files import is_locked
-from storage.repositories import Releases
-from storage.tables import Release
+from storage.index.passages import PassageIndex
 from tests.bench.generator import Page
 
 CORPUS = "bench"
@@ -50,7 +51,7 @@ async def open_home(home: Path) -> AsyncGenerator[Services]:
     """Its services, with the embedding's model loaded; at the end the engine has left it, too."""
     try:
         async with open_services(settings(home)) as services:
-            services.index.embedding.get_text_embedding("warm")
+            LocalEmbedding().get_text_embedding("warm")
             yield services
     finally:
         await left(settings(home).index_folder)
@@ -65,28 +66,24 @@ async def left(index: Path) -> None:
 async def stage(services: Services, pages: Iterable[Page]) -> int:
     """Fill an empty home's index with passages, past files and SQL; returns how many."""
     await services.library.create(CORPUS, "https://docs.example.com", "en")
-    collection = await services.index.create()
-    async with services.database.transaction() as session:
-        model, dimension = services.index.embedding.model_name, services.index.dimension
-        await Releases(session).save(
-            Release(collection=collection, embedding=model, dimension=dimension)
-        )
+    index = await services.indexes.create(configured_fingerprint(settings(Path())))
+    await services.indexes.flip(index)
     count, some = 0, list[Passage]()
     for passage in _passages(pages):
         some.append(passage)
         count += 1
         if len(some) == _STAGED:
-            await _publish(services, some)
+            await _publish(index, some)
             some = []
-    await _publish(services, some)
+    await _publish(index, some)
     return count
 
 
-async def _publish(services: Services, passages: list[Passage]) -> None:
-    texts = [f"{passage.section}\n\n{passage.text}" for passage in passages]
-    vectors = services.index.embedding.get_text_embedding_batch(texts)
-    await services.index.stage(passages, vectors, "en")
-    await services.index.publish((source, 1) for source in {p.source_id for p in passages})
+async def _publish(index: PassageIndex, passages: list[Passage]) -> None:
+    texts = [embedded_text(passage.section, passage.text) for passage in passages]
+    vectors = index.embedding.get_text_embedding_batch(texts)
+    await index.stage(passages, vectors, "en")
+    await index.publish((source, 1) for source in {p.source_id for p in passages})
 
 
 def _passages(pages: Iterable[Page]) -> Iterable[Passage]:

@@ -15,8 +15,9 @@ from storage.embeddings import DIMENSION, LocalEmbedding
 from storage.index.client import EngineClient, open_embedded
 from storage.index.embedded import EmbeddedEngine
 from storage.index.engine import Point, Record, Schema
-from storage.index.passages import ALIAS, PassageIndex
+from storage.index.passages import PassageIndex
 from storage.index.sparse import encode_document
+from storage.indexes import ALIAS
 from tests.bench import generator
 from tests.bench.figures import Result
 from tests.bench.homes import CORPUS, Options, left, open_home
@@ -60,7 +61,7 @@ class Ingesting:
             first = await seconds(services.ingestion.run([self.folder], CORPUS))
             self.again.seconds.append(await seconds(services.ingestion.run([self.folder], CORPUS)))
             if not self.records:
-                self.records = await services.index.engine.scan(ALIAS, {})
+                self.records = await services.indexes.engine.scan(ALIAS, {})
         shutil.rmtree(home)
         return first
 

@@ -53,7 +53,7 @@ class Searching:
             encoded = Query(
                 where={"corpus": [CORPUS], "state": ["live"]},
                 limit=_FOUND,
-                dense=self.services.index.embedding.get_query_embedding(query),
+                dense=LocalEmbedding().get_query_embedding(query),
                 sparse=encode_query(query, frozenset({"en"})),
             )
             self.requests.append([*edge.queries(encoded).values()])
@@ -111,7 +111,7 @@ async def run(options: Options) -> Result:
     async with open_home(home) as services:
         await measure(services, "opened again")
         options.say("optimising")
-        engine, collection = services.index.engine, (await _folder(services, home)).name
+        engine, collection = services.indexes.engine, (await _folder(services, home)).name
         result.add("optimize", await seconds(engine.optimize(collection)), "s")
         await measure(services, "optimised")
     return result

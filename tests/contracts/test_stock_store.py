@@ -12,6 +12,7 @@ from llama_index.core.vector_stores import (
 from llama_index.vector_stores.qdrant import QdrantVectorStore
 from qdrant_client import AsyncQdrantClient
 
+from pipelines.fingerprint import fingerprint
 from storage.domain import Passage
 from storage.embeddings import DIMENSION, LocalEmbedding
 from storage.index.passages import PassageIndex
@@ -27,15 +28,15 @@ async def test_the_stock_store_finds_passages_with_their_text(location: str) -> 
     client = AsyncQdrantClient(location, check_compatibility=False)
     engine = ServerEngine(client, in_memory=location == ":memory:")
     embedding = LocalEmbedding()
-    index = PassageIndex(engine, embedding, dimension=DIMENSION)
-    before = await index.release()
-    collection = await index.create()
+    made = fingerprint(embedding.model_name, DIMENSION, on_disk=False, quantized=False)
+    index = PassageIndex(engine, f"test-{uuid4().hex}", made, lambda _: embedding)
+    await index.create()
     source = uuid4()
     try:
         passages = [passage(source, ordinal, text) for ordinal, text in enumerate(TEXTS)]
         await index.stage(passages, embedding.get_text_embedding_batch(list(TEXTS)), "en")
         await index.publish([(source, 1)])
-        store = QdrantVectorStore(collection, aclient=client)
+        store = QdrantVectorStore(index.collection, aclient=client)
         found = await store.aquery(
             VectorStoreQuery(
                 query_embedding=embedding.get_query_embedding("When does paraffin come?"),
@@ -44,9 +45,7 @@ async def test_the_stock_store_finds_passages_with_their_text(location: str) -> 
             )
         )
     finally:
-        if before is not None:
-            await engine.point("ibid", before)
-        await engine.drop(collection)
+        await engine.drop(index.collection)
         await engine.close()
     assert found.nodes is not None
     assert [node.get_content() for node in found.nodes] == [TEXTS[1]]

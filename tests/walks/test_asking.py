@@ -40,8 +40,9 @@ async def manual(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
 
 
 class EndlessLLM(ScriptedLLM):
-    """Goes on for ever, and remembers whether it was let go."""
+    """Goes on for ever; remembers that it began, and whether it was let go."""
 
+    begun: bool = False
     released: bool = False
 
     async def astream_chat(
@@ -52,6 +53,7 @@ class EndlessLLM(ScriptedLLM):
         async def stream() -> ChatResponseAsyncGen:
             try:
                 while True:
+                    self.begun = True
                     await asyncio.sleep(0)
                     message = ChatMessage(role="assistant", content="on and on")
                     yield ChatResponse(message=message, delta="on and on ")
@@ -285,7 +287,8 @@ async def test_a_turn_that_is_cancelled_leaves_the_conversation_usable(manual: S
     chat = spoken_by(manual, llm)
     conversation = (await chat.start()).id
     turn = asyncio.create_task(chat.answer(conversation, FUEL))
-    await asyncio.sleep(0.05)
+    while not llm.begun:  # noqa: ASYNC110 - it tells nobody
+        await asyncio.sleep(0.001)
     turn.cancel()
     with pytest.raises(asyncio.CancelledError):
         await turn

@@ -10,8 +10,9 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 
 from app.settings import Settings
 from app.wiring import Services, open_services
-from storage.embeddings import DIMENSION, LocalEmbedding
-from storage.errors import IndexMismatch, InvalidInput
+from storage.embeddings import LocalEmbedding
+from storage.errors import InvalidInput
+from storage.index.passages import PassageIndex
 from tests.library import PAGES, write_docs
 
 QUESTION = "How much paraffin does the lamp burn?"
@@ -21,16 +22,16 @@ async def found(services: Services, query: str = QUESTION) -> list[str]:
     return [passage.text for passage in await services.search.passages(query)]
 
 
-def counted(services: Services, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The texts that are embedded from now on."""
     embedded: list[str] = []
-    original = type(services.index.embedding)._aget_text_embeddings
+    original = LocalEmbedding._aget_text_embeddings
 
     async def count(embedding: BaseEmbedding, texts: list[str]) -> Sequence[list[float]]:
         embedded.extend(texts)
         return await original(embedding, texts)
 
-    monkeypatch.setattr(type(services.index.embedding), "_aget_text_embeddings", count)
+    monkeypatch.setattr(LocalEmbedding, "_aget_text_embeddings", count)
     return embedded
 
 
@@ -61,7 +62,7 @@ async def test_what_is_unchanged_costs_nothing(
     services: Services, docs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await services.ingestion.run([docs])
-    embedded = counted(services, monkeypatch)
+    embedded = counted(monkeypatch)
     report = await services.ingestion.run([docs])
     assert (report.unchanged, report.added, report.changed) == (len(PAGES), 0, 0)
     assert embedded == []
@@ -71,7 +72,7 @@ async def test_a_change_embeds_only_the_passages_that_changed(
     services: Services, docs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await services.ingestion.run([docs])
-    embedded = counted(services, monkeypatch)
+    embedded = counted(monkeypatch)
     page = docs / "lamp/lighting.md"
     page.write_text(page.read_text().replace("2.4 litres", "3.1 litres"))
     report = await services.ingestion.run([docs])
@@ -195,7 +196,7 @@ async def test_a_new_base_url_moves_the_links_and_embeds_nothing(
     services: Services, docs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await services.ingestion.run([docs])
-    embedded = counted(services, monkeypatch)
+    embedded = counted(monkeypatch)
     report = await services.ingestion.run([docs], base_url="https://skerry.example")
     assert report.changed == len(PAGES)
     assert embedded == []
@@ -213,15 +214,16 @@ async def test_a_run_that_breaks_off_is_finished_by_the_next(
         await services.ingestion.run([docs])
         page = docs / "lamp/lighting.md"
         page.write_text(page.read_text().replace("2.4 litres", "3.1 litres"))
-        original = getattr(services.index, step)
+        original = getattr(PassageIndex, step)
 
         async def break_off(*arguments: object) -> None:
             await original(*arguments)
             raise asyncio.CancelledError
 
-        monkeypatch.setattr(services.index, step, break_off)
-        with pytest.raises(asyncio.CancelledError):
-            await services.ingestion.run([docs])
+        with monkeypatch.context() as patch:
+            patch.setattr(PassageIndex, step, break_off)
+            with pytest.raises(asyncio.CancelledError):
+                await services.ingestion.run([docs])
         texts = await found(services)
         assert sum("litres of paraffin" in text for text in texts) == 1, "one whole version serves"
     async with open_services(settings) as services:
@@ -246,23 +248,11 @@ async def test_a_collection_that_was_moved_away_is_filled_again(
 ) -> None:
     async with open_services(settings) as services:
         await services.ingestion.run([docs])
-        collection = await services.index.release()
-        await services.index.engine.drop(str(collection))
+        index = await services.indexes.serving()
+        await index.engine.drop(index.collection)
         report = await services.ingestion.run([docs])
         assert report.unchanged == 0
         assert any("2.4 litres" in text for text in await found(services))
-
-
-async def test_another_embedding_is_refused(
-    settings: Settings, docs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with open_services(settings) as services:
-        await services.ingestion.run([docs])
-    other = LocalEmbedding(model_name="another")
-    monkeypatch.setattr("app.wiring.build_embedding", lambda _: (other, DIMENSION))
-    with pytest.raises(IndexMismatch, match="was built with wordllama"):
-        async with open_services(settings):
-            pass
 
 
 async def test_equal_texts_in_two_places_are_two_sources(

@@ -14,7 +14,7 @@ import pytest
 
 from app.settings import Settings
 from app.wiring import Services, open_services
-from storage.index.passages import ALIAS
+from storage.indexes import ALIAS
 from tests.app.cli.commands import SCRIPT, environment, script
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -72,8 +72,8 @@ async def assert_nothing_is_left_over(home: Path) -> None:
     async with opened(home) as services:
         (shelf,) = await services.library.corpora()
         assert (shelf.sources, shelf.passages) == (PAGES, PAGES * SECTIONS)
-        assert await services.index.count() == shelf.passages
-        assert await services.index.engine.count(ALIAS, {"state": ["staged"]}) == 0
+        assert await (await services.indexes.serving()).count() == shelf.passages
+        assert await services.indexes.engine.count(ALIAS, {"state": ["staged"]}) == 0
 
 
 def ingested(home: Path, docs: Path) -> dict:

@@ -1,0 +1,101 @@
+"""`ibid reindex`, `ibid releases`, `ibid rollback`: which index serves, and building another."""
+
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from app.cli.running import echo_json, progress_bar, run
+
+if TYPE_CHECKING:
+    from app.wiring import Services
+    from pipelines.releases import Built, Proposal, Standing
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.command()
+@click.option("--from-sources", "origin", flag_value="sources", help="Read the files again.")
+@click.option("--from-passages", "origin", flag_value="passages", help="Copy what serves.")
+@_as_json
+def reindex(origin: Literal["sources", "passages"] | None, as_json: bool) -> None:
+    """Build a release of what is configured beside the one that serves, then let it serve.
+
+    By default files are read again only if this version of Ibid reads or splits them otherwise.
+    """
+
+    async def work(services: "Services") -> None:
+        with progress_bar("Building", shown=not as_json) as progress:
+            built = await services.reindexing.run(origin, progress)
+        _tell(built, as_json=as_json)
+
+    run(work)
+
+
+@click.command()
+@_as_json
+def releases(as_json: bool) -> None:
+    """The release that serves and those that are kept, newest first."""
+
+    async def work(services: "Services") -> None:
+        standing = await services.reindexing.releases()
+        proposal = await services.reindexing.proposal()
+        if as_json:
+            echo_json(
+                {
+                    "releases": [one.model_dump(mode="json") for one in standing],
+                    "proposal": proposal and proposal.model_dump(mode="json"),
+                }
+            )
+            return
+        if not standing:
+            click.echo("There is no release yet: run `ibid ingest PATH`.")
+        for one in standing:
+            click.echo(_line(one))
+        if proposal:
+            click.echo(propose(proposal))
+
+    run(work)
+
+
+@click.command()
+@click.argument("release", required=False)
+@_as_json
+def rollback(release: str | None, as_json: bool) -> None:
+    """Let a kept RELEASE serve again, by default the last one.
+
+    What was ingested or removed since it served is made up for first.
+    """
+
+    async def work(services: "Services") -> None:
+        _tell(await services.reindexing.rollback(release), as_json=as_json)
+
+    run(work)
+
+
+def propose(proposal: "Proposal") -> str:
+    """One line: what differs, and the most that building it would cost."""
+    return (
+        f"What is configured differs from what serves ({', '.join(proposal.changed)}). "
+        f"Run `ibid reindex` to build it beside: at most {proposal.sources:,} sources, "
+        f"{proposal.passages:,} passages, {proposal.calls:,} embedding calls, "
+        f"about {proposal.tokens:,} tokens."
+    )
+
+
+def _line(one: "Standing") -> str:
+    made = one.fingerprint
+    return (
+        f"{one.name}  {one.state:8}  {one.sources} sources, {one.passages} passages  "
+        f"{made.embedding} ({made.dimension})  reader {made.reader}, splitter {made.splitter}  "
+        f"{one.created_at:%Y-%m-%d %H:%M} UTC"
+    )
+
+
+def _tell(built: "Built", *, as_json: bool) -> None:
+    if as_json:
+        echo_json(built.model_dump(mode="json"))
+        return
+    click.echo(
+        f"{built.release} serves: {built.sources} sources, {built.passages} passages, "
+        f"in {built.seconds:.1f} s. {built.before} is kept: `ibid rollback` goes back to it."
+    )

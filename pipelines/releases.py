@@ -1,0 +1,342 @@
+"""Releases built beside the serving one, brought level with it, checked, and then let serve."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Literal
+from uuid import UUID
+
+from pipelines.changes import Change, as_before, batches, read_all
+from pipelines.nodes import embedded_text
+from pipelines.reading.workers import ReaderPool
+from pipelines.writing import Writer
+from storage.database import Database
+from storage.domain import Fingerprint, Passage, SourceVersion, Value
+from storage.errors import IndexDamaged, NotFound
+from storage.index.passages import PassageIndex
+from storage.indexes import Indexes
+from storage.repositories import Corpora, Releases, Sources
+from storage.tables import Corpus, Release, Source, SourceText
+
+_log = logging.getLogger("ibid.releases")
+
+Origin = Literal["sources", "passages"]
+"""What a release is built from: the files read again, or the passages that serve."""
+Progress = Callable[[int, int], None]
+Gate = Callable[[PassageIndex, PassageIndex], Awaitable[None]]
+"""Compares a release that is ready with the one that serves; raises `ReleaseRefused`."""
+
+_BATCH = 256
+"""Passages that are copied together."""
+_CALL, _CHARACTERS_A_TOKEN = 96, 4
+"""Texts in one call to Cohere; English prose has some four characters a token."""
+
+
+class Standing(Value):
+    """A release, and how much is in it."""
+
+    name: str
+    state: str
+    fingerprint: Fingerprint
+    sources: int
+    passages: int
+    created_at: datetime
+
+
+class Proposal(Value):
+    """That what is configured is not what serves, and the most a reindex would cost."""
+
+    changed: tuple[str, ...]
+    sources: int
+    passages: int
+    calls: int
+    tokens: int
+
+
+class Built(Value):
+    """The release that serves now, and the one that served before."""
+
+    release: str
+    before: str
+    sources: int
+    passages: int
+    seconds: float
+
+
+class Reindexing:
+    """Builds releases and lets them serve; the last few stay, to go back to."""
+
+    def __init__(
+        self,
+        database: Database,
+        indexes: Indexes,
+        configured: Fingerprint,
+        *,
+        kept: int,
+        gate: Gate | None = None,
+    ) -> None:
+        self._database = database
+        self._indexes = indexes
+        self._configured = configured
+        self._kept = kept
+        self._gate = gate
+
+    async def releases(self) -> list[Standing]:
+        """Newest first."""
+        await self._indexes.follow()
+        async with self._database.reading() as session:
+            releases, served = Releases(session), await Sources(session).served()
+            return [
+                _standing(
+                    release,
+                    [source.held() for source in served]
+                    if release.state == "serving"
+                    else [*(await releases.holdings(release.collection)).values()],
+                )
+                for release in reversed(await releases.all())
+            ]
+
+    async def proposal(self) -> Proposal | None:
+        """None while what serves is what is configured."""
+        serving = await self._indexes.find()
+        if serving is None or serving.fingerprint == self._configured:
+            return None
+        async with self._database.reading() as session:
+            served = await Sources(session).served()
+            characters = await Sources(session).characters()
+        passages = sum(source.passages for source in served)
+        return Proposal(
+            changed=tuple(serving.fingerprint.differences(self._configured)),
+            sources=len(served),
+            passages=passages,
+            calls=-(-passages // _CALL),
+            tokens=characters // _CHARACTERS_A_TOKEN,
+        )
+
+    async def run(self, origin: Origin | None = None, progress: Progress | None = None) -> Built:
+        """Build what is configured, or go on building it, and let it serve.
+
+        Raises `ReleaseRefused` when the gate says no, and `IndexDamaged` when passages are missing;
+        what served serves on.
+        """
+        started = time.perf_counter()
+        serving = await self._serving()
+        target = await self._begun()
+        if (origin or self._origin(serving)) == "sources":
+            await self._read_again(target, serving, progress)
+        await self._bring_level(target, serving, progress)
+        await self._indexes.engine.optimize(target.collection)
+        if self._gate:
+            await self._gate(target, serving)
+        return await self._let_serve(target, serving, started)
+
+    async def rollback(self, name: str | None = None) -> Built:
+        """Let a kept release serve, by default the last; what changed since it served is made up."""
+        started = time.perf_counter()
+        serving = await self._serving()
+        return await self._let_serve(await self._kept_one(name), serving, started)
+
+    async def _serving(self) -> PassageIndex:
+        await self._indexes.follow()
+        index = await self._indexes.find()
+        if index is None:
+            raise NotFound("index", "ibid", "Run `ibid ingest` to make one.")
+        return index
+
+    async def _begun(self) -> PassageIndex:
+        """The release that an earlier run was building, or a new one."""
+        there = await self._indexes.engine.collections()
+        target: PassageIndex | None = None
+        for release in await self._all():
+            if release.state != "building":
+                continue
+            if release.fingerprint == self._configured and release.collection in there:
+                target = self._indexes.at(release)
+            else:
+                await self._indexes.drop(release.collection)
+        return target or await self._indexes.create(self._configured)
+
+    async def _kept_one(self, name: str | None) -> PassageIndex:
+        kept = [release for release in await self._all() if release.state == "kept"]
+        chosen = [release for release in kept if name in (None, release.collection)]
+        if not chosen:
+            names = ", ".join(release.collection for release in kept) or "none"
+            raise NotFound("kept release", name or "to go back to", f"Kept are: {names}.")
+        return self._indexes.at(chosen[-1])
+
+    def _origin(self, serving: PassageIndex) -> Origin:
+        changed = serving.fingerprint.differences(self._configured)
+        return "sources" if {"reader", "splitter"} & {*changed} else "passages"
+
+    async def _read_again(
+        self, target: PassageIndex, serving: PassageIndex, progress: Progress | None
+    ) -> None:
+        """Sources whose files are as they were; what is left over is copied afterwards."""
+        done, total = 0, len(await self._outstanding(target))
+        writer = Writer(target, serving)
+        with ReaderPool() as readers:
+            for corpus, sources in await self._by_corpus(target):
+                changes = await asyncio.to_thread(as_before, sources, corpus)
+                for batch in batches(changes):
+                    await asyncio.to_thread(read_all, batch, readers)
+                    readable = [change for change in batch if change.reading]
+                    await self._write(corpus, readable, writer)
+                    done += len(batch)
+                    if progress:
+                        progress(done, total)
+
+    async def _write(self, corpus: Corpus, changes: Sequence[Change], writer: Writer) -> None:
+        async with self._database.transaction() as session:
+            numbers = await Sources(session).reserve([change.source.id for change in changes])
+        for change in changes:
+            change.version = numbers[change.source.id]
+        await writer.embed(corpus, changes)
+        held = {change.source.id: change.held(corpus) for change in changes}
+        texts = [change.source_text(corpus) for change in changes]
+        await writer.write(corpus, changes)
+        await self._hold(writer.index, held, texts)
+
+    async def _bring_level(
+        self, target: PassageIndex, serving: PassageIndex, progress: Progress | None = None
+    ) -> None:
+        """Give a release what serves and it has not, or has otherwise; take from it what is gone."""
+        await self._take_away(target)
+        done, total = 0, len(await self._outstanding(target))
+        for corpus, sources in await self._by_corpus(target):
+            for batch in _cut(sources):
+                await self._copy(corpus, batch, target, serving)
+                done += len(batch)
+                if progress:
+                    progress(done, total)
+
+    async def _copy(
+        self,
+        corpus: Corpus,
+        sources: Sequence[Source],
+        target: PassageIndex,
+        serving: PassageIndex,
+    ) -> None:
+        copied = await serving.passages([source.id for source in sources])
+        passages = [passage for passage, _ in copied]
+        vectors = [vector for _, vector in copied]
+        if not _same_embedding(target, serving):
+            vectors = await _vectors(passages, target)
+        versions = {p.source_id: p.version for p in passages}
+        held = {s.id: _held(s, versions.get(s.id, s.version), passages) for s in sources}
+        await target.stage(passages, vectors, corpus.language)
+        await target.publish((key, version.version) for key, version in held.items())
+        await self._hold(target, held)
+
+    async def _take_away(self, target: PassageIndex) -> None:
+        async with self._database.reading() as session:
+            served = {source.id for source in await Sources(session).served()}
+            gone = (await Releases(session).holdings(target.collection)).keys() - served
+        if gone:
+            await target.remove(gone)
+            async with self._database.transaction() as session:
+                await Releases(session).let_go(gone, target.collection)
+
+    async def _let_serve(
+        self, target: PassageIndex, serving: PassageIndex, started: float
+    ) -> Built:
+        await self._bring_level(target, serving)
+        async with self._database.reading() as session:
+            held = await Releases(session).holdings(target.collection)
+        passages, found = sum(line.passages for line in held.values()), await target.count()
+        if found != passages:
+            raise IndexDamaged(
+                f"The release {target.collection} has {found} passages where {passages} were "
+                "written, and was not let serve. Run `ibid reindex` to build another."
+            )
+        await self._indexes.flip(target)
+        await self._drop_oldest()
+        built = Built(
+            release=target.collection,
+            before=serving.collection,
+            sources=len(held),
+            passages=passages,
+            seconds=round(time.perf_counter() - started, 3),
+        )
+        _log.info("flipped %s", " ".join(f"{name}={value}" for name, value in built))
+        return built
+
+    async def _drop_oldest(self) -> None:
+        kept = [release for release in await self._all() if release.state == "kept"]
+        for release in kept[: max(len(kept) - self._kept + 1, 0)]:
+            await self._indexes.drop(release.collection)
+        async with self._database.transaction() as session:
+            await Sources(session).prune_texts()
+
+    async def _hold(
+        self,
+        index: PassageIndex,
+        held: dict[UUID, SourceVersion],
+        texts: Sequence[SourceText] = (),
+    ) -> None:
+        async with self._database.transaction() as session:
+            await Releases(session).hold(index.collection, held)
+            await Sources(session).keep_texts(texts)
+
+    async def _all(self) -> list[Release]:
+        async with self._database.reading() as session:
+            return await Releases(session).all()
+
+    async def _outstanding(self, target: PassageIndex) -> list[Source]:
+        """Sources that the release has not, or with other bytes than those that serve."""
+        async with self._database.reading() as session:
+            held = await Releases(session).holdings(target.collection)
+            served = await Sources(session).served()
+        return [s for s in served if s.id not in held or held[s.id].digest != s.held().digest]
+
+    async def _by_corpus(self, target: PassageIndex) -> list[tuple[Corpus, list[Source]]]:
+        async with self._database.reading() as session:
+            corpora = {corpus.name: corpus for corpus in await Corpora(session).all()}
+        outstanding = sorted(await self._outstanding(target), key=lambda s: (s.corpus, s.location))
+        grouped = groupby(outstanding, key=lambda source: source.corpus)
+        return [(corpora[name], list(sources)) for name, sources in grouped if name in corpora]
+
+
+async def _vectors(passages: Sequence[Passage], target: PassageIndex) -> list[list[float]]:
+    """Made anew, but for those that a run before this one had already written."""
+    written = await target.passages({passage.source_id for passage in passages}, staged=True)
+    known = {(passage.section, passage.text): vector for passage, vector in written}
+    new = [passage for passage in passages if (passage.section, passage.text) not in known]
+    texts = [embedded_text(passage.section, passage.text) for passage in new]
+    made = await target.embedding.aget_text_embedding_batch(texts)
+    known |= {(p.section, p.text): vector for p, vector in zip(new, made, strict=True)}
+    return [known[passage.section, passage.text] for passage in passages]
+
+
+def _same_embedding(one: PassageIndex, other: PassageIndex) -> bool:
+    a, b = one.fingerprint, other.fingerprint
+    return (a.embedding, a.dimension) == (b.embedding, b.dimension)
+
+
+def _held(source: Source, version: int, passages: Sequence[Passage]) -> SourceVersion:
+    count = sum(passage.source_id == source.id for passage in passages)
+    return source.held().model_copy(update={"version": version, "passages": count})
+
+
+def _cut(sources: Sequence[Source]) -> Iterator[list[Source]]:
+    batch: list[Source] = []
+    for source in sources:
+        batch.append(source)
+        if sum(one.passages for one in batch) >= _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _standing(release: Release, held: Sequence[SourceVersion]) -> Standing:
+    return Standing(
+        name=release.collection,
+        state=release.state,
+        fingerprint=release.fingerprint,
+        sources=len(held),
+        passages=sum(line.passages for line in held),
+        created_at=release.created_at,
+    )

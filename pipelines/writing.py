@@ -1,0 +1,57 @@
+"""Changed sources into one index: split, embedded, staged unseen, made live in one operation."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from llama_index.core.ingestion import IngestionPipeline
+from llama_index.core.schema import Document
+
+from pipelines.changes import Change
+from pipelines.nodes import EmbedNew, SectionSplitter
+from storage.index.passages import Content, PassageIndex
+from storage.tables import Corpus
+
+
+class Writer:
+    """Writes to an index; vectors that it or one of the `others` has already are not made again."""
+
+    def __init__(self, index: PassageIndex, *others: PassageIndex) -> None:
+        self.index = index
+        made = index.fingerprint
+        self._known_to = [
+            known
+            for known in (*others, index)
+            if (known.fingerprint.embedding, known.dimension) == (made.embedding, made.dimension)
+        ]
+        self._pipeline = IngestionPipeline(
+            transformations=[SectionSplitter(), EmbedNew(embedding=index.embedding)],
+            disable_cache=True,
+        )
+
+    async def embed(self, corpus: Corpus, changes: Sequence[Change]) -> None:
+        """Split and embed; a passage whose section and text had a vector keeps it."""
+        known: dict[Content, list[float]] = {}
+        for change in changes:
+            if not change.is_new or change.source.staged:
+                known |= await self._known(change.source.id)
+        by_source = {str(change.source.id): change for change in changes}
+        readings = {key: change.reading for key, change in by_source.items()}
+        documents = [Document(id_=key, text=change.text) for key, change in by_source.items()]
+        nodes = await self._pipeline.arun(documents=documents, readings=readings, known=known)
+        for node in nodes:
+            by_source[node.ref_doc_id or ""].take(node, corpus)
+
+    async def write(self, corpus: Corpus, changes: Sequence[Change]) -> None:
+        """Live when this returns, and what their sources had before is gone."""
+        passages = [passage for change in changes for passage in change.passages]
+        vectors = [vector for change in changes for vector in change.vectors]
+        await self.index.stage(passages, vectors, corpus.language)
+        await self.index.publish((change.source.id, change.version) for change in changes)
+        for change in changes:
+            change.reading, change.vectors = None, []
+
+    async def _known(self, source_id: UUID) -> dict[Content, list[float]]:
+        known: dict[Content, list[float]] = {}
+        for index in self._known_to:
+            known |= await index.vectors(source_id)
+        return known
