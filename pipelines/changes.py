@@ -9,7 +9,7 @@ from pathlib import Path
 from llama_index.core.schema import BaseNode, TextNode
 
 from pipelines.discovery import Found
-from pipelines.reading import Reading, is_draft, load
+from pipelines.reading import UNREAD, Reading, is_draft, largest, load
 from pipelines.reading.formats import FORMATS
 from pipelines.reading.sites import Place
 from pipelines.reading.workers import Asked, ReaderPool
@@ -147,7 +147,7 @@ def compare(found: Sequence[Found], known: Mapping[str, Source], corpus: Corpus)
             continue
         source = known.get(file.location)
         try:
-            data = load(file.path)
+            data = load(file.path, largest(file.path.suffix))
         except SourceUnreadable as error:
             comparison.failed.append(Failure(path=str(file.path), reason=str(error)))
             continue
@@ -167,13 +167,18 @@ def compare(found: Sequence[Found], known: Mapping[str, Source], corpus: Corpus)
     return comparison
 
 
+def passed_over(paths: Iterable[Path]) -> list[Failure]:
+    """Documents of kinds that people expect to be read and are not."""
+    return [Failure(path=str(path), reason=UNREAD[path.suffix.lower()]) for path in paths]
+
+
 def as_before(sources: Iterable[Source], corpus: Corpus) -> list[Change]:
     """To be read again as they were when they were ingested; those that are not so are left out."""
     changes: list[Change] = []
     for source in sources:
         file = Found(Path(source.location), Path(source.root) if source.root else None)
         with suppress(SourceUnreadable):
-            data, place = load(file.path), file.place
+            data, place = load(file.path, largest(file.path.suffix)), file.place
             digest = _digest(data, file, place, corpus)
             if digest == source.digest:
                 changes.append(Change(file, source, digest, len(data), False, place))

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pipelines.reading import SUFFIXES
+from pipelines.reading import SUFFIXES, UNREAD
 from pipelines.reading.sites import Place, place_of
 from storage.errors import InvalidInput
 
@@ -18,6 +18,8 @@ class Selection:
 
     root: Path | None
     files: tuple[Path, ...]
+    unread: tuple[Path, ...] = ()
+    """Documents in it of kinds that are not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +71,25 @@ def _selection(given: Path, *, allow_empty: bool) -> Selection:
     path = _resolved(given)
     if path.is_file():
         if path.suffix.lower() not in SUFFIXES:
-            readable = ", ".join(sorted(SUFFIXES))
-            raise InvalidInput(f"{given} is of no kind that Ibid reads: {readable}.")
+            readable = f"Ibid reads {', '.join(sorted(SUFFIXES))}."
+            raise InvalidInput(f"{given}: {UNREAD.get(path.suffix.lower(), readable)}")
         return Selection(None, (path,))
     if not path.is_dir():
-        if allow_empty and not path.exists():
+        if path.exists():
+            raise InvalidInput(f"{given} is not a file but a device, a pipe or a socket.")
+        if allow_empty:
             return Selection(path, ())
         raise InvalidInput(f"There is no file or folder {given}; nothing was changed.")
-    files = tuple(sorted(_walk(path)))
+    files: list[Path] = []
+    unread: list[Path] = []
+    for file in sorted(_walk(path)):
+        (files if file.suffix.lower() in SUFFIXES else unread).append(file)
     if not files and not allow_empty:
         raise InvalidInput(
             f"There is nothing to read in {given}; nothing was changed. "
             "Say --prune-empty to remove what was ingested from it before."
         )
-    return Selection(path, files)
+    return Selection(path, tuple(files), tuple(unread))
 
 
 def _walk(root: Path) -> Iterator[Path]:
@@ -90,7 +97,7 @@ def _walk(root: Path) -> Iterator[Path]:
         names[:] = [n for n in names if not n.startswith((".", "_")) and n not in _SKIPPED_FOLDERS]
         for name in files:
             path = Path(folder, name)
-            if _is_page(path) and _resolved(path).is_relative_to(root):
+            if _is_document(path) and _resolved(path).is_relative_to(root):
                 yield path
 
 
@@ -103,9 +110,10 @@ def _refuse(error: OSError) -> None:
     raise InvalidInput(f"Cannot look into {error.filename}: {error.strerror}; nothing was changed.")
 
 
-def _is_page(path: Path) -> bool:
+def _is_document(path: Path) -> bool:
     """Dot files are private, and Docusaurus makes no page of what begins with an underscore."""
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith((".", "_"))
+    suffix = path.suffix.lower()
+    return (suffix in SUFFIXES or suffix in UNREAD) and not path.name.startswith((".", "_"))
 
 
 def _outermost(path: Path, roots: set[str]) -> Path | None:

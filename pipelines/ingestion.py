@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from pipelines.changes import Change, Comparison, Failure, batches, compare, read_all
+from pipelines.changes import Change, Comparison, Failure, batches, compare, passed_over, read_all
 from pipelines.corpora import checked_base_url, new_corpus
 from pipelines.discovery import Found, Selection, place, select
 from pipelines.reading.workers import ReaderPool
@@ -71,6 +71,7 @@ class Ingestion:
         known = await self._recovered(corpus, writer.index)
         found = place(selections, {s.root for s in known.values() if s.root})
         comparison = await asyncio.to_thread(compare, found, known, corpus)
+        comparison.failed += passed_over(path for one in selections for path in one.unread)
         found = [file for file in found if file.location not in comparison.drafts]
         await self._undo(known.values(), comparison, writer.index)
         await self._replace(corpus, comparison, writer, progress)

@@ -47,7 +47,7 @@ def create_app(settings: Settings) -> Litestar:
             "library": Provide(provide_library, sync_to_thread=False),
             "search": Provide(provide_search, sync_to_thread=False),
         },
-        before_request=answer_to(settings.hosts) if settings.hosts else None,
+        before_request=answer_to(settings.hosts),
         request_max_body_size=_LARGEST_BODY,
         logging_config=LoggingConfig(
             root={"level": settings.log_level.upper(), "handlers": ["queue_listener"]},

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 def ingest(
     paths: tuple[Path, ...], corpus: str, base_url: str | None, prune_empty: bool, as_json: bool
 ) -> None:
-    """Read PATHS (Markdown, MDX, HTML, text) into a corpus; only what changed is done again."""
+    """Read PATHS into a corpus; only what changed is done again.
+
+    Markdown, MDX, HTML, text, PDF, Word, PowerPoint, Excel, EPUB, CSV and notebooks are read.
+    """
     failed_altogether = False
 
     async def work(services: "Services") -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path, PurePosixPath
 
 from pipelines.reading.files import load, refuse_too_large
-from pipelines.reading.formats import FORMATS, LARGEST_MARKUP, LARGEST_TEXT
+from pipelines.reading.formats import FORMATS, LARGEST_MARKUP, LARGEST_TEXT, UNREAD, largest
 from pipelines.reading.frontmatter import LONGEST as LONGEST_FRONT_MATTER
 from pipelines.reading.frontmatter import split_front_matter
 from pipelines.reading.outline import divided_by_page, sections_of, shortened
@@ -14,8 +14,8 @@ from storage.domain import Metadata
 from storage.errors import SourceUnreadable
 
 __all__ = [
-    "LARGEST_MARKUP", "LARGEST_TEXT", "SUFFIXES", "Block", "Reading", "is_draft", "load", "read",
-    "read_file",
+    "LARGEST_MARKUP", "LARGEST_TEXT", "SUFFIXES", "UNREAD", "Block", "Reading", "is_draft",
+    "largest", "load", "read", "read_file",
 ]  # fmt: skip
 
 SUFFIXES = frozenset(FORMATS)
@@ -29,7 +29,7 @@ _LONGEST_TEXT = 20_000_000
 
 def read_file(path: Path, relative: PurePosixPath) -> Reading:
     """Reads one file from the disk; raises `SourceUnreadable`."""
-    return read(path, load(path), relative)
+    return read(path, load(path, largest(path.suffix)), relative)
 
 
 def read(path: Path, data: bytes, relative: PurePosixPath) -> Reading:

@@ -10,13 +10,13 @@ LARGEST_FILE = 100_000_000
 _MEGABYTE = 1_000_000
 
 
-def load(path: Path) -> bytes:
+def load(path: Path, largest: int = LARGEST_FILE) -> bytes:
     """Raises `SourceUnreadable` with a reason a person understands."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for someone to write
             raise SourceUnreadable("It is not a file but a device, a pipe or a socket.")
-        refuse_too_large(status.st_size, LARGEST_FILE)
+        refuse_too_large(status.st_size, largest)
         return path.read_bytes()
     except OSError as error:
         reason = error.strerror or type(error).__name__

@@ -57,3 +57,24 @@ FORMATS = {
     ".epub": Format("epub:read_epub", "bytes", LARGEST_FILE),
 }
 """By ending, in lower case."""
+
+_OFFICE = "It is {} file, which is not read: save it as {} and ingest that."
+_ARCHIVE = "It is an archive: unpack it and ingest the folder."
+UNREAD = {
+    ".doc": _OFFICE.format("an old Word", ".docx"),
+    ".rtf": _OFFICE.format("a rich text", ".docx"),
+    ".odt": _OFFICE.format("an OpenDocument", ".docx"),
+    ".ppt": _OFFICE.format("an old PowerPoint", ".pptx"),
+    ".odp": _OFFICE.format("an OpenDocument", ".pptx"),
+    ".xls": _OFFICE.format("an old Excel", ".xlsx"),
+    ".ods": _OFFICE.format("an OpenDocument", ".xlsx"),
+    **dict.fromkeys((".zip", ".7z", ".rar", ".tar", ".tgz", ".gz", ".bz2", ".xz"), _ARCHIVE),
+    ".bin": "It is a binary file, in which there is nothing to read.",
+}
+"""Of what people expect to be read and is not, by ending: why, and what to do."""
+
+
+def largest(suffix: str) -> int:
+    """Bytes of the largest file with this ending that is opened."""
+    kind = FORMATS.get(suffix.lower())
+    return kind.largest if kind else LARGEST_FILE

@@ -233,7 +233,8 @@ class EmbeddedEngine:
         try:
             return msgspec.json.decode(self._aliases_file.read_bytes(), type=dict[str, str])
         except msgspec.DecodeError as error:
-            raise edge.damaged(self._aliases_file, str(error)) from error
+            folder = self._aliases_file.parent
+            raise edge.damaged(folder, f"{self._aliases_file.name}: {error}") from error
 
     def _write_aliases(self, aliases: Mapping[str, str]) -> None:
         write_atomically(self._aliases_file, msgspec.json.encode(aliases))

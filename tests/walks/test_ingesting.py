@@ -265,3 +265,16 @@ async def test_equal_texts_in_two_places_are_two_sources(
     report = await services.ingestion.run([docs])
     assert report.removed == 1
     assert any("fifty minutes" in text for text in await found(services, "high water"))
+
+
+async def test_documents_that_are_not_read_are_named_with_what_to_do(
+    services: Services, docs: Path
+) -> None:
+    for name in ("old.doc", "more.zip", "picture.png"):
+        (docs / name).write_bytes(b"\xd0\xcf\x11\xe0")
+    report = await services.ingestion.run([docs])
+    assert report.added == len(PAGES)
+    reasons = {Path(failure.path).name: failure.reason for failure in report.failed}
+    assert reasons.keys() == {"old.doc", "more.zip"}
+    assert "save it as .docx" in reasons["old.doc"]
+    assert "unpack it" in reasons["more.zip"]

@@ -26,6 +26,19 @@ def test_the_server_does_not_answer_to_a_foreign_name(guarded: Client, host: str
     assert_problem(guarded.post(f"{API}/conversations", headers={"host": host}), 400)
 
 
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:3000"])
+def test_another_sites_page_can_send_nothing(guarded: Client, origin: str) -> None:
+    headers = {"host": "localhost:8000", "origin": origin, "content-type": "text/plain"}
+    for path in (f"{API}/conversations", f"{API}/corpora"):
+        response = guarded.post(path, headers=headers, content='{"name": "theirs"}')
+        assert_problem(response, 400, "does not answer pages of")
+    own = guarded.post(
+        f"{API}/conversations",
+        headers={"host": "localhost:8000", "origin": "http://localhost:8000"},
+    )
+    assert own.status_code == 201
+
+
 def test_the_page_about_the_api_loads_nothing_from_elsewhere(client: Client) -> None:
     response = client.get("/schema")
     assert response.headers["content-type"].startswith("text/html")

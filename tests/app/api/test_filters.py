@@ -11,7 +11,10 @@ from tests.app.api.calls import API, FUEL, Client, ask, assert_problem, start
     ("given", "told"),
     [
         ('{"colour": "red"}', "not 'colour'"),
-        ('{"version": "2.x"}', "No page has the version '2.x'. There is none."),
+        (
+            '{"version": "2.x"}',
+            "No page has the version '2.x'. Nothing in these corpora has a version.",
+        ),
         ('{"version": 2}', "JSON object of texts"),
         ("[]", "JSON object of texts"),
         ("version=2.x", "JSON object of texts"),

@@ -155,7 +155,7 @@ def test_the_script_is_installed(tmp_path: Path) -> None:
     [
         (["ingest", "nowhere"], "There is no file or folder nowhere"),
         (["ingest", "empty"], "nothing to read in empty"),
-        (["ingest", "picture.png"], "picture.png is of no kind that Ibid reads"),
+        (["ingest", "picture.png"], "picture.png: Ibid reads .csv"),
         (["ingest", "../docs", "--corpus", "a b"], "cannot name a corpus"),
         (["ingest", "../docs", "--base-url", "ftp://x"], "http"),
         (["search", ""], "empty"),
