@@ -98,6 +98,13 @@ def build_embedding(settings: Settings) -> tuple[BaseEmbedding, int]:
     return HostedEmbedding.named(model, key, settings.cohere_base_url), DIMENSIONS[model]
 
 
+def build_dimension(settings: Settings) -> int:
+    """The length of the vectors that would be made; needs no key."""
+    if settings.embedding == "cohere":
+        settings = settings.model_copy(update={"cohere_api_key": SecretStr("none is needed")})
+    return build_embedding(settings)[1]
+
+
 def build_llm(settings: Settings, embedding: BaseEmbedding) -> LLM:
     """What writes answers; raises `InvalidInput` without its key."""
     chosen = settings.llm or ("openrouter" if settings.openrouter_api_key else "extractive")
