@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.llms import LLM
@@ -13,14 +14,25 @@ from app.chat.service import ChatService
 from app.library import Library
 from app.search import Search
 from app.settings import Settings
-from pipelines.ingestion import Ingestion
+from pipelines.jobs.job import Kind
+from pipelines.jobs.jobs import Jobs
+from pipelines.jobs.state import State
+from pipelines.serial import SerialIngestion
+from pipelines.uploads.ingesting import KIND as UPLOAD
+from pipelines.uploads.ingesting import UploadJob
+from pipelines.uploads.intake import Intake
+from storage.blobs import Blobs
 from storage.database import Database
 from storage.embeddings import DIMENSION, LocalEmbedding
 from storage.errors import IndexMismatch, InvalidInput
 from storage.index.client import open_embedded
 from storage.index.engine import Engine
 from storage.index.passages import PassageIndex
+from storage.locks import Locks
 from storage.repositories import Releases
+
+if TYPE_CHECKING:
+    from pipelines.jobs.worker import Worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +41,15 @@ class Services:
 
     search: Search
     chat: ChatService
-    ingestion: Ingestion
+    ingestion: SerialIngestion
     library: Library
     database: Database
     index: PassageIndex
     turns: TurnEngine
+    jobs: Jobs
+    intake: Intake
+    blobs: Blobs
+    locks: Locks
 
 
 @asynccontextmanager
@@ -53,15 +69,57 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
         await _check_embedding(database, index)
         search = Search(database, index)
         turns = TurnEngine(search, llm)
-        yield Services(
-            search=search,
-            chat=ChatService(database, turns),
-            ingestion=Ingestion(database, index),
-            library=Library(database, index),
-            database=database,
-            index=index,
-            turns=turns,
-        )
+        blobs, locks = Blobs(settings.blobs), build_locks(settings)
+        jobs = Jobs(build_state(settings), blobs)
+        try:
+            yield Services(
+                search=search,
+                chat=ChatService(database, turns),
+                ingestion=SerialIngestion(database, index, locks),
+                library=Library(database, index, blobs, locks),
+                database=database,
+                index=index,
+                turns=turns,
+                jobs=jobs,
+                intake=Intake(jobs, blobs),
+                blobs=blobs,
+                locks=locks,
+            )
+        finally:
+            await jobs.close()
+
+
+@asynccontextmanager
+async def open_kinds(settings: Settings) -> AsyncGenerator[dict[str, Kind]]:
+    """What jobs can do, with services of their own: they run on another event loop."""
+    async with open_services(settings) as services:
+        yield {
+            UPLOAD: UploadJob(
+                services.ingestion, services.database, services.blobs, services.locks
+            ),
+        }
+
+
+def build_worker(settings: Settings) -> "Worker":
+    """Runs jobs once it is started."""
+    from pipelines.jobs.worker import Worker  # noqa: PLC0415 - DBOS takes a second or two
+
+    return Worker(
+        build_state(settings),
+        build_locks(settings),
+        Blobs(settings.blobs),
+        lambda: open_kinds(settings),
+    )
+
+
+def build_state(settings: Settings) -> State:
+    """Where jobs are kept."""
+    return State(settings.ibid_home.absolute(), settings.jobs_database_url)
+
+
+def build_locks(settings: Settings) -> Locks:
+    """Kept beside the jobs."""
+    return Locks.of(settings.ibid_home.absolute() / "locks", settings.jobs_database_url)
 
 
 async def _check_embedding(database: Database, index: PassageIndex) -> None:

@@ -12,7 +12,7 @@ from llama_index.core.schema import Document
 
 from pipelines.changes import Change, Comparison, Failure, batches, compare, read_all
 from pipelines.corpora import checked_base_url, new_corpus
-from pipelines.discovery import Found, Selection, place, select
+from pipelines.discovery import Found, Selection, Upload, place, select
 from pipelines.nodes import EmbedNew, SectionSplitter
 from pipelines.reading.workers import ReaderPool
 from storage.database import Database
@@ -57,7 +57,7 @@ class Ingestion:
 
     async def run(
         self,
-        paths: Sequence[Path],
+        paths: Sequence[Path | Upload],
         corpus_name: str = "default",
         *,
         base_url: str | None = None,

@@ -6,6 +6,7 @@ from app.cli.answers import ask, search
 from app.cli.corpora import corpora
 from app.cli.demo import demo
 from app.cli.ingest import ingest
+from app.cli.jobs import jobs, worker
 from app.cli.plan import plan
 from app.cli.serve import serve
 
@@ -16,5 +17,5 @@ def main() -> None:
     """Answers from your documentation, every claim with a footnote that opens the exact words."""
 
 
-for command in (demo, plan, ingest, search, ask, serve, corpora):
+for command in (demo, plan, ingest, search, ask, serve, corpora, jobs, worker):
     main.add_command(command)

@@ -61,7 +61,13 @@ def test_the_api_describes_itself(client: Client) -> None:
         "GET /passages/{passage_id}",
         "GET /sources",
         "GET /sources/{source_id}",
+        "POST /sources",
+        "DELETE /sources/{source_id}",
+        "GET /sources/{source_id}/original",
         "GET /sources/{source_id}/text",
+        "GET /jobs",
+        "GET /jobs/{job_id}",
+        "DELETE /jobs/{job_id}",
         "GET /health/live",
         "GET /health/ready",
     }

@@ -1,10 +1,12 @@
 """`ibid plan`: what it says is what the ingestion then does."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 from pipelines.plan import Fit, Plan
-from tests.app.cli.commands import assert_refused, ibid
+from tests.app.cli.commands import assert_refused, environment, ibid
 from tests.library import PAGES, write_docs
 
 
@@ -63,3 +65,19 @@ def test_a_path_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert_refused(ibid(tmp_path / "home", "plan", tmp_path / "nowhere"), "There is no file")
     model = {"EMBEDDING": "cohere", "COHERE_EMBED_MODEL": "embed-v9"}
     assert_refused(ibid(tmp_path / "home", "plan", tmp_path, **model), "embed-v9")
+
+
+def test_what_runs_no_job_does_not_import_the_queue(tmp_path: Path) -> None:
+    """DBOS takes two seconds: an ingestion, and a list of no jobs, do without."""
+    docs = write_docs(tmp_path / "docs")
+    program = """
+import sys
+from app.cli import main
+main(sys.argv[1:], standalone_mode=False)
+sys.exit("dbos" in sys.modules)
+"""
+    for arguments in (("ingest", docs), ("jobs",)):
+        command = [sys.executable, "-c", program, *arguments]
+        home = tmp_path / "home"
+        done = subprocess.run(command, env=environment(home), cwd=tmp_path, check=False)
+        assert done.returncode == 0
