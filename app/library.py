@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from pipelines.corpora import new_corpus
+from pipelines.corpora import lock_of, new_corpus
+from pipelines.uploads.ingesting import is_upload, original
+from storage.blobs import Blobs
 from storage.database import Database
 from storage.domain import Passage, Value
+from storage.errors import CorpusBusy, NotFound
 from storage.indexes import Indexes
+from storage.locks import Locks
 from storage.repositories import Corpora, Sources
 from storage.tables import Corpus, Source, SourceText
 
@@ -36,9 +40,11 @@ class Shelf(Value):
 class Library:
     """Reads what was ingested; makes and removes corpora."""
 
-    def __init__(self, database: Database, indexes: Indexes) -> None:
+    def __init__(self, database: Database, indexes: Indexes, blobs: Blobs, locks: Locks) -> None:
         self._database = database
         self._indexes = indexes
+        self._blobs = blobs
+        self._locks = locks
 
     async def corpora(self) -> list[Shelf]:
         """By name."""
@@ -54,12 +60,19 @@ class Library:
         return _shelf(corpus, {})
 
     async def delete(self, name: str) -> None:
-        """With everything in it; raises `NotFound`. The index goes first: nothing found, all known."""
+        """With everything in it; raises `NotFound`. The index goes first: nothing found, all known.
+
+        It waits for no ingestion: that fails, and what it wrote in between goes, too.
+        """
         async with self._database.reading() as session:
             await Corpora(session).get(name)
+            uploads = [s for s in await Sources(session).of(name) if is_upload(s)]
         await self._indexes.remove_corpus(name)
         async with self._database.transaction() as session:
             await Corpora(session).remove(name)
+        await self._indexes.remove_corpus(name)
+        for source in uploads:
+            await self._blobs.remove(original(source.id))
 
     async def sources(
         self, corpora: Sequence[str] = (), limit: int = 100, offset: int = 0
@@ -75,6 +88,31 @@ class Library:
         """Raises `NotFound`."""
         async with self._database.reading() as session:
             return await Sources(session).get(source_id)
+
+    async def delete_source(self, source_id: UUID) -> None:
+        """From the index, and what was sent of it; its row and what is cited of it stay.
+
+        Raises `NotFound`, or `CorpusBusy` while its corpus is being ingested into.
+        """
+        corpus = (await self.source(source_id)).corpus
+        async with self._locks.tried(lock_of(corpus)) as is_free:
+            if not is_free:
+                raise CorpusBusy(
+                    f"The corpus {corpus!r} is being ingested into just now; try again afterwards."
+                )
+            await self._indexes.remove([source_id])
+            async with self._database.transaction() as session:
+                repository = Sources(session)
+                (await repository.get(source_id)).remove()
+                await repository.prune_texts()
+            await self._blobs.remove(original(source_id))
+
+    async def original(self, source_id: UUID) -> tuple[Source, bytes]:
+        """The bytes that were sent; raises `NotFound`, also for what was read where it lies."""
+        source = await self.source(source_id)
+        if not is_upload(source):
+            raise NotFound("original", source_id, "Only files that were uploaded are kept.")
+        return source, await self._blobs.read(original(source_id))
 
     async def text(self, source_id: UUID, version: int | None = None) -> SourceText:
         """Canonical text of a version, by default the live one; raises `NotFound`."""

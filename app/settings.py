@@ -59,6 +59,18 @@ class Settings(BaseSettings):
     openrouter_models: str = "openrouter/auto"
     """Models in order of preference, separated by commas."""
 
+    jobs_database_url: str | None = None
+    """A Postgres that workers on several machines share; by default a SQLite file in `IBID_HOME`.
+
+    It is polled all the time: give it no database that should sleep, and no pooled address.
+    """
+
+    blob_url: str | None = None
+    """Where uploaded files are kept, as fsspec names it; by default a folder in `IBID_HOME`."""
+
+    upload_limit: int = 100_000_000
+    """Bytes that one upload may have."""
+
     allowed_hosts: str = "127.0.0.1,localhost,[::1]"
     """Names a browser may address the server by, separated by commas; `*` for any.
 
@@ -78,6 +90,11 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """`DATABASE_URL`, or the SQLite file in `IBID_HOME`."""
         return self.database_url or f"sqlite+aiosqlite:///{(self.ibid_home / 'ibid.db').absolute()}"
+
+    @property
+    def blobs(self) -> str:
+        """`BLOB_URL`, or the folder in `IBID_HOME`."""
+        return self.blob_url or str((self.ibid_home / "blobs").absolute())
 
     @property
     def index_folder(self) -> Path:

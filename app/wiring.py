@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.llms import LLM
@@ -15,7 +16,14 @@ from app.search import Search
 from app.settings import Settings
 from pipelines.fingerprint import fingerprint
 from pipelines.ingestion import Ingestion
+from pipelines.jobs.job import Kind, Plain
+from pipelines.jobs.jobs import Jobs
+from pipelines.jobs.state import State
 from pipelines.releases import Reindexing
+from pipelines.uploads.ingesting import KIND as UPLOAD
+from pipelines.uploads.ingesting import UploadJob
+from pipelines.uploads.intake import Intake
+from storage.blobs import Blobs
 from storage.database import Database
 from storage.domain import Fingerprint
 from storage.embeddings import DIMENSION, LOCAL_MODEL, LocalEmbedding
@@ -24,6 +32,13 @@ from storage.index.client import open_embedded
 from storage.index.engine import Engine
 from storage.index.passages import Embeddings
 from storage.indexes import Indexes
+from storage.locks import Locks
+
+if TYPE_CHECKING:
+    from pipelines.jobs.worker import Worker
+
+REINDEX = "reindex"
+"""The kind of job that builds a release."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +53,79 @@ class Services:
     database: Database
     indexes: Indexes
     turns: TurnEngine
+    jobs: Jobs
+    intake: Intake
+    blobs: Blobs
+    locks: Locks
 
 
 @asynccontextmanager
 async def open_services(settings: Settings | None = None) -> AsyncGenerator[Services]:
     """Everything connected, and let go at the end; reads the environment when given no settings."""
     settings = settings or Settings()
+    if settings.embedding == "cohere":
+        _required(settings.cohere_api_key, "EMBEDDING=cohere", "COHERE_API_KEY")
     configured = configured_fingerprint(settings)
     llm = build_llm(settings)
     async with open_engine(settings) as engine, Database.open(settings.database) as database:
         indexes = Indexes(database, engine, build_embeddings(settings))
         search = Search(database, indexes)
         turns = TurnEngine(search, llm)
-        yield Services(
-            search=search,
-            chat=ChatService(database, turns),
-            ingestion=Ingestion(database, indexes, configured),
-            reindexing=Reindexing(database, indexes, configured, kept=settings.releases_kept),
-            library=Library(database, indexes),
-            database=database,
-            indexes=indexes,
-            turns=turns,
-        )
+        blobs, locks = Blobs(settings.blobs), build_locks(settings)
+        jobs = Jobs(build_state(settings), blobs)
+        try:
+            yield Services(
+                search=search,
+                chat=ChatService(database, turns),
+                ingestion=Ingestion(database, indexes, configured, locks),
+                reindexing=Reindexing(
+                    database, indexes, configured, locks, kept=settings.releases_kept
+                ),
+                library=Library(database, indexes, blobs, locks),
+                database=database,
+                indexes=indexes,
+                turns=turns,
+                jobs=jobs,
+                intake=Intake(jobs, blobs),
+                blobs=blobs,
+                locks=locks,
+            )
+        finally:
+            await jobs.close()
+
+
+@asynccontextmanager
+async def open_kinds(settings: Settings) -> AsyncGenerator[dict[str, Kind]]:
+    """What jobs can do, with services of their own: they run on another event loop."""
+    async with open_services(settings) as services:
+        yield {
+            UPLOAD: UploadJob(
+                services.ingestion, services.database, services.blobs, services.locks
+            ),
+            REINDEX: Plain("building", lambda progress: services.reindexing.run(progress=progress)),
+        }
+
+
+def build_worker(settings: Settings) -> "Worker":
+    """Runs jobs once it is started."""
+    from pipelines.jobs.worker import Worker  # noqa: PLC0415 - DBOS takes a second or two
+
+    return Worker(
+        build_state(settings),
+        build_locks(settings),
+        Blobs(settings.blobs),
+        lambda: open_kinds(settings),
+    )
+
+
+def build_state(settings: Settings) -> State:
+    """Where jobs are kept."""
+    return State(settings.ibid_home.absolute(), settings.jobs_database_url)
+
+
+def build_locks(settings: Settings) -> Locks:
+    """Kept beside the jobs."""
+    return Locks.of(settings.ibid_home.absolute() / "locks", settings.jobs_database_url)
 
 
 def open_engine(settings: Settings) -> AbstractAsyncContextManager[Engine]:
@@ -72,10 +138,9 @@ def open_engine(settings: Settings) -> AbstractAsyncContextManager[Engine]:
 
 
 def configured_fingerprint(settings: Settings) -> Fingerprint:
-    """Of a release built now; raises `InvalidInput` when what it needs is not set."""
+    """Of a release built now; needs no key."""
     embedding, dimension = LOCAL_MODEL, DIMENSION
     if settings.embedding == "cohere":
-        _required(settings.cohere_api_key, "EMBEDDING=cohere", "COHERE_API_KEY")
         from storage.cohere import dimension_of  # noqa: PLC0415 - the SDK takes a second
 
         embedding = settings.cohere_embed_model

@@ -92,8 +92,13 @@ class Change:
         self.vectors.append(node.get_embedding())
 
     def url(self, corpus: Corpus) -> str:
-        """Where a reader opens the page: on the site, or without one the file itself."""
+        """Where a reader opens the page: on the site, or without one the file itself.
+
+        A file that was sent is opened over the API; the link has no host, as many lead there.
+        """
         if corpus.base_url is None or self.reading is None:
+            if self.found.upload:
+                return f"/api/v1/sources/{self.source.id}/original"
             return self.found.path.as_uri()
         return f"{corpus.base_url}/{self.reading.route}"
 
@@ -149,7 +154,7 @@ def compare(found: Sequence[Found], known: Mapping[str, Source], corpus: Corpus)
         try:
             data = load(file.path, largest(file.path.suffix))
         except SourceUnreadable as error:
-            comparison.failed.append(Failure(path=str(file.path), reason=str(error)))
+            comparison.failed.append(Failure(path=file.name, reason=str(error)))
             continue
         if is_draft(file.path, data):
             comparison.drafts.add(file.location)
@@ -214,7 +219,7 @@ def read_all(changes: Sequence[Change], readers: ReaderPool) -> list[Failure]:
     asked = [Asked(c.found.path, c.found.relative, c.size) for c in changes]
     for change, outcome in zip(changes, readers.read(asked), strict=True):
         if isinstance(outcome, SourceUnreadable):
-            failures.append(Failure(path=str(change.found.path), reason=str(outcome)))
+            failures.append(Failure(path=change.found.name, reason=str(outcome)))
         else:
             change.reading = outcome
     return failures

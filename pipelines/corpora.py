@@ -27,3 +27,8 @@ def checked_base_url(base_url: str | None) -> str | None:
     if not base_url.startswith(("http://", "https://")):
         raise InvalidInput(f"A base URL begins with http:// or https://; {base_url!r} does not.")
     return base_url.rstrip("/")
+
+
+def lock_of(corpus_name: str) -> str:
+    """The name of the lock that whoever changes a corpus holds."""
+    return f"corpus {corpus_name}"

@@ -13,6 +13,22 @@ _SKIPPED_FOLDERS = {"node_modules", "__pycache__", "venv"}
 
 
 @dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that was sent: its copy on this machine, and the relative name it was sent under.
+
+    The copy's path ends in that name, in a folder of its own.
+    """
+
+    path: Path
+    name: str
+
+    @staticmethod
+    def locate(name: str) -> str:
+        """What makes it the same source the next time, wherever the copy lies then."""
+        return f"upload:/{name}"
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """What one path given by the user stands for; `root` is None when it is a single file."""
 
@@ -20,6 +36,7 @@ class Selection:
     files: tuple[Path, ...]
     unread: tuple[Path, ...] = ()
     """Documents in it of kinds that are not read."""
+    uploads: tuple[Upload, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +45,24 @@ class Found:
 
     path: Path
     root: Path | None
+    upload: str | None = None
+    """The name it was sent under; None for a file that stays where it is."""
 
     @property
     def location(self) -> str:
         """What makes it the same source the next time."""
-        return self.path.as_posix()
+        return Upload.locate(self.upload) if self.upload else self.path.as_posix()
+
+    @property
+    def name(self) -> str:
+        """What its user calls it."""
+        return self.upload or str(self.path)
 
     @property
     def relative(self) -> PurePosixPath:
         """Its path within its root."""
+        if self.upload:
+            return PurePosixPath(self.upload)
         base = self.root or self.path.parent
         return PurePosixPath(self.path.relative_to(base).as_posix())
 
@@ -46,11 +72,14 @@ class Found:
         return place_of(self.path, self.relative)
 
 
-def select(paths: Sequence[Path], *, allow_empty: bool = False) -> list[Selection]:
+def select(paths: Sequence[Path | Upload], *, allow_empty: bool = False) -> list[Selection]:
     """Raises `InvalidInput` for a path that is missing, of no known kind, or an empty folder."""
     if not paths:
         raise InvalidInput("Name at least one file or folder to ingest.")
-    return [_selection(path, allow_empty=allow_empty) for path in paths]
+    uploads = tuple(path for path in paths if isinstance(path, Upload))
+    named = [path for path in paths if isinstance(path, Path)]
+    selections = [_selection(path, allow_empty=allow_empty) for path in named]
+    return [*selections, Selection(None, (), uploads=uploads)] if uploads else selections
 
 
 def place(selections: Sequence[Selection], known_roots: set[str]) -> list[Found]:
@@ -64,7 +93,8 @@ def place(selections: Sequence[Selection], known_roots: set[str]) -> list[Found]
         for selection in selections
         for path in selection.files
     }
-    return list(found.values())
+    sent = [Found(u.path, None, u.name) for s in selections for u in s.uploads]
+    return [*found.values(), *sent]
 
 
 def _selection(given: Path, *, allow_empty: bool) -> Selection:

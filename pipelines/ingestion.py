@@ -8,15 +8,16 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipelines.changes import Change, Comparison, Failure, batches, compare, passed_over, read_all
-from pipelines.corpora import checked_base_url, new_corpus
-from pipelines.discovery import Found, Selection, place, select
+from pipelines.corpora import checked_base_url, lock_of, new_corpus
+from pipelines.discovery import Found, Selection, Upload, place, select
 from pipelines.reading.workers import ReaderPool
 from pipelines.writing import Writer
 from storage.database import Database
 from storage.domain import Fingerprint, Value
-from storage.errors import NotFound
+from storage.errors import NotFound, Vanished
 from storage.index.passages import PassageIndex
 from storage.indexes import Indexes
+from storage.locks import Locks
 from storage.repositories import Corpora, Sources
 from storage.tables import Corpus, Source, SourceText
 
@@ -45,28 +46,52 @@ class Ingestion:
     recorded: whenever this stops, a search finds a whole version, and the next run goes on.
     """
 
-    def __init__(self, database: Database, indexes: Indexes, configured: Fingerprint) -> None:
+    def __init__(
+        self, database: Database, indexes: Indexes, configured: Fingerprint, locks: Locks
+    ) -> None:
         self._database = database
         self._indexes = indexes
+        self._locks = locks
         self._configured = configured
         """Of the first release; later ones are built by `Reindexing` alone."""
 
     async def run(
         self,
-        paths: Sequence[Path],
+        paths: Sequence[Path | Upload],
         corpus_name: str = "default",
         *,
         base_url: str | None = None,
         prune_empty: bool = False,
         progress: Progress | None = None,
+        waiting: Callable[[], None] | None = None,
     ) -> Report:
         """Ingest files and folders; raises `InvalidInput` before anything is changed.
 
         What has gone from a folder goes from the corpus, if it came from that same folder.
+        Ingestions of one corpus take turns, whichever process started them; `waiting` is called
+        once if this one has to. Raises `Vanished` when the corpus is deleted meanwhile.
         """
         started = time.perf_counter()
         selections = await asyncio.to_thread(select, paths, allow_empty=prune_empty)
-        corpus = await self._corpus(corpus_name, base_url)
+        async with self._locks.held(lock_of(corpus_name), waiting):
+            corpus = await self._corpus(corpus_name, base_url)
+            try:
+                comparison, removed = await self._ingest(selections, corpus, progress)
+                await self._corpus_is_there(corpus_name)
+            except Vanished as error:
+                # What was written after it went would come back with one of the same name.
+                await self._indexes.remove_corpus(corpus_name)
+                raise Vanished(
+                    f"The corpus {corpus_name!r} was deleted while it was being ingested into; "
+                    "nothing of it is left."
+                ) from error
+        report = _report(comparison, removed, time.perf_counter() - started)
+        _log.info("ingested corpus=%s %s", corpus.name, _counts(report))
+        return report
+
+    async def _ingest(
+        self, selections: Sequence[Selection], corpus: Corpus, progress: Progress | None
+    ) -> tuple[Comparison, int]:
         writer = Writer(await self._index())
         known = await self._recovered(corpus, writer.index)
         found = place(selections, {s.root for s in known.values() if s.root})
@@ -75,10 +100,7 @@ class Ingestion:
         found = [file for file in found if file.location not in comparison.drafts]
         await self._undo(known.values(), comparison, writer.index)
         await self._replace(corpus, comparison, writer, progress)
-        removed = await self._prune(selections, found, known)
-        report = _report(comparison, removed, time.perf_counter() - started)
-        _log.info("ingested corpus=%s %s", corpus.name, _counts(report))
-        return report
+        return comparison, await self._prune(selections, found, known)
 
     async def _corpus(self, name: str, base_url: str | None) -> Corpus:
         """Made when it is not there; a base URL given anew is taken over."""
@@ -91,6 +113,11 @@ class Ingestion:
             elif base_url is not None:
                 corpus.base_url = checked_base_url(base_url)
             return corpus
+
+    async def _corpus_is_there(self, name: str) -> None:
+        async with self._database.reading() as session:
+            if await Corpora(session).find(name) is None:
+                raise Vanished(name)
 
     async def _index(self) -> PassageIndex:
         """What serves; one that was lost is made anew, and filled again from the files.

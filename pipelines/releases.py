@@ -4,12 +4,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
 from datetime import datetime
 from itertools import groupby
 from typing import Literal
 from uuid import UUID
 
 from pipelines.changes import Change, as_before, batches, read_all
+from pipelines.corpora import lock_of
 from pipelines.nodes import embedded_text
 from pipelines.reading.workers import ReaderPool
 from pipelines.writing import Writer
@@ -18,6 +20,7 @@ from storage.domain import Fingerprint, Passage, SourceVersion, Value
 from storage.errors import IndexDamaged, NotFound
 from storage.index.passages import PassageIndex
 from storage.indexes import Indexes
+from storage.locks import Locks
 from storage.repositories import Corpora, Releases, Sources
 from storage.tables import Corpus, Release, Source, SourceText
 
@@ -31,6 +34,8 @@ Gate = Callable[[PassageIndex, PassageIndex], Awaitable[None]]
 
 _BATCH = 256
 """Passages that are copied together."""
+_LOCK = "releases"
+"""What whoever builds a release or flips holds: one at a time."""
 _CALL, _CHARACTERS_A_TOKEN = 96, 4
 """Texts in one call to Cohere; English prose has some four characters a token."""
 
@@ -74,6 +79,7 @@ class Reindexing:
         database: Database,
         indexes: Indexes,
         configured: Fingerprint,
+        locks: Locks,
         *,
         kept: int,
         gate: Gate | None = None,
@@ -81,6 +87,7 @@ class Reindexing:
         self._database = database
         self._indexes = indexes
         self._configured = configured
+        self._locks = locks
         self._kept = kept
         self._gate = gate
 
@@ -123,21 +130,23 @@ class Reindexing:
         what served serves on.
         """
         started = time.perf_counter()
-        serving = await self._serving()
-        target = await self._begun()
-        if (origin or self._origin(serving)) == "sources":
-            await self._read_again(target, serving, progress)
-        await self._bring_level(target, serving, progress)
-        await self._indexes.engine.optimize(target.collection)
-        if self._gate:
-            await self._gate(target, serving)
-        return await self._let_serve(target, serving, started)
+        async with self._locks.held(_LOCK):
+            serving = await self._serving()
+            target = await self._begun()
+            if (origin or self._origin(serving)) == "sources":
+                await self._read_again(target, serving, progress)
+            await self._bring_level(target, serving, progress)
+            await self._indexes.engine.optimize(target.collection)
+            if self._gate:
+                await self._gate(target, serving)
+            return await self._let_serve(target, serving, started)
 
     async def rollback(self, name: str | None = None) -> Built:
         """Let a kept release serve, by default the last; what changed since it served is made up."""
         started = time.perf_counter()
-        serving = await self._serving()
-        return await self._let_serve(await self._kept_one(name), serving, started)
+        async with self._locks.held(_LOCK):
+            serving = await self._serving()
+            return await self._let_serve(await self._kept_one(name), serving, started)
 
     async def _serving(self) -> PassageIndex:
         await self._indexes.follow()
@@ -242,17 +251,17 @@ class Reindexing:
     async def _let_serve(
         self, target: PassageIndex, serving: PassageIndex, started: float
     ) -> Built:
-        await self._bring_level(target, serving)
-        async with self._database.reading() as session:
-            held = await Releases(session).holdings(target.collection)
-        passages, found = sum(line.passages for line in held.values()), await target.count()
-        if found != passages:
-            raise IndexDamaged(
-                f"The release {target.collection} has {found} passages where {passages} were "
-                "written, and was not let serve. Run `ibid reindex` to build another."
-            )
-        await self._indexes.flip(target)
+        async with AsyncExitStack() as quiet:
+            locked: set[str] = set()
+            while some := [name for name in await self._corpora() if name not in locked]:
+                for name in some:
+                    await quiet.enter_async_context(self._locks.held(lock_of(name)))
+                locked.update(some)
+                await self._bring_level(target, serving)
+            held = await self._verified(target)
+            await self._indexes.flip(target)
         await self._drop_oldest()
+        passages = sum(line.passages for line in held)
         built = Built(
             release=target.collection,
             before=serving.collection,
@@ -262,6 +271,22 @@ class Reindexing:
         )
         _log.info("flipped %s", " ".join(f"{name}={value}" for name, value in built))
         return built
+
+    async def _verified(self, target: PassageIndex) -> list[SourceVersion]:
+        """Its manifest. Raises `IndexDamaged` when the index holds more or less than that."""
+        async with self._database.reading() as session:
+            held = [*(await Releases(session).holdings(target.collection)).values()]
+        written, found = sum(line.passages for line in held), await target.count()
+        if found != written:
+            raise IndexDamaged(
+                f"The release {target.collection} has {found} passages where {written} were "
+                "written, and was not let serve. Run `ibid reindex` to build another."
+            )
+        return held
+
+    async def _corpora(self) -> list[str]:
+        async with self._database.reading() as session:
+            return [corpus.name for corpus in await Corpora(session).all()]
 
     async def _drop_oldest(self) -> None:
         kept = [release for release in await self._all() if release.state == "kept"]

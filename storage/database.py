@@ -10,11 +10,18 @@ from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import Connection, event, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    InvalidRequestError,
+    OperationalError,
+)
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from storage.errors import DatabaseUnavailable, IbidError, InvalidInput, StorageFull
+from storage.errors import DatabaseUnavailable, IbidError, InvalidInput, StorageFull, Vanished
 
 _ATTEMPTS, _PAUSE = 200, 0.02
 HEAD = "0003"
@@ -65,7 +72,7 @@ class Database:
         await _to_its_end(self._migrate())
 
     async def _migrate(self) -> None:
-        with _translated():
+        with translated():
             async with self.engine.connect() as connection:
                 current = await connection.run_sync(_current_revision)
             if current != HEAD:
@@ -80,7 +87,7 @@ class Database:
     @asynccontextmanager
     async def _session(self, begin: str) -> AsyncGenerator[AsyncSession]:
         engine = self.engine.execution_options(sqlite_begin=begin)
-        with _translated():
+        with translated():
             session = AsyncSession(engine, expire_on_commit=False)
             try:
                 yield session
@@ -164,8 +171,8 @@ def _make_folder(folder: Path) -> None:
         raise DatabaseUnavailable(f"Cannot create {folder}: {error.strerror}.") from error
 
 
-class _translated:  # noqa: N801 - reads as the statement it is used in
-    """Turns the driver's errors into ours; the driver's never leave this module."""
+class translated:  # noqa: N801 - reads as the statement it is used in
+    """Turns the driver's errors into ours, here and where another library uses the driver."""
 
     def __enter__(self) -> None:
         return None
@@ -173,6 +180,8 @@ class _translated:  # noqa: N801 - reads as the statement it is used in
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, UnicodeEncodeError):  # of a name that was never decoded
             raise InvalidInput(f"{error.object[:80]!a} is not text in Unicode.") from error
+        if isinstance(error, StaleDataError) or _is_orphan(error):
+            raise Vanished("What was being changed was deleted meanwhile.") from error
         if isinstance(error, IbidError) or not isinstance(error, DBAPIError | OSError):
             return
         cause = error.orig if isinstance(error, DBAPIError) else error
@@ -183,3 +192,8 @@ class _translated:  # noqa: N801 - reads as the statement it is used in
             ) from error
         if isinstance(error, OperationalError | OSError) or type(cause) is sqlite3.DatabaseError:
             raise DatabaseUnavailable(f"The database cannot be used: {detail}.") from error
+
+
+def _is_orphan(error: BaseException | None) -> bool:
+    """Whether what it belongs to is no longer there; SQLite and Postgres say it in these words."""
+    return isinstance(error, IntegrityError) and "foreign key" in str(error.orig).lower()

@@ -4,6 +4,8 @@ IbidError
 ├── InvalidInput            what was asked for cannot be done as it was asked
 ├── NotFound                no corpus, source, passage or conversation by that name
 ├── AlreadyExists           a corpus by that name is there already
+├── CorpusBusy              it is being ingested into just now
+├── Vanished                what was being changed was deleted meanwhile
 ├── SourceUnreadable        one file could not be read; the others are not touched
 ├── IndexUnavailable        the vector engine cannot be reached
 │   ├── IndexLocked         another process holds the embedded index
@@ -12,6 +14,7 @@ IbidError
 ├── ReleaseRefused          a new release answers worse than the one that serves
 ├── StorageFull             no space left where Ibid keeps its data
 ├── DatabaseUnavailable     the SQL database cannot be reached or read
+├── BlobsUnavailable        the store of uploaded originals cannot be reached
 └── ModelUnavailable        the language model did not answer
 """
 
@@ -33,6 +36,14 @@ class NotFound(IbidError):
 
 class AlreadyExists(IbidError):
     """Something by that name is there already."""
+
+
+class CorpusBusy(IbidError):
+    """The corpus is being ingested into; the same may be asked again afterwards."""
+
+
+class Vanished(IbidError):
+    """What was being changed was deleted meanwhile."""
 
 
 class SourceUnreadable(IbidError):
@@ -65,6 +76,10 @@ class StorageFull(IbidError):
 
 class DatabaseUnavailable(IbidError):
     """The SQL database cannot be reached or read."""
+
+
+class BlobsUnavailable(IbidError):
+    """The store of uploaded originals cannot be reached."""
 
 
 class ModelUnavailable(IbidError):

@@ -222,6 +222,8 @@ class Releases:
         for source in sources:
             if source.id in held:
                 source.serve(held[source.id])
+            else:  # the next ingestion finds it changed, and brings it in
+                source.digest = None
         await self._session.exec(delete(Holding).where(col(Holding.collection) == collection))
         releases[collection].state = "serving"
 

@@ -11,6 +11,7 @@ from llama_index.core import Settings as LlamaSettings
 from app.settings import Settings
 from app.wiring import Services, open_services
 from tests.library import write_docs
+from tests.postgres import running
 
 # A landing must not depend on luck: examples are drawn anew everywhere but in CI. No deadline, for
 # a busy machine proves nothing.
@@ -51,3 +52,10 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
 def docs(tmp_path: Path) -> Path:
     """A small documentation of our own, on disk."""
     return write_docs(tmp_path / "docs")
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server of its own, where Postgres is installed."""
+    with running(tmp_path_factory.mktemp("postgres")) as url:
+        yield url

@@ -15,13 +15,19 @@ from app.api.conversations import ConversationController
 from app.api.corpora import CorpusController
 from app.api.health import HealthController
 from app.api.hosts import answer_to
+from app.api.jobs import JobController, uploads_up_to
 from app.api.reading import ReadingController
+from app.api.releases import ReleaseController
 from app.api.schema import SchemaPage
 from app.chat.service import ChatService
 from app.library import Library
 from app.search import Search
 from app.settings import Settings
 from app.wiring import Services, open_services
+from app.working import Working, open_working
+from pipelines.jobs.jobs import Jobs
+from pipelines.releases import Reindexing
+from pipelines.uploads.intake import Intake
 
 _LARGEST_BODY = 1_000_000
 
@@ -31,12 +37,20 @@ def create_app(settings: Settings) -> Litestar:
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncGenerator[None]:
-        async with open_services(settings) as services:
-            app.state.services = services
+        async with open_services(settings) as services, open_working(settings) as working:
+            app.state.services, app.state.working = services, working
             yield
 
     v1 = Router(
-        "/api/v1", route_handlers=[ConversationController, CorpusController, ReadingController]
+        "/api/v1",
+        route_handlers=[
+            ConversationController,
+            CorpusController,
+            JobController,
+            ReadingController,
+            ReleaseController,
+            uploads_up_to(settings.upload_limit),
+        ],
     )
     return Litestar(
         [v1, HealthController],
@@ -44,8 +58,12 @@ def create_app(settings: Settings) -> Litestar:
         plugins=[ProblemDetailsPlugin(problems.config)],
         dependencies={
             "chat": Provide(provide_chat, sync_to_thread=False),
+            "intake": Provide(provide_intake, sync_to_thread=False),
+            "jobs": Provide(provide_jobs, sync_to_thread=False),
             "library": Provide(provide_library, sync_to_thread=False),
+            "reindexing": Provide(provide_reindexing, sync_to_thread=False),
             "search": Provide(provide_search, sync_to_thread=False),
+            "working": Provide(provide_working, sync_to_thread=False),
         },
         before_request=answer_to(settings.hosts),
         request_max_body_size=_LARGEST_BODY,
@@ -70,13 +88,37 @@ def provide_chat(state: State) -> ChatService:
     return services.chat
 
 
+def provide_intake(state: State) -> Intake:
+    """For handlers that take files in."""
+    services: Services = state.services
+    return services.intake
+
+
+def provide_jobs(state: State) -> Jobs:
+    """For handlers that show what is being done."""
+    services: Services = state.services
+    return services.jobs
+
+
 def provide_library(state: State) -> Library:
     """For handlers that show what was ingested."""
     services: Services = state.services
     return services.library
 
 
+def provide_reindexing(state: State) -> Reindexing:
+    """For handlers that show or build releases."""
+    services: Services = state.services
+    return services.reindexing
+
+
 def provide_search(state: State) -> Search:
     """For handlers that search."""
     services: Services = state.services
     return services.search
+
+
+def provide_working(state: State) -> Working:
+    """For handlers that ask for a job."""
+    working: Working = state.working
+    return working

@@ -11,6 +11,8 @@ STATUS: dict[type[errors.IbidError], int] = {
     errors.InvalidInput: 400,
     errors.NotFound: 404,
     errors.AlreadyExists: 409,
+    errors.CorpusBusy: 409,
+    errors.Vanished: 409,
     errors.SourceUnreadable: 422,
     errors.IndexUnavailable: 503,
     errors.IndexLocked: 503,
@@ -19,6 +21,7 @@ STATUS: dict[type[errors.IbidError], int] = {
     errors.ReleaseRefused: 409,
     errors.StorageFull: 507,
     errors.DatabaseUnavailable: 503,
+    errors.BlobsUnavailable: 503,
     errors.ModelUnavailable: 503,
 }
 

@@ -3,10 +3,11 @@
 from typing import Annotated
 from uuid import UUID
 
-from litestar import Controller, get
+from litestar import Controller, Response, delete, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
+from app.api.originals import shown
 from app.api.paging import LARGEST, Offset
 from app.editions import parse_filter
 from app.library import Library, PassageInContext
@@ -65,6 +66,19 @@ class ReadingController(Controller):
     async def source(self, source_id: FromPath[UUID], library: NamedDependency[Library]) -> Source:
         """Also one that has gone since; then `removed_at` says when."""
         return await library.source(source_id)
+
+    @delete("/sources/{source_id:uuid}", tags=["sources"], summary="Remove a source")
+    async def remove(self, source_id: FromPath[UUID], library: NamedDependency[Library]) -> None:
+        """From the index, with what was uploaded; answers keep what they quoted of it."""
+        await library.delete_source(source_id)
+
+    @get("/sources/{source_id:uuid}/original", tags=["sources"], summary="Open an uploaded file")
+    async def original(
+        self, source_id: FromPath[UUID], library: NamedDependency[Library]
+    ) -> Response[bytes]:
+        """As it was sent; a page that could run scripts here is shown as text."""
+        source, data = await library.original(source_id)
+        return shown(source.location, data)
 
     @get("/sources/{source_id:uuid}/text", tags=["sources"], summary="Read a canonical text")
     async def text(

@@ -94,7 +94,10 @@ def _curl(base: str, path: str, method: str, operation: JSON) -> str:
         if p["in"] == "query" and p.get("required")
     )
     line = f"curl -X {method.upper()} '{base}{path}{'?' + query if query else ''}'"
-    body = _content(operation.get("requestBody") or {})
+    request: JSON = operation.get("requestBody") or {}
+    body = _content(request)
+    if "multipart/form-data" in request.get("content", {}):
+        return f"{line} -F files=@…  # {body}"
     return f"{line} --json '{{…}}'  # {body}" if body else line
 
 

@@ -6,6 +6,8 @@ from app.cli.answers import ask, search
 from app.cli.corpora import corpora
 from app.cli.demo import demo
 from app.cli.ingest import ingest
+from app.cli.jobs import jobs, worker
+from app.cli.plan import plan
 from app.cli.releases import reindex, releases, rollback
 from app.cli.serve import serve
 
@@ -16,5 +18,19 @@ def main() -> None:
     """Answers from your documentation, every claim with a footnote that opens the exact words."""
 
 
-for command in (demo, ingest, search, ask, serve, corpora, reindex, releases, rollback):
+_COMMANDS = (
+    demo,
+    plan,
+    ingest,
+    search,
+    ask,
+    serve,
+    corpora,
+    reindex,
+    releases,
+    rollback,
+    jobs,
+    worker,
+)
+for command in _COMMANDS:
     main.add_command(command)

@@ -32,7 +32,12 @@ def ingest(
         nonlocal failed_altogether
         with progress_bar("Ingesting", shown=not as_json) as progress:
             report = await services.ingestion.run(
-                paths, corpus, base_url=base_url, prune_empty=prune_empty, progress=progress
+                paths,
+                corpus,
+                base_url=base_url,
+                prune_empty=prune_empty,
+                progress=progress,
+                waiting=lambda: _wait(corpus),
             )
         if as_json:
             echo_json(report.model_dump(mode="json"))
@@ -47,6 +52,10 @@ def ingest(
     run(work)
     if failed_altogether:
         raise click.exceptions.Exit(MISUSED)
+
+
+def _wait(corpus: str) -> None:
+    click.echo(f"ibid: {corpus} is being ingested into by somebody else; waiting.", err=True)
 
 
 def tell(report: "Report", corpus: str) -> None:

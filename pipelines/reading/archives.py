@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from io import BytesIO
-from typing import Any
+from typing import IO, Any
 from zipfile import BadZipFile, ZipFile
 
 from defusedxml import DefusedXmlException
@@ -35,15 +35,16 @@ _FAULTS = (
 
 
 @contextmanager
-def opened_archive(data: bytes) -> Generator[ZipFile]:
+def opened_archive(data: bytes | IO[bytes]) -> Generator[ZipFile]:
     """Nothing of it is ever written to disk; faults in it become `SourceUnreadable`.
 
     zipfile gives no more bytes of a member than it declares, so the declared sizes bound the rest.
     """
-    if data.startswith(_COMPOUND_FILE):
+    file = BytesIO(data) if isinstance(data, bytes) else data
+    if file.read(len(_COMPOUND_FILE)) == _COMPOUND_FILE:
         raise SourceUnreadable(_OLD_OR_LOCKED)
     try:
-        with ZipFile(BytesIO(data)) as archive:
+        with ZipFile(file) as archive:
             _refuse_bomb(archive)
             yield archive
     except _FAULTS as error:

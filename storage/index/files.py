@@ -21,7 +21,12 @@ else:
 
 def try_lock(folder: Path) -> int | None:
     """A descriptor that locks the folder until it is closed or its process dies; None when taken."""
-    descriptor = os.open(folder / "engine.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    return try_lock_file(folder / "engine.lock")
+
+
+def try_lock_file(path: Path) -> int | None:
+    """The same for a file, which is made when it is not there."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _lock(descriptor)
     except (BlockingIOError, PermissionError):  # what Linux, and what Windows, says of a taken lock

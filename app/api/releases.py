@@ -1,0 +1,40 @@
+"""Releases: which index serves, and building another."""
+
+from litestar import Controller, get, post
+from litestar.di import NamedDependency
+from litestar.status_codes import HTTP_202_ACCEPTED
+
+from app.wiring import REINDEX
+from app.working import Working
+from pipelines.jobs.job import Job, Task, new_id
+from pipelines.jobs.jobs import Jobs
+from pipelines.releases import Proposal, Reindexing, Standing
+from storage.domain import Value
+
+
+class ReleaseList(Value):
+    """Newest first; `proposal` says that what is configured differs from what serves."""
+
+    releases: tuple[Standing, ...]
+    proposal: Proposal | None
+
+
+class ReleaseController(Controller):
+    """`/api/v1/releases`."""
+
+    path = "/releases"
+    tags = ("releases",)
+
+    @get("/", summary="List releases")
+    async def all(self, reindexing: NamedDependency[Reindexing]) -> ReleaseList:
+        """The one that serves, and those that are kept or being built."""
+        return ReleaseList(
+            releases=tuple(await reindexing.releases()), proposal=await reindexing.proposal()
+        )
+
+    @post("/", summary="Reindex", status_code=HTTP_202_ACCEPTED)
+    async def reindex(self, jobs: NamedDependency[Jobs], working: NamedDependency[Working]) -> Job:
+        """Builds what is configured beside what serves, then lets it serve: a job."""
+        job = await jobs.submit(Task(id=new_id(), kind=REINDEX, corpus=None, arguments={}))
+        await working.begin()
+        return job

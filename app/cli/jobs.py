@@ -1,0 +1,110 @@
+"""`ibid jobs` and `ibid worker`: what is done in the background, and who does it."""
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import click
+
+from app.cli.running import echo_json, load_settings, run
+
+if TYPE_CHECKING:
+    from app.wiring import Services
+    from pipelines.jobs.job import Job
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_id = click.argument("job_id", type=click.UUID)
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def jobs(context: click.Context) -> None:
+    """List, show and cancel jobs."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_jobs, limit=20, as_json=False)
+
+
+@jobs.command("list")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 200))
+@_as_json
+def list_jobs(limit: int, as_json: bool) -> None:
+    """The last jobs, newest first."""
+
+    async def work(services: "Services") -> None:
+        found = await services.jobs.recent(limit)
+        if as_json:
+            echo_json({"jobs": [job.model_dump(mode="json") for job in found]})
+            return
+        if not found:
+            click.echo("There are no jobs: files that are uploaded over REST make some.")
+        for job in found:
+            click.echo(_line(job))
+
+    run(work)
+
+
+@jobs.command()
+@_id
+@_as_json
+def show(job_id: UUID, as_json: bool) -> None:
+    """How far job JOB_ID has come."""
+
+    async def work(services: "Services") -> None:
+        _tell(await services.jobs.get(job_id), as_json=as_json)
+
+    run(work)
+
+
+@jobs.command()
+@_id
+@_as_json
+def cancel(job_id: UUID, as_json: bool) -> None:
+    """Stop job JOB_ID; what it has done by then stays."""
+
+    async def work(services: "Services") -> None:
+        _tell(await services.jobs.cancel(job_id), as_json=as_json)
+
+    run(work)
+
+
+@click.command()
+def worker() -> None:
+    """Run jobs in this process until it is stopped; any number may run at once."""
+    settings = load_settings()
+
+    async def work(_: "Services") -> None:
+        import asyncio  # noqa: PLC0415
+        import signal  # noqa: PLC0415
+
+        from app.working import Working  # noqa: PLC0415
+
+        working, stop = Working(settings), asyncio.Event()
+        for told in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(told, stop.set)
+        await working.begin()
+        click.echo("Ibid works. Ctrl-C stops it; what it leaves is finished later.", err=True)
+        try:
+            await stop.wait()
+        finally:
+            await working.end()
+
+    run(work, settings)
+
+
+def _tell(job: "Job", *, as_json: bool) -> None:
+    if as_json:
+        echo_json(job.model_dump(mode="json"))
+        return
+    click.echo(_line(job))
+    for failure in job.failures:
+        click.echo(f"  {failure.path}: {failure.reason}")
+    if job.error:
+        click.echo(f"  {job.error}")
+
+
+def _line(job: "Job") -> str:
+    count = "" if job.total is None else f" {job.done}/{job.total}"
+    failed = f", {len(job.failures)} failed" if job.failures else ""
+    return (
+        f"{job.id}  {job.created_at:%Y-%m-%d %H:%M}  {job.kind} into {job.corpus or 'all'}: "
+        f"{job.status}, {job.phase}{count}{failed}"
+    )

@@ -1,0 +1,58 @@
+"""`ibid plan`: what an ingestion would take, before anything is spent."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from app.cli.ingest import progress_bar
+from app.cli.running import MISUSED, echo_json, fail, load_settings
+from storage.errors import IbidError
+
+if TYPE_CHECKING:
+    from pipelines.plan import Plan
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def plan(paths: tuple[Path, ...], as_json: bool) -> None:
+    """Say what ingesting PATHS would take, beside the free plans; nothing is embedded or kept."""
+    settings = load_settings()
+    from app.wiring import configured_fingerprint  # noqa: PLC0415 - LlamaIndex takes a second
+    from pipelines.plan import plan as made  # noqa: PLC0415
+
+    try:
+        with progress_bar("Reading", shown=not as_json) as progress:
+            found = asyncio.run(made(paths, configured_fingerprint(settings).dimension, progress))
+    except IbidError as error:
+        fail(str(error), MISUSED)
+    if as_json:
+        fits = [{**fit.model_dump(mode="json"), "fits": fit.fits} for fit in found.fits]
+        echo_json({**found.model_dump(mode="json"), "fits": fits, "is_free": found.is_free})
+    else:
+        _show(found)
+
+
+def _show(found: "Plan") -> None:
+    for failure in found.failed:
+        click.echo(f"ibid: {failure.path}: {failure.reason}", err=True)
+    click.echo(
+        f"{found.sources:,} sources, {found.passages:,} passages of {found.dimension} dimensions; "
+        f"{len(found.failed)} files cannot be read.\n"
+        f"Embedding: {found.embedding_calls:,} calls, about {found.tokens:,} tokens "
+        "(the local embedding needs neither).\n"
+        f"Qdrant: {found.points:,} points, about {_megabytes(found.memory_float32)} of memory as "
+        f"float32 or {_megabytes(found.memory_int8)} as int8, {_megabytes(found.disk)} of disk.\n"
+        f"SQL: about {_megabytes(found.sql)}.\n\nBeside the free plans:"
+    )
+    for fit in found.fits:
+        fits = "fits" if fit.fits else "TOO MUCH"
+        click.echo(f"  {fit.plan}: {fit.needed:,} of {fit.limit:,} {fit.what}: {fits}")
+    click.echo("It fits the free plans." if found.is_free else "It does not fit the free plans.")
+    click.echo("A reindex keeps two indexes for a while: then memory and disk are needed twice.")
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1_000_000:,.1f} MB"

@@ -1,0 +1,175 @@
+"""Runs jobs. DBOS registers workflows process-wide: here, and nowhere else, there is a global."""
+
+import asyncio
+import logging
+from typing import Any
+from uuid import UUID, uuid4
+
+from dbos import DBOS, DBOSPortableJSONSerializer
+
+from pipelines.jobs.job import Log, OpenKinds, Task, incoming
+from pipelines.jobs.state import COURSE, NAME, QUEUE, VERSION, WORKFLOW, State
+from storage.blobs import Blobs
+from storage.database import translated
+from storage.errors import IbidError, InvalidInput
+from storage.locks import Locks, Release
+
+_log = logging.getLogger("ibid.jobs")
+
+_AT_ONCE = 2
+"""Jobs of different corpora in one process."""
+_STARTS = 60
+"""Jobs that all workers together begin in a minute."""
+_MOST_ATTEMPTS = 10
+"""Whatever kills its process that often is given up."""
+_POLL = 0.5
+_TELL = 0.3
+_LOOK = 5.0
+
+_working: "Worker | None" = None
+
+
+class Worker:
+    """Takes jobs from the queue, and over from workers that are no longer there."""
+
+    def __init__(self, state: State, locks: Locks, blobs: Blobs, open_kinds: OpenKinds) -> None:
+        self._state = state
+        self._locks = locks
+        self._blobs = blobs
+        self._open_kinds = open_kinds
+        self._id = str(uuid4())
+        self._alive: Release | None = None
+        self._looking: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Raises `InvalidInput` when this process works for somebody else already."""
+        global _working  # noqa: PLW0603
+        if _working is not None:
+            raise InvalidInput("This process runs jobs already, for another IBID_HOME or the same.")
+        _working = self
+        try:
+            # Held until this process is gone, in whatever way: so others know.
+            self._alive = await self._locks.take(_lock_of(self._id))
+            await asyncio.to_thread(self._launch)
+        except BaseException:
+            _working = None
+            raise
+        self._looking = asyncio.create_task(self._look_for_the_dead())
+
+    async def stop(self) -> None:
+        """What runs is stopped, and is finished by the next worker."""
+        global _working  # noqa: PLW0603
+        if self._looking:
+            self._looking.cancel()
+            await asyncio.wait([self._looking])
+        await asyncio.to_thread(DBOS.destroy)
+        if self._alive:
+            await self._alive()
+        _working = None
+
+    async def perform(self, task: Task) -> dict[str, Any]:
+        """The outcome: an error is one, too, and no reason to try again."""
+        log = Log()
+        telling = asyncio.create_task(_tell(log))
+        outcome: dict[str, Any] = {}
+        try:
+            async with self._open_kinds() as kinds:
+                if task.kind not in kinds:
+                    raise InvalidInput(f"There is no job of the kind {task.kind!r}.")
+                report = await kinds[task.kind].run(task, log)
+            outcome["report"] = report.model_dump(mode="json")
+        except IbidError as error:
+            outcome["error"] = str(error)
+        finally:
+            telling.cancel()
+            await asyncio.wait([telling])
+        outcome["course"] = log.course.model_dump(mode="json")
+        _log.info("job id=%s kind=%s error=%s", task.id, task.kind, outcome.get("error"))
+        return outcome
+
+    async def clear(self, job_id: UUID) -> None:
+        """What was sent with the job is no longer needed."""
+        await self._blobs.remove(incoming(job_id))
+
+    def _launch(self) -> None:
+        with translated():
+            DBOS(
+                config={
+                    "name": NAME,
+                    "system_database_url": self._state.url,
+                    "application_version": VERSION,
+                    "executor_id": self._id,
+                    "serializer": DBOSPortableJSONSerializer(),
+                    "log_level": "WARNING",
+                }
+            )
+            DBOS.launch()
+            DBOS.register_queue(
+                QUEUE,
+                worker_concurrency=_AT_ONCE,
+                partition_concurrency=1,
+                limiter={"limit": _STARTS, "period": 60},
+                polling_interval_sec=_POLL,
+            )
+
+    async def _look_for_the_dead(self) -> None:
+        """Jobs whose worker holds its lock no more go back to the queue."""
+        while True:
+            # In a thread: DBOS's own async calls take over the loop's executor, and shut it down.
+            for worker in await asyncio.to_thread(_at_work) - {self._id}:
+                async with self._locks.tried(_lock_of(worker)) as is_dead:
+                    if is_dead:
+                        await asyncio.to_thread(_requeue, worker)
+            await asyncio.sleep(_LOOK)
+
+
+@DBOS.workflow(name=WORKFLOW, max_recovery_attempts=_MOST_ATTEMPTS)
+async def run_job(kind: str, corpus: str | None, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Two steps: what was sent is kept until the outcome is."""
+    outcome = await _work(kind, corpus, arguments)
+    await _clear()
+    return outcome
+
+
+@DBOS.step(name="work", preemptible=True)
+async def _work(kind: str, corpus: str | None, arguments: dict[str, Any]) -> dict[str, Any]:
+    assert _working is not None
+    task = Task(id=_job_id(), kind=kind, corpus=corpus, arguments=arguments)
+    return await _working.perform(task)
+
+
+@DBOS.step(name="clear")
+async def _clear() -> None:
+    assert _working is not None
+    await _working.clear(_job_id())
+
+
+def _at_work() -> set[str]:
+    """The workers that have, or had, jobs in hand."""
+    running = DBOS.list_workflows(
+        status="PENDING", name=WORKFLOW, load_input=False, load_output=False
+    )
+    return {job.executor_id for job in running if job.executor_id}
+
+
+def _requeue(worker: str) -> None:
+    """Not `resume_workflow`: that is no longer harmless when two notice at once, nor does it count."""
+    DBOS._recover_pending_workflows([worker])  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+
+
+def _job_id() -> UUID:
+    assert DBOS.workflow_id is not None
+    return UUID(DBOS.workflow_id)
+
+
+async def _tell(log: Log) -> None:
+    told = None
+    while True:
+        if log.course is not told:
+            told = log.course
+            await DBOS.set_event_async(COURSE, told.model_dump(mode="json"))
+        await asyncio.sleep(_TELL)
+
+
+def _lock_of(worker: str) -> str:
+    return f"worker {worker}"

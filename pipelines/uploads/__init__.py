@@ -1,0 +1,1 @@
+"""Files that are sent instead of being read where they lie."""

@@ -1,0 +1,69 @@
+"""Uploaded originals, in a local folder or in any object store that fsspec knows by its URL."""
+
+import asyncio
+import errno
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, TypeVar, cast
+
+import fsspec  # pyright: ignore[reportMissingTypeStubs]
+
+from storage.errors import BlobsUnavailable, InvalidInput, NotFound, StorageFull
+
+T = TypeVar("T")
+
+
+class Blobs:
+    """Bytes by key; a key is a relative path."""
+
+    def __init__(self, url: str) -> None:
+        """Connects to nothing yet; raises `InvalidInput` for a URL of no known kind."""
+        try:
+            found = cast("Any", fsspec).url_to_fs(url)
+        except (ImportError, ValueError) as error:
+            raise InvalidInput(f"BLOB_URL cannot be used: {error}.") from error
+        self._files: Any = found[0]
+        self._root = str(found[1]).rstrip("/")
+
+    async def write(self, key: str, file: IO[bytes]) -> None:
+        """Whole or not at all: under another name first."""
+
+        def copy() -> None:
+            path = self._path(key)
+            self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
+            with self._files.open(f"{path}.part", "wb") as target:
+                shutil.copyfileobj(file, target, 1 << 20)
+            self._files.mv(f"{path}.part", path)
+
+        await self._do(copy)
+
+    async def fetch(self, key: str, to: Path) -> None:
+        """Copy to a file on this machine; raises `NotFound`."""
+        await self._do(lambda: self._files.get_file(self._path(key), str(to)), key)
+
+    async def read(self, key: str) -> bytes:
+        """Raises `NotFound`."""
+        return await self._do(lambda: bytes(self._files.cat_file(self._path(key))), key)
+
+    async def remove(self, key: str) -> None:
+        """With all below it; nothing happens when it is not there."""
+
+        def remove() -> None:
+            if self._files.exists(self._path(key)):
+                self._files.rm(self._path(key), recursive=True)
+
+        await self._do(remove)
+
+    def _path(self, key: str) -> str:
+        return f"{self._root}/{key}"
+
+    async def _do(self, work: Callable[[], T], key: str = "") -> T:
+        try:
+            return await asyncio.to_thread(work)
+        except FileNotFoundError as error:
+            raise NotFound("original", key) from error
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise StorageFull("No space is left for uploaded files.") from error
+            raise BlobsUnavailable(f"Uploaded files cannot be reached: {error}.") from error

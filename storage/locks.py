@@ -1,0 +1,112 @@
+"""What only one process may do at a time, told apart by name; a lock dies with who holds it."""
+
+import asyncio
+import hashlib
+import os
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from storage.errors import DatabaseUnavailable
+from storage.index.files import try_lock_file
+
+_PAUSE = 0.2
+
+Release = Callable[[], Awaitable[None]]
+
+
+class Locks(ABC):
+    """On one machine files, on several Postgres: whatever all who must take turns can reach."""
+
+    @staticmethod
+    def of(folder: Path, url: str | None) -> "Locks":
+        """Kept where the jobs are: in `url`, or without it as files in `folder`."""
+        return PostgresLocks(url) if url else FileLocks(folder)
+
+    @abstractmethod
+    async def take(self, name: str) -> Release | None:
+        """What gives the lock back; None when somebody holds it, in this process or another."""
+
+    @asynccontextmanager
+    async def held(
+        self, name: str, waiting: Callable[[], None] | None = None
+    ) -> AsyncGenerator[None]:
+        """Waits for its turn; `waiting` is called once when there is somebody to wait for."""
+        release = await self.take(name)
+        if release is None and waiting:
+            waiting()
+        while release is None:
+            await asyncio.sleep(_PAUSE)
+            release = await self.take(name)
+        try:
+            yield
+        finally:
+            await release()
+
+    @asynccontextmanager
+    async def tried(self, name: str) -> AsyncGenerator[bool]:
+        """Whether it could be had at once; then it is held meanwhile."""
+        release = await self.take(name)
+        try:
+            yield release is not None
+        finally:
+            if release:
+                await release()
+
+
+class FileLocks(Locks):
+    """Empty files in a folder, locked by the operating system."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def take(self, name: str) -> Release | None:
+        """The files stay: to remove one is to lock what somebody else no longer sees."""
+        digest = hashlib.sha256(name.encode(errors="replace")).hexdigest()[:24]
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            descriptor = try_lock_file(self._folder / f"{digest}.lock")
+        except OSError as error:
+            raise DatabaseUnavailable(
+                f"Cannot lock anything in {self._folder}: {error.strerror}."
+            ) from error
+        return None if descriptor is None else _closing(descriptor)
+
+
+class PostgresLocks(Locks):
+    """Advisory locks, each on a connection of its own: a pooler that shares them would lose them."""
+
+    def __init__(self, url: str) -> None:
+        self._url = urlsplit(url)._replace(scheme="postgresql").geturl()
+
+    async def take(self, name: str) -> Release | None:
+        """A machine that is gone without a word loses its locks within about half a minute."""
+        import psycopg  # noqa: PLC0415 - only where jobs are kept in Postgres
+
+        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+        try:
+            connection = await psycopg.AsyncConnection.connect(
+                self._url,
+                autocommit=True,
+                connect_timeout=15,
+                keepalives_idle=10,
+                keepalives_interval=5,
+                keepalives_count=4,
+            )
+            cursor = await connection.execute("select pg_try_advisory_lock(%s)", (key,))
+            row = await cursor.fetchone()
+        except psycopg.Error as error:
+            raise DatabaseUnavailable(f"JOBS_DATABASE_URL cannot be used: {error}.") from error
+        if row and row[0]:
+            return connection.close
+        await connection.close()
+        return None
+
+
+def _closing(descriptor: int) -> Release:
+    async def release() -> None:
+        os.close(descriptor)
+
+    return release

@@ -1,0 +1,49 @@
+"""How files are sent, and what the tests wait for."""
+
+import io
+import time
+import zipfile
+from collections.abc import Mapping
+
+import httpx
+
+from tests.app.api.calls import API, JSON
+
+Files = list[tuple[str, tuple[str, bytes]]]
+
+
+def send(client: httpx.Client, files: Mapping[str, str | bytes], **fields: str) -> httpx.Response:
+    sent: Files = [
+        ("files", (name, data if isinstance(data, bytes) else data.encode()))
+        for name, data in files.items()
+    ]
+    return client.post(f"{API}/sources", files=sent, data=fields)
+
+
+def job_of(client: httpx.Client, response: httpx.Response, seconds: float = 60) -> JSON:
+    """The job once it is over."""
+    assert response.status_code == 202, response.text
+    return until_over(client, response.json()["id"], seconds)
+
+
+def until_over(client: httpx.Client, job_id: str, seconds: float = 60) -> JSON:
+    deadline = time.monotonic() + seconds
+    while True:
+        job = client.get(f"{API}/jobs/{job_id}").json()
+        if job["status"] in ("done", "failed", "cancelled"):
+            return job
+        assert time.monotonic() < deadline, job
+        time.sleep(0.05)
+
+
+def archive(members: Mapping[str, str | bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, data in members.items():
+            packed.writestr(name, data)
+    return buffer.getvalue()
+
+
+def found(client: httpx.Client, query: str, **parameters: str) -> list[JSON]:
+    answer = client.get(f"{API}/search", params={"q": query, **parameters})
+    return answer.json().get("passages", [])

@@ -1,0 +1,81 @@
+"""Locks: one holder by name, in whatever process, and none once it is gone."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from storage.errors import DatabaseUnavailable
+from storage.locks import FileLocks, Locks, PostgresLocks
+
+HOLDER = """
+import asyncio, sys
+from pathlib import Path
+from storage.locks import Locks
+
+async def hold():
+    async with Locks.of(Path(sys.argv[1]), sys.argv[2] or None).held("lamp"):
+        print("held", flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(hold())
+"""
+
+
+@pytest.fixture(params=["files", pytest.param("postgres", marks=pytest.mark.slow)])
+def url(request: pytest.FixtureRequest) -> str | None:
+    return request.getfixturevalue("postgres") if request.param == "postgres" else None
+
+
+async def test_one_holds_it_and_the_next_waits(tmp_path: Path, url: str | None) -> None:
+    one, two = Locks.of(tmp_path, url), Locks.of(tmp_path, url)
+    waited: list[str] = []
+    async with one.held("lamp"):
+        async with two.tried("lamp") as is_free, two.tried("horn") as other_is_free:
+            assert (is_free, other_is_free) == (False, True)
+        waiting = asyncio.create_task(_hold(two, waited))
+        await asyncio.sleep(0.3)
+        assert waited == ["waits"]
+    await waiting
+    assert waited == ["waits", "held"]
+    async with one.tried("lamp") as is_free:
+        assert is_free
+
+
+async def _hold(locks: Locks, told: list[str]) -> None:
+    async with locks.held("lamp", lambda: told.append("waits")):
+        told.append("held")
+
+
+async def test_who_is_killed_holds_nothing(tmp_path: Path, url: str | None) -> None:
+    command = (sys.executable, "-c", HOLDER, str(tmp_path), url or "")
+    holder = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    assert holder.stdout
+    assert await holder.stdout.readline() == b"held\n"
+    locks = Locks.of(tmp_path, url)
+    async with locks.tried("lamp") as is_free:
+        assert not is_free
+    holder.kill()
+    await holder.communicate()
+    async with asyncio.timeout(5), locks.held("lamp"):
+        pass
+
+
+async def test_a_waiter_that_is_cancelled_leaves_no_lock(tmp_path: Path) -> None:
+    locks = FileLocks(tmp_path)
+    async with locks.held("lamp"):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3), locks.held("lamp"):
+                pass
+    async with locks.tried("lamp") as is_free:
+        assert is_free
+
+
+async def test_where_nothing_can_be_locked_it_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DatabaseUnavailable, match="Cannot lock"):
+        await FileLocks(tmp_path / "file").take("lamp")
+    with pytest.raises(DatabaseUnavailable, match="JOBS_DATABASE_URL"):
+        await PostgresLocks("postgresql://127.0.0.1:1/none").take("lamp")

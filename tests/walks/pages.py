@@ -1,0 +1,25 @@
+"""Uploads that take long enough to stop them in the middle."""
+
+from io import BytesIO
+
+from pipelines.uploads.names import Sent
+from tests.app.api.uploads import archive
+
+SECTIONS = 6
+_PARAGRAPH = (
+    "The keeper of this beacon trims the wick, winds the clockwork and writes it down. " * 10
+)
+
+
+def page(name: str) -> str:
+    sections = (f"## Watch {n} of {name}\n\n{_PARAGRAPH}\n" for n in range(SECTIONS))
+    return f"# {name}\n\n" + "\n".join(sections)
+
+
+def packed(pages: int) -> bytes:
+    """An archive of that many pages, some 5 kB and six passages each."""
+    return archive({f"beacon{n}.md": page(f"Beacon {n}") for n in range(pages)})
+
+
+def sent(name: str, data: bytes) -> list[Sent]:
+    return [Sent(name, BytesIO(data))]

@@ -1,0 +1,231 @@
+"""Jobs as they go wrong: cancelled, in each other's way, their corpus gone."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings
+from app.wiring import REINDEX, Services, build_worker, open_services
+from pipelines.corpora import lock_of
+from pipelines.jobs.job import Job, Kind, Plain, Task, new_id
+from pipelines.jobs.worker import Worker
+from storage.domain import Value
+from storage.errors import CorpusBusy, DatabaseUnavailable, InvalidInput, NotFound
+from tests.library import PAGES
+from tests.walks.pages import SECTIONS, packed, sent
+
+MANY = 150
+
+
+@pytest.fixture
+async def worker(settings: Settings) -> AsyncIterator[Worker]:
+    worker = build_worker(settings)
+    await worker.start()
+    yield worker
+    await worker.stop()
+
+
+async def asked(services: Services, pages: int = MANY, corpus: str = "default") -> Job:
+    return await services.intake.receive(sent("docs.zip", packed(pages)), corpus, None)
+
+
+async def until_phase(services: Services, job: Job, phase: str, done: int = 0) -> Job:
+    async with asyncio.timeout(60):
+        async for now in services.jobs.watch(job.id):
+            if now.phase == phase and now.done >= done:
+                return now
+    raise AssertionError(f"{now} was never {phase}")
+
+
+async def until_over(services: Services, job: Job) -> Job:
+    async with asyncio.timeout(60):
+        async for now in services.jobs.watch(job.id):
+            job = now
+    return job
+
+
+async def assert_whole(services: Services, corpus: str = "default") -> None:
+    """The index has what SQL says, and each page with all its passages."""
+    shelf = next(s for s in await services.library.corpora() if s.name == corpus)
+    assert shelf.passages == shelf.sources * SECTIONS
+    assert await (await services.indexes.serving()).count(corpus=[corpus]) == shelf.passages
+
+
+def kept(settings: Settings, folder: str) -> list[Path]:
+    found = settings.ibid_home / "blobs" / folder
+    return list(found.iterdir()) if found.exists() else []
+
+
+async def test_a_job_that_is_cancelled_in_the_queue_never_runs(
+    settings: Settings, services: Services
+) -> None:
+    job = await asked(services, 1)
+    assert job.phase == job.status == "queued"
+    assert len(kept(settings, "incoming")) == 1
+    assert (await services.jobs.cancel(job.id)).status == "cancelled"
+    assert kept(settings, "incoming") == []
+    worker = build_worker(settings)
+    await worker.start()
+    later = await until_over(services, await asked(services, 1, "later"))
+    await worker.stop()
+    assert later.status == "done"
+    assert (await services.jobs.get(job.id)).status == "cancelled"
+    assert [shelf.name for shelf in await services.library.corpora()] == ["later"]
+
+
+async def test_a_job_that_is_cancelled_while_it_waits_changes_nothing(
+    services: Services, worker: Worker
+) -> None:
+    async with services.locks.held(lock_of("default")):
+        job = await asked(services, 1)
+        assert (await until_phase(services, job, "waiting")).status == "running"
+        await services.jobs.cancel(job.id)
+    after = await until_over(services, await asked(services, 1))
+    assert (after.status, after.report and after.report["added"]) == ("done", 1)
+
+
+@pytest.mark.slow
+async def test_a_job_that_is_cancelled_while_it_ingests_leaves_whole_pages(
+    settings: Settings, services: Services, worker: Worker
+) -> None:
+    job = await asked(services)
+    await until_phase(services, job, "ingesting", 1)
+    cancelled = await services.jobs.cancel(job.id)
+    assert (cancelled.status, cancelled.phase) == ("cancelled", "ingesting")
+    with pytest.raises(InvalidInput, match="is cancelled"):
+        await services.jobs.cancel(job.id)
+    again = await until_over(services, await asked(services))
+    assert again.report
+    assert again.report["added"] + again.report["unchanged"] == MANY
+    await assert_whole(services)
+    assert kept(settings, "incoming") == []
+    assert len(kept(settings, "originals")) == MANY
+
+
+@pytest.mark.slow
+async def test_a_corpus_that_is_deleted_in_the_middle_of_a_job_fails_it(
+    settings: Settings, services: Services, worker: Worker
+) -> None:
+    job = await asked(services)
+    await until_phase(services, job, "ingesting", 1)
+    await services.library.delete("default")
+    failed = await until_over(services, job)
+    assert failed.status == "failed"
+    assert "'default' was deleted" in str(failed.error)
+    assert await (await services.indexes.serving()).count() == 0
+    assert kept(settings, "incoming") == kept(settings, "originals") == []
+    assert (await until_over(services, await asked(services, 3))).status == "done"
+    await assert_whole(services)
+
+
+async def test_jobs_of_one_corpus_are_done_in_their_order(
+    services: Services, worker: Worker
+) -> None:
+    jobs = [
+        await services.intake.receive(
+            sent("log.md", f"# Log\n\nThere were {n} gulls.".encode()), "default", None
+        )
+        for n in range(4)
+    ]
+    ended = [await until_over(services, job) for job in jobs]
+    assert [job.report["changed"] for job in ended if job.report] == [0, 1, 1, 1]
+    (passage,) = await services.search.passages("gulls")
+    assert "3 gulls" in passage.text
+
+
+async def test_a_source_is_not_removed_under_an_ingestion(services: Services, docs: Path) -> None:
+    await services.ingestion.run([docs])
+    source = (await services.library.sources())[0]
+    async with services.locks.held(lock_of("default")):
+        with pytest.raises(CorpusBusy, match="just now"):
+            await services.library.delete_source(source.id)
+    await services.library.delete_source(source.id)
+    assert len(await services.library.sources()) == len(PAGES) - 1
+
+
+async def test_two_ingestions_at_once_take_turns(services: Services, docs: Path) -> None:
+    waited: list[str] = []
+    reports = await asyncio.gather(
+        services.ingestion.run([docs], waiting=lambda: waited.append("first")),
+        services.ingestion.run([docs], waiting=lambda: waited.append("second")),
+    )
+    assert sorted((r.added, r.unchanged) for r in reports) == [(0, len(PAGES)), (len(PAGES), 0)]
+    assert len(waited) == 1
+
+
+class Count(Value):
+    steps: int
+
+
+@asynccontextmanager
+async def opened(kind: Kind) -> AsyncIterator[dict[str, Kind]]:
+    yield {"sweep": kind}
+
+
+async def test_any_work_can_be_a_job(settings: Settings, services: Services) -> None:
+    async def work(progress: object) -> Count:
+        assert callable(progress)
+        progress(3, 4)
+        return Count(steps=3)
+
+    task = Task(id=new_id(), kind="sweep", corpus=None, arguments={})
+    unknown = await services.jobs.submit(task)
+    worker = build_worker(settings)
+    await worker.start()
+    assert "no job of the kind 'sweep'" in str((await until_over(services, unknown)).error)
+    await worker.stop()
+
+    kinds = Worker(
+        services.jobs.state, services.locks, services.blobs, lambda: opened(Plain("building", work))
+    )
+    job = await services.jobs.submit(task.model_copy(update={"id": new_id()}))
+    await kinds.start()
+    ended = await until_over(services, job)
+    await kinds.stop()
+    assert (ended.status, ended.phase, ended.done, ended.total) == ("done", "building", 3, 4)
+    assert ended.report == {"steps": 3}
+
+
+@pytest.mark.slow
+async def test_jobs_can_be_kept_in_postgres(settings: Settings, postgres: str) -> None:
+    shared = settings.model_copy(update={"jobs_database_url": postgres})
+    worker = build_worker(shared)
+    async with open_services(shared) as services:
+        await worker.start()
+        job = await until_over(services, await asked(services, 3))
+        await worker.stop()
+        assert job.status == "done"
+        assert [one.id for one in await services.jobs.recent()] == [job.id]
+        await assert_whole(services)
+    assert not (settings.ibid_home / "jobs.db").exists()
+
+
+async def test_a_database_that_is_not_there_is_told(settings: Settings) -> None:
+    url = "postgresql://127.0.0.1:1/jobs"
+    async with open_services(settings.model_copy(update={"jobs_database_url": url})) as services:
+        with pytest.raises(DatabaseUnavailable):
+            await asked(services, 1)
+    assert kept(settings, "incoming") == []
+
+
+async def test_a_process_works_for_one_home(worker: Worker, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="runs jobs already"):
+        await build_worker(Settings(ibid_home=tmp_path / "other")).start()
+
+
+async def test_a_home_without_jobs_says_so(settings: Settings, services: Services) -> None:
+    assert await services.jobs.recent() == []
+    with pytest.raises(NotFound, match="no job"):
+        await services.jobs.get(new_id())
+    assert not (settings.ibid_home / "jobs.db").exists()
+
+
+async def test_a_reindex_is_a_job(worker: Worker, services: Services, docs: Path) -> None:
+    await services.ingestion.run([docs])
+    task = Task(id=new_id(), kind=REINDEX, corpus=None, arguments={})
+    job = await until_over(services, await services.jobs.submit(task))
+    assert (job.status, job.report and job.report["release"]) == ("done", "ibid-2")
+    assert await services.search.release() == "ibid-2"

@@ -1,0 +1,186 @@
+"""Processes that run jobs: killed, sharing a queue, beside an ingestion."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.settings import Settings
+from app.wiring import Services, open_services
+from pipelines.corpora import lock_of
+from pipelines.jobs.job import Job
+from storage.locks import Locks
+from tests.app.api.calls import API, JSON
+from tests.app.api.uploads import send, until_over
+from tests.app.cli.commands import SCRIPT, environment, script
+from tests.app.cli.test_serve import serving
+from tests.walks.pages import SECTIONS, packed, page, sent
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+MANY = 300
+
+
+@contextmanager
+def started(home: Path, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """A command that is killed at the end, with its children, if it has not ended by itself."""
+    process = subprocess.Popen(
+        [SCRIPT, *arguments],
+        env=environment(home),
+        cwd=home.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def until_ingesting(client: httpx.Client, job: JSON) -> None:
+    """Its first pages are written, and its last are not read yet."""
+    deadline = time.monotonic() + 60
+    while not (job["phase"] == "ingesting" and MANY // 2 <= job["done"] < MANY):
+        assert time.monotonic() < deadline, job
+        assert job["status"] in ("queued", "running"), job
+        time.sleep(0.02)
+        answer = client.get(f"{API}/jobs/{job['id']}")
+        assert answer.status_code == 200, answer.text
+        job = answer.json()
+
+
+async def assert_whole(services: Services, pages: int) -> None:
+    (shelf,) = await services.library.corpora()
+    assert (shelf.sources, shelf.passages) == (pages, pages * SECTIONS)
+    assert await (await services.indexes.serving()).count() == shelf.passages
+
+
+async def until_ended(services: Services, *jobs: Job, most: list[int] | None = None) -> list[Job]:
+    """The jobs when all are over; `most` is told how many ran at once, each time one looks."""
+    async with asyncio.timeout(200):
+        while True:
+            now = [await services.jobs.get(job.id) for job in jobs]
+            if most is not None:
+                most.append(sum(job.status == "running" for job in now))
+            if all(job.is_over for job in now):
+                return now
+            await asyncio.sleep(0.1)
+
+
+async def test_a_job_whose_server_is_killed_is_finished_by_the_next(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with serving(home) as (server, client):
+        job = send(client, {"docs.zip": packed(MANY)}).json()
+        until_ingesting(client, job)
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+    with serving(home) as (_, client):
+        ended = until_over(client, job["id"], 120)
+    assert ended["status"] == "done", ended
+    assert ended["report"]["unchanged"] > 0, "what was done is not done again"
+    assert ended["report"]["unchanged"] + ended["report"]["added"] == MANY
+    async with open_services(Settings(ibid_home=home)) as services:
+        await assert_whole(services, MANY)
+
+
+async def test_a_job_is_left_by_a_server_that_stops_and_taken_by_a_worker(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with serving(home) as (server, client):
+        job = send(client, {"docs.zip": packed(MANY)}).json()
+        until_ingesting(client, job)
+        server.send_signal(signal.SIGINT)
+        output, _ = server.communicate(timeout=30)
+        assert (server.returncode, "Traceback" in output) == (0, False), output
+    async with open_services(Settings(ibid_home=home)) as services:
+        left = (await services.jobs.recent())[0]
+        assert left.status == "running"
+        with started(home, "worker"):
+            (ended,) = await until_ended(services, left)
+        assert ended.status == "done"
+        assert str(ended.id) == job["id"]
+        await assert_whole(services, MANY)
+
+
+async def test_two_workers_share_a_queue_and_one_takes_over_from_the_other(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    async with open_services(Settings(ibid_home=home)) as services:
+        archive = packed(150)
+        jobs = [
+            await services.intake.receive(sent("docs.zip", archive), f"corpus{n}", None)
+            for n in range(4)
+        ]
+        most: list[int] = []
+        with started(home, "worker") as first, started(home, "worker"):
+            while not most or most[-1] < 4:
+                now = [await services.jobs.get(job.id) for job in jobs]
+                most.append(sum(job.status == "running" for job in now))
+                assert not any(job.is_over for job in now), "they were not at work together"
+                await asyncio.sleep(0.05)
+            os.killpg(first.pid, signal.SIGKILL)
+            ended = await until_ended(services, *jobs)
+        assert [job.status for job in ended] == ["done"] * 4
+        for shelf in await services.library.corpora():
+            assert (shelf.sources, shelf.passages) == (150, 150 * SECTIONS)
+
+
+async def test_a_worker_stops_when_it_is_told_to(tmp_path: Path) -> None:
+    with started(tmp_path / "home", "worker") as worker:
+        assert worker.stderr
+        assert "Ibid works" in await asyncio.to_thread(worker.stderr.readline)
+        worker.send_signal(signal.SIGTERM)
+        output, told = worker.communicate(timeout=30)
+        assert (worker.returncode, output, told) == (0, "", "")
+
+
+async def test_two_ingestions_of_one_corpus_lose_nothing(tmp_path: Path) -> None:
+    home, folders = tmp_path / "home", [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+        for number in range(MANY):
+            (folder / f"{number}.md").write_text(page(f"{folder.name} {number}"))
+    with (
+        started(home, "ingest", folders[0], "--json") as one,
+        started(home, "ingest", folders[1], "--json") as two,
+    ):
+        outputs = [one.communicate(timeout=120), two.communicate(timeout=120)]
+    assert [json.loads(output)["added"] for output, _ in outputs] == [MANY, MANY]
+    assert sorted(told for _, told in outputs) == [
+        "",
+        "ibid: default is being ingested into by somebody else; waiting.\n",
+    ]
+    async with open_services(Settings(ibid_home=home)) as services:
+        await assert_whole(services, 2 * MANY)
+
+
+async def test_jobs_are_shown_and_cancelled_on_the_command_line(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    assert "no jobs" in script(home, "jobs").stdout
+    locks = Locks.of(home / "locks", None)
+    with serving(home) as (_, client):
+        async with locks.held(lock_of("default")):
+            job = send(client, {"docs.zip": packed(1)}).json()
+            while job["phase"] != "waiting":
+                assert job["status"] in ("queued", "running"), job
+                await asyncio.sleep(0.05)
+                job = client.get(f"{API}/jobs/{job['id']}").json()
+            cancelled = script(home, "jobs", "cancel", job["id"], "--json")
+            assert json.loads(cancelled.stdout)["status"] == "cancelled"
+            again = script(home, "jobs", "cancel", job["id"])
+    assert again.returncode == 2
+    assert again.stderr == "ibid: The job is cancelled: there is nothing to cancel.\n"
+    listed = json.loads(script(home, "jobs", "list", "--json").stdout)
+    assert [one["id"] for one in listed["jobs"]] == [job["id"]]
+    assert "upload into default: cancelled, waiting" in script(home, "jobs").stdout
+    assert "cancelled" in script(home, "jobs", "show", job["id"]).stdout
