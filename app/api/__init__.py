@@ -15,6 +15,7 @@ from app.api.conversations import ConversationController
 from app.api.corpora import CorpusController
 from app.api.health import HealthController
 from app.api.hosts import answer_to
+from app.api.page import MessageController, PageController
 from app.api.reading import ReadingController
 from app.api.schema import SchemaPage
 from app.chat.service import ChatService
@@ -36,10 +37,16 @@ def create_app(settings: Settings) -> Litestar:
             yield
 
     v1 = Router(
-        "/api/v1", route_handlers=[ConversationController, CorpusController, ReadingController]
+        "/api/v1",
+        route_handlers=[
+            ConversationController,
+            CorpusController,
+            MessageController,
+            ReadingController,
+        ],
     )
     return Litestar(
-        [v1, HealthController],
+        [v1, HealthController, PageController],
         lifespan=[lifespan],
         plugins=[ProblemDetailsPlugin(problems.config)],
         dependencies={
