@@ -14,7 +14,12 @@ from app.chat.service import ChatService
 from app.web.rendering import render
 
 _ASSETS = Path(app.web.__file__).parent / "assets"
-_KINDS = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_KINDS = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
 """Not the machine's own table of types: some call JavaScript plain text, which no browser runs."""
 
 _ONLY_OURS = {

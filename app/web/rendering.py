@@ -34,7 +34,6 @@ _CLASSES = {
     "div": {"math"},
     "button": {"note"},
 }
-_BLOCKS = {"paragraph", "heading", "blockquote", "bullet_list", "ordered_list", "list_item"}
 
 
 def render(answer: Answer) -> str:
@@ -104,9 +103,9 @@ def _note(state: StateInline, silent: bool) -> bool:
 
 
 def _direct(state: StateCore) -> None:
-    """Every block runs in the direction of its own words."""
+    """A block runs in the direction of its words; what is in it must not have one of its own."""
     for token in state.tokens:
-        if token.nesting == 1 and token.type.removesuffix("_open") in _BLOCKS:
+        if token.nesting == 1 and token.level == 0:
             token.attrSet("dir", "auto")
 
 

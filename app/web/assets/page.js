@@ -27,6 +27,7 @@ async function send(event) {
   } catch (error) {
     turn.fail(error.name === "AbortError" ? "Stopped." : error.message);
     $("question").value ||= text;
+    $("question").focus({ preventScroll: true });
   }
   work(null);
   conversations.load().catch(() => {});
@@ -42,6 +43,7 @@ function begin(text) {
   $("question").value = "";
   work(new AbortController());
   turn.live();
+  (small.matches ? turn.title : $("question")).focus({ preventScroll: true });
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   turn.element.scrollIntoView({ block: "start", behavior: still ? "auto" : "smooth" });
   return turn;

@@ -104,7 +104,7 @@ function content(at, claims, { before = "", parts, after = "", told }) {
 
 function resting(claims) {
   return make("section.resting", {}, make("h3", {}, "What rests on it"),
-    make("ul", {}, ...claims.map(({ text, verdict, score }) => make("li", { dir: "auto" }, text, " ",
+    make("ul", { dir: "auto" }, ...claims.map(({ text, verdict, score }) => make("li", {}, text, " ",
       make(`span.verdict-words.${verdict}`, {},
         VERDICTS[verdict] + (score === null ? "" : `, ${score.toFixed(2)}`))))));
 }
@@ -114,5 +114,5 @@ function details(metadata) {
   const plain = Object.entries(metadata).filter(([, value]) => typeof value !== "object");
   if (!plain.length) return null;
   return make("dl", {}, ...plain.flatMap(([name, value]) =>
-    [make("dt", {}, name.replaceAll("_", " ")), make("dd", {}, String(value))]));
+    [make("dt", {}, name.replaceAll("_", " ")), make("dd", {}, { true: "yes", false: "no" }[value] ?? String(value))]));
 }

@@ -25,8 +25,8 @@ export class Turn {
     this.progress = make("p.progress", {}, "Searching…");
     this.words = make("p.stream", { dir: "auto" });
     this.answer = make("div.answer", {}, this.words);
-    const title = make("h2.question", { dir: "auto", tabindex: "-1" }, question);
-    this.element = make("article.turn", {}, title, this.progress, this.answer);
+    this.title = make("h2.question", { dir: "auto", tabindex: "-1" }, question);
+    this.element = make("article.turn", {}, this.title, this.progress, this.answer);
     this.element.addEventListener("click", (event) => this.clicked(event));
   }
 
@@ -72,10 +72,10 @@ export class Turn {
   }
 
   decline({ reason, nearest }) {
-    const sections = nearest.map((near) => make("li", {},
+    const sections = nearest.map((near) => make("li", {}, make("div.entry", {},
       make("button.section", { type: "button", dir: "auto", onclick: (event) =>
         this.open(near, [], event.currentTarget) }, place(near)),
-      outward(near.url, "Open")));
+      outward(near.url, "Open"))));
     this.answer.replaceChildren(make("div.declined", {},
       make("p", {}, make("strong", {}, REASONS[reason]), " Nothing was made up in its place."),
       sections.length ? make("p", {}, "The nearest sections:") : null,
@@ -92,8 +92,16 @@ export class Turn {
     const button = target.closest("[data-note]");
     if (!button) return;
     const n = Number(button.dataset.note);
-    const resting = this.claims.filter((claim) => claim.citations.some((one) => one.n === n));
+    const resting = this.claims
+      .map((claim, index) => ({ ...claim, text: this.shown(index) || claim.text }))
+      .filter((claim) => claim.citations.some((one) => one.n === n));
     this.open(this.citations.get(n), resting, button);
+  }
+
+  /** The words of a claim as they are set, without their markup. */
+  shown(index) {
+    const parts = this.answer.querySelectorAll(`[data-claim="${index}"]`);
+    return [...parts].map((part) => part.textContent).join("");
   }
 }
 
@@ -120,8 +128,10 @@ function footnotes(citations) {
     const same = index > 0 && place(notes[index - 1]) === place(citation);
     const name = same ? make("i", { title: place(citation) }, "Ibid.") : place(citation);
     return make("li", { value: citation.n },
-      make("button.section", { type: "button", "data-note": citation.n, dir: "auto" }, name), " ",
-      outward(citation.url, "Open"), make("span.quote", { dir: "auto" }, `“${citation.quote}”`));
+      make("div.entry", {},
+        make("button.section", { type: "button", "data-note": citation.n, dir: "auto" }, name),
+        outward(citation.url, "Open")),
+      make("div.quote", { dir: "auto" }, `“${citation.quote}”`));
   }));
 }
 
