@@ -34,7 +34,7 @@ async function send(event) {
 }
 
 function begin(text) {
-  const turn = new Turn(text, panel.open);
+  const turn = new Turn(text, panel);
   $("thread").querySelector(".failed:last-child")?.remove();
   $("thread").append(turn.element);
   $("welcome").hidden = true;
@@ -71,6 +71,7 @@ async function open() {
   $("welcome").hidden = id !== null;
   tell("");
   showSidebar(false);
+  welcome();
   if (id === null) return blank();
   try {
     const { title, messages } = await get(`conversations/${id}`);
@@ -89,7 +90,7 @@ async function open() {
 function recalled(messages) {
   const asked = messages.map(({ role, text }, at) => role === "user" && [text, messages[at + 1]?.answer]);
   return Promise.all(asked.filter(Boolean).map(async ([text, answer]) => {
-    const turn = new Turn(text, panel.open);
+    const turn = new Turn(text, panel);
     if (answer) await complete(turn, answer);
     else turn.fail("No answer to this question was kept.");
     return turn;
@@ -99,7 +100,6 @@ function recalled(messages) {
 function blank() {
   name("New conversation");
   document.title = "Ibid";
-  welcome();
   if (!small.matches) $("question").focus();
 }
 
@@ -185,5 +185,4 @@ addEventListener("popstate", open);
 panel.start();
 conversations.start({ removed: (id) => { if (id === conversation) fresh(new Event("removed")); } });
 conversations.load().catch((error) => tell(error.message));
-welcome();
 open();

@@ -29,6 +29,13 @@ export async function open(at, claims, from) {
   if (mark) $("panel-body").scrollTop = mark.offsetTop - $("panel-body").clientHeight / 3;
 }
 
+/** The marker that the panel was opened from has become another element. */
+export function replaced(before, after) {
+  if (opener !== before || !after) return;
+  opener = after;
+  opener.setAttribute("aria-expanded", "true");
+}
+
 export function close() {
   if ($("panel").hidden) return;
   asked += 1;

@@ -17,9 +17,9 @@ const REASONS = {
 };
 
 export class Turn {
-  /** `open(place, claims, opener)` is called when a footnote or a section is to be read. */
-  constructor(question, open) {
-    this.open = open;
+  /** `panel` is where footnotes and sections are opened. */
+  constructor(question, panel) {
+    this.panel = panel;
     this.citations = new Map();
     this.claims = [];
     this.progress = make("p.progress", {}, "Searching…");
@@ -57,9 +57,19 @@ export class Turn {
     this.claims = answer.claims;
     answer.claims.flatMap((claim) => claim.citations).forEach((citation) => this.cited(citation));
     if (answer.status === "abstained") return this.decline(answer.abstention);
-    this.answer.replaceChildren(...fragment(html));
+    this.set(html);
     this.finish(`The answer is complete, with ${this.citations.size} footnotes.`);
     this.element.append(...[verdicts(answer), footnotes(this.citations), actions(answer)].filter(Boolean));
+  }
+
+  /** Whoever stood on a marker of the stream, or had opened it, finds the same one again. */
+  set(html) {
+    const focused = this.answer.contains(document.activeElement) && document.activeElement.dataset.note;
+    const opened = this.answer.querySelector("[aria-expanded]");
+    this.answer.replaceChildren(...fragment(html));
+    const same = (n) => this.answer.querySelector(`[data-note="${n}"]`);
+    if (focused) same(focused)?.focus({ preventScroll: true });
+    if (opened) this.panel.replaced(opened, same(opened.dataset.note));
   }
 
   fail(sentence) {
@@ -74,7 +84,7 @@ export class Turn {
   decline({ reason, nearest }) {
     const sections = nearest.map((near) => make("li", {}, make("div.entry", {},
       make("button.section", { type: "button", dir: "auto", onclick: (event) =>
-        this.open(near, [], event.currentTarget) }, place(near)),
+        this.panel.open(near, [], event.currentTarget) }, place(near)),
       outward(near.url, "Open"))));
     this.answer.replaceChildren(make("div.declined", {},
       make("p", {}, make("strong", {}, REASONS[reason]), " Nothing was made up in its place."),
@@ -95,7 +105,7 @@ export class Turn {
     const resting = this.claims
       .map((claim, index) => ({ ...claim, text: this.shown(index) || claim.text }))
       .filter((claim) => claim.citations.some((one) => one.n === n));
-    this.open(this.citations.get(n), resting, button);
+    this.panel.open(this.citations.get(n), resting, button);
   }
 
   /** The words of a claim as they are set, without their markup. */

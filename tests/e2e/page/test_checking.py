@@ -114,27 +114,30 @@ def test_verdicts_are_seen_at_a_glance(page: Page, site: Site, judged: UUID) -> 
 
 
 def test_a_quote_outlives_its_source(page: Page, site: Site, tmp_path: Path) -> None:
-    first, second = (
-        "# Beacons\n\nA beacon is a fire on a hill.\n",
-        "# Beacons\n\nA beacon is red.\n",
-    )
-    beacons = tmp_path / "beacons.md"
-    beacons.write_text(first)
-    site.ingest(tmp_path, "beacons", BASE)
+    quote, beacons = "A beacon is a fire on a hill.", tmp_path / "beacons.md"
+    beacons.write_text(f"# Beacons 🔥\n\n🔥🔥 burns. {quote} 🔥 goes out.\n")
+    site.ingest(tmp_path, "beacons")
     page.reload()
     page.get_by_role("combobox", name="In").select_option("beacons")
     answered(page, "What is a beacon?")
-    beacons.write_text(second)
-    site.ingest(tmp_path, "beacons", BASE)
-    panel = page.get_by_role("complementary")
-    page.locator(".answer .note").first.click()
-    expect(panel).to_contain_text("The source has changed since")
-    expect(panel.locator("mark")).to_have_text("A beacon is a fire on a hill.")
+    panel, marker = page.get_by_role("complementary"), page.locator(".answer .note").first
+    marker.click()
+    expect(panel.locator("mark")).to_have_text(quote)
+    expect(panel.locator(".path")).to_contain_text(str(beacons))
     page.keyboard.press("Escape")
+
+    beacons.write_text("# Beacons\n\nA beacon is red.\n")
+    site.ingest(tmp_path, "beacons")
+    marker.click()
+    expect(panel).to_contain_text("The source has changed since")
+    expect(panel.locator("mark")).to_have_text(quote)
+    expect(panel.locator(".source")).to_contain_text(f"🔥🔥 burns. {quote} 🔥 goes out.")
+    page.keyboard.press("Escape")
+
     site.run(site.services.library.delete("beacons"))
-    page.locator(".answer .note").first.click()
+    marker.click()
     expect(panel).to_contain_text("The source is gone")
-    expect(panel.locator("mark")).to_have_text("A beacon is a fire on a hill.")
+    expect(panel.locator("mark")).to_have_text(quote)
 
 
 def test_what_a_page_or_a_model_injects_is_only_text(page: Page, site: Site) -> None:

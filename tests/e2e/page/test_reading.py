@@ -24,7 +24,7 @@ def test_the_keyboard_is_enough(page: Page) -> None:
     page.keyboard.type(FUEL)
     page.keyboard.press("Enter")
     marker = page.locator(".answer .note").first
-    expect(marker).to_be_visible()
+    expect(page.get_by_role("button", name="Copy as Markdown")).to_be_visible()
     expect(page.get_by_role("textbox", name="Question")).to_be_focused()
     for _ in range(30):
         page.keyboard.press("Shift+Tab")
