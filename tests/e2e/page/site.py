@@ -23,6 +23,7 @@ from app.wiring import Services
 from storage.domain import Answer
 from storage.repositories import Conversations, Users
 from storage.tables import Conversation, Message
+from tests.app.cli.commands import until_released
 from tests.app.cli.test_serve import free_port
 from tests.doubles.scripted import ChatMessage, ScriptedLLM
 
@@ -110,7 +111,7 @@ class Site:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[Site]:
-    """On a port of its own, until the end of the block."""
+    """On a port of its own, until the end of the block; then nothing of it runs any more."""
     app = create_app(Settings.model_construct(ibid_home=folder / "home", log_level="error"))
     port = free_port()
     started: Future[tuple[asyncio.AbstractEventLoop, Server]] = Future()
@@ -133,3 +134,4 @@ def serving(folder: Path) -> Iterator[Site]:
         finally:
             loop.call_soon_threadsafe(server.stop)
             done.result(20)
+            until_released(folder / "home")
