@@ -314,6 +314,18 @@ class Conversations:
         )
         return list(await self._session.exec(statement))[::-1]
 
+    async def message(self, message_id: UUID) -> Message:
+        """Raises `NotFound`, for another user's too."""
+        statement = (
+            select(Message)
+            .join(Conversation, col(Conversation.id) == col(Message.conversation_id))
+            .where(col(Message.id) == message_id, col(Conversation.user_id) == self._user.id)
+        )
+        message = (await self._session.exec(statement)).first()
+        if message is None:
+            raise NotFound("message", message_id)
+        return message
+
     async def add(self, message: Message) -> None:
         """Keeps the message, and for an answer which versions it cites."""
         self._session.add(message)

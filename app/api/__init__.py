@@ -16,6 +16,7 @@ from app.api.corpora import CorpusController
 from app.api.health import HealthController
 from app.api.hosts import answer_to
 from app.api.jobs import JobController, uploads_up_to
+from app.api.page import MessageController, PageController
 from app.api.reading import ReadingController
 from app.api.releases import ReleaseController
 from app.api.schema import SchemaPage
@@ -47,13 +48,14 @@ def create_app(settings: Settings) -> Litestar:
             ConversationController,
             CorpusController,
             JobController,
+            MessageController,
             ReadingController,
             ReleaseController,
             uploads_up_to(settings.upload_limit),
         ],
     )
     return Litestar(
-        [v1, HealthController],
+        [v1, HealthController, PageController],
         lifespan=[lifespan],
         plugins=[ProblemDetailsPlugin(problems.config)],
         dependencies={

@@ -14,6 +14,7 @@ from app.chat.events import ChatEvent, Completed
 from app.search import NO_FILTER, checked_query
 from storage.database import Database
 from storage.domain import Answer
+from storage.errors import NotFound
 from storage.repositories import Conversations, Sources, Users
 from storage.tables import Conversation, Message
 
@@ -52,6 +53,15 @@ class ChatService:
             conversations = Conversations(session, user)
             conversation = await conversations.get(conversation_id)
             return conversation, await conversations.messages(conversation_id)
+
+    async def given(self, message_id: UUID) -> Answer:
+        """The answer that a message gave, as it was given; raises `NotFound`."""
+        async with self._database.transaction() as session:
+            user = await Users(session).named(LOCAL_USER)
+            message = await Conversations(session, user).message(message_id)
+        if message.answer is None:
+            raise NotFound("answer", message_id, "The message is a question.")
+        return message.answer
 
     async def remove(self, conversation_id: UUID) -> None:
         """With its messages, and the texts that only they cited."""

@@ -1,4 +1,4 @@
-"""`ibid serve`: the REST API on granian."""
+"""`ibid serve`: the chat page and the REST API on granian."""
 
 import ipaddress
 import os
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
 @click.option("--insecure", is_flag=True, help="Listen beyond this machine, open to anyone.")
 def serve(host: str, port: int, insecure: bool) -> None:
-    """Serve the REST API: ask, search, read; its documentation is at /schema."""
+    """Serve the chat page at / and the REST API, which is documented at /schema."""
     if not insecure and not _is_loopback(host):
         fail(
             f"{host} can be reached from other machines and there is no sign-in: "
@@ -34,7 +34,8 @@ def serve(host: str, port: int, insecure: bool) -> None:
     from granian.constants import Interfaces  # noqa: PLC0415
     from granian.log import LogLevels  # noqa: PLC0415
 
-    click.echo(f"Ibid serves on http://{host}:{port} (API: /schema). Ctrl-C stops it.", err=True)
+    shown = f"[{host}]" if ":" in host else host
+    click.echo(f"Ask at http://{shown}:{port}/ (API: /schema). Ctrl-C stops it.", err=True)
     Granian(
         "app.asgi:create_app",
         address=address,

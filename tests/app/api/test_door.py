@@ -67,6 +67,7 @@ def test_the_api_describes_itself(client: Client) -> None:
         "GET /conversations/{conversation_id}",
         "DELETE /conversations/{conversation_id}",
         "POST /conversations/{conversation_id}/messages",
+        "GET /messages/{message_id}/html",
         "GET /corpora",
         "POST /corpora",
         "DELETE /corpora/{name}",

@@ -95,6 +95,7 @@ def test_a_server_shares_its_index_and_leaves_when_it_is_told_to(tmp_path: Path)
             events = [event.event for event in source.iter_sse()]
         assert (events[0], events[-1]) == ("retrieved", "completed")
 
+        assert "<title>Ibid</title>" in client.get("/").text
         foreign = client.get("/health/live", headers={"host": "evil.example"})
         assert foreign.status_code == 400
 
@@ -104,6 +105,7 @@ def test_a_server_shares_its_index_and_leaves_when_it_is_told_to(tmp_path: Path)
         assert server.returncode == 0, output
         assert time.monotonic() - began < 5
         assert "Traceback" not in output
+        assert f"Ask at http://localhost:{client.base_url.port}/ " in output
         until(is_gone, server.pid)
         until(lambda: not is_locked(home / "index"))
 

@@ -1,0 +1,73 @@
+"""The chat page at `/`, and answers as the HTML that it shows."""
+
+from pathlib import Path
+from uuid import UUID
+
+from litestar import Controller, MediaType, get
+from litestar.di import NamedDependency
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
+from litestar.response import File
+
+import app.web
+from app.chat.service import ChatService
+from app.web.rendering import render
+
+_ASSETS = Path(app.web.__file__).parent / "assets"
+_KINDS = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
+"""Not the machine's own table of types: some call JavaScript plain text, which no browser runs."""
+
+_ONLY_OURS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+"""Whatever stands in an answer or a source: a script runs only if it is a file of ours."""
+
+
+class PageController(Controller):
+    """`/` and the files that it loads, all of them ours."""
+
+    response_headers = {**_ONLY_OURS, "Cache-Control": "no-cache"}  # noqa: RUF012
+    include_in_schema = False
+
+    @get("/", sync_to_thread=False)
+    def page(self) -> File:
+        """Where a person asks."""
+        return _file("page.html")
+
+    @get("/assets/{name:str}", sync_to_thread=False)
+    def asset(self, name: FromPath[str]) -> File:
+        """Styles, scripts, the icon."""
+        return _file(name)
+
+
+class MessageController(Controller):
+    """`/api/v1/messages`."""
+
+    path = "/messages"
+    tags = ("conversations",)
+
+    @get(
+        "/{message_id:uuid}/html",
+        media_type=MediaType.HTML,
+        response_headers=_ONLY_OURS,
+        summary="Read an answer as HTML",
+    )
+    async def html(self, message_id: FromPath[UUID], chat: NamedDependency[ChatService]) -> str:
+        """A sanitised fragment: markers are `button[data-note]`, claims `span[data-claim]`."""
+        return render(await chat.given(message_id))
+
+
+def _file(name: str) -> File:
+    if name not in {path.name for path in _ASSETS.iterdir()}:
+        raise NotFoundException(f"There is no file {name!r}.")
+    path = _ASSETS / name
+    return File(path, media_type=_KINDS[path.suffix], content_disposition_type="inline")

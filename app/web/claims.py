@@ -1,0 +1,113 @@
+"""Which words of a rendered answer belong to which claim: spans of its text found in its tokens."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
+
+from markdown_it.token import Token
+
+from storage.domain import Claim
+
+_LINE = re.compile(r"\r\n?|\n")
+_WORD = re.compile(r"\s+|\S+")
+_WORDED = {"text", "code_inline", "math_inline"}
+_TOLD = {
+    "supported": "Supported by its quotes",
+    "partial": "Supported in part",
+    "unsupported": "Not supported by its quotes",
+    "unchecked": "Not checked against its quotes",
+}
+
+
+def mark_claims(tokens: Sequence[Token], text: str, claims: Sequence[Claim]) -> None:
+    """Wraps the words of every claim, leaf by leaf, and puts its verdict behind its last marker.
+
+    A claim that was neither checked nor cited is wrapped and has no verdict shown.
+    """
+    places, ends = _Places(text, claims), dict[int, tuple[list[Token], int]]()
+    for token in tokens:
+        places.enter(token)
+        if token.children is None:
+            places.pass_over(token.content)
+            continue
+        children: list[Token] = []
+        for child in token.children:
+            for number, leaf in _parts(child, places):
+                children += [leaf] if leaf.type not in _WORDED else _wrapped(number, leaf, claims)
+                if number is not None:
+                    ends[number] = children, len(children)
+        token.children = children
+    for number, (children, index) in sorted(ends.items(), key=lambda end: -end[1][1]):
+        claim = claims[number]
+        if claim.citations or claim.verdict != "unchecked":
+            children[index:index] = _verdict(claim)
+
+
+class _Places:
+    """Reads the answer's text beside its tokens, which hold the same words without the markup."""
+
+    def __init__(self, text: str, claims: Sequence[Claim]) -> None:
+        self.claim: int | None = None
+        """The claim that was last read in."""
+        self._text = text
+        self._claims = claims
+        self._starts = [claim.start for claim in claims]
+        self._lines = [0, *(match.end() for match in _LINE.finditer(text)), len(text)]
+        self._at = 0
+        self._stop = len(text)
+
+    def enter(self, token: Token) -> None:
+        """Its lines are known; a word that is not found in them does not lead astray."""
+        if token.map is not None:
+            first, last = token.map
+            self._at = max(self._at, self._lines[first])
+            self._stop = self._lines[min(last, len(self._lines) - 1)]
+
+    def pass_over(self, content: str) -> None:
+        """Read without wrapping: a block of code is a claim of its own."""
+        for line in content.splitlines():
+            self.owner(line)
+
+    def owner(self, word: str) -> int | None:
+        """The claim that the next occurrence of a word lies in; None between claims."""
+        found = self._text.find(word, self._at, self._stop)
+        start = max(found, self._at)
+        self._at = start + (len(word) if found >= 0 else 0)
+        number = bisect_right(self._starts, start) - 1
+        if number >= 0 and start < self._claims[number].end:
+            self.claim = number
+            return number
+        if not word.isspace():
+            self.claim = None
+        return None
+
+
+def _parts(child: Token, places: _Places) -> Iterator[tuple[int | None, Token]]:
+    """A leaf cut where one claim ends and the next begins; a marker belongs to the claim before it."""
+    if child.type == "note":
+        yield places.claim, child
+    elif child.type not in _WORDED:
+        yield None, child
+    else:
+        words = _WORD.findall(child.content) if child.type == "text" else [child.content]
+        owned = [(places.owner(word), word) for word in words]
+        for number, group in groupby(owned, key=itemgetter(0)):
+            yield number, child.copy(content="".join(word for _, word in group))
+
+
+def _wrapped(number: int | None, leaf: Token, claims: Sequence[Claim]) -> list[Token]:
+    if number is None:
+        return [leaf]
+    opening = Token("claim_open", "span", 1)
+    opening.attrs = {"class": f"claim {claims[number].verdict}", "data-claim": str(number)}
+    return [opening, leaf, Token("claim_close", "span", -1)]
+
+
+def _verdict(claim: Claim) -> Iterator[Token]:
+    told = _TOLD[claim.verdict]
+    score = "" if claim.score is None else f" ({claim.score:.2f})"
+    opening = Token("verdict_open", "span", 1)
+    opening.attrs = {"class": f"verdict {claim.verdict}", "title": told + score}
+    yield from (opening, Token("text", "", 0, content=told), Token("verdict_close", "span", -1))

@@ -1,0 +1,119 @@
+"""An answer as HTML that is safe to show, whatever its text and its sources say."""
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from html import escape
+from typing import Any
+
+import nh3
+from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
+from markdown_it.rules_inline import StateInline
+from markdown_it.token import Token
+from mdit_py_plugins.dollarmath.index import dollarmath_plugin, math_inline_dollar
+
+from app.web.claims import mark_claims
+from storage.domain import Answer
+
+_MARKER = re.compile(r"\[(\d+)\]")
+_TAGS = {
+    *("p", "br", "hr", "blockquote", "ul", "ol", "li", "pre", "div", "span", "button", "a"),
+    *("h1", "h2", "h3", "h4", "h5", "h6", "code", "em", "strong", "s"),
+    *("table", "thead", "tbody", "tr", "th", "td"),
+}
+_ATTRIBUTES = {
+    "*": {"dir"},
+    "a": {"href"},
+    "button": {"type", "data-note", "aria-label"},
+    "ol": {"start"},
+    "span": {"data-claim", "title"},
+}
+_CLASSES = {
+    "span": {"claim", "verdict", "supported", "partial", "unsupported", "unchecked", "math"},
+    "div": {"math"},
+    "button": {"note"},
+}
+
+
+def render(answer: Answer) -> str:
+    """A fragment with no script, style or image, and no link but to what the answer cites.
+
+    A marker is `button[data-note]`; a claim is `span[data-claim]`, its verdict among the classes.
+    """
+    markdown = _markdown()
+    env = {"notes": {citation.n for citation in answer.citations}}
+    tokens = markdown.parse(answer.text, env)
+    mark_claims(tokens, answer.text, answer.claims)
+    pages = {_page(markdown.normalizeLink(url)) for url in _urls(answer)}
+    return nh3.clean(
+        markdown.renderer.render(tokens, markdown.options, env),
+        tags=_TAGS,
+        attributes=_ATTRIBUTES,
+        allowed_classes=_CLASSES,
+        attribute_filter=lambda _, name, value: (
+            None if name == "href" and _page(value) not in pages else value
+        ),
+        url_schemes={"http", "https", "file"},
+        set_tag_attribute_values={"a": {"target": "_blank"}},
+    )
+
+
+def _urls(answer: Answer) -> list[str]:
+    nearest = answer.abstention.nearest if answer.abstention else ()
+    return [each.url for each in (*answer.citations, *answer.sources, *nearest)]
+
+
+def _page(url: str) -> str:
+    return url.partition("#")[0]
+
+
+@cache
+def _markdown() -> MarkdownIt:
+    """CommonMark with tables and math. HTML in it is text; its links are judged once it is made."""
+    markdown = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    markdown.use(dollarmath_plugin, allow_labels=False)
+    markdown.inline.ruler.at("math_inline", _math)
+    markdown.inline.ruler.before("link", "note", _note)
+    markdown.core.ruler.push("direction", _direct)
+    markdown.add_render_rule("note", _button)
+    markdown.add_render_rule("image", _words)
+    markdown.validateLink = lambda url: True  # noqa: ARG005
+    return markdown
+
+
+def _math(state: StateInline, silent: bool) -> bool:
+    """Dollars on either side of a marker are prices, not a formula."""
+    rule, start = math_inline_dollar(allow_space=False, allow_digits=False), state.pos
+    found = rule(state, True)
+    end, state.pos = state.pos, start
+    return found and not _MARKER.search(state.src, start, end) and rule(state, silent)
+
+
+def _note(state: StateInline, silent: bool) -> bool:
+    """A known number in brackets, closed up to the words before it."""
+    match = _MARKER.match(state.src, state.pos)
+    if match is None or int(match[1]) not in state.env["notes"]:
+        return False
+    if not silent:
+        state.pending = state.pending.rstrip(" ")
+        state.push("note", "button", 0).content = match[1]
+    state.pos = match.end()
+    return True
+
+
+def _direct(state: StateCore) -> None:
+    """A block runs in the direction of its words; what is in it must not have one of its own."""
+    for token in state.tokens:
+        if token.nesting == 1 and token.level == 0:
+            token.attrSet("dir", "auto")
+
+
+def _button(_: object, tokens: Sequence[Token], index: int, *__: Any) -> str:
+    n = tokens[index].content
+    label = f'class="note" data-note="{n}" aria-label="Footnote {n}"'
+    return f'<button type="button" {label}>{n}</button>'
+
+
+def _words(_: object, tokens: Sequence[Token], index: int, *__: Any) -> str:
+    return escape(tokens[index].content)

@@ -1,0 +1,137 @@
+"""A real server with a page to open, whose model says what a test wants it to."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import httpx
+from granian.constants import Interfaces
+from granian.server.embed import Server
+from litestar import Litestar
+
+from app.api import create_app
+from app.chat.engine import Engine
+from app.chat.service import LOCAL_USER, ChatService
+from app.settings import Settings
+from app.wiring import Services
+from storage.domain import Answer
+from storage.repositories import Conversations, Users
+from storage.tables import Conversation, Message
+from tests.app.cli.commands import until_released
+from tests.app.cli.test_serve import free_port
+from tests.doubles.scripted import ChatMessage, ScriptedLLM
+
+T = TypeVar("T")
+
+
+class HeldLLM(ScriptedLLM):
+    """Says its last piece only when it is let go."""
+
+    held: Any
+
+    async def astream_chat(self, messages: list[ChatMessage], **kwargs: Any) -> AsyncIterator[Any]:
+        whole = await super().astream_chat(messages, **kwargs)
+
+        async def stream() -> AsyncIterator[Any]:
+            said = 0
+            async for response in whole:
+                said += 1
+                if said == len(self.pieces):
+                    await asyncio.to_thread(self.held.wait, 20)
+                yield response
+
+        return stream()
+
+
+class Site:
+    """What a test does to the server from its own thread."""
+
+    def __init__(self, app: Litestar, url: str, loop: asyncio.AbstractEventLoop) -> None:
+        self.url = url
+        self._app = app
+        self._loop = loop
+
+    @property
+    def services(self) -> Services:
+        return self._app.state.services
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+
+    def ingest(self, folder: Path, corpus: str = "default", base_url: str | None = None) -> None:
+        self.run(self.services.ingestion.run([folder], corpus, base_url=base_url))
+
+    @contextmanager
+    def saying(self, *pieces: str, fails_after: int | None = None) -> Iterator[None]:
+        """Another model answers for a while."""
+        with self._with(ScriptedLLM(pieces=list(pieces), fails_after=fails_after)):
+            yield
+
+    @contextmanager
+    def holding(self, *pieces: str) -> Iterator[threading.Event]:
+        """The last piece is said when the event is set."""
+        held = threading.Event()
+        try:
+            with self._with(HeldLLM(pieces=list(pieces), held=held)):
+                yield held
+        finally:
+            held.set()
+
+    def keep(self, title: str, question: str, answer: Answer) -> UUID:
+        """A conversation as it would be had the answer been given in it; gives its id."""
+
+        async def work() -> UUID:
+            async with self.services.database.transaction() as session:
+                user = await Users(session).named(LOCAL_USER)
+                conversations = Conversations(session, user)
+                conversation: Conversation = conversations.start(title)
+                await session.flush()
+                kept = answer.model_copy(update={"conversation_id": conversation.id})
+                await conversations.add(Message.question(conversation.id, question))
+                await conversations.add(Message.reply(kept))
+                return conversation.id
+
+        return self.run(work())
+
+    @contextmanager
+    def _with(self, llm: ScriptedLLM) -> Iterator[None]:
+        services = self.services
+        turns = Engine(services.search, llm)
+        chat = ChatService(services.database, turns)
+        self._app.state.services = replace(services, turns=turns, chat=chat)
+        yield
+        self._app.state.services = services
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Site]:
+    """On a port of its own, until the end of the block; then nothing of it runs any more."""
+    app = create_app(Settings.model_construct(ibid_home=folder / "home", log_level="error"))
+    port = free_port()
+    started: Future[tuple[asyncio.AbstractEventLoop, Server]] = Future()
+
+    async def serve() -> None:
+        server = Server(
+            app, port=port, interface=Interfaces.ASGI, websockets=False, log_enabled=False
+        )
+        started.set_result((asyncio.get_running_loop(), server))
+        await server.serve()
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(asyncio.run, serve())
+        loop, server = started.result(10)
+        url = f"http://127.0.0.1:{port}/"
+        try:
+            with httpx.Client(transport=httpx.HTTPTransport(retries=8)) as client:
+                assert client.get(f"{url}health/ready", timeout=30).status_code == 200
+            yield Site(app, url, loop)
+        finally:
+            loop.call_soon_threadsafe(server.stop)
+            done.result(20)
+            until_released(folder / "home")
