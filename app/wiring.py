@@ -15,7 +15,7 @@ from app.search import Search
 from app.settings import Settings
 from pipelines.ingestion import Ingestion
 from storage.database import Database
-from storage.embeddings import DIMENSION, LocalEmbedding
+from storage.embeddings import DIMENSION, SPOKEN, LocalEmbedding
 from storage.errors import IndexMismatch, InvalidInput
 from storage.index.client import open_embedded
 from storage.index.engine import Engine
@@ -49,6 +49,7 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
             dimension=dimension,
             on_disk=settings.vectors_on_disk,
             quantized=settings.vectors_int8,
+            spoken=SPOKEN if settings.embedding == "local" else None,
         )
         await _check_embedding(database, index)
         search = Search(database, index)

@@ -15,8 +15,10 @@ from storage.domain import Passage, Value
 from storage.errors import SourceUnreadable
 from storage.tables import Corpus, Source, SourceText, Staged
 
-READER = "3"
-"""Raised whenever the same bytes would be read or split differently than before."""
+READER = "4"
+"""Raised whenever the same bytes would be read, split or indexed differently than before.
+
+4: BM25 weights of word pairs, and of the words of scripts without spaces."""
 _BATCH_BYTES = 400_000
 """Changes are embedded, written and recorded together up to about this many bytes of text."""
 # PDF and Office files are mostly fonts, pictures and markup: the text of several makes a batch.

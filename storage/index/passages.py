@@ -1,6 +1,6 @@
 """Passages in the vector store: found by a hybrid search, replaced without ever being missing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from storage.domain import Passage
 from storage.errors import IndexMismatch, NotFound
 from storage.index.engine import Delete, Engine, Payload, Point, Query, Scalar, Schema, SetPayload
 from storage.index.sparse import encode_document, encode_query
+from storage.index.words import is_latin
 
 ALIAS = "ibid"
 """What every search goes to; which collection that is can change under it."""
@@ -17,6 +18,8 @@ ALIAS = "ibid"
 _KEYWORDS = ["corpus", "edition", "source_id", "state"]
 _INTEGERS = ["version"]
 _BATCH = 256
+_LIKENESS, _FOREIGN_LIKENESS = 0.4, 0.15
+"""The dense ranking's share in a score; words have the rest (`storage.index.fusion` says why)."""
 
 Content = tuple[tuple[str, ...], str]
 """What a passage's vector is made from: section path, which begins with the title, and text."""
@@ -33,9 +36,12 @@ class PassageIndex:
         dimension: int,
         on_disk: bool = False,
         quantized: bool = False,
+        spoken: frozenset[str] | None = None,
     ) -> None:
+        """`spoken` are the languages that the embedding knows; None when it knows them all."""
         self.engine = engine
         self.embedding = embedding
+        self._spoken = spoken
         self._schema = Schema(dimension, _KEYWORDS, _INTEGERS, on_disk, quantized)
 
     @property
@@ -63,12 +69,16 @@ class PassageIndex:
         languages: Iterable[str],
         limit: int,
         editions: Sequence[str] = (),
+        keywords: Mapping[str, float] | None = None,
     ) -> list[Passage]:
         """Live passages of these corpora, best first, in one round trip to the engine.
 
         `editions` are keys, and none means all: then no field is asked for that an index built
-        before there were editions does not have.
+        before there were editions does not have. `keywords` are weighted texts for BM25, where that
+        is not to look for the query's own words.
         """
+        languages = frozenset(languages)
+        dense_weight = self._dense_weight(query, languages)
         where: dict[str, list[Scalar]] = {"corpus": list(corpora)}
         if editions:
             where["edition"] = list(editions)
@@ -78,7 +88,9 @@ class PassageIndex:
                 where=_live(**where),
                 limit=limit,
                 dense=await self.embedding.aget_query_embedding(query),
-                sparse=encode_query(query, frozenset(languages)),
+                sparse=encode_query(keywords or {query: 1.0}, languages),
+                dense_weight=dense_weight,
+                sparse_weight=1 - dense_weight,
             ),
         )
         return [
@@ -157,6 +169,13 @@ class PassageIndex:
     async def count(self, **where: list[Scalar]) -> int:
         """Live passages whose payload fields have these values."""
         return await self.engine.count(ALIAS, _live(**where))
+
+    def _dense_weight(self, query: str, languages: frozenset[str]) -> float:
+        """Likeness of meaning counts for little in a language that the embedding never learned."""
+        if self._spoken is None:
+            return _LIKENESS
+        known = not self._spoken.isdisjoint(languages) and is_latin(query)
+        return _LIKENESS if known else _FOREIGN_LIKENESS
 
     def _checked(self, vector: list[float]) -> list[float]:
         if len(vector) != self.dimension:
