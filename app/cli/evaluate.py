@@ -1,7 +1,9 @@
 """`ibid eval`: how well Ibid finds what answers a question, on questions whose answers are known."""
 
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from app.wiring import Services
 
 _folder = click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+_new_folder = click.Path(path_type=Path, file_okay=False)
+_PATIENCE = 10.0
 _file = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -46,8 +50,7 @@ def retrieval(
     any others, into a home that is removed afterwards, with the embedding that is set.
     """
     earlier = _metrics(against) if against else {}
-    with TemporaryDirectory(prefix="ibid-eval-") as scratch:
-        home = Path(scratch).resolve()
+    with _scratch() as home:
 
         async def work(services: "Services") -> None:
             result = await _measured(services, folder, home, corpus, language, shown=not as_json)
@@ -56,6 +59,55 @@ def retrieval(
             _tell(result, earlier, as_json=as_json)
 
         run(work, load_settings() if corpus else _apart(home))
+
+
+@evaluate.command("make")
+@click.argument("corpus")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("golden"),
+    show_default=True,
+    help="The folder.",
+)
+def make(corpus: str, out: Path) -> None:
+    """Write a golden set for CORPUS: its headings as questions, marked as generated.
+
+    Edit it: questions that people asked are worth far more. Measure with
+    `ibid eval retrieval OUT --corpus CORPUS`.
+    """
+
+    async def work(services: "Services") -> None:
+        from app.evaluation.making import make_golden, write_golden  # noqa: PLC0415
+
+        golden = await make_golden(services.search, services.index, corpus)
+        write_golden(golden, out)
+        click.echo(f"Wrote {len(golden.questions)} generated questions to {out}.")
+
+    run(work)
+
+
+@evaluate.command("report")
+@click.argument("measured", type=_file)
+@click.option("--against", type=_file, help="Show what --json printed earlier beside it.")
+@click.option("--out", type=_file, default=Path("evaluation.html"), show_default=True)
+def report(measured: Path, against: Path | None, out: Path) -> None:
+    """Write a page with plots from MEASURED, a file that `--per-query` wrote."""
+    earlier = _metrics(against) if against else {}
+    from pydantic import ValidationError  # noqa: PLC0415 - with the next one, half a second
+
+    from app.evaluation.report import page  # noqa: PLC0415
+    from app.evaluation.retrieval import read_measured  # noqa: PLC0415
+
+    try:
+        evaluation = read_measured(measured.read_text(encoding="utf-8"))
+        html = page(f"Retrieval: {measured.stem}", evaluation, earlier)
+        out.write_text(html, encoding="utf-8")
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}.", MISUSED)
+    except (ValidationError, UnicodeDecodeError):
+        fail(f"{measured} is not what `ibid eval retrieval --per-query` writes.", MISUSED)
+    click.echo(f"Wrote {out}.")
 
 
 async def _measured(
@@ -85,6 +137,21 @@ async def _measured(
     with progress_bar("Searching", shown=shown, unit="questions") as progress:
         corpora = [corpus or staging.CORPUS]
         return await retrieval.evaluate(services.search, golden, name, corpora, progress)
+
+
+@contextmanager
+def _scratch() -> Generator[Path]:
+    """A folder that is removed once the engine's process, which outlives a command a little, has left."""
+    from storage.index.files import is_locked  # noqa: PLC0415
+
+    with TemporaryDirectory(prefix="ibid-eval-", ignore_cleanup_errors=True) as scratch:
+        folder = Path(scratch).resolve()
+        try:
+            yield folder
+        finally:
+            index, give_up = folder / "home/index", time.monotonic() + _PATIENCE
+            while index.is_dir() and is_locked(index) and time.monotonic() < give_up:
+                time.sleep(0.02)
 
 
 def _apart(home: Path) -> "Settings":

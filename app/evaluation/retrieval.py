@@ -8,7 +8,7 @@ from app.chat.condense import condense, keywords
 from app.evaluation.golden import GoldenQuestion, GoldenSet
 from app.evaluation.measures import mean, measure
 from app.evaluation.staging import Naming
-from app.search import MOST_PASSAGES, Search, checked_query
+from app.search import LONGEST_QUERY, MOST_PASSAGES, Search, checked_query
 from storage.domain import Passage, Value
 from storage.errors import InvalidInput
 
@@ -50,7 +50,7 @@ async def evaluate(
     measured: list[Measured] = []
     for number, question in enumerate(golden.questions, 1):
         query, words = searched(question)
-        passages = await search.within(scope, checked_query(query), MOST_PASSAGES, words)
+        passages = await search.within(scope, checked_query(query[:LONGEST_QUERY]), MOST_PASSAGES, words)
         found = ranked(passages, name)
         measured.append(
             Measured(
@@ -63,7 +63,13 @@ async def evaluate(
         )
         if progress:
             progress(number, len(golden.questions))
-    return Evaluation(metrics=mean([one.metrics for one in measured]), questions=tuple(measured))
+    return _evaluation(measured)
+
+
+def read_measured(lines: str) -> Evaluation:
+    """From one question a line, in JSON; raises `ValidationError` for what is not, or is none."""
+    measured = [Measured.model_validate_json(line) for line in lines.removesuffix("\n").split("\n")]
+    return _evaluation(measured)
 
 
 async def recall(
@@ -91,3 +97,7 @@ def ranked(passages: Sequence[Passage], name: Naming) -> tuple[str, ...]:
 def by_url(passage: Passage) -> str:
     """The page a passage is on; of what is printed on pages, the page by number."""
     return passage.url if passage.page is not None else passage.url.partition("#")[0]
+
+
+def _evaluation(measured: Sequence[Measured]) -> Evaluation:
+    return Evaluation(metrics=mean([one.metrics for one in measured]), questions=tuple(measured))

@@ -73,8 +73,7 @@ class PassageIndex:
     ) -> list[Passage]:
         """Live passages of these corpora, best first, in one round trip to the engine.
 
-        `editions` are keys, and none means all: then no field is asked for that an index built
-        before there were editions does not have. `keywords` are weighted texts for BM25, where that
+        `editions` are keys, and none means all. `keywords` are weighted texts for BM25, where that
         is not to look for the query's own words.
         """
         languages = frozenset(languages)
@@ -85,7 +84,7 @@ class PassageIndex:
         hits = await self.engine.search(
             ALIAS,
             Query(
-                where=_live(**where),
+                where=_where(corpora, editions),
                 limit=limit,
                 dense=await self.embedding.aget_query_embedding(query),
                 sparse=encode_query(keywords or {query: 1.0}, languages),
@@ -106,6 +105,11 @@ class PassageIndex:
         if not records:
             raise NotFound("passage", passage_id, "It may have been replaced by a newer version.")
         return _passage(records[0].id, records[0].payload)
+
+    async def passages(self, corpora: Sequence[str], editions: Sequence[str] = ()) -> list[Passage]:
+        """All that a search over these could find, in the order of their ids."""
+        records = await self.engine.scan(ALIAS, _where(corpora, editions))
+        return [_passage(record.id, record.payload) for record in records]
 
     async def vectors(self, source_id: UUID) -> dict[Content, list[float]]:
         """The vectors a source's passages already have, so that unchanged ones need no embedding."""
@@ -188,6 +192,12 @@ class PassageIndex:
 def _is_ours(name: str) -> bool:
     prefix, _, number = name.rpartition("-")
     return prefix == ALIAS and number.isdecimal()
+
+
+def _where(corpora: Sequence[str], editions: Sequence[str]) -> dict[str, list[Scalar]]:
+    """Without editions, no field is asked for that an index from before there were any does not have."""
+    confined: dict[str, list[Scalar]] = {"edition": list(editions)} if editions else {}
+    return _live(corpus=list(corpora), **confined)
 
 
 def _live(**where: list[Scalar]) -> dict[str, list[Scalar]]:
