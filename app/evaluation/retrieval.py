@@ -50,7 +50,9 @@ async def evaluate(
     measured: list[Measured] = []
     for number, question in enumerate(golden.questions, 1):
         query, words = searched(question)
-        passages = await search.within(scope, checked_query(query[:LONGEST_QUERY]), MOST_PASSAGES, words)
+        passages = await search.within(
+            scope, checked_query(query[:LONGEST_QUERY]), MOST_PASSAGES, words
+        )
         found = ranked(passages, name)
         measured.append(
             Measured(
