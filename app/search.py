@@ -11,6 +11,7 @@ from storage.domain import Passage
 from storage.errors import InvalidInput, NotFound
 from storage.indexes import Indexes
 from storage.repositories import Corpora, Sources
+from storage.rerankers import KeptOrder, Reranker
 
 LONGEST_QUERY = 4_000
 MOST_PASSAGES = 100
@@ -30,9 +31,12 @@ class Scope:
 class Search:
     """Hybrid search over corpora; with none named, over all of them."""
 
-    def __init__(self, database: Database, indexes: Indexes) -> None:
+    def __init__(
+        self, database: Database, indexes: Indexes, reranker: Reranker | None = None
+    ) -> None:
         self._database = database
         self._indexes = indexes
+        self._reranker = reranker or KeptOrder()
         self.loop = running_loop()
         """The event loop that the services live on."""
 
@@ -52,16 +56,23 @@ class Search:
             raise InvalidInput(f"Ask for 1 to {MOST_PASSAGES} passages, not {limit}.")
         return await self.within(await self.scope(corpora, only), checked_query(query), limit)
 
-    async def within(self, scope: Scope, query: str, limit: int) -> list[Passage]:
-        """The same for a scope that was looked up before and a query that was checked."""
-        wanted = (query, scope.corpora, scope.languages, limit, scope.editions)
+    async def within(
+        self, scope: Scope, query: str, limit: int, keywords: Mapping[str, float] | None = None
+    ) -> list[Passage]:
+        """The same for a scope that was looked up before and a query that was checked.
+
+        `keywords` are texts whose words are looked for instead of the query's, by their weight.
+        """
+        depth = max(limit, self._reranker.depth)
+        wanted = (query, scope.corpora, scope.languages, depth, scope.editions, keywords)
         try:
-            return await (await self._indexes.serving()).search(*wanted)
+            found = await (await self._indexes.serving()).search(*wanted)
         except NotFound:  # another process has flipped, and dropped the release we knew
             index = await self._indexes.find()
             if index is None:
                 raise
-            return await index.search(*wanted)
+            found = await index.search(*wanted)
+        return list(await self._reranker.rerank(query, found))[:limit]
 
     async def scope(self, names: Sequence[str], only: Mapping[str, str] = NO_FILTER) -> Scope:
         """Raises `NotFound` when one of them, or any at all, is missing; `InvalidInput` by `only`."""

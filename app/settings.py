@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     releases_kept: int = Field(default=2, ge=1)
     """How many releases are kept, with the one that serves: what `ibid rollback` can go back to."""
 
+    gate_margin: float = Field(default=0.02, ge=0, le=1)
+    """By how much recall@10 on a corpus's golden set may fall before a new release is refused."""
+
     embedding: Literal["local", "cohere"] = "local"
     """What turns text into vectors in the next release; `cohere` needs `COHERE_API_KEY`."""
 
@@ -95,6 +98,11 @@ class Settings(BaseSettings):
     def blobs(self) -> str:
         """`BLOB_URL`, or the folder in `IBID_HOME`."""
         return self.blob_url or str((self.ibid_home / "blobs").absolute())
+
+    @property
+    def golden_folder(self) -> Path:
+        """Where the golden sets are that new releases are held to, each under its corpus's name."""
+        return (self.ibid_home / "golden").absolute()
 
     @property
     def index_folder(self) -> Path:

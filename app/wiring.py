@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from app.chat.engine import Engine as TurnEngine
 from app.chat.service import ChatService
+from app.evaluation.gate import GoldenGate
 from app.library import Library
 from app.search import Search
 from app.settings import Settings
@@ -79,7 +80,14 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
                 chat=ChatService(database, turns),
                 ingestion=Ingestion(database, indexes, configured, locks),
                 reindexing=Reindexing(
-                    database, indexes, configured, locks, kept=settings.releases_kept
+                    database,
+                    indexes,
+                    configured,
+                    locks,
+                    kept=settings.releases_kept,
+                    gate=GoldenGate(
+                        settings.golden_folder, database, indexes, settings.gate_margin
+                    ),
                 ),
                 library=Library(database, indexes, blobs, locks),
                 database=database,

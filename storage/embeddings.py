@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from wordllama import WordLlamaInference
 
 LOCAL_MODEL, DIMENSION = "wordllama/l2_supercat_256", 256
+SPOKEN = frozenset({"en"})
+"""Languages it knows: its tokens of others are single letters, or the bytes of one."""
 
 
 class LocalEmbedding(BaseEmbedding):

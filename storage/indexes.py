@@ -1,5 +1,6 @@
 """The indexes of all releases, and which of them serves: the engine's alias says so, SQL follows."""
 
+import math
 import time
 from collections.abc import Collection
 from contextlib import suppress
@@ -36,6 +37,12 @@ class Indexes:
         if self._index is None:
             raise NotFound("index", ALIAS, "Run `ibid ingest` to make one.")
         return self._index
+
+    def pinned(self, index: PassageIndex) -> "Indexes":
+        """As if this index served for ever: to try a release that does not."""
+        pinned = Indexes(self._database, self.engine, self._embeddings)
+        pinned._index, pinned._asked = index, math.inf
+        return pinned
 
     async def find(self) -> PassageIndex | None:
         """What serves just now; None before anything was ingested into this database."""

@@ -17,6 +17,7 @@ _CONTINUING = re.compile(
 )
 _FEW_WORDS = 3
 _MOST_TURNS = 3
+_ECHO = 1 / 3
 
 
 def condense(question: str, history: Sequence[ChatMessage]) -> str:
@@ -24,11 +25,24 @@ def condense(question: str, history: Sequence[ChatMessage]) -> str:
 
     Without a model to rewrite it, carrying the topic over means carrying its words over.
     """
-    earlier = [message.content or "" for message in history if message.role == MessageRole.USER]
+    earlier = _asked(history)
     parts = [question]
     while earlier and len(parts) <= _MOST_TURNS and leans(parts[-1]):
         parts.append(earlier.pop())
     return "\n".join(parts)
+
+
+def keywords(question: str, history: Sequence[ChatMessage]) -> dict[str, float]:
+    """Texts whose words to look for, by weight: the question, and the last ones ever more faintly.
+
+    That a question stands by itself grammatically does not say that its topic is another: words of
+    the questions before tell apart what its own words leave open, and are outweighed by them where
+    the topic has changed.
+    """
+    weights = {question: 1.0}
+    for turn, earlier in enumerate(reversed(_asked(history)[-_MOST_TURNS:]), 1):
+        weights.setdefault(earlier, _ECHO**turn)
+    return weights
 
 
 def leans(question: str) -> bool:
@@ -38,3 +52,7 @@ def leans(question: str) -> bool:
         or _LEANING.search(question)
         or _CONTINUING.search(question)
     )
+
+
+def _asked(history: Sequence[ChatMessage]) -> list[str]:
+    return [message.content or "" for message in history if message.role == MessageRole.USER]

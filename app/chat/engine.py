@@ -10,7 +10,7 @@ from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.llms import LLM
 
 from app.chat.citations import CitedText
-from app.chat.condense import condense
+from app.chat.condense import condense, keywords
 from app.chat.events import ChatEvent, Completed, Retrieved, Token
 from app.chat.relevance import speaks_to
 from app.llms import prompts
@@ -48,7 +48,8 @@ class Engine:
         A question the corpus does not speak to is declined without calling the model.
         """
         query = condense(turn.question, turn.history)
-        passages = await self.search.within(turn.scope, query, PASSAGES)
+        words = keywords(turn.question, turn.history)
+        passages = await self.search.within(turn.scope, query, PASSAGES, words)
         release = await self.search.release()
         language = min(turn.scope.languages)
         if not speaks_to(query, passages, language):

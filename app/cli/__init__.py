@@ -5,6 +5,7 @@ import click
 from app.cli.answers import ask, search
 from app.cli.corpora import corpora
 from app.cli.demo import demo
+from app.cli.evaluate import evaluate
 from app.cli.ingest import ingest
 from app.cli.jobs import jobs, worker
 from app.cli.plan import plan
@@ -31,6 +32,7 @@ _COMMANDS = (
     rollback,
     jobs,
     worker,
+    evaluate,
 )
 for command in _COMMANDS:
     main.add_command(command)

@@ -57,12 +57,14 @@ def echo_json(data: object) -> None:
 
 
 @contextmanager
-def progress_bar(title: str, *, shown: bool) -> Generator[Callable[[int, int], None]]:
+def progress_bar(
+    title: str, *, shown: bool, unit: str = "sources"
+) -> Generator[Callable[[int, int], None]]:
     """A bar on standard error while it is a terminal; nothing otherwise."""
     from rich.console import Console  # noqa: PLC0415 - only where a bar may be drawn
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
 
-    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn("sources"))
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not (shown and console.is_terminal)) as bar:
         task = bar.add_task(title, total=None)

@@ -144,6 +144,7 @@ class EmbeddedEngine:
                 rankings.get(SPARSE),
                 dense_weight=query.dense_weight,
                 sparse_weight=query.sparse_weight,
+                depth=max(query.depth, query.limit),
                 limit=query.limit,
             )
             # Without their payloads the candidates cost little: only those that won are looked up.

@@ -71,7 +71,7 @@ class Query(Struct, frozen=True):
     limit: int
     dense: list[float] | None = None
     sparse: Sparse | None = None
-    depth: int = 100
+    depth: int = 200
     dense_weight: float = 0.4
     sparse_weight: float = 0.6
 

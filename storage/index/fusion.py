@@ -1,7 +1,9 @@
 """Two rankings made one by relative-score fusion.
 
-Why not reciprocal ranks: over seven public sets, 0.6 BM25 + 0.4 dense on min-max-normalised top-100
-scores beat RRF with k=2 and with k=60 in nearly all. Ranks forget by how much a hit won.
+A score counts as a share of the best score in its ranking, and what a ranking's first `depth` hits
+leave out as its last one, which it cannot exceed. Why not reciprocal ranks: ranks forget by how much a
+hit won. Why not from worst to best (min-max): that stretches a ranking which hardly tells its hits
+apart as far as one that does. Over nine public sets in four languages both were worse in nearly all.
 """
 
 from collections.abc import Sequence
@@ -26,23 +28,25 @@ def fuse(
     *,
     dense_weight: float,
     sparse_weight: float,
+    depth: int,
     limit: int,
 ) -> list[Fused]:
-    """The best `limit` ids of both rankings: weighted mean of their normalised scores, ties by id.
+    """The best `limit` ids of both rankings: weighted mean of their shares, ties by id.
 
     None means that a ranking was not asked for: the other one's weight is then the whole. An empty
-    ranking was asked for and found nothing: it keeps its weight. Weights are not negative, and not
-    both zero.
+    ranking was asked for and found nothing: it keeps its weight. A ranking shorter than `depth` left
+    out only what does not match. Weights are not negative, and not both zero.
     """
     if dense is None or sparse is None:
         dense_weight, sparse_weight = float(dense is not None), float(sparse is not None)
     similarities, bm25s = dict(dense or ()), dict(sparse or ())
-    by_dense, by_sparse = _normalized(similarities), _normalized(bm25s)
+    by_dense, without_dense = _shares(similarities, depth)
+    by_sparse, without_sparse = _shares(bm25s, depth)
     whole = dense_weight + sparse_weight
 
     def score(key: str) -> float:
-        parts = dense_weight * by_dense.get(key, 0.0) + sparse_weight * by_sparse.get(key, 0.0)
-        return parts / whole
+        likeness, words = by_dense.get(key, without_dense), by_sparse.get(key, without_sparse)
+        return (dense_weight * likeness + sparse_weight * words) / whole
 
     fused = [
         Fused(key, score(key), similarities.get(key), bm25s.get(key))
@@ -52,10 +56,8 @@ def fuse(
     return fused[:limit]
 
 
-def _normalized(scores: dict[str, float]) -> dict[str, float]:
-    """Min-max to [0, 1]; a lone hit, or hits that are all alike, count in full."""
-    if not scores:
-        return {}
-    low = min(scores.values())
-    span = max(scores.values()) - low
-    return {key: (score - low) / span if span else 1.0 for key, score in scores.items()}
+def _shares(scores: dict[str, float], depth: int) -> tuple[dict[str, float], float]:
+    """Of the best score, in [0, 1], and the share of what is not among them; less than 0 is none."""
+    best = max(scores.values(), default=0.0)
+    shares = {key: max(score, 0.0) / best if best > 0 else 0.0 for key, score in scores.items()}
+    return shares, min(shares.values(), default=0.0) if len(scores) >= depth else 0.0

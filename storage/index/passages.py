@@ -1,6 +1,6 @@
 """Passages in the vector store: found by a hybrid search, replaced without ever being missing."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 from uuid import UUID
@@ -8,15 +8,19 @@ from uuid import UUID
 from llama_index.core.base.embeddings.base import BaseEmbedding
 
 from storage.domain import Fingerprint, Passage
+from storage.embeddings import LOCAL_MODEL, SPOKEN
 from storage.errors import IndexMismatch, NotFound
 from storage.index.engine import Delete, Engine, Payload, Point, Query, Scalar, Schema, SetPayload
 from storage.index.sparse import encode_document, encode_query
+from storage.index.words import is_latin
 
 FIELDS = "1"
 """Raised whenever a payload, or the words that count as a passage's, would come out differently."""
 _KEYWORDS = ["corpus", "edition", "source_id", "state"]
 _INTEGERS = ["version"]
 _BATCH = 256
+_LIKENESS, _FOREIGN_LIKENESS = 0.4, 0.15
+"""The dense ranking's share in a score; words have the rest (`storage.index.fusion` says why)."""
 
 Content = tuple[tuple[str, ...], str]
 """What a passage's vector is made from: section path, which begins with the title, and text."""
@@ -60,22 +64,24 @@ class PassageIndex:
         languages: Iterable[str],
         limit: int,
         editions: Sequence[str] = (),
+        keywords: Mapping[str, float] | None = None,
     ) -> list[Passage]:
         """Live passages of these corpora, best first, in one round trip to the engine.
 
-        `editions` are keys, and none means all: then no field is asked for that an index built
-        before there were editions does not have.
+        `editions` are keys, and none means all. `keywords` are weighted texts for BM25, where that
+        is not to look for the query's own words.
         """
-        where: dict[str, list[Scalar]] = {"corpus": list(corpora)}
-        if editions:
-            where["edition"] = list(editions)
+        languages = frozenset(languages)
+        dense_weight = self._dense_weight(query, languages)
         hits = await self.engine.search(
             self.collection,
             Query(
-                where=_live(**where),
+                where=_where(corpora, editions),
                 limit=limit,
                 dense=await self.embedding.aget_query_embedding(query),
-                sparse=encode_query(query, frozenset(languages)),
+                sparse=encode_query(keywords or {query: 1.0}, languages),
+                dense_weight=dense_weight,
+                sparse_weight=1 - dense_weight,
             ),
         )
         return [
@@ -101,6 +107,11 @@ class PassageIndex:
         records = await self.engine.scan(self.collection, where, vectors=True)
         found = [(_passage(record.id, record.payload), record.dense or []) for record in records]
         return sorted(found, key=lambda pair: (pair[0].source_id, pair[0].version, pair[0].ordinal))
+
+    async def found_in(self, corpora: Sequence[str], editions: Sequence[str] = ()) -> list[Passage]:
+        """All that a search over these could find, in the order of their ids."""
+        records = await self.engine.scan(self.collection, _where(corpora, editions))
+        return [_passage(record.id, record.payload) for record in records]
 
     async def vectors(self, source_id: UUID) -> dict[Content, list[float]]:
         """What a source's passages were embedded to already, be they live or only staged."""
@@ -165,12 +176,25 @@ class PassageIndex:
         where: dict[str, list[Scalar]] = {"source_id": [str(source_id)], "version": [version]}
         return await self.engine.count(self.collection, where)
 
+    def _dense_weight(self, query: str, languages: frozenset[str]) -> float:
+        """Likeness of meaning counts for little in a language that the embedding never learned."""
+        if self.fingerprint.embedding != LOCAL_MODEL:
+            return _LIKENESS
+        known = not SPOKEN.isdisjoint(languages) and is_latin(query)
+        return _LIKENESS if known else _FOREIGN_LIKENESS
+
     def _checked(self, vector: list[float]) -> list[float]:
         if len(vector) != self.dimension:
             raise IndexMismatch(
                 f"The embedding gave {len(vector)} dimensions, the index has {self.dimension}."
             )
         return vector
+
+
+def _where(corpora: Sequence[str], editions: Sequence[str]) -> dict[str, list[Scalar]]:
+    """Without editions, no field is asked for that an index from before there were any does not have."""
+    confined: dict[str, list[Scalar]] = {"edition": list(editions)} if editions else {}
+    return _live(corpus=list(corpora), **confined)
 
 
 def _live(**where: list[Scalar]) -> dict[str, list[Scalar]]:

@@ -124,6 +124,7 @@ class ServerEngine(Engine):
             rankings.get(SPARSE),
             dense_weight=query.dense_weight,
             sparse_weight=query.sparse_weight,
+            depth=max(query.depth, query.limit),
             limit=query.limit,
         )
         return [Hit(hit.id, hit.score, payloads[hit.id], hit.similarity, hit.bm25) for hit in fused]

@@ -54,7 +54,7 @@ class Searching:
                 where={"corpus": [CORPUS], "state": ["live"]},
                 limit=_FOUND,
                 dense=LocalEmbedding().get_query_embedding(query),
-                sparse=encode_query(query, frozenset({"en"})),
+                sparse=encode_query({query: 1.0}, {"en"}),
             )
             self.requests.append([*edge.queries(encoded).values()])
 

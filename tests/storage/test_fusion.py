@@ -22,8 +22,17 @@ def fused(
     sparse: Ranking | None,
     weights: tuple[float, float] = (0.4, 0.6),
     limit: int = 100,
+    depth: int = 100,
 ) -> list[Fused]:
-    return fuse(dense, sparse, dense_weight=weights[0], sparse_weight=weights[1], limit=limit)
+    dense_weight, sparse_weight = weights
+    return fuse(
+        dense,
+        sparse,
+        dense_weight=dense_weight,
+        sparse_weight=sparse_weight,
+        depth=depth,
+        limit=limit,
+    )
 
 
 def scores(hits: list[Fused]) -> dict[str, float]:
@@ -31,22 +40,31 @@ def scores(hits: list[Fused]) -> dict[str, float]:
 
 
 def test_two_rankings_of_known_scores() -> None:
-    hits = fused([("a", 0.9), ("b", 0.5), ("c", 0.1)], [("b", 12.0), ("d", 4.0)])
+    hits = fused([("a", 0.8), ("b", 0.4), ("c", -0.1)], [("b", 12.0), ("d", 3.0)])
     assert [(hit.id, hit.score) for hit in hits] == [
         ("b", pytest.approx(0.4 * 0.5 + 0.6)),
         ("a", pytest.approx(0.4)),
+        ("d", pytest.approx(0.6 * 0.25)),
         ("c", 0.0),
-        ("d", 0.0),
     ]
-    assert hits[0][2:] == (0.5, 12.0)
-    assert hits[1][2:] == (0.9, None)
-    assert hits[3][2:] == (None, 4.0)
+    assert hits[0][2:] == (0.4, 12.0)
+    assert hits[1][2:] == (0.8, None)
+    assert hits[2][2:] == (None, 3.0)
+
+
+def test_what_a_cut_ranking_left_out_counts_as_its_last_hit() -> None:
+    cut = fused([("a", 0.8), ("b", 0.6)], [("c", 5.0)], depth=2)
+    assert scores(cut) == {
+        "c": pytest.approx(0.6 + 0.4 * 0.75),
+        "a": pytest.approx(0.4),
+        "b": pytest.approx(0.3),
+    }
 
 
 def test_a_ranking_not_asked_for_has_no_weight_but_one_that_found_nothing_has() -> None:
-    assert scores(fused([("a", 2.0), ("b", 1.0)], None)) == {"a": 1.0, "b": 0.0}
+    assert scores(fused([("a", 2.0), ("b", 1.0)], None)) == {"a": 1.0, "b": 0.5}
     assert scores(fused(None, [("a", 2.0)])) == {"a": 1.0}
-    assert scores(fused([("a", 2.0), ("b", 1.0)], [])) == {"a": pytest.approx(0.4), "b": 0.0}
+    assert scores(fused([("a", 2.0)], [])) == {"a": pytest.approx(0.4)}
     assert fused(None, None) == []
 
 

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from app.evaluation.making import make_golden, write_golden
 from app.settings import Settings
 from app.wiring import Services, open_services
 from pipelines.releases import Reindexing
@@ -290,3 +292,23 @@ async def test_an_index_of_another_database_is_left_alone(settings: Settings, do
         found = await texts(services)
         assert sum("2.4 litres" in text for text in found) == 1
         assert await services.indexes.engine.collections() == ["ibid-1", "ibid-2"]
+
+
+async def test_the_gate_holds_a_release_to_the_golden_set(
+    manual: Services, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    golden = await make_golden(manual.search, manual.indexes, "default")
+    write_golden(golden, settings.golden_folder / "default")
+    assert (await manual.reindexing.run()).release == "ibid-2"
+
+    original = PassageIndex.search
+
+    async def search(index: PassageIndex, query: str, *arguments: Any) -> list[Passage]:
+        """The next release finds half of what it has."""
+        found = await original(index, query, *arguments)
+        return found if index.collection == "ibid-2" else found[: len(query) % 2]
+
+    monkeypatch.setattr(PassageIndex, "search", search)
+    with pytest.raises(ReleaseRefused, match=r"ibid-2 finds 100\.0% and serves on"):
+        await manual.reindexing.run()
+    assert await manual.search.release() == "ibid-2"

@@ -3,7 +3,7 @@
 import pytest
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
-from app.chat.condense import condense, leans
+from app.chat.condense import condense, keywords, leans
 
 LAMP = "How much paraffin does the lamp burn?"
 
@@ -74,3 +74,15 @@ def test_only_what_the_user_said_is_searched() -> None:
 
 def test_a_message_without_text_does_no_harm() -> None:
     assert condense("Why?", [ChatMessage(role=MessageRole.USER, content=None)]) == "Why?\n"
+
+
+def test_words_of_earlier_questions_are_looked_for_ever_more_faintly() -> None:
+    asked = history("Who paints the tower?", LAMP, "And at night?")
+    heard = keywords("Why?", asked)
+    assert list(heard) == ["Why?", "And at night?", LAMP, "Who paints the tower?"]
+    assert list(heard.values()) == pytest.approx([1, 1 / 3, 1 / 9, 1 / 27])
+    assert list(keywords("Why?", history("first", *"abc"))) == ["Why?", *"cba"]
+
+
+def test_a_question_asked_twice_is_no_echo_of_itself() -> None:
+    assert keywords(LAMP, history(LAMP)) == {LAMP: 1.0}

@@ -1,0 +1,1 @@
+"""How well Ibid finds and answers, measured on questions whose answers are known."""

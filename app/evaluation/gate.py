@@ -1,0 +1,43 @@
+"""The release gate: a new release must find what the golden sets ask for as well as the one before."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.evaluation.golden import QRELS, read_golden
+from app.evaluation.retrieval import recall
+from app.search import Search
+from storage.database import Database
+from storage.errors import ReleaseRefused
+from storage.index.passages import PassageIndex
+from storage.indexes import Indexes
+
+_DEPTH = 10
+
+
+class GoldenGate:
+    """Compares recall@10 on the golden set of every corpus that has one in `folder`."""
+
+    def __init__(self, folder: Path, database: Database, indexes: Indexes, margin: float) -> None:
+        self._folder = folder
+        self._database = database
+        self._indexes = indexes
+        self._margin = margin
+
+    async def __call__(self, candidate: PassageIndex, serving: PassageIndex) -> None:
+        """Raises `ReleaseRefused` with both figures."""
+        for corpus in self._corpora():
+            now = await self._recall(corpus, candidate)
+            before = await self._recall(corpus, serving)
+            if now < before - self._margin:
+                raise ReleaseRefused(
+                    f"The release {candidate.collection} finds {now:.1%} of what the golden set of "
+                    f"{corpus!r} asks for; {serving.collection} finds {before:.1%} and serves on. "
+                    "Mend the set, or allow for more in GATE_MARGIN, and run `ibid reindex` again."
+                )
+
+    def _corpora(self) -> Iterator[str]:
+        return (path.parent.parent.name for path in sorted(self._folder.glob(f"*/{QRELS}")))
+
+    async def _recall(self, corpus: str, index: PassageIndex) -> float:
+        search = Search(self._database, self._indexes.pinned(index))
+        return await recall(search, read_golden(self._folder / corpus), [corpus], _DEPTH)

@@ -1,0 +1,131 @@
+"""Golden sets: questions and the documents that answer them, in the layout of BEIR's sets."""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from storage.domain import Value
+from storage.errors import InvalidInput
+
+CORPUS, QUERIES, QRELS = "corpus.jsonl", "queries.jsonl", "qrels/test.tsv"
+
+
+class _Metadata(BaseModel):
+    user_turns: list[str] = []
+
+
+class _Row(BaseModel):
+    """A line of a set; what else stands in it is none of our business."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    id: str = Field(alias="_id", min_length=1)
+    title: str | None = None
+    text: str | None = None
+    metadata: _Metadata | None = None
+
+
+class GoldenDocument(Value):
+    """A document of a set, as it is written there."""
+
+    id: str
+    title: str
+    text: str
+
+
+class GoldenQuestion(Value):
+    """A question, those asked before it, and the gain of each document that answers it."""
+
+    id: str
+    text: str
+    history: tuple[str, ...] = ()
+    relevant: dict[str, float]
+
+
+class GoldenSet(Value):
+    """Questions of which each has at least one document that answers it."""
+
+    questions: tuple[GoldenQuestion, ...]
+
+    @property
+    def wanted(self) -> set[str]:
+        """Ids of all documents that answer a question."""
+        return {key for question in self.questions for key in question.relevant}
+
+
+def read_golden(folder: Path) -> GoldenSet:
+    """Raises `InvalidInput` for what is missing or malformed, with its line.
+
+    The last of `metadata.user_turns`, where there are any, is the question; the others were asked before.
+    """
+    relevant = _read_qrels(folder / QRELS)
+    questions = [
+        _question(row, relevant[row.id]) for row in _rows(folder / QUERIES) if row.id in relevant
+    ]
+    if not questions:
+        raise InvalidInput(f"No question of {folder / QUERIES} has a document in {QRELS}.")
+    return GoldenSet(questions=tuple(questions))
+
+
+def read_corpus(folder: Path) -> Iterator[GoldenDocument]:
+    """Every document that has a text or a title; raises `InvalidInput` as `read_golden` does."""
+    for row in _rows(folder / CORPUS):
+        title, text = (row.title or "").strip(), row.text or ""
+        if title or text.strip():
+            yield GoldenDocument(id=row.id, title=title, text=text)
+
+
+def _question(row: _Row, relevant: dict[str, float]) -> GoldenQuestion:
+    turns = row.metadata.user_turns if row.metadata else []
+    return GoldenQuestion(
+        id=row.id, text=row.text or "", history=tuple(turns[:-1]), relevant=relevant
+    )
+
+
+def _rows(path: Path) -> Iterator[_Row]:
+    for number, line in enumerate(_lines(path), 1):
+        if line.strip():
+            try:
+                yield _Row.model_validate(json.loads(line))
+            except (ValueError, ValidationError) as error:
+                raise InvalidInput(f"{path}, line {number}: {_reason(error)}.") from error
+
+
+def _read_qrels(path: Path) -> dict[str, dict[str, float]]:
+    """Gains above zero, by question and document; a first line of column names is passed over."""
+    relevant: dict[str, dict[str, float]] = {}
+    for number, row in enumerate(
+        csv.reader(_lines(path), delimiter="\t", quoting=csv.QUOTE_NONE), 1
+    ):
+        if not row or (number == 1 and row[-1].strip() == "score"):
+            continue
+        try:
+            query, document, gain = row[0], row[1], float(row[2])
+        except (IndexError, ValueError) as error:
+            raise InvalidInput(
+                f"{path}, line {number}: a question, a document and a number belong there, "
+                "with tabs between them."
+            ) from error
+        if gain > 0:
+            relevant.setdefault(query, {})[document] = gain
+    return relevant
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """Ends of lines are what ends lines in a file: text may hold other separators of Unicode."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            yield from file
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise InvalidInput(f"{path} cannot be read: {reason}.") from error
+
+
+def _reason(error: ValueError) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return "it is not a JSON object"

@@ -1,0 +1,41 @@
+"""What a ranking is worth, by the definitions of `trec_eval`; every measure lies in [0, 1]."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+MEASURES = ("ndcg@10", "mrr@10", "recall@10", "recall@100", "hit@1", "hit@5")
+"""In the order in which they are shown; the first is the one that others are judged by."""
+
+
+def measure(ranking: Sequence[str], relevant: Mapping[str, float]) -> dict[str, float]:
+    """For one question: ids best first, each once, and the gain of those that answer it."""
+    ranks = [rank for rank, key in enumerate(ranking, 1) if key in relevant]
+    return {
+        "ndcg@10": _ndcg(ranking, relevant, 10),
+        "mrr@10": 1 / ranks[0] if ranks and ranks[0] <= 10 else 0.0,  # noqa: PLR2004 - its name
+        "recall@10": _found(ranks, 10) / len(relevant),
+        "recall@100": _found(ranks, 100) / len(relevant),
+        "hit@1": float(_found(ranks, 1) > 0),
+        "hit@5": float(_found(ranks, 5) > 0),
+    }
+
+
+def mean(measured: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Of each measure over all questions; zeros when there are none."""
+    count = max(len(measured), 1)
+    return {name: sum(one[name] for one in measured) / count for name in MEASURES}
+
+
+def _found(ranks: Sequence[int], depth: int) -> int:
+    return sum(rank <= depth for rank in ranks)
+
+
+def _ndcg(ranking: Sequence[str], relevant: Mapping[str, float], depth: int) -> float:
+    """Järvelin and Kekäläinen's, with the gain itself in the numerator."""
+    gains = [relevant.get(key, 0.0) for key in ranking[:depth]]
+    ideal = sorted(relevant.values(), reverse=True)[:depth]
+    return _discounted(gains) / _discounted(ideal)
+
+
+def _discounted(gains: Sequence[float]) -> float:
+    return sum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains, 1))
