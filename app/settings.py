@@ -56,6 +56,12 @@ class Settings(BaseSettings):
     openrouter_models: str = "openrouter/auto"
     """Models in order of preference, separated by commas."""
 
+    verify: Literal["off", "mark", "strict"] = "mark"
+    """Whether claims get verdicts; `strict` also withholds those that nothing supports."""
+
+    verifier: Literal["local", "llm"] = "local"
+    """What judges claims: their words, numbers and names, or the language model."""
+
     allowed_hosts: str = "127.0.0.1,localhost,[::1]"
     """Names a browser may address the server by, separated by commas; `*` for any.
 

@@ -10,6 +10,9 @@ from pydantic import SecretStr
 
 from app.chat.engine import Engine as TurnEngine
 from app.chat.service import ChatService
+from app.chat.verification import Verifier
+from app.chat.verification.judge import LLMJudge
+from app.chat.verification.local import LocalVerifier
 from app.library import Library
 from app.search import Search
 from app.settings import Settings
@@ -52,7 +55,7 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
         )
         await _check_embedding(database, index)
         search = Search(database, index)
-        turns = TurnEngine(search, llm)
+        turns = TurnEngine(search, llm, build_verifier(settings, embedding, llm), settings.verify)
         yield Services(
             search=search,
             chat=ChatService(database, turns),
@@ -110,6 +113,13 @@ def build_llm(settings: Settings, embedding: BaseEmbedding) -> LLM:
 
     models = [name.strip() for name in settings.openrouter_models.split(",") if name.strip()]
     return HostedLLM.over(models, key, settings.openrouter_base_url)
+
+
+def build_verifier(settings: Settings, embedding: BaseEmbedding, llm: LLM) -> Verifier:
+    """What judges claims; by default words, numbers and names, with no model."""
+    if settings.verifier == "llm":
+        return LLMJudge(llm)
+    return LocalVerifier(embedding if isinstance(embedding, LocalEmbedding) else LocalEmbedding())
 
 
 def _required(key: SecretStr | None, choice: str, name: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,10 +31,21 @@ class LocalEmbedding(BaseEmbedding):
         """How LlamaIndex names it."""
         return "LocalEmbedding"
 
-    def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+    def word_vectors(self, words: Sequence[str]) -> "NDArray[np.float32]":
+        """A row for each word, not of unit length: the longer, the more the word tells."""
+        model = self._loaded()
+        vectors = np.zeros((len(words), DIMENSION), dtype=np.float32)
+        for row, encoding in zip(vectors, _encoded(model, words), strict=True):
+            row[:] = model.embedding[encoding].sum(axis=0)
+        return vectors
+
+    def _loaded(self) -> "WordLlamaInference":
         if self._model is None:
             self._model = _load()
-        return _unit(np.asarray(self._model.embed(texts), dtype=np.float32)).tolist()
+        return self._model
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        return _unit(np.asarray(self._loaded().embed(texts), dtype=np.float32)).tolist()
 
     def _get_text_embedding(self, text: str) -> list[float]:
         return self._get_text_embeddings([text])[0]
@@ -46,6 +58,15 @@ class LocalEmbedding(BaseEmbedding):
 
     async def _aget_query_embedding(self, query: str) -> list[float]:
         return self._get_query_embedding(query)
+
+
+def _encoded(model: "WordLlamaInference", words: Sequence[str]) -> list[list[int]]:
+    """Token numbers of each word; the padding that batches get is left off."""
+    batch = model.tokenizer.encode_batch(list(words), add_special_tokens=False)
+    return [
+        [n for n, real in zip(encoding.ids, encoding.attention_mask, strict=True) if real]
+        for encoding in batch
+    ]
 
 
 def _unit(vectors: "NDArray[np.float32]") -> "NDArray[np.float32]":

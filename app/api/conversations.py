@@ -15,6 +15,7 @@ from pydantic import Field
 
 from app.api.paging import Offset
 from app.api.sse import stream
+from app.chat.checking import Verify
 from app.chat.service import ChatService
 from storage.domain import Answer, Value
 from storage.tables import Conversation, Message
@@ -27,6 +28,8 @@ class Question(Value):
     corpora: tuple[str, ...] = ()
     filter: Annotated[dict[str, str], Field(default_factory=dict)]
     """A docs `version`, a `locale`; without them the newest, in the corpus's language."""
+    verify: Verify | None = None
+    """Whether claims get verdicts, for this answer; by default as `VERIFY` says."""
 
 
 class NewConversation(Value):
@@ -112,8 +115,12 @@ class ConversationController(Controller):
     ) -> Response[Answer] | ServerSentEvent:
         """JSON; or, to a client that accepts `text/event-stream`, the events of the turn."""
         if "text/event-stream" in request.headers.get("accept", ""):
-            return await stream(chat.stream(conversation_id, data.text, data.corpora, data.filter))
-        return Response(await chat.answer(conversation_id, data.text, data.corpora, data.filter))
+            return await stream(
+                chat.stream(conversation_id, data.text, data.corpora, data.filter, data.verify)
+            )
+        return Response(
+            await chat.answer(conversation_id, data.text, data.corpora, data.filter, data.verify)
+        )
 
 
 def _thread(conversation: Conversation, messages: list[Message]) -> Thread:

@@ -16,6 +16,9 @@ _QUOTED = re.compile(r"“([^“”]{8,})”|\"([^\"]{8,})\"")
 _FENCED = re.compile(
     r"^(?P<fence>`{3,}|~{3,})[^\n]*\n(?P<code>.*?)\n(?P=fence)$", re.MULTILINE | re.DOTALL
 )
+_OPENING = re.compile(
+    r"^(?:[`~]{3,}[^\n]*\n|[ \t]*(?:[-*+•>#]+|\d{1,9}[.)])[ \t]+)\Z", re.MULTILINE
+)
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 
@@ -34,6 +37,8 @@ class CitedText:
         """The text without markers: what sentences are counted in."""
         self._text = ""
         self._marks: list[tuple[int, Citation]] = []
+        self._numbered: list[tuple[int, int]] = []
+        """(offset in plain, number of the passage) of every marker."""
         self._inserted: list[Span] = [(0, 0)]
         """(offset in plain, characters of markers up to there)."""
 
@@ -49,6 +54,38 @@ class CitedText:
     def close(self) -> Iterator[Token | Cited]:
         """What was held back until the end."""
         yield from self._take(self._parser.close())
+
+    def parts(self) -> list[Span]:
+        """Spans of the plain text, one for each claim, with the markup before it; they adjoin."""
+        starts = [_with_markup(self._plain, start) for start, _ in _claim_spans(self._plain)]
+        return list(pairwise([0, *starts[1:], len(self._plain)])) if starts else []
+
+    def pieces(self, part: Span) -> Iterator[Piece]:
+        """What the model wrote there: its words, and its markers by the passages' numbers."""
+        position, end = part
+        for at, number in self._numbered:
+            # What stands at the very start is the marker of the part before.
+            if position < at <= end or at == position == 0:
+                if position < at:
+                    yield self._plain[position:at]
+                yield Marker((number,))
+                position = at
+        if position < end:
+            yield self._plain[position:end]
+
+    def take(self, pieces: Iterator[Piece]) -> Iterator[Token | Cited]:
+        """Say what another text was made of, with footnotes numbered anew."""
+        yield from self._take(pieces)
+
+    def breaks(self, part: Span) -> bool:
+        """Whether a paragraph, or an item of a list, ends with that part of the plain text."""
+        text = self._plain[slice(*part)]
+        return "\n" in text[len(text.rstrip()) :]
+
+    def break_line(self) -> Iterator[Token]:
+        """End the paragraph, if there is one to end."""
+        if self._plain.strip() and not self._plain.endswith("\n\n"):
+            yield self._say("\n\n")
 
     def claims(self) -> tuple[Claim, ...]:
         """The sentences of the whole text, each with the footnotes in it or right behind it."""
@@ -103,6 +140,7 @@ class CitedText:
     def _mark(self, marker: Marker) -> Iterator[Token | Cited]:
         claim = _last_claim(self._plain)
         for number in marker.numbers:
+            self._numbered.append((len(self._plain), number))
             yield from self._cite(number, claim)
 
     def _cite(self, number: int, claim: str) -> Iterator[Token | Cited]:
@@ -184,6 +222,12 @@ def _claim_spans(plain: str) -> list[Span]:
         spans.append(block.span("code"))
         position = block.end()
     return spans + _sentence_spans(plain, position, len(plain))
+
+
+def _with_markup(plain: str, start: int) -> int:
+    """Where a claim begins with its bullet, or with the line that opens its block of code."""
+    markup = _OPENING.search(plain, 0, start)
+    return markup.start() if markup else start
 
 
 def _sentence_spans(plain: str, begin: int, stop: int) -> list[Span]:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
+from app.chat.checking import Verify
 from app.chat.engine import Engine, Turn
 from app.chat.events import ChatEvent, Completed
 from app.search import NO_FILTER, checked_query
@@ -66,12 +67,13 @@ class ChatService:
         question: str,
         corpora: Sequence[str] = (),
         only: Mapping[str, str] = NO_FILTER,
+        verify: Verify | None = None,
     ) -> AsyncGenerator[ChatEvent]:
         """The events of one turn; `Completed` is said only once the answer is kept."""
         question = checked_query(question)
         scope = await self._engine.search.scope(corpora, only)
         history = await self._ask(conversation_id, question)
-        turn = Turn(question, scope, history, conversation_id)
+        turn = Turn(question, scope, history, conversation_id, verify=verify)
         started = time.perf_counter()
         async with aclosing(self._engine.stream(turn)) as events:
             async for event in events:
@@ -86,9 +88,11 @@ class ChatService:
         question: str,
         corpora: Sequence[str] = (),
         only: Mapping[str, str] = NO_FILTER,
+        verify: Verify | None = None,
     ) -> Answer:
         """The stream, drained."""
-        async with aclosing(self.stream(conversation_id, question, corpora, only)) as events:
+        turn = self.stream(conversation_id, question, corpora, only, verify)
+        async with aclosing(turn) as events:
             async for event in events:
                 if isinstance(event, Completed):
                     return event.answer
