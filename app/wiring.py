@@ -37,6 +37,7 @@ class Services:
     database: Database
     index: PassageIndex
     turns: TurnEngine
+    verifier: Verifier
 
 
 @asynccontextmanager
@@ -55,7 +56,8 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
         )
         await _check_embedding(database, index)
         search = Search(database, index)
-        turns = TurnEngine(search, llm, build_verifier(settings, embedding, llm), settings.verify)
+        verifier = build_verifier(settings, embedding, llm)
+        turns = TurnEngine(search, llm, verifier, settings.verify)
         yield Services(
             search=search,
             chat=ChatService(database, turns),
@@ -64,6 +66,7 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
             database=database,
             index=index,
             turns=turns,
+            verifier=verifier,
         )
 
 

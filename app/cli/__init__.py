@@ -5,6 +5,7 @@ import click
 from app.cli.answers import ask, search
 from app.cli.corpora import corpora
 from app.cli.demo import demo
+from app.cli.evaluate import evaluate
 from app.cli.ingest import ingest
 from app.cli.serve import serve
 
@@ -15,5 +16,5 @@ def main() -> None:
     """Answers from your documentation, every claim with a footnote that opens the exact words."""
 
 
-for command in (demo, ingest, search, ask, serve, corpora):
+for command in (demo, ingest, search, ask, serve, corpora, evaluate):
     main.add_command(command)

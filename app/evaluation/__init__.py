@@ -1,0 +1,1 @@
+"""Measures of what Ibid finds and says, on questions and claims whose answers are known."""
