@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -55,6 +55,9 @@ class Settings(BaseSettings):
 
     openrouter_models: str = "openrouter/auto"
     """Models in order of preference, separated by commas."""
+
+    strictness: float = Field(default=0.5, ge=0, le=1)
+    """How near a passage must come to a question before it is answered, from 0 to 1."""
 
     verify: Literal["off", "mark", "strict"] = "mark"
     """Whether claims get verdicts; `strict` also withholds those that nothing supports."""

@@ -9,6 +9,7 @@ from llama_index.core.llms import LLM
 from pydantic import SecretStr
 
 from app.chat.engine import Engine as TurnEngine
+from app.chat.relevance import Relevance
 from app.chat.service import ChatService
 from app.chat.verification import Verifier
 from app.chat.verification.judge import LLMJudge
@@ -56,8 +57,10 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
         )
         await _check_embedding(database, index)
         search = Search(database, index)
-        verifier = build_verifier(settings, embedding, llm)
-        turns = TurnEngine(search, llm, verifier, settings.verify)
+        words = embedding if isinstance(embedding, LocalEmbedding) else LocalEmbedding()
+        verifier = build_verifier(settings, words, llm)
+        relevance = Relevance(settings.strictness, words)
+        turns = TurnEngine(search, llm, verifier, settings.verify, relevance)
         yield Services(
             search=search,
             chat=ChatService(database, turns),
@@ -118,11 +121,9 @@ def build_llm(settings: Settings, embedding: BaseEmbedding) -> LLM:
     return HostedLLM.over(models, key, settings.openrouter_base_url)
 
 
-def build_verifier(settings: Settings, embedding: BaseEmbedding, llm: LLM) -> Verifier:
+def build_verifier(settings: Settings, words: LocalEmbedding, llm: LLM) -> Verifier:
     """What judges claims; by default words, numbers and names, with no model."""
-    if settings.verifier == "llm":
-        return LLMJudge(llm)
-    return LocalVerifier(embedding if isinstance(embedding, LocalEmbedding) else LocalEmbedding())
+    return LLMJudge(llm) if settings.verifier == "llm" else LocalVerifier(words)
 
 
 def _required(key: SecretStr | None, choice: str, name: str) -> str:

@@ -13,7 +13,7 @@ from app.chat.checking import Checker, Verify
 from app.chat.condense import condense
 from app.chat.draft import Draft
 from app.chat.events import ChatEvent, Completed, Retrieved, Token
-from app.chat.relevance import speaks_to
+from app.chat.relevance import Relevance
 from app.chat.verification import Verifier
 from app.llms import prompts
 from app.search import Scope, Search
@@ -48,12 +48,14 @@ class Engine:
         llm: LLM,
         verifier: Verifier | None = None,
         verify: Verify = "mark",
+        relevance: Relevance | None = None,
     ) -> None:
         """Without a verifier all claims stay unchecked."""
         self.search = search
         self._llm = llm
         self._verifier = verifier
         self._verify: Verify = verify
+        self._relevance = relevance or Relevance()
 
     async def stream(self, turn: Turn) -> AsyncGenerator[ChatEvent]:
         """`Retrieved`, then `Token` and `Cited`, at last `Completed`; raises `IbidError`.
@@ -64,8 +66,8 @@ class Engine:
         passages = await self.search.within(turn.scope, query, PASSAGES)
         release = await self.search.release()
         language = min(turn.scope.languages)
-        if not speaks_to(query, passages, language):
-            declined = _declined(turn, "nothing_relevant", passages, release)
+        if reason := self._relevance.declines(query, passages, language):
+            declined = _declined(turn, reason, passages, release)
             yield Retrieved(passages=())
             yield Token(text=declined.text)
             yield Completed(answer=declined)
