@@ -15,6 +15,7 @@ from app.api.conversations import ConversationController
 from app.api.corpora import CorpusController
 from app.api.health import HealthController
 from app.api.hosts import answer_to
+from app.api.messages import MessageController
 from app.api.reading import ReadingController
 from app.api.schema import SchemaPage
 from app.chat.service import ChatService
@@ -36,7 +37,13 @@ def create_app(settings: Settings) -> Litestar:
             yield
 
     v1 = Router(
-        "/api/v1", route_handlers=[ConversationController, CorpusController, ReadingController]
+        "/api/v1",
+        route_handlers=[
+            ConversationController,
+            CorpusController,
+            MessageController,
+            ReadingController,
+        ],
     )
     return Litestar(
         [v1, HealthController],

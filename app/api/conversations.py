@@ -1,7 +1,7 @@
 """Conversations and the turns in them."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from litestar import Controller, Request, Response, delete, get, post
@@ -39,13 +39,17 @@ class NewConversation(Value):
 
 
 class Said(Value):
-    """One message; `answer` is the snapshot given at the time."""
+    """One message; `answer` is the snapshot given at the time.
+
+    `moved_on` says which of its sources, by id, have `changed` since, or have `gone`.
+    """
 
     id: UUID
     role: str
     text: str
     answer: Answer | None
     created_at: datetime
+    moved_on: dict[UUID, Literal["changed", "gone"]]
 
 
 class Thread(Value):
@@ -92,7 +96,13 @@ class ConversationController(Controller):
         self, conversation_id: FromPath[UUID], chat: NamedDependency[ChatService]
     ) -> Thread:
         """With every answer as it was given."""
-        return _thread(*await chat.messages(conversation_id))
+        conversation, messages = await chat.messages(conversation_id)
+        return Thread(
+            **conversation.model_dump(exclude={"user_id"}),
+            messages=tuple(
+                [_said(message, await chat.moved_on([message])) for message in messages]
+            ),
+        )
 
     @delete("/{conversation_id:uuid}", summary="Delete a conversation")
     async def remove(
@@ -123,10 +133,12 @@ class ConversationController(Controller):
         )
 
 
-def _thread(conversation: Conversation, messages: list[Message]) -> Thread:
-    said = (
-        Said(id=m.id, role=m.role, text=m.text, answer=m.answer, created_at=m.created_at)
-        for m in messages
+def _said(message: Message, moved_on: dict[UUID, Literal["changed", "gone"]]) -> Said:
+    return Said(
+        id=message.id,
+        role=message.role,
+        text=message.text,
+        answer=message.answer,
+        created_at=message.created_at,
+        moved_on=moved_on,
     )
-    fields = conversation.model_dump(exclude={"user_id"})
-    return Thread(**fields, messages=tuple(said))

@@ -51,7 +51,8 @@ class Relevance:
         if language not in self._vocabularies:
             self._vocabularies[language] = Vocabulary(language, self._embedding)
         read = self._vocabularies[language].read([query])
-        told = {read.stems[i]: float(w) for i, w in zip(read.at, read.weights, strict=True)}
+        stems, weights = read.content.tolist(), read.weights.tolist()
+        told = dict(zip(stems, weights, strict=True))
         # A word of a script without spaces has several terms.
         return dict.fromkeys(terms(query, language), 1.0) | told
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
+from typing import Literal
 from uuid import UUID
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
@@ -12,6 +13,7 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from app.chat.checking import Verify
 from app.chat.engine import Engine, Turn
 from app.chat.events import ChatEvent, Completed
+from app.chat.gaps import Gap, gaps
 from app.search import NO_FILTER, checked_query
 from storage.database import Database
 from storage.domain import Answer
@@ -25,6 +27,8 @@ LOCAL_USER = "local"
 _RECALLED = 12
 """Messages of history a turn can lean on."""
 _TITLE_LENGTH = 80
+_LOOKED_THROUGH = 10_000
+"""Messages, the latest, that are searched for gaps."""
 
 
 class ChatService:
@@ -53,6 +57,25 @@ class ChatService:
             conversations = Conversations(session, user)
             conversation = await conversations.get(conversation_id)
             return conversation, await conversations.messages(conversation_id)
+
+    async def moved_on(self, messages: Sequence[Message]) -> dict[UUID, Literal["changed", "gone"]]:
+        """Which of the sources that these messages cite have changed since, or gone."""
+        cited = [c for message in messages if message.answer for c in message.answer.citations]
+        async with self._database.reading() as session:
+            return await Sources(session).moved_on(cited)
+
+    async def reply(self, message_id: UUID) -> Answer:
+        """An answer as it was given; raises `NotFound`."""
+        async with self._database.transaction() as session:
+            user = await Users(session).named(LOCAL_USER)
+            return await Conversations(session, user).reply(message_id)
+
+    async def gaps(self) -> list[Gap]:
+        """What the documentation lacks, by the latest questions."""
+        async with self._database.transaction() as session:
+            user = await Users(session).named(LOCAL_USER)
+            exchanges = await Conversations(session, user).exchanges(_LOOKED_THROUGH)
+        return gaps(exchanges)
 
     async def remove(self, conversation_id: UUID) -> None:
         """With its messages, and the texts that only they cited."""

@@ -3,6 +3,7 @@
 import click
 
 from app.cli.answers import ask, search
+from app.cli.cite import cite, gaps
 from app.cli.corpora import corpora
 from app.cli.demo import demo
 from app.cli.evaluate import evaluate
@@ -16,5 +17,5 @@ def main() -> None:
     """Answers from your documentation, every claim with a footnote that opens the exact words."""
 
 
-for command in (demo, ingest, search, ask, serve, corpora, evaluate):
+for command in (demo, ingest, search, ask, serve, corpora, cite, gaps, evaluate):
     main.add_command(command)

@@ -56,9 +56,9 @@ def read_questions(folder: Path) -> list[KnownQuestion]:
     """Raises `InvalidInput` for what is missing or malformed, with its line."""
     relevant: dict[str, set[str]] = {}
     qrels = folder / "qrels" / "test.tsv"
-    for row in csv.reader(_lines(qrels)[1:], delimiter="\t", quoting=csv.QUOTE_NONE):
-        if len(row) == 3 and row[2].strip() not in {"", "0"}:  # noqa: PLR2004 - query, document, score
-            relevant.setdefault(row[0], set()).add(row[1])
+    for line in csv.reader(_lines(qrels)[1:], delimiter="\t", quoting=csv.QUOTE_NONE):
+        if len(line) == 3 and line[2].strip() not in {"", "0"}:  # noqa: PLR2004 - query, document, score
+            relevant.setdefault(line[0], set()).add(line[1])
     questions: list[KnownQuestion] = []
     for number, line in enumerate(_lines(folder / "queries.jsonl"), 1):
         try:

@@ -32,7 +32,7 @@ class Facts:
             elif (
                 before in NUMBERS and after in NUMBERS and NUMBERS[after] < _TEN <= NUMBERS[before]
             ):
-                found[i] += NUMBERS[after]
+                found[i] += found.pop(i + 1)
         return found
 
     @cached_property

@@ -46,7 +46,8 @@ _OPPOSITES = """
     install/uninstall largest/smallest left/right likely/unlikely lock/unlock lose/win
     major/minor maximum/minimum men/women mutable/immutable negative/positive new/old newer/older
     newest/oldest north/south northern/southern empty/full open/close opens/closes
-    opened/closed optional/required parallel/sequential pass/fail possible/impossible prefix/suffix
+    opened/closed open/closed optional/required parallel/sequential pass/fail possible/impossible
+    prefix/suffix
     private/public pull/push read/write resistant/sensitive resistant/susceptible safe/unsafe
     safe/dangerous server/serverless single/multiple stable/unstable start/stop starts/stops
     started/stopped strong/weak synchronous/asynchronous top/bottom upload/download upper/lower

@@ -80,10 +80,8 @@ class _Evidence:
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
         self.facts = Facts(reading)
-        ends = [*reading.starts[1:], len(reading.tokens)]
-        self.of_token = np.repeat(
-            np.arange(len(reading.starts)), np.subtract(ends, reading.starts, dtype=np.intp)
-        )
+        lengths = [len(reading.sentence(i)) for i in range(len(reading.starts))]
+        self.of_token = np.repeat(np.arange(len(lengths)), np.array(lengths, dtype=np.intp))
         self._polarities: dict[int, Polarity] = {}
 
     @cached_property
