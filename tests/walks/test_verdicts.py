@@ -15,6 +15,7 @@ from app.settings import Settings
 from app.wiring import Services, open_services
 from storage.domain import Answer
 from storage.embeddings import LocalEmbedding
+from tests.doubles.erring import ErringLLM
 from tests.doubles.scripted import ScriptedLLM
 from tests.library import write_docs
 
@@ -160,3 +161,23 @@ async def test_a_judge_that_fails_leaves_the_claim_unchecked(manual: Services) -
         manual.database, Engine(manual.search, ScriptedLLM(pieces=[TRUE]), failing, "strict")
     )
     assert (await answered(strict)).status == "abstained"
+
+
+async def test_a_model_that_errs_is_caught_and_one_that_paraphrases_is_not(
+    manual: Services,
+) -> None:
+    told: dict[str, list[str]] = {}
+    for seed in range(6):
+        llm = ErringLLM(seed=seed)
+        engine = Engine(manual.search, llm, LocalVerifier(LocalEmbedding()))
+        answer = await answered(ChatService(manual.database, engine))
+        assert len(answer.claims) == len(llm.log)
+        for (error, _), claim in zip(llm.log, answer.claims, strict=True):
+            told.setdefault(error, []).append(claim.verdict)
+    passed = {
+        error: verdicts.count("supported") / len(verdicts) for error, verdicts in told.items()
+    }
+    assert passed["none"] >= 0.8, passed
+    assert all(passed[error] <= 0.05 for error in ("number", "entity", "invented", "marker")), (
+        passed
+    )
