@@ -19,6 +19,8 @@ _FENCED = re.compile(
 _OPENING = re.compile(
     r"^(?:[`~]{3,}[^\n]*\n|[ \t]*(?:[-*+•>#]+|\d{1,9}[.)])[ \t]+)\Z", re.MULTILINE
 )
+_FEWEST_MORE, _LEAST_MORE = 3, 0.3
+"""Content words of a claim, and their share, that a second sentence must carry to be cited too."""
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 
@@ -144,7 +146,10 @@ class CitedText:
             yield from self._cite(number, claim)
 
     def _cite(self, number: int, claim: str) -> Iterator[Token | Cited]:
-        span = locate(claim, self._passages[number - 1], self._language)
+        for span in carriers(claim, self._passages[number - 1], self._language):
+            yield from self._point(number, span)
+
+    def _point(self, number: int, span: Span) -> Iterator[Token | Cited]:
         citation = self._numbers.get((number, span))
         if citation is None:
             citation = _citation(len(self._numbers) + 1, self._passages[number - 1], span)
@@ -170,8 +175,29 @@ class CitedText:
         return offset + self._inserted[max(index, 0)][1]
 
 
+def carriers(claim: str, passage: Passage, language: str) -> list[Span]:
+    """The smallest spans of the passage that carry the claim together: one, or two if one will not do.
+
+    Two sentences side by side are one span.
+    """
+    first = locate(claim, passage, language)
+    said = terms(passage.text[first[0] - passage.start : first[1] - passage.start], language)
+    wanted = terms(claim, language)
+    rest = wanted - said
+    if len(rest) < max(_FEWEST_MORE, _LEAST_MORE * len(wanted)):
+        return [first]
+    start, end = _nearest_sentence(rest, passage, language)
+    more = len(rest & terms(passage.text[start - passage.start : end - passage.start], language))
+    if more < max(_FEWEST_MORE, _LEAST_MORE * len(wanted)) or _meet(first, (start, end)):
+        return [first]
+    one, other = sorted((first, (start, end)))
+    if not passage.text[one[1] - passage.start : other[0] - passage.start].strip():
+        return [(one[0], other[1])]
+    return [one, other]
+
+
 def locate(claim: str, passage: Passage, language: str) -> Span:
-    """The smallest span of the passage, in canonical offsets, that carries the claim.
+    """The span of the passage, in canonical offsets, that carries most of the claim.
 
     Quoted words that stand there are taken as they are; otherwise the sentence that shares the most
     words with the claim.
@@ -182,10 +208,17 @@ def locate(claim: str, passage: Passage, language: str) -> Span:
         found = _find_words(words, passage.text) or _find_words(_unescaped(words), passage.text)
         if found:
             return passage.start + found[0], passage.start + found[1]
-    wanted = terms(claim, language)
+    return _nearest_sentence(terms(claim, language), passage, language)
+
+
+def _nearest_sentence(wanted: frozenset[int], passage: Passage, language: str) -> Span:
     spans = [*sentences(passage.text)] or [(0, len(passage.text))]
     start, end = max(spans, key=lambda span: _overlap(passage.text[slice(*span)], wanted, language))
     return passage.start + start, passage.start + end
+
+
+def _meet(one: Span, other: Span) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
 
 
 def _overlap(sentence: str, wanted: frozenset[int], language: str) -> tuple[float, int]:
