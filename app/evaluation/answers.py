@@ -80,21 +80,20 @@ def read_questions(folder: Path) -> list[KnownQuestion]:
 
 def write_documents(folder: Path, scratch: Path) -> list[Path]:
     """What to ingest: the set's own files if its ids are pages of them, else a page a document."""
-    rows: list[dict[str, Any]] = [json.loads(line) for line in _lines(folder / "corpus.jsonl")]
-    names = {_PAGE.sub("", str(row["_id"])) for row in rows if _PAGE.search(str(row["_id"]))}
+    rows = _documents(folder)
+    names = {_PAGE.sub("", key) for key, _ in rows if _PAGE.search(key)}
     files = [path for path in sorted(folder.rglob("*")) if path.name in names]
     if files:
         return files
     scratch.mkdir(parents=True, exist_ok=True)
-    for number, row in enumerate(rows):
-        text = f"{row.get('title') or ''}\n\n{row['text']}"
+    for number, (_, text) in enumerate(rows):
         (scratch / f"{number}.txt").write_text(text, encoding="utf-8")
     return [scratch]
 
 
 def naming(folder: Path) -> Callable[[Citation], str]:
     """Which document of the set a citation lies in."""
-    ids = [str(json.loads(line)["_id"]) for line in _lines(folder / "corpus.jsonl")]
+    ids = [key for key, _ in _documents(folder)]
     paged = any(_PAGE.search(key) for key in ids)
 
     def name(citation: Citation) -> str:
@@ -177,6 +176,20 @@ def _confusion(truth: Sequence[bool], told: Sequence[bool]) -> dict[str, dict[st
     for answerable, answered in zip(truth, told, strict=True):
         counts[answerable]["answered" if answered else "declined"] += 1
     return {"answerable": counts[True], "unanswerable": counts[False]}
+
+
+def _documents(folder: Path) -> list[tuple[str, str]]:
+    """Ids and texts with their titles."""
+    found: list[tuple[str, str]] = []
+    for number, line in enumerate(_lines(folder / "corpus.jsonl"), 1):
+        try:
+            row: dict[str, Any] = json.loads(line)
+            found.append((str(row["_id"]), f"{row.get('title') or ''}\n\n{row['text']}"))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InvalidInput(
+                f"{folder / 'corpus.jsonl'}, line {number}: not a document with `_id` and `text`."
+            ) from error
+    return found
 
 
 def _lines(path: Path) -> list[str]:

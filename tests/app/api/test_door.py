@@ -54,6 +54,8 @@ def test_the_api_describes_itself(client: Client) -> None:
         "GET /conversations/{conversation_id}",
         "DELETE /conversations/{conversation_id}",
         "POST /conversations/{conversation_id}/messages",
+        "GET /messages/{message_id}/citations",
+        "GET /gaps",
         "GET /corpora",
         "POST /corpora",
         "DELETE /corpora/{name}",

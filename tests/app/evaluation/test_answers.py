@@ -77,3 +77,11 @@ def test_a_line_that_is_no_question_is_named(tmp_path: Path) -> None:
         file.write('{"text": 1}\n')
     with pytest.raises(InvalidInput, match="line 4"):
         read_questions(folder)
+
+
+def test_a_line_that_is_no_document_is_named(tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "set")
+    with (folder / "corpus.jsonl").open("a") as file:
+        file.write("[]\n")
+    with pytest.raises(InvalidInput, match="line 5"):
+        write_documents(folder, tmp_path / "documents")
