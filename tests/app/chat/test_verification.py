@@ -1,6 +1,5 @@
 """What the local verifier lets pass, and what it does not."""
 
-import time
 from collections import Counter
 
 import pytest
@@ -83,16 +82,3 @@ async def test_whatever_is_claimed_gets_a_verdict(claim: str, evidence: list[str
         found = await VERIFIER.judge(claim, evidence, language)
         assert found.score is not None
         assert 0 <= found.score <= 1
-
-
-async def test_an_answer_of_ten_claims_is_judged_in_milliseconds() -> None:
-    cases = list(worlds(10, seed=5))[:10]
-    passage = "\n".join(passage for _, passage in cases[::4])
-    await verdict(cases[0][0], passage)
-    best = 1.0
-    for _ in range(5):
-        started = time.perf_counter()
-        for claim, _ in cases:
-            await verdict(claim, passage)
-        best = min(best, time.perf_counter() - started)
-    assert best < 0.015 * 4, "with room for a busy machine"
