@@ -74,6 +74,15 @@ class Settings(BaseSettings):
     upload_limit: int = 100_000_000
     """Bytes that one upload may have."""
 
+    strictness: float = Field(default=0.5, ge=0, le=1)
+    """How near a passage must come to a question before it is answered, from 0 to 1."""
+
+    verify: Literal["off", "mark", "strict"] = "mark"
+    """Whether claims get verdicts; `strict` also withholds those that nothing supports."""
+
+    verifier: Literal["local", "llm"] = "local"
+    """What judges claims: their words, numbers and names, or the language model."""
+
     allowed_hosts: str = "127.0.0.1,localhost,[::1]"
     """Names a browser may address the server by, separated by commas; `*` for any.
 

@@ -10,7 +10,11 @@ from llama_index.core.llms import LLM
 from pydantic import SecretStr
 
 from app.chat.engine import Engine as TurnEngine
+from app.chat.relevance import Relevance
 from app.chat.service import ChatService
+from app.chat.verification import Verifier
+from app.chat.verification.judge import LLMJudge
+from app.chat.verification.local import LocalVerifier
 from app.evaluation.gate import GoldenGate
 from app.library import Library
 from app.search import Search
@@ -58,6 +62,7 @@ class Services:
     intake: Intake
     blobs: Blobs
     locks: Locks
+    verifier: Verifier
 
 
 @asynccontextmanager
@@ -69,9 +74,12 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
     configured = configured_fingerprint(settings)
     llm = build_llm(settings)
     async with open_engine(settings) as engine, Database.open(settings.database) as database:
+        words = LocalEmbedding()
         indexes = Indexes(database, engine, build_embeddings(settings))
         search = Search(database, indexes)
-        turns = TurnEngine(search, llm)
+        verifier = build_verifier(settings, words, llm)
+        relevance = Relevance(settings.strictness, words)
+        turns = TurnEngine(search, llm, verifier, settings.verify, relevance)
         blobs, locks = Blobs(settings.blobs), build_locks(settings)
         jobs = Jobs(build_state(settings), blobs)
         try:
@@ -97,6 +105,7 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
                 intake=Intake(jobs, blobs),
                 blobs=blobs,
                 locks=locks,
+                verifier=verifier,
             )
         finally:
             await jobs.close()
@@ -189,6 +198,11 @@ def build_llm(settings: Settings) -> LLM:
 
     models = [name.strip() for name in settings.openrouter_models.split(",") if name.strip()]
     return HostedLLM.over(models, key, settings.openrouter_base_url)
+
+
+def build_verifier(settings: Settings, words: LocalEmbedding, llm: LLM) -> Verifier:
+    """What judges claims; by default words, numbers and names, with no model."""
+    return LLMJudge(llm) if settings.verifier == "llm" else LocalVerifier(words)
 
 
 def _required(key: SecretStr | None, choice: str, name: str) -> str:

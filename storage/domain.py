@@ -153,6 +153,7 @@ class Claim(Value):
     verdict: Verdict = "unchecked"
     score: float | None = None
     flags: tuple[str, ...] = ()
+    """`uncited`; `verbatim`: repeats a source unquoted; `withheld`: left out, its text too."""
 
 
 class CitedSource(Value):
@@ -174,10 +175,13 @@ class NearestSection(Value):
     url: str
 
 
+Reason = Literal["nothing_relevant", "not_supported", "out_of_scope"]
+
+
 class Abstention(Value):
     """Why a question was declined, and where to look instead."""
 
-    reason: Literal["nothing_relevant", "not_supported", "out_of_scope"]
+    reason: Reason
     nearest: tuple[NearestSection, ...] = ()
 
 

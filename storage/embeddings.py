@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,14 @@ class LocalEmbedding(BaseEmbedding):
         """How LlamaIndex names it."""
         return "LocalEmbedding"
 
+    def word_vectors(self, words: Sequence[str]) -> "NDArray[np.float32]":
+        """A row for each word, not of unit length: the longer, the more the word tells."""
+        model = _load()
+        vectors = np.zeros((len(words), DIMENSION), dtype=np.float32)
+        for row, encoding in zip(vectors, _encoded(model, words), strict=True):
+            row[:] = model.embedding[encoding].sum(axis=0)
+        return vectors
+
     def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
         return _unit(np.asarray(_load().embed(texts), dtype=np.float32)).tolist()
 
@@ -45,6 +54,15 @@ class LocalEmbedding(BaseEmbedding):
 
     async def _aget_query_embedding(self, query: str) -> list[float]:
         return self._get_query_embedding(query)
+
+
+def _encoded(model: "WordLlamaInference", words: Sequence[str]) -> list[list[int]]:
+    """Token numbers of each word; the padding that batches get is left off."""
+    batch = model.tokenizer.encode_batch(list(words), add_special_tokens=False)
+    return [
+        [n for n, real in zip(encoding.ids, encoding.attention_mask, strict=True) if real]
+        for encoding in batch
+    ]
 
 
 def _unit(vectors: "NDArray[np.float32]") -> "NDArray[np.float32]":

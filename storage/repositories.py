@@ -1,13 +1,14 @@
 """What is asked of SQL, one class a noun; repositories never commit, services do."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import ColumnElement
 from sqlmodel import and_, col, delete, exists, func, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from storage.domain import Edition, SourceVersion
+from storage.domain import Answer, Citation, Edition, SourceVersion
 from storage.errors import AlreadyExists, NotFound
 from storage.tables import (
     CitedVersion,
@@ -160,6 +161,23 @@ class Sources:
         statement = select(SourceText.source_id, SourceText.version, SourceText.text)
         rows = await self._session.exec(statement.where(or_(*wanted)))
         return {(source_id, version): text for source_id, version, text in rows}
+
+    async def moved_on(
+        self, citations: Iterable[Citation]
+    ) -> dict[UUID, Literal["changed", "gone"]]:
+        """Which cited sources no longer serve the version that was quoted, or not at all."""
+        cited = {citation.source_id: citation.source_version for citation in citations}
+        if not cited:
+            return {}
+        rows = await self._session.exec(select(Source).where(col(Source.id).in_(cited)))
+        live = {source.id: source.version for source in rows if source.is_live}
+        states: dict[UUID, Literal["changed", "gone"]] = {}
+        for source_id, version in cited.items():
+            if source_id not in live:
+                states[source_id] = "gone"
+            elif live[source_id] != version:
+                states[source_id] = "changed"
+        return states
 
     async def forget_digests(self) -> None:
         """Make every source look changed: for when the index that held their passages is gone."""
@@ -314,17 +332,35 @@ class Conversations:
         )
         return list(await self._session.exec(statement))[::-1]
 
-    async def message(self, message_id: UUID) -> Message:
-        """Raises `NotFound`, for another user's too."""
+    async def reply(self, message_id: UUID) -> Answer:
+        """The answer with this id; raises `NotFound`, for another user's too."""
         statement = (
             select(Message)
-            .join(Conversation, col(Conversation.id) == col(Message.conversation_id))
+            .join(Conversation)
             .where(col(Message.id) == message_id, col(Conversation.user_id) == self._user.id)
         )
         message = (await self._session.exec(statement)).first()
-        if message is None:
-            raise NotFound("message", message_id)
-        return message
+        if message is None or message.answer is None:
+            raise NotFound("answer", message_id)
+        return message.answer
+
+    async def exchanges(self, last: int) -> list[tuple[str, Answer]]:
+        """Questions with their answers, latest first; a question that got none is left out."""
+        statement = (
+            select(Message)
+            .join(Conversation)
+            .where(col(Conversation.user_id) == self._user.id)
+            .order_by(col(Message.seq).desc())
+            .limit(last)
+        )
+        pending: dict[UUID, Answer] = {}
+        found: list[tuple[str, Answer]] = []
+        for message in await self._session.exec(statement):
+            if message.answer is not None:
+                pending[message.conversation_id] = message.answer
+            elif answer := pending.pop(message.conversation_id, None):
+                found.append((message.text, answer))
+        return found
 
     async def add(self, message: Message) -> None:
         """Keeps the message, and for an answer which versions it cites."""

@@ -16,7 +16,8 @@ from app.api.corpora import CorpusController
 from app.api.health import HealthController
 from app.api.hosts import answer_to
 from app.api.jobs import JobController, uploads_up_to
-from app.api.page import MessageController, PageController
+from app.api.messages import MessageController
+from app.api.page import PageController
 from app.api.reading import ReadingController
 from app.api.releases import ReleaseController
 from app.api.schema import SchemaPage

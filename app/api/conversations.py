@@ -1,7 +1,7 @@
 """Conversations and the turns in them."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from litestar import Controller, Request, Response, delete, get, post
@@ -15,6 +15,7 @@ from pydantic import Field
 
 from app.api.paging import Offset
 from app.api.sse import stream
+from app.chat.checking import Verify
 from app.chat.service import ChatService
 from storage.domain import Answer, Value
 from storage.tables import Conversation, Message
@@ -27,6 +28,8 @@ class Question(Value):
     corpora: tuple[str, ...] = ()
     filter: Annotated[dict[str, str], Field(default_factory=dict)]
     """A docs `version`, a `locale`; without them the newest, in the corpus's language."""
+    verify: Verify | None = None
+    """Whether claims get verdicts, for this answer; by default as `VERIFY` says."""
 
 
 class NewConversation(Value):
@@ -36,13 +39,17 @@ class NewConversation(Value):
 
 
 class Said(Value):
-    """One message; `answer` is the snapshot given at the time."""
+    """One message; `answer` is the snapshot given at the time.
+
+    `moved_on` says which of its sources, by id, have `changed` since, or have `gone`.
+    """
 
     id: UUID
     role: str
     text: str
     answer: Answer | None
     created_at: datetime
+    moved_on: dict[UUID, Literal["changed", "gone"]]
 
 
 class Thread(Value):
@@ -89,7 +96,13 @@ class ConversationController(Controller):
         self, conversation_id: FromPath[UUID], chat: NamedDependency[ChatService]
     ) -> Thread:
         """With every answer as it was given."""
-        return _thread(*await chat.messages(conversation_id))
+        conversation, messages = await chat.messages(conversation_id)
+        return Thread(
+            **conversation.model_dump(exclude={"user_id"}),
+            messages=tuple(
+                [_said(message, await chat.moved_on([message])) for message in messages]
+            ),
+        )
 
     @delete("/{conversation_id:uuid}", summary="Delete a conversation")
     async def remove(
@@ -112,14 +125,20 @@ class ConversationController(Controller):
     ) -> Response[Answer] | ServerSentEvent:
         """JSON; or, to a client that accepts `text/event-stream`, the events of the turn."""
         if "text/event-stream" in request.headers.get("accept", ""):
-            return await stream(chat.stream(conversation_id, data.text, data.corpora, data.filter))
-        return Response(await chat.answer(conversation_id, data.text, data.corpora, data.filter))
+            return await stream(
+                chat.stream(conversation_id, data.text, data.corpora, data.filter, data.verify)
+            )
+        return Response(
+            await chat.answer(conversation_id, data.text, data.corpora, data.filter, data.verify)
+        )
 
 
-def _thread(conversation: Conversation, messages: list[Message]) -> Thread:
-    said = (
-        Said(id=m.id, role=m.role, text=m.text, answer=m.answer, created_at=m.created_at)
-        for m in messages
+def _said(message: Message, moved_on: dict[UUID, Literal["changed", "gone"]]) -> Said:
+    return Said(
+        id=message.id,
+        role=message.role,
+        text=message.text,
+        answer=message.answer,
+        created_at=message.created_at,
+        moved_on=moved_on,
     )
-    fields = conversation.model_dump(exclude={"user_id"})
-    return Thread(**fields, messages=tuple(said))

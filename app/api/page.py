@@ -1,17 +1,13 @@
-"""The chat page at `/`, and answers as the HTML that it shows."""
+"""The chat page at `/`, and the files it loads."""
 
 from pathlib import Path
-from uuid import UUID
 
-from litestar import Controller, MediaType, get
-from litestar.di import NamedDependency
+from litestar import Controller, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.response import File
 
 import app.web
-from app.chat.service import ChatService
-from app.web.rendering import render
 
 _ASSETS = Path(app.web.__file__).parent / "assets"
 _KINDS = {
@@ -22,7 +18,7 @@ _KINDS = {
 }
 """Not the machine's own table of types: some call JavaScript plain text, which no browser runs."""
 
-_ONLY_OURS = {
+ONLY_OURS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -35,7 +31,7 @@ _ONLY_OURS = {
 class PageController(Controller):
     """`/` and the files that it loads, all of them ours."""
 
-    response_headers = {**_ONLY_OURS, "Cache-Control": "no-cache"}  # noqa: RUF012
+    response_headers = {**ONLY_OURS, "Cache-Control": "no-cache"}  # noqa: RUF012
     include_in_schema = False
 
     @get("/", sync_to_thread=False)
@@ -47,23 +43,6 @@ class PageController(Controller):
     def asset(self, name: FromPath[str]) -> File:
         """Styles, scripts, the icon."""
         return _file(name)
-
-
-class MessageController(Controller):
-    """`/api/v1/messages`."""
-
-    path = "/messages"
-    tags = ("conversations",)
-
-    @get(
-        "/{message_id:uuid}/html",
-        media_type=MediaType.HTML,
-        response_headers=_ONLY_OURS,
-        summary="Read an answer as HTML",
-    )
-    async def html(self, message_id: FromPath[UUID], chat: NamedDependency[ChatService]) -> str:
-        """A sanitised fragment: markers are `button[data-note]`, claims `span[data-claim]`."""
-        return render(await chat.given(message_id))
 
 
 def _file(name: str) -> File:

@@ -16,6 +16,11 @@ _QUOTED = re.compile(r"“([^“”]{8,})”|\"([^\"]{8,})\"")
 _FENCED = re.compile(
     r"^(?P<fence>`{3,}|~{3,})[^\n]*\n(?P<code>.*?)\n(?P=fence)$", re.MULTILINE | re.DOTALL
 )
+_OPENING = re.compile(
+    r"^(?:[`~]{3,}[^\n]*\n|[ \t]*(?:[-*+•>#]+|\d{1,9}[.)])[ \t]+)\Z", re.MULTILINE
+)
+_FEWEST_MORE, _LEAST_MORE = 3, 0.3
+"""Content words of a claim, and their share, that a second sentence must carry to be cited too."""
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 
@@ -34,6 +39,8 @@ class CitedText:
         """The text without markers: what sentences are counted in."""
         self._text = ""
         self._marks: list[tuple[int, Citation]] = []
+        self._numbered: list[tuple[int, int]] = []
+        """(offset in plain, number of the passage) of every marker."""
         self._inserted: list[Span] = [(0, 0)]
         """(offset in plain, characters of markers up to there)."""
 
@@ -49,6 +56,38 @@ class CitedText:
     def close(self) -> Iterator[Token | Cited]:
         """What was held back until the end."""
         yield from self._take(self._parser.close())
+
+    def parts(self) -> list[Span]:
+        """Spans of the plain text, one for each claim, with the markup before it; they adjoin."""
+        starts = [_with_markup(self._plain, start) for start, _ in _claim_spans(self._plain)]
+        return list(pairwise([0, *starts[1:], len(self._plain)])) if starts else []
+
+    def pieces(self, part: Span) -> Iterator[Piece]:
+        """What the model wrote there: its words, and its markers by the passages' numbers."""
+        position, end = part
+        for at, number in self._numbered:
+            # What stands at the very start is the marker of the part before.
+            if position < at <= end or at == position == 0:
+                if position < at:
+                    yield self._plain[position:at]
+                yield Marker((number,))
+                position = at
+        if position < end:
+            yield self._plain[position:end]
+
+    def take(self, pieces: Iterator[Piece]) -> Iterator[Token | Cited]:
+        """Say what another text was made of, with footnotes numbered anew."""
+        yield from self._take(pieces)
+
+    def breaks(self, part: Span) -> bool:
+        """Whether a paragraph, or an item of a list, ends with that part of the plain text."""
+        text = self._plain[slice(*part)]
+        return "\n" in text[len(text.rstrip()) :]
+
+    def break_line(self) -> Iterator[Token]:
+        """End the paragraph, if there is one to end."""
+        if self._plain.strip() and not self._plain.endswith("\n\n"):
+            yield self._say("\n\n")
 
     def claims(self) -> tuple[Claim, ...]:
         """The sentences of the whole text, each with the footnotes in it or right behind it."""
@@ -103,10 +142,14 @@ class CitedText:
     def _mark(self, marker: Marker) -> Iterator[Token | Cited]:
         claim = _last_claim(self._plain)
         for number in marker.numbers:
+            self._numbered.append((len(self._plain), number))
             yield from self._cite(number, claim)
 
     def _cite(self, number: int, claim: str) -> Iterator[Token | Cited]:
-        span = locate(claim, self._passages[number - 1], self._language)
+        for span in carriers(claim, self._passages[number - 1], self._language):
+            yield from self._point(number, span)
+
+    def _point(self, number: int, span: Span) -> Iterator[Token | Cited]:
         citation = self._numbers.get((number, span))
         if citation is None:
             citation = _citation(len(self._numbers) + 1, self._passages[number - 1], span)
@@ -132,8 +175,29 @@ class CitedText:
         return offset + self._inserted[max(index, 0)][1]
 
 
+def carriers(claim: str, passage: Passage, language: str) -> list[Span]:
+    """The smallest spans of the passage that carry the claim together: one, or two if one will not do.
+
+    Two sentences side by side are one span.
+    """
+    first = locate(claim, passage, language)
+    said = terms(passage.text[first[0] - passage.start : first[1] - passage.start], language)
+    wanted = terms(claim, language)
+    rest = wanted - said
+    if len(rest) < max(_FEWEST_MORE, _LEAST_MORE * len(wanted)):
+        return [first]
+    start, end = _nearest_sentence(rest, passage, language)
+    more = len(rest & terms(passage.text[start - passage.start : end - passage.start], language))
+    if more < max(_FEWEST_MORE, _LEAST_MORE * len(wanted)) or _meet(first, (start, end)):
+        return [first]
+    one, other = sorted((first, (start, end)))
+    if not passage.text[one[1] - passage.start : other[0] - passage.start].strip():
+        return [(one[0], other[1])]
+    return [one, other]
+
+
 def locate(claim: str, passage: Passage, language: str) -> Span:
-    """The smallest span of the passage, in canonical offsets, that carries the claim.
+    """The span of the passage, in canonical offsets, that carries most of the claim.
 
     Quoted words that stand there are taken as they are; otherwise the sentence that shares the most
     words with the claim.
@@ -144,10 +208,17 @@ def locate(claim: str, passage: Passage, language: str) -> Span:
         found = _find_words(words, passage.text) or _find_words(_unescaped(words), passage.text)
         if found:
             return passage.start + found[0], passage.start + found[1]
-    wanted = terms(claim, language)
+    return _nearest_sentence(terms(claim, language), passage, language)
+
+
+def _nearest_sentence(wanted: frozenset[int], passage: Passage, language: str) -> Span:
     spans = [*sentences(passage.text)] or [(0, len(passage.text))]
     start, end = max(spans, key=lambda span: _overlap(passage.text[slice(*span)], wanted, language))
     return passage.start + start, passage.start + end
+
+
+def _meet(one: Span, other: Span) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
 
 
 def _overlap(sentence: str, wanted: frozenset[int], language: str) -> tuple[float, int]:
@@ -184,6 +255,12 @@ def _claim_spans(plain: str) -> list[Span]:
         spans.append(block.span("code"))
         position = block.end()
     return spans + _sentence_spans(plain, position, len(plain))
+
+
+def _with_markup(plain: str, start: int) -> int:
+    """Where a claim begins with its bullet, or with the line that opens its block of code."""
+    markup = _OPENING.search(plain, 0, start)
+    return markup.start() if markup else start
 
 
 def _sentence_spans(plain: str, begin: int, stop: int) -> list[Span]:

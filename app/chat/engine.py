@@ -1,4 +1,4 @@
-"""Question in, events out: condense, retrieve, generate, cite. The history is an argument."""
+"""Question in, events out: condense, retrieve, generate, cite, verify. The history is an argument."""
 
 import re
 from collections.abc import AsyncGenerator, Sequence
@@ -9,13 +9,15 @@ from uuid import UUID, uuid4
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.llms import LLM
 
-from app.chat.citations import CitedText
+from app.chat.checking import Checker, Verify
 from app.chat.condense import condense, keywords
+from app.chat.draft import Draft
 from app.chat.events import ChatEvent, Completed, Retrieved, Token
-from app.chat.relevance import speaks_to
+from app.chat.relevance import Relevance
+from app.chat.verification import Verifier
 from app.llms import prompts
 from app.search import Scope, Search
-from storage.domain import Abstention, Answer, NearestSection, Passage
+from storage.domain import Abstention, Answer, Claim, NearestSection, Passage, Reason
 
 PASSAGES = 8
 """How many a model sees, and an answer may cite."""
@@ -33,14 +35,27 @@ class Turn:
     history: Sequence[ChatMessage] = ()
     conversation_id: UUID = field(default_factory=uuid4)
     message_id: UUID = field(default_factory=uuid4)
+    verify: Verify | None = None
+    """None for the engine's own setting."""
 
 
 class Engine:
     """Answers turns with one model, from what one search finds."""
 
-    def __init__(self, search: Search, llm: LLM) -> None:
+    def __init__(
+        self,
+        search: Search,
+        llm: LLM,
+        verifier: Verifier | None = None,
+        verify: Verify = "mark",
+        relevance: Relevance | None = None,
+    ) -> None:
+        """Without a verifier all claims stay unchecked."""
         self.search = search
         self._llm = llm
+        self._verifier = verifier
+        self._verify: Verify = verify
+        self._relevance = relevance or Relevance()
 
     async def stream(self, turn: Turn) -> AsyncGenerator[ChatEvent]:
         """`Retrieved`, then `Token` and `Cited`, at last `Completed`; raises `IbidError`.
@@ -52,21 +67,33 @@ class Engine:
         passages = await self.search.within(turn.scope, query, PASSAGES, words)
         release = await self.search.release()
         language = min(turn.scope.languages)
-        if not speaks_to(query, passages, language):
-            declined = _declined(turn, passages, release)
+        if reason := self._relevance.declines(query, passages, language):
+            declined = _declined(turn, reason, passages, release)
             yield Retrieved(passages=())
             yield Token(text=declined.text)
             yield Completed(answer=declined)
             return
         yield Retrieved(passages=tuple(passages))
-        text = CitedText(passages, language)
-        async with aclosing(self._generate(turn, query, passages)) as deltas:
-            async for delta in deltas:
-                for event in text.write(delta):
-                    yield event
-        for event in text.close():
-            yield event
-        yield Completed(answer=self._answered(turn, text, release))
+        draft = self._draft(turn, passages, language)
+        async with (
+            aclosing(self._generate(turn, query, passages)) as deltas,
+            aclosing(draft.events(deltas)) as said,
+        ):
+            async for event in said:
+                yield event
+        answer = self._answered(turn, draft, await draft.claims(), release)
+        if not answer.citations:
+            answer = _unsupported(answer, passages)
+            if not draft.text.text:
+                yield Token(text=answer.text)
+        yield Completed(answer=answer)
+
+    def _draft(self, turn: Turn, passages: Sequence[Passage], language: str) -> Draft:
+        verify = turn.verify or self._verify
+        if self._verifier is None or verify == "off":
+            return Draft(passages, language)
+        checker = Checker(self._verifier, passages, language)
+        return Draft(passages, language, checker, strict=verify == "strict")
 
     async def _generate(
         self, turn: Turn, query: str, passages: Sequence[Passage]
@@ -78,21 +105,48 @@ class Engine:
                 if response.delta:
                     yield response.delta
 
-    def _answered(self, turn: Turn, text: CitedText, release: str | None) -> Answer:
+    def _answered(
+        self, turn: Turn, draft: Draft, claims: tuple[Claim, ...], release: str | None
+    ) -> Answer:
         return Answer(
             id=turn.message_id,
             conversation_id=turn.conversation_id,
             message_id=turn.message_id,
             status="answered",
-            text=text.text,
-            claims=text.claims(),
-            sources=text.sources(),
+            text=draft.text.text,
+            claims=claims,
+            sources=draft.text.sources(),
             model=self._llm.metadata.model_name,
             release=release,
         )
 
 
-def _declined(turn: Turn, passages: Sequence[Passage], release: str | None) -> Answer:
+def _declined(
+    turn: Turn, reason: Reason, passages: Sequence[Passage], release: str | None
+) -> Answer:
+    nearest = _nearest(passages)
+    return Answer(
+        id=turn.message_id,
+        conversation_id=turn.conversation_id,
+        message_id=turn.message_id,
+        status="abstained",
+        text=_pointing("The documentation does not speak to this question.", nearest),
+        abstention=Abstention(reason=reason, nearest=nearest),
+        release=release,
+    )
+
+
+def _unsupported(answer: Answer, passages: Sequence[Passage]) -> Answer:
+    """An answer without a single footnote declines, whatever it says."""
+    nearest = _nearest(passages)
+    text = answer.text or _pointing(
+        "The documentation does not support an answer to this question.", nearest
+    )
+    abstention = Abstention(reason="not_supported", nearest=nearest)
+    return answer.model_copy(update={"status": "abstained", "text": text, "abstention": abstention})
+
+
+def _nearest(passages: Sequence[Passage]) -> tuple[NearestSection, ...]:
     sections: dict[tuple[UUID, tuple[str, ...]], NearestSection] = {}
     for passage in passages:
         near = NearestSection(
@@ -103,20 +157,15 @@ def _declined(turn: Turn, passages: Sequence[Passage], release: str | None) -> A
             url=passage.url,
         )
         sections.setdefault((passage.source_id, passage.section), near)
-    nearest = tuple(sections.values())[:_NEAREST]
-    lines = ["The documentation does not speak to this question."]
+    return tuple(sections.values())[:_NEAREST]
+
+
+def _pointing(sentence: str, nearest: Sequence[NearestSection]) -> str:
+    lines = [sentence]
     if nearest:
         lines.append("The nearest sections are:\n")
         lines += [f"- [{_words(' › '.join(near.section))}]({near.url})" for near in nearest]
-    return Answer(
-        id=turn.message_id,
-        conversation_id=turn.conversation_id,
-        message_id=turn.message_id,
-        status="abstained",
-        text="\n".join(lines),
-        abstention=Abstention(reason="nothing_relevant", nearest=nearest),
-        release=release,
-    )
+    return "\n".join(lines)
 
 
 def _words(heading: str) -> str:

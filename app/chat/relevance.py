@@ -1,31 +1,73 @@
 """Whether the corpus speaks to a question at all: the floor under which Ibid declines."""
 
 from collections.abc import Sequence
+from statistics import median
+from typing import TYPE_CHECKING
 
-from storage.domain import Passage
+from app.chat.verification.words import Vocabulary
+from storage.domain import Passage, Reason
 from storage.index.sparse import terms
 
-FLOOR = 1.0
-"""What word coverage and cosine similarity of one passage must add up to; each is at most 1.
+if TYPE_CHECKING:
+    from storage.embeddings import LocalEmbedding
 
-All of a question's words and no likeness of meaning will do, and so will half of the words and a
-close likeness. Chosen between answerable and unanswerable questions over two public sets, where it
-is right for about three of four near misses, and for nearly all questions from another field.
+_FLOOR, _RANGE = 1.3, 0.8
+"""The floor at a strictness of one half, and how far it moves between 0 and 1.
+
+Chosen between answerable and unanswerable questions over two public sets, an encyclopedia and PDF
+manuals, where it is right for about four of five near misses, and for nearly all questions from
+another field. One floor serves both, since what a passage stands out from is taken from the same index.
 """
+_USUAL = 0.3
+"""How much the best passage of a usual question stands out; taken where there is too little to compare."""
+_COMPARABLE = 4
+_MEASURED = "en"
+"""The language of those sets; in others nothing is known of what stands out."""
 
 
-def speaks_to(query: str, passages: Sequence[Passage], language: str) -> bool:
-    """True when one of the passages reaches the floor."""
-    wanted = terms(query, language)
-    if not wanted:  # stop words alone: nothing to hold against a passage
-        return bool(passages)
-    return any(
-        _coverage(wanted, passage, language) + (passage.similarity or 0.0) >= FLOOR
-        for passage in passages
-    )
+class Relevance:
+    """One index's idea of what is near enough; `strictness` in [0, 1] declines more, the higher."""
+
+    def __init__(self, strictness: float = 0.5, embedding: "LocalEmbedding | None" = None) -> None:
+        self._floor = _FLOOR + (strictness - 0.5) * _RANGE
+        self._embedding = embedding
+        self._vocabularies: dict[str, Vocabulary] = {}
+
+    def declines(self, query: str, passages: Sequence[Passage], language: str) -> Reason | None:
+        """Why the question is to be declined; None when the corpus speaks to it."""
+        weights = self._weights(query, language)
+        if not passages:
+            return "out_of_scope"
+        if not weights:  # stop words alone: nothing to hold against a passage
+            return None
+        near = max(_nearness(weights, passage, language) for passage in passages)
+        out = _standing_out(passages) if language == _MEASURED else _USUAL
+        if near + out >= self._floor:
+            return None
+        return "out_of_scope" if near < self._floor / 3 else "nothing_relevant"
+
+    def _weights(self, query: str, language: str) -> dict[int, float]:
+        """The question's content words, and how much each of them tells."""
+        if language not in self._vocabularies:
+            self._vocabularies[language] = Vocabulary(language, self._embedding)
+        read = self._vocabularies[language].read([query])
+        stems, weights = read.content.tolist(), read.weights.tolist()
+        told = dict(zip(stems, weights, strict=True))
+        # A word of a script without spaces has several terms.
+        return dict.fromkeys(terms(query, language), 1.0) | told
 
 
-def _coverage(wanted: frozenset[int], passage: Passage, language: str) -> float:
-    """Share of the question's content words that stand in the passage or above it."""
+def _nearness(weights: dict[int, float], passage: Passage, language: str) -> float:
+    """Share of the question's words that stand in the passage or above it, and its likeness."""
     shown = "\n".join((passage.title, *passage.section, passage.text))
-    return len(wanted & terms(shown, language)) / len(wanted)
+    found = sum(weights[term] for term in weights.keys() & terms(shown, language))
+    return found / sum(weights.values()) + (passage.similarity or 0.0)
+
+
+def _standing_out(passages: Sequence[Passage]) -> float:
+    """By how much the best passage wins, in likeness over the usual and in rank over the next."""
+    if len(passages) < _COMPARABLE:
+        return _USUAL
+    likeness = [passage.similarity or 0.0 for passage in passages]
+    first, second = sorted((passage.score or 0.0 for passage in passages), reverse=True)[:2]
+    return 0.5 * (max(likeness) - median(likeness)) + 0.5 * (first - second)

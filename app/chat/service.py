@@ -5,16 +5,18 @@ import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
+from typing import Literal
 from uuid import UUID
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
+from app.chat.checking import Verify
 from app.chat.engine import Engine, Turn
 from app.chat.events import ChatEvent, Completed
+from app.chat.gaps import Gap, gaps
 from app.search import NO_FILTER, checked_query
 from storage.database import Database
 from storage.domain import Answer
-from storage.errors import NotFound
 from storage.repositories import Conversations, Sources, Users
 from storage.tables import Conversation, Message
 
@@ -25,6 +27,8 @@ LOCAL_USER = "local"
 _RECALLED = 12
 """Messages of history a turn can lean on."""
 _TITLE_LENGTH = 80
+_LOOKED_THROUGH = 10_000
+"""Messages, the latest, that are searched for gaps."""
 
 
 class ChatService:
@@ -54,14 +58,24 @@ class ChatService:
             conversation = await conversations.get(conversation_id)
             return conversation, await conversations.messages(conversation_id)
 
-    async def given(self, message_id: UUID) -> Answer:
-        """The answer that a message gave, as it was given; raises `NotFound`."""
+    async def moved_on(self, messages: Sequence[Message]) -> dict[UUID, Literal["changed", "gone"]]:
+        """Which of the sources that these messages cite have changed since, or gone."""
+        cited = [c for message in messages if message.answer for c in message.answer.citations]
+        async with self._database.reading() as session:
+            return await Sources(session).moved_on(cited)
+
+    async def reply(self, message_id: UUID) -> Answer:
+        """An answer as it was given; raises `NotFound`."""
         async with self._database.transaction() as session:
             user = await Users(session).named(LOCAL_USER)
-            message = await Conversations(session, user).message(message_id)
-        if message.answer is None:
-            raise NotFound("answer", message_id, "The message is a question.")
-        return message.answer
+            return await Conversations(session, user).reply(message_id)
+
+    async def gaps(self) -> list[Gap]:
+        """What the documentation lacks, by the latest questions."""
+        async with self._database.transaction() as session:
+            user = await Users(session).named(LOCAL_USER)
+            exchanges = await Conversations(session, user).exchanges(_LOOKED_THROUGH)
+        return gaps(exchanges)
 
     async def remove(self, conversation_id: UUID) -> None:
         """With its messages, and the texts that only they cited."""
@@ -76,12 +90,13 @@ class ChatService:
         question: str,
         corpora: Sequence[str] = (),
         only: Mapping[str, str] = NO_FILTER,
+        verify: Verify | None = None,
     ) -> AsyncGenerator[ChatEvent]:
         """The events of one turn; `Completed` is said only once the answer is kept."""
         question = checked_query(question)
         scope = await self._engine.search.scope(corpora, only)
         history = await self._ask(conversation_id, question)
-        turn = Turn(question, scope, history, conversation_id)
+        turn = Turn(question, scope, history, conversation_id, verify=verify)
         started = time.perf_counter()
         async with aclosing(self._engine.stream(turn)) as events:
             async for event in events:
@@ -96,9 +111,11 @@ class ChatService:
         question: str,
         corpora: Sequence[str] = (),
         only: Mapping[str, str] = NO_FILTER,
+        verify: Verify | None = None,
     ) -> Answer:
         """The stream, drained."""
-        async with aclosing(self.stream(conversation_id, question, corpora, only)) as events:
+        turn = self.stream(conversation_id, question, corpora, only, verify)
+        async with aclosing(turn) as events:
             async for event in events:
                 if isinstance(event, Completed):
                     return event.answer

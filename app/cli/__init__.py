@@ -3,6 +3,7 @@
 import click
 
 from app.cli.answers import ask, search
+from app.cli.cite import cite, gaps
 from app.cli.corpora import corpora
 from app.cli.demo import demo
 from app.cli.evaluate import evaluate
@@ -25,8 +26,10 @@ _COMMANDS = (
     ingest,
     search,
     ask,
+    cite,
     serve,
     corpora,
+    gaps,
     reindex,
     releases,
     rollback,

@@ -9,6 +9,7 @@ from app.cli.running import echo_json, run
 from app.cli.show import show_answer, show_passages
 
 if TYPE_CHECKING:
+    from app.chat.checking import Verify
     from app.wiring import Services
 
 
@@ -60,19 +61,25 @@ def search(
 @click.option("--conversation", type=click.UUID, help="Go on with this conversation.")
 @_corpus
 @_only
+@click.option(
+    "--verify",
+    type=click.Choice(["off", "mark", "strict"]),
+    help="Whether claims get verdicts; strict withholds those that nothing supports.",
+)
 @_as_json
 def ask(
     question: str,
     conversation: UUID | None,
     corpora: tuple[str, ...],
     only: dict[str, str],
+    verify: "Verify | None",
     as_json: bool,
 ) -> None:
     """Answer QUESTION from what was ingested, every claim with a footnote."""
 
     async def work(services: "Services") -> None:
         conversation_id = conversation or (await services.chat.start()).id
-        answer = await services.chat.answer(conversation_id, question, corpora, only)
+        answer = await services.chat.answer(conversation_id, question, corpora, only, verify)
         if as_json:
             echo_json(answer.model_dump(mode="json"))
         else:

@@ -1,31 +1,32 @@
 """`ibid eval`: how well Ibid finds what answers a question, on questions whose answers are known."""
 
 import json
-import time
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
 
+from app.cli.apart import apart, scratch
+from app.cli.judging import answers, claims
 from app.cli.running import MISUSED, echo_json, fail, load_settings, progress_bar, run
 
 if TYPE_CHECKING:
     from app.evaluation.retrieval import Evaluation
-    from app.settings import Settings
     from app.wiring import Services
 
 _folder = click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 _new_folder = click.Path(path_type=Path, file_okay=False)
-_PATIENCE = 10.0
 _file = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.group("eval")
 def evaluate() -> None:
-    """Measure retrieval on golden sets, make one, and show what was measured."""
+    """Measure retrieval, answers and verdicts on sets whose answers are known."""
+
+
+evaluate.add_command(claims)
+evaluate.add_command(answers)
 
 
 @evaluate.command("retrieval")
@@ -49,7 +50,7 @@ def retrieval(
     any others, into a home that is removed afterwards, with the embedding that is set.
     """
     earlier = _metrics(against) if against else {}
-    with _scratch() as home:
+    with scratch() as home:
 
         async def work(services: "Services") -> None:
             result = await _measured(services, folder, home, corpus, language, shown=not as_json)
@@ -57,7 +58,7 @@ def retrieval(
                 _write_questions(per_query, result)
             _tell(result, earlier, as_json=as_json)
 
-        run(work, load_settings() if corpus else _apart(home))
+        run(work, load_settings() if corpus else apart(home))
 
 
 @evaluate.command("make")
@@ -133,27 +134,6 @@ async def _measured(
     with progress_bar("Searching", shown=shown, unit="questions") as progress:
         corpora = [corpus or staging.CORPUS]
         return await retrieval.evaluate(services.search, golden, name, corpora, progress)
-
-
-@contextmanager
-def _scratch() -> Generator[Path]:
-    """A folder that is removed once the engine's process, which outlives a command a little, has left."""
-    from storage.index.files import is_locked  # noqa: PLC0415
-
-    with TemporaryDirectory(prefix="ibid-eval-", ignore_cleanup_errors=True) as scratch:
-        folder = Path(scratch).resolve()
-        try:
-            yield folder
-        finally:
-            index, give_up = folder / "home/index", time.monotonic() + _PATIENCE
-            while index.is_dir() and is_locked(index) and time.monotonic() < give_up:
-                time.sleep(0.02)
-
-
-def _apart(home: Path) -> "Settings":
-    """The settings of the machine, in a home of its own."""
-    away = {"ibid_home": home / "home", "database_url": None, "qdrant_url": None}
-    return load_settings().model_copy(update=away)
 
 
 def _metrics(path: Path) -> dict[str, float]:

@@ -51,7 +51,7 @@ def _place(at: "Citation | Passage") -> str:
 
 
 def _signature(answer: "Answer") -> str:
-    if answer.status == "abstained":
+    if answer.status == "abstained" and answer.model is None:
         return "Declined: no model was asked."
     if answer.model == "extractive":
         return "Answered by the extractive model: sentences of the sources themselves, quoted."

@@ -1,1 +1,1 @@
-"""How well Ibid finds and answers, measured on questions whose answers are known."""
+"""Measures of what Ibid finds and says, on questions and claims whose answers are known."""

@@ -20,6 +20,6 @@ class Reversed:
 async def test_a_reranker_chooses_from_as_many_as_it_wants(services: Services, docs: Path) -> None:
     await services.ingestion.run([docs])
     ours = await services.search.passages("the lamp", limit=5)
-    search = Search(services.database, services.index, Reversed())
+    search = Search(services.database, services.indexes, Reversed())
     theirs = await search.passages("the lamp", limit=2)
     assert [passage.id for passage in theirs] == [passage.id for passage in ours[:-3:-1]]

@@ -14,12 +14,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import SQLModel, select
 
 from storage.database import HEAD, Database
 from storage.domain import Answer, SourceVersion
-from storage.errors import DatabaseUnavailable, InvalidInput, NotFound, StorageFull
+from storage.errors import DatabaseUnavailable, InvalidInput, NotFound, StorageFull, Vanished
 from storage.migrations import configuration
 from storage.repositories import Conversations, Corpora, Sources, Users
 from storage.tables import Corpus, Message, Source, SourceText
@@ -194,7 +193,7 @@ def test_a_loop_that_is_closed_at_any_moment_tears_no_connection(
 
 async def test_what_belongs_to_nothing_is_not_kept(url: str) -> None:
     async with Database.open(url) as database:
-        with pytest.raises(IntegrityError):
+        with pytest.raises(Vanished):
             async with database.transaction() as session:
                 session.add(Message.question(uuid4(), "Is anybody there?"))
 

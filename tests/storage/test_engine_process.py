@@ -321,7 +321,9 @@ async def test_a_panic_of_the_engine_is_an_error_like_any_other(folder: Path) ->
 
 async def test_why_it_cannot_start_is_told(tmp_path: Path) -> None:
     (tmp_path / "aliases.json").write_text("{")
-    with pytest.raises(IndexUnavailable, match=r"could not be started\. .*aliases.json is damaged"):
+    with pytest.raises(
+        IndexUnavailable, match=r"could not be started\. .*is damaged: aliases.json"
+    ):
         async with open_embedded(tmp_path):
             pass
     with pytest.raises(IndexUnavailable, match="cannot be used"):

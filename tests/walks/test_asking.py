@@ -214,7 +214,7 @@ async def test_what_the_corpus_does_not_speak_to_is_declined_unasked(manual: Ser
     assert (answer.status, answer.model, answer.claims) == ("abstained", None, ())
     assert "".join(event.text for event in tokens if isinstance(event, Token)) == answer.text
     assert answer.abstention is not None
-    assert answer.abstention.reason == "nothing_relevant"
+    assert answer.abstention.reason == "out_of_scope"
     assert 1 <= len(answer.abstention.nearest) <= 3
     for near in answer.abstention.nearest:
         assert near.url in answer.text

@@ -117,7 +117,7 @@ def test_a_declined_question_is_an_answer_too(client: Client) -> None:
     answer = response.json()
     assert set(answer) == ANSWER
     assert (answer["status"], answer["model"], answer["claims"]) == ("abstained", None, [])
-    assert answer["abstention"]["reason"] == "nothing_relevant"
+    assert answer["abstention"]["reason"] == "out_of_scope"
     for near in answer["abstention"]["nearest"]:
         assert client.get(f"{API}/passages/{near['passage_id']}").status_code == 200
 

@@ -68,6 +68,8 @@ def test_the_api_describes_itself(client: Client) -> None:
         "DELETE /conversations/{conversation_id}",
         "POST /conversations/{conversation_id}/messages",
         "GET /messages/{message_id}/html",
+        "GET /messages/{message_id}/citations",
+        "GET /gaps",
         "GET /corpora",
         "POST /corpora",
         "DELETE /corpora/{name}",

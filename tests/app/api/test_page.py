@@ -79,5 +79,5 @@ def test_what_is_no_answer_has_no_html(client: Client) -> None:
     conversation = start(client)
     ask(client, conversation)
     question = client.get(conversation).json()["messages"][0]
-    assert_problem(client.get(f"{API}/messages/{question['id']}/html"), 404, "is a question")
-    assert_problem(client.get(f"{API}/messages/{start(client)[-36:]}/html"), 404, "no message")
+    assert_problem(client.get(f"{API}/messages/{question['id']}/html"), 404, "no answer")
+    assert_problem(client.get(f"{API}/messages/{start(client)[-36:]}/html"), 404, "no answer")

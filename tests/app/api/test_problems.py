@@ -95,7 +95,7 @@ def test_a_version_that_is_not_kept_is_a_problem(client: Client) -> None:
 def test_a_fault_of_ours_is_a_problem_that_tells_no_secrets(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client.app.state.services.search, "_index", None)
+    monkeypatch.setattr(client.app.state.services.search, "_indexes", None)
     response = client.get(f"{API}/search", params={"q": FUEL})
     assert_problem(response, 500, "Ibid itself")
     assert "NoneType" not in response.text

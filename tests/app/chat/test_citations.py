@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.chat.citations import CitedText, locate
+from app.chat.citations import CitedText, carriers, locate
 from app.chat.events import Cited, Token
 from pipelines.sentences import sentences
 from storage.domain import Citation
@@ -199,3 +199,28 @@ def test_a_claim_is_its_span_of_the_text_without_the_markers(script: str) -> Non
         shown = text.text[claim.start : claim.end]
         assert re.sub(r"\s*\[\d+]", "", shown) == claim.text
         before = claim.end
+
+
+@pytest.mark.parametrize(
+    ("claim", "quotes"),
+    [
+        (
+            "One blast of four seconds is given every minute, and `horn --on` starts the compressor.",
+            [
+                "One blast of four seconds is given every minute.",
+                "Then `horn --on` [sic] starts the * compressor.",
+            ],
+        ),
+        ("The lamp burns paraffin.", ["The lamp burns 2.4 litres of paraffin an hour."]),
+    ],
+)
+def test_a_claim_that_one_sentence_does_not_carry_cites_two(claim: str, quotes: list[str]) -> None:
+    heading = next(name for name, text in SECTIONS.items() if quotes[0] in text)
+    spans = carriers(claim, passage(heading), "en")
+    assert [TEXT[start:end] for start, end in spans] == quotes
+
+
+def test_two_sentences_side_by_side_are_one_quote() -> None:
+    fuel = FUEL.model_copy(update={"text": FUEL.text.replace("\n", " ")})
+    claim = "The lamp burns 2.4 litres an hour, so fill the tank every morning, the burner not hot."
+    assert carriers(claim, fuel, "en") == [(fuel.start, fuel.end)]

@@ -2,9 +2,16 @@
 
 import pytest
 
-from app.chat.relevance import speaks_to
+from app.chat.relevance import Relevance
 from storage.domain import Passage
+from storage.embeddings import LocalEmbedding
 from tests.app.chat.passages import PASSAGES, passage
+
+WORDS = LocalEmbedding()
+
+
+def speaks_to(query: str, passages: list[Passage], language: str) -> bool:
+    return Relevance(embedding=WORDS).declines(query, passages, language) is None
 
 
 def like(similarity: float | None) -> list[Passage]:
@@ -53,3 +60,21 @@ def test_words_are_told_apart_where_no_space_stands_between_them() -> None:
     chinese = passage("Fuel").model_copy(update={"text": "灯每小时燃烧二点四升煤油。"})
     assert speaks_to("灯每小时燃烧多少煤油?", [chinese], "zh")
     assert not speaks_to("谁赢得了国际象棋冠军?", [chinese], "zh")
+
+
+def test_a_declined_question_says_how_far_off_it_is() -> None:
+    relevance = Relevance(embedding=WORDS)
+    assert relevance.declines("Who won the chess championship?", like(0.0), "en") == "out_of_scope"
+    near = relevance.declines("Which paraffin heats the boat house?", like(0.2), "en")
+    assert near == "nothing_relevant"
+    assert relevance.declines("Which paraffin?", [], "en") == "out_of_scope"
+
+
+def test_strictness_moves_the_floor() -> None:
+    question, passages = "How thirsty is this lamp for kerosene?", like(0.75)
+    told = [
+        Relevance(strictness, WORDS).declines(question, passages, "en") is None
+        for strictness in (0.0, 0.5, 1.0)
+    ]
+    assert told == sorted(told, reverse=True)
+    assert set(told) == {True, False}

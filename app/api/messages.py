@@ -1,0 +1,58 @@
+"""Answers after the fact: their footnotes in other forms, and what they show to be missing."""
+
+from typing import Annotated
+from uuid import UUID
+
+from litestar import Controller, MediaType, Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
+
+from app.api.page import ONLY_OURS
+from app.chat.exports import Format, export
+from app.chat.gaps import Gap
+from app.chat.service import ChatService
+from app.web.rendering import render
+from storage.domain import Value
+
+_TYPES: dict[Format, str] = {
+    "markdown": "text/markdown; charset=utf-8",
+    "csl-json": "application/vnd.citationstyles.csl+json",
+    "bibtex": "application/x-bibtex; charset=utf-8",
+}
+
+
+class Gaps(Value):
+    """Where the documentation lacks most, first."""
+
+    gaps: tuple[Gap, ...]
+
+
+class MessageController(Controller):
+    """`/api/v1/messages` and `/api/v1/gaps`."""
+
+    tags = ("messages",)
+
+    @get("/messages/{message_id:uuid}/citations", summary="Export an answer's citations")
+    async def citations(
+        self,
+        message_id: FromPath[UUID],
+        chat: NamedDependency[ChatService],
+        form: Annotated[Format, QueryParameter(name="format")] = "csl-json",
+    ) -> Response[str]:
+        """Markdown with footnotes, CSL-JSON or BibTeX."""
+        return Response(export(await chat.reply(message_id), form), media_type=_TYPES[form])
+
+    @get(
+        "/messages/{message_id:uuid}/html",
+        media_type=MediaType.HTML,
+        response_headers=ONLY_OURS,
+        summary="Read an answer as HTML",
+    )
+    async def html(self, message_id: FromPath[UUID], chat: NamedDependency[ChatService]) -> str:
+        """A sanitised fragment: markers are `button[data-note]`, claims `span[data-claim]`."""
+        return render(await chat.reply(message_id))
+
+    @get("/gaps", summary="What the documentation lacks")
+    async def gaps(self, chat: NamedDependency[ChatService]) -> Gaps:
+        """Declined questions and unsupported claims, by nearest section."""
+        return Gaps(gaps=tuple(await chat.gaps()))

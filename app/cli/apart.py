@@ -1,0 +1,36 @@
+"""A home that is made for one command and removed after it."""
+
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from app.cli.running import load_settings
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+_PATIENCE = 10.0
+
+
+@contextmanager
+def scratch() -> Generator[Path]:
+    """A folder that is removed once the engine's process, which outlives a command a little, has left."""
+    from storage.index.files import is_locked  # noqa: PLC0415
+
+    with TemporaryDirectory(prefix="ibid-eval-", ignore_cleanup_errors=True) as made:
+        folder = Path(made).resolve()
+        try:
+            yield folder
+        finally:
+            index, give_up = folder / "home/index", time.monotonic() + _PATIENCE
+            while index.is_dir() and is_locked(index) and time.monotonic() < give_up:
+                time.sleep(0.02)
+
+
+def apart(home: Path) -> "Settings":
+    """The settings of the machine, in a home of its own."""
+    away = {"ibid_home": home / "home", "database_url": None, "qdrant_url": None}
+    return load_settings().model_copy(update=away)

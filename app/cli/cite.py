@@ -1,0 +1,54 @@
+"""`ibid cite` and `ibid gaps`: answers after the fact."""
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import click
+
+from app.cli.running import echo_json, run
+
+if TYPE_CHECKING:
+    from app.chat.exports import Format
+    from app.wiring import Services
+
+
+@click.command()
+@click.argument("message", type=click.UUID)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["markdown", "csl-json", "bibtex"]),
+    default="markdown",
+    show_default=True,
+    help="What to print.",
+)
+def cite(message: UUID, form: "Format") -> None:
+    """Print the citations of the answer MESSAGE."""
+
+    async def work(services: "Services") -> None:
+        from app.chat.exports import export  # noqa: PLC0415 - with the services
+
+        click.echo(export(await services.chat.reply(message), form))
+
+    run(work)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def gaps(as_json: bool) -> None:
+    """Show which questions the documentation could not answer, by nearest section."""
+
+    async def work(services: "Services") -> None:
+        found = await services.chat.gaps()
+        if as_json:
+            echo_json({"gaps": [gap.model_dump(mode="json") for gap in found]})
+            return
+        if not found:
+            click.echo("No question was declined, and no claim went unsupported.")
+        for gap in found:
+            place = " › ".join(gap.section) or gap.title or "(nothing near)"
+            click.secho(f"{gap.count:>4}  {place}", bold=True)
+            for question in gap.questions:
+                click.echo(f"      {question}")
+
+    run(work)

@@ -1,0 +1,199 @@
+"""What a reader gets: answers and refusals, measured on questions whose answers are known."""
+
+import csv
+import json
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from app.chat.engine import Engine, Turn
+from app.chat.events import Completed
+from app.evaluation.claims import balanced
+from app.library import Library
+from app.search import NO_FILTER
+from storage.domain import Answer, Citation, Value
+from storage.errors import InvalidInput
+from storage.index.sparse import terms
+
+_PAGE = re.compile(r"#page=\d+\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownQuestion:
+    """A question with what is known of it; `relevant` are ids of documents."""
+
+    id: str
+    text: str
+    answerable: bool
+    answer: str
+    relevant: frozenset[str]
+
+
+class AnswersMeasured(Value):
+    """`metrics` by name; `confusion` counts answered and declined by what was right."""
+
+    metrics: dict[str, float]
+    confusion: dict[str, dict[str, int]]
+    questions: int
+
+
+@dataclass(slots=True)
+class _Tally:
+    sums: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+
+    def add(self, name: str, value: float) -> None:
+        self.sums.setdefault(name, []).append(value)
+
+    def means(self) -> dict[str, float]:
+        return {name: round(sum(v) / len(v), 4) for name, v in self.sums.items()}
+
+
+def read_questions(folder: Path) -> list[KnownQuestion]:
+    """Raises `InvalidInput` for what is missing or malformed, with its line."""
+    relevant: dict[str, set[str]] = {}
+    qrels = folder / "qrels" / "test.tsv"
+    for line in csv.reader(_lines(qrels)[1:], delimiter="\t", quoting=csv.QUOTE_NONE):
+        if len(line) == 3 and line[2].strip() not in {"", "0"}:  # noqa: PLR2004 - query, document, score
+            relevant.setdefault(line[0], set()).add(line[1])
+    questions: list[KnownQuestion] = []
+    for number, line in enumerate(_lines(folder / "queries.jsonl"), 1):
+        try:
+            row: dict[str, Any] = json.loads(line)
+            known: dict[str, Any] = row.get("metadata") or {}
+            key = str(row["_id"])
+            found = frozenset(relevant.get(key, ()))
+            answerable = bool(known.get("answerable", found))
+            answer = str(known.get("answer") or "")
+            questions.append(KnownQuestion(key, str(row["text"]), answerable, answer, found))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InvalidInput(
+                f"{folder / 'queries.jsonl'}, line {number}: not a question with `_id` and `text`."
+            ) from error
+    if not questions:
+        raise InvalidInput(f"{folder} has no questions.")
+    return questions
+
+
+def write_documents(folder: Path, scratch: Path) -> list[Path]:
+    """What to ingest: the set's own files if its ids are pages of them, else a page a document."""
+    rows = _documents(folder)
+    names = {_PAGE.sub("", key) for key, _ in rows if _PAGE.search(key)}
+    files = [path for path in sorted(folder.rglob("*")) if path.name in names]
+    if files:
+        return files
+    scratch.mkdir(parents=True, exist_ok=True)
+    for number, (_, text) in enumerate(rows):
+        (scratch / f"{number}.txt").write_text(text, encoding="utf-8")
+    return [scratch]
+
+
+def naming(folder: Path) -> Callable[[Citation], str]:
+    """Which document of the set a citation lies in."""
+    ids = [key for key, _ in _documents(folder)]
+    paged = any(_PAGE.search(key) for key in ids)
+
+    def name(citation: Citation) -> str:
+        file = unquote(citation.url.partition("#")[0].rpartition("/")[2])
+        if paged:
+            return f"{file}#page={citation.page}"
+        return ids[int(file.removesuffix(".txt"))]
+
+    return name
+
+
+async def evaluate_answers(
+    engine: Engine,
+    library: Library,
+    corpora: Sequence[str],
+    questions: Sequence[KnownQuestion],
+    name: Callable[[Citation], str],
+    progress: Callable[[int, int], None] | None = None,
+) -> AnswersMeasured:
+    """Every question asked once, in a conversation of its own."""
+    scope = await engine.search.scope(corpora, NO_FILTER)
+    language = min(scope.languages)
+    tally, told = _Tally(), list[bool]()
+    for number, question in enumerate(questions, 1):
+        started = time.perf_counter()
+        answer = await _answer(engine, Turn(question.text, scope))
+        tally.add("milliseconds", 1_000 * (time.perf_counter() - started))
+        told.append(answer.status == "answered")
+        if answer.status == "answered":
+            await _weigh(tally, library, answer)
+        if answer.status == "answered" and question.answerable:
+            cited = [name(citation) for citation in answer.citations]
+            _compare(tally, question, answer, cited, language)
+        if progress:
+            progress(number, len(questions))
+    truth = [question.answerable for question in questions]
+    return AnswersMeasured(
+        metrics={"balanced_accuracy": round(balanced(truth, told), 4), **tally.means()},
+        confusion=_confusion(truth, told),
+        questions=len(questions),
+    )
+
+
+async def _answer(engine: Engine, turn: Turn) -> Answer:
+    async for event in engine.stream(turn):
+        if isinstance(event, Completed):
+            return event.answer
+    raise AssertionError("a turn ends with `Completed` or raises")
+
+
+async def _weigh(tally: _Tally, library: Library, answer: Answer) -> None:
+    """What can be said of any answer: are its quotes exact, and are its claims supported?"""
+    for citation in answer.citations:
+        text = (await library.text(citation.source_id, citation.source_version)).text
+        tally.add("quote_exactness", text[citation.start : citation.end] == citation.quote)
+    for claim in answer.claims:
+        if claim.verdict != "unchecked":
+            tally.add("claims_supported", claim.verdict == "supported")
+
+
+def _compare(
+    tally: _Tally, question: KnownQuestion, answer: Answer, cited: Sequence[str], language: str
+) -> None:
+    """Against the documents and the words that were right."""
+    if question.relevant and cited:
+        right = question.relevant.intersection(cited)
+        tally.add("citation_precision", sum(c in right for c in cited) / len(cited))
+        tally.add("citation_recall", len(right) / len(question.relevant))
+        tally.add("first_citation_exact", cited[0] in question.relevant)
+    wanted = terms(question.answer, language) if question.answer else frozenset[int]()
+    if wanted:
+        tally.add("answer_coverage", len(wanted & terms(answer.text, language)) / len(wanted))
+
+
+def _confusion(truth: Sequence[bool], told: Sequence[bool]) -> dict[str, dict[str, int]]:
+    counts: Mapping[bool, dict[str, int]] = {
+        True: {"answered": 0, "declined": 0},
+        False: {"answered": 0, "declined": 0},
+    }
+    for answerable, answered in zip(truth, told, strict=True):
+        counts[answerable]["answered" if answered else "declined"] += 1
+    return {"answerable": counts[True], "unanswerable": counts[False]}
+
+
+def _documents(folder: Path) -> list[tuple[str, str]]:
+    """Ids and texts with their titles."""
+    found: list[tuple[str, str]] = []
+    for number, line in enumerate(_lines(folder / "corpus.jsonl"), 1):
+        try:
+            row: dict[str, Any] = json.loads(line)
+            found.append((str(row["_id"]), f"{row.get('title') or ''}\n\n{row['text']}"))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InvalidInput(
+                f"{folder / 'corpus.jsonl'}, line {number}: not a document with `_id` and `text`."
+            ) from error
+    return found
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return [line for line in path.read_text(encoding="utf-8-sig").split("\n") if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path} cannot be read: {error}.") from error

@@ -1,0 +1,130 @@
+"""How well a verifier tells supported claims from others, on claims that people have labelled."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError, field_validator
+
+from app.chat.verification import Judgement, Verifier
+from storage.domain import Value
+from storage.errors import InvalidInput
+
+_SUPPORTED = frozenset({"supported", "supports", "support", "entailment", "entailed", "true"})
+
+
+class LabelledClaim(BaseModel):
+    """A line of a set; what else stands in it is none of our business."""
+
+    id: str = ""
+    claim: str
+    evidence: str
+    """Its sentences, a line each."""
+    label: str | float
+
+    @field_validator("evidence", mode="before")
+    @classmethod
+    def _joined(cls, given: object) -> object:
+        return "\n".join(map(str, given)) if isinstance(given, list) else given  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
+class ClaimsMeasured(Value):
+    """`metrics` by name; `labels` holds for each label how many of its claims got which verdict."""
+
+    metrics: dict[str, float]
+    labels: dict[str, dict[str, int]]
+    claims: int
+
+
+def read_claims(path: Path) -> list[LabelledClaim]:
+    """Raises `InvalidInput` with the line that is wrong, or for a set with one label only."""
+    rows: list[LabelledClaim] = []
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path} cannot be read: {error}.") from error
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                rows.append(LabelledClaim.model_validate_json(line))
+            except ValidationError as error:
+                first = error.errors()[0]
+                place = ".".join(map(str, first["loc"]))
+                raise InvalidInput(f"{path}, line {number}: {place} {first['msg']}.") from error
+    if len(set(_are_supported(rows))) < len({True, False}):
+        raise InvalidInput(f"{path} needs claims that are labelled `supported`, and others.")
+    return rows
+
+
+async def evaluate_claims(verifier: Verifier, rows: Sequence[LabelledClaim]) -> ClaimsMeasured:
+    """Every claim judged by its evidence as one passage; an `unchecked` one counts as score 0."""
+    started = time.perf_counter()
+    given = [await verifier.judge(row.claim, [row.evidence]) for row in rows]
+    seconds = time.perf_counter() - started
+    labels: dict[str, dict[str, int]] = {}
+    for row, judgement in zip(rows, given, strict=True):
+        counts = labels.setdefault(str(row.label), {})
+        counts[judgement.verdict] = counts.get(judgement.verdict, 0) + 1
+    metrics = _metrics(_are_supported(rows), given) | {
+        "auroc_best_evidence": _by_claim(rows, given),
+        "milliseconds_per_claim": round(1_000 * seconds / len(rows), 3),
+    }
+    return ClaimsMeasured(metrics=metrics, labels=dict(sorted(labels.items())), claims=len(rows))
+
+
+def auroc(positive: Sequence[bool], scores: Sequence[float]) -> float:
+    """Chance that a positive scores above a negative, ties half: the Mann-Whitney U statistic."""
+    order = sorted(range(len(scores)), key=lambda i: scores[i])
+    ranks = [0.0] * len(scores)
+    start = 0
+    while start < len(order):
+        end = start
+        while end < len(order) and scores[order[end]] == scores[order[start]]:
+            end += 1
+        for i in order[start:end]:
+            ranks[i] = (start + 1 + end) / 2
+        start = end
+    count = sum(positive)
+    above = sum(rank for rank, is_positive in zip(ranks, positive, strict=True) if is_positive)
+    return (above - count * (count + 1) / 2) / (count * (len(positive) - count))
+
+
+def balanced(positive: Sequence[bool], told: Sequence[bool]) -> float:
+    """Mean of the shares of positives and of negatives that were told rightly."""
+    hits = sum(p and t for p, t in zip(positive, told, strict=True)) / (sum(positive) or 1)
+    rest = len(positive) - sum(positive)
+    refused = sum(not p and not t for p, t in zip(positive, told, strict=True)) / (rest or 1)
+    return (hits + refused) / 2
+
+
+def _metrics(positive: Sequence[bool], given: Sequence[Judgement]) -> dict[str, float]:
+    told = [judgement.verdict == "supported" for judgement in given]
+    right = sum(p and t for p, t in zip(positive, told, strict=True))
+    return {
+        "auroc": round(auroc(positive, [judgement.score or 0.0 for judgement in given]), 4),
+        "balanced_accuracy": round(balanced(positive, told), 4),
+        "precision": round(right / (sum(told) or 1), 4),
+        "recall": round(right / (sum(positive) or 1), 4),
+    }
+
+
+def _by_claim(rows: Sequence[LabelledClaim], given: Sequence[Judgement]) -> float:
+    """The same when a claim that comes with several pieces of evidence has the best one's score."""
+    best: dict[tuple[str, str], float] = {}
+    truth: dict[tuple[str, str], bool] = {}
+    for row, supported, judgement in zip(rows, _are_supported(rows), given, strict=True):
+        key = (row.claim, str(row.label))
+        best[key] = max(best.get(key, 0.0), judgement.score or 0.0)
+        truth[key] = supported
+    return round(auroc(list(truth.values()), list(best.values())), 4)
+
+
+def _are_supported(rows: Sequence[LabelledClaim]) -> list[bool]:
+    """By name; where people gave marks, only the highest one is full support."""
+    marks = [row.label for row in rows if not isinstance(row.label, str)]
+    return [
+        row.label.strip().lower() in _SUPPORTED
+        if isinstance(row.label, str)
+        else row.label == max(marks)
+        for row in rows
+    ]

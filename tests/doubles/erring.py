@@ -1,0 +1,88 @@
+"""A model that says in other words what its passages say, and errs on purpose, by seed."""
+
+import random
+import re
+from typing import Any
+
+from llama_index.core.llms import CompletionResponse, CompletionResponseGen, CustomLLM, LLMMetadata
+
+from app.llms.prompts import Quotable, read
+from pipelines.sentences import sentences
+
+ERRORS = ("none", "number", "entity", "invented", "marker")
+
+_NUMBER = re.compile(r"\b\d+(?:\.\d+)?\b|\b(?:two|three|four|five|ten|thirty|fifty)\b")
+_CLAUSES = re.compile(
+    r"(?P<first>[^,]+?),? (?P<link>because|so that|when|before|and) (?P<last>.+)\."
+)
+_INVENTED = (
+    "The harbour master of Antwerp pays a pension to the widows of the crew.",
+    "Every second Friday the cook bakes seventeen loaves for the schoolhouse.",
+    "The first engineer, Ezekiel Thornbury, later emigrated to Patagonia.",
+)
+_ENTITIES = ("Patagonia", "Thornbury", "Antwerp", "Ezekiel")
+_LEAST_WORDS = 6
+
+
+class ErringLLM(CustomLLM):
+    """One claim from each sentence of its first passages; `log` says which error each has."""
+
+    seed: int
+    log: list[tuple[str, str]] = []  # noqa: RUF012 - a pydantic field, copied for each
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        return LLMMetadata(model_name="erring", is_chat_model=False)
+
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        return CompletionResponse(text=self._answer(prompt))
+
+    def stream_complete(
+        self, prompt: str, formatted: bool = False, **kwargs: Any
+    ) -> CompletionResponseGen:
+        text = self._answer(prompt)
+        return (
+            CompletionResponse(text=text[: i + 7], delta=text[i : i + 7])
+            for i in range(0, len(text), 7)
+        )
+
+    def _answer(self, prompt: str) -> str:
+        rng = random.Random(self.seed)  # noqa: S311 - to be the same every time
+        _, passages = read(prompt)
+        return " ".join(
+            self._claim(rng, passage, said, passages) for passage, said in _said(passages)
+        )
+
+    def _claim(
+        self, rng: random.Random, passage: Quotable, said: str, passages: list[Quotable]
+    ) -> str:
+        error, told, n = rng.choice(ERRORS), _paraphrased(said), passage.n
+        if error == "number" and _NUMBER.search(told):
+            told = _NUMBER.sub(str(rng.randint(601, 999)), told, count=1)
+        elif error == "entity":
+            words = told.rstrip(".").split()
+            told = " ".join([*words[:-1], rng.choice(_ENTITIES)]) + "."
+        elif error == "invented":
+            told = rng.choice(_INVENTED)
+        elif error == "marker" and len(passages) > 1:
+            n = rng.choice([other.n for other in passages if other.n != n])
+        else:
+            error = "none"
+        self.log.append((error, told))
+        return f"{told[:-1]} [{n}]."
+
+
+def _said(passages: list[Quotable]) -> list[tuple[Quotable, str]]:
+    found = [(p, " ".join(p.text[a:b].split())) for p in passages for a, b in sentences(p.text)]
+    return [
+        (p, said) for p, said in found if said.endswith(".") and len(said.split()) >= _LEAST_WORDS
+    ]
+
+
+def _paraphrased(said: str) -> str:
+    """Its clauses the other way round where that keeps the sense, else told as hearsay."""
+    clauses = _CLAUSES.fullmatch(said)
+    if clauses and clauses["link"] in {"because", "when"}:
+        last = clauses["last"][0].lower() + clauses["last"][1:]
+        return f"{clauses['link'].title()} {last}, {clauses['first'][0].lower()}{clauses['first'][1:]}."
+    return f"As the manual has it, {said[0].lower()}{said[1:]}"

@@ -1,0 +1,101 @@
+"""Answers after the fact: exported, overtaken by their sources, and counted as gaps."""
+
+import json
+
+import pytest
+
+from app.chat.engine import Engine
+from app.chat.exports import export
+from app.chat.service import ChatService
+from app.chat.verification.local import LocalVerifier
+from app.settings import Settings
+from app.wiring import Services, open_services
+from storage.domain import Answer
+from storage.embeddings import LocalEmbedding
+from storage.errors import NotFound
+from tests.doubles.scripted import ScriptedLLM
+from tests.library import write_docs
+
+FUEL = "How much paraffin does the lamp burn?"
+CHESS = "Who won the chess championship in 1972?"
+
+
+def speaking(services: Services, said: str) -> ChatService:
+    engine = Engine(services.search, ScriptedLLM(pieces=[said]), LocalVerifier(LocalEmbedding()))
+    return ChatService(services.database, engine)
+
+
+async def asked(chat: ChatService, question: str = FUEL) -> Answer:
+    return await chat.answer((await chat.start()).id, question)
+
+
+async def test_old_footnotes_say_what_became_of_their_sources(settings: Settings) -> None:
+    docs = write_docs(settings.ibid_home.parent / "docs")
+    page = docs / "lamp/lighting.md"
+    async with open_services(settings) as services:
+        await services.ingestion.run([docs])
+        answer = await asked(services.chat)
+        (source,) = {citation.source_id for citation in answer.citations}
+
+        async def moved_on() -> dict[object, str]:
+            _, messages = await services.chat.messages(answer.conversation_id)
+            assert messages[-1].answer == answer, "the snapshot is as it was"
+            return dict(await services.chat.moved_on(messages))
+
+        assert await moved_on() == {}
+        page.write_text(page.read_text().replace("2.4", "3.1"))
+        await services.ingestion.run([docs])
+        assert await moved_on() == {source: "changed"}
+        page.unlink()
+        await services.ingestion.run([docs])
+        assert await moved_on() == {source: "gone"}
+
+
+async def test_an_answer_is_exported_with_its_citations(settings: Settings) -> None:
+    async with open_services(settings) as services:
+        await services.ingestion.run([write_docs(settings.ibid_home.parent / "docs")])
+        answer = await asked(speaking(services, "It burns 2.4 litres [1]. See `a[1]` and \\[7\\]."))
+        kept = await services.chat.reply(answer.message_id)
+        assert kept == answer
+        with pytest.raises(NotFound, match="no answer"):
+            await services.chat.reply(answer.conversation_id)
+    (citation,) = answer.citations
+    text, _, notes = export(kept, "markdown").partition("\n\n[^1]: ")
+    assert text.startswith("It burns 2.4 litres[^1]." if "litres[1]" in answer.text else text[:5])
+    assert f"“{citation.quote}”" in notes
+    assert f"(<{citation.url}>)" in notes
+    (entry,) = json.loads(export(kept, "csl-json"))
+    assert entry["title"] == citation.title
+    assert entry["URL"] == citation.url
+    assert citation.quote in entry["note"]
+    assert export(kept, "bibtex").startswith("@misc{ibid-1,\n  title = {Lighting the lamp},")
+
+
+async def test_what_tex_would_take_for_its_own_is_escaped(settings: Settings) -> None:
+    async with open_services(settings) as services:
+        await services.ingestion.run([write_docs(settings.ibid_home.parent / "docs")])
+        answer = await asked(services.chat)
+    claim = answer.claims[0]
+    citation = claim.citations[0].model_copy(update={"title": r"50% of {a} & \b_c"})
+    told = answer.model_copy(
+        update={"claims": (claim.model_copy(update={"citations": (citation,)}),)}
+    )
+    title = export(told, "bibtex").splitlines()[1]
+    assert title == r"  title = {50\% of \{a\} \& \textbackslash{}b\_c},"
+
+
+async def test_gaps_are_what_was_declined_or_not_supported(settings: Settings) -> None:
+    async with open_services(settings) as services:
+        await services.ingestion.run([write_docs(settings.ibid_home.parent / "docs")])
+        assert await services.chat.gaps() == []
+        await asked(services.chat)
+        assert await services.chat.gaps() == [], "what was answered well is no gap"
+        for _ in range(2):
+            declined = await asked(services.chat, CHESS)
+        await asked(speaking(services, "It holds 90 litres in the tank on Sundays [1]."))
+        first, second = await services.chat.gaps()
+    assert declined.abstention is not None
+    assert first.section == declined.abstention.nearest[0].section
+    assert (first.declined, first.unsupported, first.questions) == (2, 0, (CHESS,))
+    assert second.section == ("Lighting the lamp", "Fuel")
+    assert (second.declined, second.unsupported, second.questions) == (0, 1, (FUEL,))
