@@ -1,5 +1,6 @@
 """Passages for a query: what REST, CLI, notebook and the chat engine search with."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -7,13 +8,18 @@ from types import MappingProxyType
 from app.editions import choose
 from app.waiting import running_loop
 from storage.database import Database
-from storage.domain import Passage
-from storage.errors import InvalidInput, NotFound
+from storage.domain import Attempt, Passage
+from storage.errors import InvalidInput, ModelUnavailable, NotFound
 from storage.index.passages import PassageIndex
 from storage.repositories import Corpora, Sources
+from storage.rerankers import Reranker
+
+_log = logging.getLogger("ibid.search")
 
 LONGEST_QUERY = 4_000
 MOST_PASSAGES = 100
+_RERANKED = 40
+"""How many of the fused ranking a reranker reads."""
 NO_FILTER: Mapping[str, str] = MappingProxyType({})
 
 
@@ -30,9 +36,12 @@ class Scope:
 class Search:
     """Hybrid search over corpora; with none named, over all of them."""
 
-    def __init__(self, database: Database, index: PassageIndex) -> None:
+    def __init__(
+        self, database: Database, index: PassageIndex, reranker: Reranker | None = None
+    ) -> None:
         self._database = database
         self._index = index
+        self._reranker = reranker
         self.loop = running_loop()
         """The event loop that the services live on."""
 
@@ -54,9 +63,25 @@ class Search:
 
     async def within(self, scope: Scope, query: str, limit: int) -> list[Passage]:
         """The same for a scope that was looked up before and a query that was checked."""
-        return await self._index.search(
-            query, scope.corpora, scope.languages, limit, scope.editions
+        passages, _ = await self.ranked(scope, query, limit)
+        return passages
+
+    async def ranked(
+        self, scope: Scope, query: str, limit: int
+    ) -> tuple[list[Passage], Attempt | None]:
+        """The same; and, when the reranker failed and left the fused order, why it did."""
+        wide = max(limit, _RERANKED) if self._reranker else limit
+        passages = await self._index.search(
+            query, scope.corpora, scope.languages, wide, scope.editions
         )
+        skipped: Attempt | None = None
+        if self._reranker:
+            try:
+                passages = await self._reranker.rerank(query, passages)
+            except ModelUnavailable as error:
+                skipped = Attempt(model=self._reranker.model, error=str(error))
+                _log.warning("rerank skipped model=%s reason=%s", skipped.model, skipped.error)
+        return passages[:limit], skipped
 
     async def scope(self, names: Sequence[str], only: Mapping[str, str] = NO_FILTER) -> Scope:
         """Raises `NotFound` when one of them, or any at all, is missing; `InvalidInput` by `only`."""

@@ -17,10 +17,12 @@ from app.api.health import HealthController
 from app.api.hosts import answer_to
 from app.api.reading import ReadingController
 from app.api.schema import SchemaPage
+from app.api.usage import UsageController
 from app.chat.service import ChatService
 from app.library import Library
 from app.search import Search
 from app.settings import Settings
+from app.spending import Usages
 from app.wiring import Services, open_services
 
 _LARGEST_BODY = 1_000_000
@@ -36,7 +38,13 @@ def create_app(settings: Settings) -> Litestar:
             yield
 
     v1 = Router(
-        "/api/v1", route_handlers=[ConversationController, CorpusController, ReadingController]
+        "/api/v1",
+        route_handlers=[
+            ConversationController,
+            CorpusController,
+            ReadingController,
+            UsageController,
+        ],
     )
     return Litestar(
         [v1, HealthController],
@@ -46,11 +54,13 @@ def create_app(settings: Settings) -> Litestar:
             "chat": Provide(provide_chat, sync_to_thread=False),
             "library": Provide(provide_library, sync_to_thread=False),
             "search": Provide(provide_search, sync_to_thread=False),
+            "usages": Provide(provide_usages, sync_to_thread=False),
         },
         before_request=answer_to(settings.hosts) if settings.hosts else None,
         request_max_body_size=_LARGEST_BODY,
         logging_config=LoggingConfig(
             root={"level": settings.log_level.upper(), "handlers": ["queue_listener"]},
+            loggers={"httpx": {"level": "WARNING"}},  # else a line for each request to a service
             log_exceptions="always",
             disable_stack_trace=problems.EXPECTED,
         ),
@@ -80,3 +90,9 @@ def provide_search(state: State) -> Search:
     """For handlers that search."""
     services: Services = state.services
     return services.search
+
+
+def provide_usages(state: State) -> Usages:
+    """For handlers that show what was spent."""
+    services: Services = state.services
+    return services.usages

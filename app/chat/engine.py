@@ -6,14 +6,15 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
-from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse
 from llama_index.core.llms import LLM
 
 from app.chat.citations import CitedText
 from app.chat.condense import condense
-from app.chat.events import ChatEvent, Completed, Retrieved, Token
+from app.chat.events import ChatEvent, Completed, Restarted, Retrieved, Token
 from app.chat.relevance import speaks_to
 from app.llms import prompts
+from app.llms.spoken import Spoken
 from app.search import Scope, Search
 from storage.domain import Abstention, Answer, NearestSection, Passage
 
@@ -42,13 +43,19 @@ class Engine:
         self.search = search
         self._llm = llm
 
+    @property
+    def model(self) -> str:
+        """The one that is asked first."""
+        return self._llm.metadata.model_name
+
     async def stream(self, turn: Turn) -> AsyncGenerator[ChatEvent]:
         """`Retrieved`, then `Token` and `Cited`, at last `Completed`; raises `IbidError`.
 
-        A question the corpus does not speak to is declined without calling the model.
+        A model that breaks off is followed by `Restarted` and the next one's words. A question that
+        the corpus does not speak to is declined without calling the model.
         """
         query = condense(turn.question, turn.history)
-        passages = await self.search.within(turn.scope, query, PASSAGES)
+        passages, skipped = await self.search.ranked(turn.scope, query, PASSAGES)
         release = await self.search.release()
         language = min(turn.scope.languages)
         if not speaks_to(query, passages, language):
@@ -58,37 +65,48 @@ class Engine:
             yield Completed(answer=declined)
             return
         yield Retrieved(passages=tuple(passages))
-        text = CitedText(passages, language)
-        async with aclosing(self._generate(turn, query, passages)) as deltas:
-            async for delta in deltas:
-                for event in text.write(delta):
+        text, spoken = CitedText(passages, language), Spoken(model=self.model)
+        async with aclosing(self._generate(turn, query, passages)) as responses:
+            async for response in responses:
+                if isinstance(response.raw, Spoken):
+                    spoken = response.raw
+                if spoken.restarted and response.raw is spoken:
+                    text = CitedText(passages, language)
+                    yield Restarted(attempt=spoken.attempts[-1])
+                for event in text.write(response.delta or ""):
                     yield event
         for event in text.close():
             yield event
-        yield Completed(answer=self._answered(turn, text, release))
+        failed = (*([skipped] if skipped else []), *spoken.attempts)
+        spoken = spoken.model_copy(update={"attempts": failed})
+        yield Completed(answer=_answered(turn, text, spoken, release))
 
     async def _generate(
         self, turn: Turn, query: str, passages: Sequence[Passage]
-    ) -> AsyncGenerator[str]:
+    ) -> AsyncGenerator[ChatResponse]:
         context = query if query != turn.question else ""
         prompt = prompts.messages(turn.question, passages, turn.history, context)
         async with aclosing(await self._llm.astream_chat(prompt)) as responses:
             async for response in responses:
-                if response.delta:
-                    yield response.delta
+                yield response
 
-    def _answered(self, turn: Turn, text: CitedText, release: str | None) -> Answer:
-        return Answer(
-            id=turn.message_id,
-            conversation_id=turn.conversation_id,
-            message_id=turn.message_id,
-            status="answered",
-            text=text.text,
-            claims=text.claims(),
-            sources=text.sources(),
-            model=self._llm.metadata.model_name,
-            release=release,
-        )
+
+def _answered(turn: Turn, text: CitedText, spoken: Spoken, release: str | None) -> Answer:
+    return Answer(
+        id=turn.message_id,
+        conversation_id=turn.conversation_id,
+        message_id=turn.message_id,
+        status="answered",
+        finish=spoken.finish,
+        text=text.text,
+        claims=text.claims(),
+        sources=text.sources(),
+        model=spoken.model,
+        generation=spoken.generation,
+        attempts=spoken.attempts,
+        usage=spoken.usage,
+        release=release,
+    )
 
 
 def _declined(turn: Turn, passages: Sequence[Passage], release: str | None) -> Answer:

@@ -5,8 +5,10 @@ import click
 from app.cli.answers import ask, search
 from app.cli.corpora import corpora
 from app.cli.demo import demo
+from app.cli.doctor import doctor
 from app.cli.ingest import ingest
 from app.cli.serve import serve
+from app.cli.usage import usage
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -15,5 +17,5 @@ def main() -> None:
     """Answers from your documentation, every claim with a footnote that opens the exact words."""
 
 
-for command in (demo, ingest, search, ask, serve, corpora):
+for command in (demo, ingest, search, ask, serve, corpora, usage, doctor):
     main.add_command(command)

@@ -16,6 +16,8 @@ ALIAS = "ibid"
 
 _KEYWORDS = ["corpus", "edition", "source_id", "state"]
 _INTEGERS = ["version"]
+FILTERED = (*_KEYWORDS, *_INTEGERS)
+"""Fields of the payload that searches and changes filter by."""
 _BATCH = 256
 
 Content = tuple[tuple[str, ...], str]

@@ -58,6 +58,7 @@ def test_the_api_describes_itself(client: Client) -> None:
         "POST /corpora",
         "DELETE /corpora/{name}",
         "GET /search",
+        "GET /usage",
         "GET /passages/{passage_id}",
         "GET /sources",
         "GET /sources/{source_id}",
