@@ -259,7 +259,7 @@ async def test_another_embedding_is_refused(
     async with open_services(settings) as services:
         await services.ingestion.run([docs])
     other = LocalEmbedding(model_name="another")
-    monkeypatch.setattr("app.wiring.build_embedding", lambda _: (other, DIMENSION))
+    monkeypatch.setattr("app.wiring.build_embedding", lambda *_: (other, DIMENSION))
     with pytest.raises(IndexMismatch, match="was built with wordllama"):
         async with open_services(settings):
             pass
