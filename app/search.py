@@ -1,5 +1,6 @@
 """Passages for a query: what REST, CLI, notebook and the chat engine search with."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -7,11 +8,14 @@ from types import MappingProxyType
 from app.editions import choose
 from app.waiting import running_loop
 from storage.database import Database
-from storage.domain import Passage
-from storage.errors import InvalidInput, NotFound
+from storage.domain import Attempt, Passage
+from storage.embeddings import LOCAL_MODEL
+from storage.errors import InvalidInput, ModelUnavailable, NotFound
 from storage.indexes import Indexes
 from storage.repositories import Corpora, Sources
-from storage.rerankers import KeptOrder, Reranker
+from storage.rerankers import Reranker
+
+_log = logging.getLogger("ibid.search")
 
 LONGEST_QUERY = 4_000
 MOST_PASSAGES = 100
@@ -36,7 +40,7 @@ class Search:
     ) -> None:
         self._database = database
         self._indexes = indexes
-        self._reranker = reranker or KeptOrder()
+        self._reranker = reranker
         self.loop = running_loop()
         """The event loop that the services live on."""
 
@@ -63,16 +67,35 @@ class Search:
 
         `keywords` are texts whose words are looked for instead of the query's, by their weight.
         """
-        depth = max(limit, self._reranker.depth)
-        wanted = (query, scope.corpora, scope.languages, depth, scope.editions, keywords)
+        passages, _ = await self.ranked(scope, query, limit, keywords)
+        return passages
+
+    async def ranked(
+        self, scope: Scope, query: str, limit: int, keywords: Mapping[str, float] | None = None
+    ) -> tuple[list[Passage], Attempt | None]:
+        """The same; and, when the reranker failed and left the fused order, why it did."""
+        if self._reranker is None:
+            return await self._found(scope, query, limit, keywords), None
+        passages = await self._found(scope, query, max(limit, self._reranker.depth), keywords)
+        skipped: Attempt | None = None
         try:
-            found = await (await self._indexes.serving()).search(*wanted)
+            passages = await self._reranker.rerank(query, passages)
+        except ModelUnavailable as error:
+            skipped = Attempt(model=self._reranker.model, error=str(error))
+            _log.warning("rerank skipped model=%s reason=%s", skipped.model, skipped.error)
+        return passages[:limit], skipped
+
+    async def _found(
+        self, scope: Scope, query: str, limit: int, keywords: Mapping[str, float] | None
+    ) -> list[Passage]:
+        wanted = (query, scope.corpora, scope.languages, limit, scope.editions, keywords)
+        try:
+            return await (await self._indexes.serving()).search(*wanted)
         except NotFound:  # another process has flipped, and dropped the release we knew
             index = await self._indexes.find()
             if index is None:
                 raise
-            found = await index.search(*wanted)
-        return list(await self._reranker.rerank(query, found))[:limit]
+            return await index.search(*wanted)
 
     async def scope(self, names: Sequence[str], only: Mapping[str, str] = NO_FILTER) -> Scope:
         """Raises `NotFound` when one of them, or any at all, is missing; `InvalidInput` by `only`."""
@@ -92,6 +115,10 @@ class Search:
             frozenset(languages.values()),
             tuple(edition.key for edition in chosen) if len(chosen) < len(editions) else (),
         )
+
+    async def is_foreign(self) -> bool:
+        """Whether what serves was embedded with another model than the local one."""
+        return (await self._indexes.serving()).fingerprint.embedding != LOCAL_MODEL
 
     async def release(self) -> str | None:
         """The name of the release that serves; None before anything was ingested."""

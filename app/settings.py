@@ -1,10 +1,12 @@
 """What can be set, by environment variable or in `.env`, under the vendors' own names."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from storage.errors import InvalidInput
 
 
 class Settings(BaseSettings):
@@ -42,13 +44,28 @@ class Settings(BaseSettings):
     """What turns text into vectors in the next release; `cohere` needs `COHERE_API_KEY`."""
 
     cohere_api_key: SecretStr | None = None
-    """Key for Cohere's embeddings."""
+    """Key for Cohere's embeddings and rerankers."""
 
-    cohere_base_url: str | None = None
+    cohere_base_url: str = "https://api.cohere.com"
     """Another address for Cohere's API: a proxy, or a stand-in."""
 
     cohere_embed_model: str = "embed-multilingual-v3.0"
     """Which of Cohere's embedding models."""
+
+    cohere_embed_dimension: int | None = None
+    """Length of the vectors, where the model leaves a choice; by default its longest."""
+
+    cohere_rerank_model: str | None = None
+    """Which of Cohere's rerankers orders what was found; by default none does."""
+
+    cohere_inputs_per_minute: Annotated[int, Field(gt=0)] = 2_000
+    """Texts that Cohere may be sent in a minute; more wait."""
+
+    cohere_reranks_per_minute: Annotated[int, Field(gt=0)] = 1_000
+    """Rankings that Cohere may be asked for in a minute, 10 with a trial key; more are skipped."""
+
+    cohere_calls_per_month: Annotated[int, Field(gt=0)] | None = None
+    """Calls that Cohere may get in a month, 1000 with a trial key; by default any number."""
 
     llm: Literal["extractive", "openrouter"] | None = None
     """What writes answers; by default `openrouter` when its key is set, else `extractive`."""
@@ -82,6 +99,35 @@ class Settings(BaseSettings):
 
     verifier: Literal["local", "llm"] = "local"
     """What judges claims: their words, numbers and names, or the language model."""
+    openrouter_provider: dict[str, Any] = {}
+    """OpenRouter's routing options, as JSON: `order`, `only`, `data_collection`, `zdr`, `max_price`."""
+
+    llm_fallbacks: str = ""
+    """Further models, asked when all of OpenRouter's fail: `MODEL@BASE_URL`, separated by commas.
+
+    Any server that speaks OpenAI's protocol will do, such as Ollama, vLLM and llama.cpp.
+    """
+
+    llm_fallback_api_key: SecretStr | None = None
+    """Key of the servers in `LLM_FALLBACKS`, if they want one."""
+
+    llm_last_resort: Literal["extractive"] | None = None
+    """What answers when no model can; by default the turn fails."""
+
+    llm_max_tokens: Annotated[int, Field(gt=0)] = 1_024
+    """Longest answer, in tokens."""
+
+    llm_first_token_seconds: Annotated[float, Field(gt=0)] = 30.0
+    """How long a model may be silent before and within its answer, until the next one is asked."""
+
+    llm_answer_seconds: Annotated[float, Field(gt=0)] = 120.0
+    """How long all models together may take for an answer."""
+
+    daily_budget: Annotated[float, Field(ge=0)] | None = None
+    """US dollars that all users together may spend on models in a day; by default any sum."""
+
+    monthly_budget: Annotated[float, Field(ge=0)] | None = None
+    """The same for a month; days and months are those of UTC."""
 
     allowed_hosts: str = "127.0.0.1,localhost,[::1]"
     """Names a browser may address the server by, separated by commas; `*` for any.
@@ -97,6 +143,22 @@ class Settings(BaseSettings):
         """`ALLOWED_HOSTS` as a list; None when any name will do."""
         names = [name.strip() for name in self.allowed_hosts.split(",")]
         return None if "*" in names else names
+
+    @property
+    def models(self) -> list[str]:
+        """`OPENROUTER_MODELS` as a list, each once."""
+        names = (name.strip() for name in self.openrouter_models.split(","))
+        return [*dict.fromkeys(name for name in names if name)]
+
+    @property
+    def fallbacks(self) -> list[tuple[str, str]]:
+        """`LLM_FALLBACKS` as model and base URL; raises `InvalidInput`."""
+        pairs = [pair.strip() for pair in self.llm_fallbacks.split(",") if pair.strip()]
+        parted = [pair.rpartition("@") for pair in pairs]
+        for pair, (name, _, url) in zip(pairs, parted, strict=True):
+            if not name or not url.startswith(("http://", "https://")):
+                raise InvalidInput(f"LLM_FALLBACKS: {pair!r} is not of the form MODEL@BASE_URL.")
+        return [(name, url) for name, _, url in parted]
 
     @property
     def database(self) -> str:

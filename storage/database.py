@@ -24,7 +24,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from storage.errors import DatabaseUnavailable, IbidError, InvalidInput, StorageFull, Vanished
 
 _ATTEMPTS, _PAUSE = 200, 0.02
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration: known here so that opening a current database needs no Alembic."""
 
 

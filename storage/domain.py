@@ -186,10 +186,12 @@ class Abstention(Value):
 
 
 class Usage(Value):
-    """What a turn cost at the model's end, as the model counts it; zero for the extractive one."""
+    """What an answer cost at the model's end, as the model counts it; zero for the extractive one."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cost: float | None = 0.0
+    """In US dollars; None when the model's server does not say."""
 
 
 class Attempt(Value):
@@ -197,6 +199,8 @@ class Attempt(Value):
 
     model: str
     error: str
+    cost: float | None = 0.0
+    """In US dollars; None when it had begun to answer and never said."""
 
 
 class Answer(Value):
@@ -213,6 +217,9 @@ class Answer(Value):
     sources: tuple[CitedSource, ...] = ()
     abstention: Abstention | None = None
     model: str | None = None
+    """Which model wrote it, as its server says; another than was asked first when that one failed."""
+    generation: str | None = None
+    """By which id the model's server knows it."""
     attempts: tuple[Attempt, ...] = ()
     release: str | None = None
     usage: Usage = Usage()

@@ -15,8 +15,17 @@ IbidError
 ├── StorageFull             no space left where Ibid keeps its data
 ├── DatabaseUnavailable     the SQL database cannot be reached or read
 ├── BlobsUnavailable        the store of uploaded originals cannot be reached
-└── ModelUnavailable        the language model did not answer
+└── ModelUnavailable        a model did not answer
+    ├── ModelBusy           its limit is reached for now
+    ├── ModelSilent         it said nothing for too long
+    ├── ModelRefused        it said no: asking again cannot help
+    └── BudgetSpent         as much was spent as may be
 """
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # a command that only says what went wrong needs no pydantic
+    from storage.domain import Attempt
 
 
 class IbidError(Exception):
@@ -83,4 +92,39 @@ class BlobsUnavailable(IbidError):
 
 
 class ModelUnavailable(IbidError):
-    """The language model did not answer; the question is kept and may be asked again."""
+    """A model did not answer; the question is kept and may be asked again."""
+
+    def __init__(
+        self,
+        told: str,
+        *,
+        model: str = "",
+        cost: float | None = 0.0,
+        attempts: "tuple[Attempt, ...]" = (),
+    ) -> None:
+        super().__init__(told)
+        self.model = model
+        self.cost = cost
+        """In US dollars; None when it had begun to answer and never said."""
+        self.attempts = attempts
+        """What was tried, where it was more than one model."""
+
+
+class ModelBusy(ModelUnavailable):
+    """Its limit is reached; `retry_after` seconds from now it may answer, if it said so."""
+
+    def __init__(self, told: str, *, model: str = "", retry_after: float | None = None) -> None:
+        super().__init__(told, model=model)
+        self.retry_after = retry_after
+
+
+class ModelSilent(ModelUnavailable):
+    """It said nothing, or did not come to an end, in the time there was."""
+
+
+class ModelRefused(ModelUnavailable):
+    """It said no, and will say no again: a wrong key, no credits, no such model."""
+
+
+class BudgetSpent(ModelUnavailable):
+    """As much was spent as the settings allow; nothing was asked."""

@@ -3,7 +3,7 @@
 # SQLModel takes plain strings as table names and column types as instances; its annotations do not say so.
 # pyright: reportIncompatibleVariableOverride=false, reportArgumentType=false
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, ClassVar, Literal
 from uuid import UUID, uuid4, uuid5
 
@@ -168,6 +168,21 @@ class Holding(SQLModel, table=True):
     version: int
     """What `held` says, for SQL to join on."""
     held: SourceVersion = Field(sa_type=ValueJSON(SourceVersion))
+
+
+class Spending(SQLModel, table=True):
+    """What one user's questions cost on one day (of UTC) with one model."""
+
+    __tablename__: ClassVar[str] = "spending"
+
+    user_id: UUID = Field(foreign_key="users.id", primary_key=True, ondelete="CASCADE")
+    day: date = Field(primary_key=True, index=True)
+    model: str = Field(primary_key=True)
+    calls: int = 0
+    prompt_tokens: int = Field(default=0, sa_type=BigInteger)
+    completion_tokens: int = Field(default=0, sa_type=BigInteger)
+    cost: float = 0.0
+    """In US dollars, as far as the model's server said."""
 
 
 class Conversation(SQLModel, table=True):

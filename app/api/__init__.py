@@ -21,10 +21,12 @@ from app.api.page import PageController
 from app.api.reading import ReadingController
 from app.api.releases import ReleaseController
 from app.api.schema import SchemaPage
+from app.api.usage import UsageController
 from app.chat.service import ChatService
 from app.library import Library
 from app.search import Search
 from app.settings import Settings
+from app.spending import Usages
 from app.wiring import Services, open_services
 from app.working import Working, open_working
 from pipelines.jobs.jobs import Jobs
@@ -52,6 +54,7 @@ def create_app(settings: Settings) -> Litestar:
             MessageController,
             ReadingController,
             ReleaseController,
+            UsageController,
             uploads_up_to(settings.upload_limit),
         ],
     )
@@ -67,11 +70,13 @@ def create_app(settings: Settings) -> Litestar:
             "reindexing": Provide(provide_reindexing, sync_to_thread=False),
             "search": Provide(provide_search, sync_to_thread=False),
             "working": Provide(provide_working, sync_to_thread=False),
+            "usages": Provide(provide_usages, sync_to_thread=False),
         },
         before_request=answer_to(settings.hosts),
         request_max_body_size=_LARGEST_BODY,
         logging_config=LoggingConfig(
             root={"level": settings.log_level.upper(), "handlers": ["queue_listener"]},
+            loggers={"httpx": {"level": "WARNING"}},  # else a line for each request to a service
             log_exceptions="always",
             disable_stack_trace=problems.EXPECTED,
         ),
@@ -119,6 +124,12 @@ def provide_search(state: State) -> Search:
     """For handlers that search."""
     services: Services = state.services
     return services.search
+
+
+def provide_usages(state: State) -> Usages:
+    """For handlers that show what was spent."""
+    services: Services = state.services
+    return services.usages
 
 
 def provide_working(state: State) -> Working:

@@ -23,6 +23,10 @@ STATUS: dict[type[errors.IbidError], int] = {
     errors.DatabaseUnavailable: 503,
     errors.BlobsUnavailable: 503,
     errors.ModelUnavailable: 503,
+    errors.ModelBusy: 503,
+    errors.ModelSilent: 503,
+    errors.ModelRefused: 503,
+    errors.BudgetSpent: 429,
 }
 
 EXPECTED: set[int | type[Exception]] = {*STATUS, *range(400, 500), UnicodeDecodeError}

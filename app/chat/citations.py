@@ -8,6 +8,7 @@ from itertools import pairwise
 from app.chat.events import Cited, Token
 from app.chat.links import link
 from app.chat.markers import Marker, MarkerParser, Piece
+from app.chat.safety import SafeText
 from pipelines.sentences import sentences
 from storage.domain import Citation, CitedSource, Claim, Passage, Span
 from storage.index.sparse import terms
@@ -34,6 +35,7 @@ class CitedText:
         self._passages = passages
         self._language = language
         self._parser = MarkerParser(range(1, len(passages) + 1))
+        self._safe = SafeText(passages)
         self._numbers: dict[tuple[int, Span], Citation] = {}
         self._plain = ""
         """The text without markers: what sentences are counted in."""
@@ -56,6 +58,8 @@ class CitedText:
     def close(self) -> Iterator[Token | Cited]:
         """What was held back until the end."""
         yield from self._take(self._parser.close())
+        if words := self._safe.close():
+            yield self._say(words)
 
     def parts(self) -> list[Span]:
         """Spans of the plain text, one for each claim, with the markup before it; they adjoin."""
@@ -125,8 +129,9 @@ class CitedText:
         words = ""
         for piece in pieces:
             if isinstance(piece, str):
-                words += piece
+                words += self._safe.feed(piece)
                 continue
+            words += self._safe.close()
             if words:
                 yield self._say(words)
                 words = ""
@@ -205,9 +210,9 @@ def locate(claim: str, passage: Passage, language: str) -> Span:
     quoted = ("".join(groups) for groups in _QUOTED.findall(claim))
     exact, loose = claim.strip("“” "), claim.strip('“”" .…')
     for words in (exact, *sorted(quoted, key=len, reverse=True), loose):
-        found = _find_words(words, passage.text) or _find_words(_unescaped(words), passage.text)
-        if found:
-            return passage.start + found[0], passage.start + found[1]
+        for form in (words, _unescaped(words), _unescaped(words).replace("`", "")):
+            if found := _find_words(form, passage.text):
+                return passage.start + found[0], passage.start + found[1]
     return _nearest_sentence(terms(claim, language), passage, language)
 
 
@@ -238,7 +243,7 @@ def _find_words(words: str, text: str) -> Span | None:
 
 
 def _unescaped(markdown: str) -> str:
-    return _ESCAPED.sub(r"\1", markdown)
+    return _ESCAPED.sub(r"\1", markdown).replace("&lt;", "<")
 
 
 def _last_claim(plain: str) -> str:

@@ -6,16 +6,18 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
-from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse
 from llama_index.core.llms import LLM
 
 from app.chat.checking import Checker, Verify
 from app.chat.condense import condense, keywords
 from app.chat.draft import Draft
-from app.chat.events import ChatEvent, Completed, Retrieved, Token
+from app.chat.events import ChatEvent, Completed, Restarted, Retrieved, Token
+from app.chat.listening import Listening
 from app.chat.relevance import Relevance
 from app.chat.verification import Verifier
 from app.llms import prompts
+from app.llms.spoken import Spoken
 from app.search import Scope, Search
 from storage.domain import Abstention, Answer, Claim, NearestSection, Passage, Reason
 
@@ -57,17 +59,25 @@ class Engine:
         self._verify: Verify = verify
         self._relevance = relevance or Relevance()
 
+    @property
+    def model(self) -> str:
+        """The one that is asked first."""
+        return self._llm.metadata.model_name
+
     async def stream(self, turn: Turn) -> AsyncGenerator[ChatEvent]:
         """`Retrieved`, then `Token` and `Cited`, at last `Completed`; raises `IbidError`.
 
-        A question the corpus does not speak to is declined without calling the model.
+        A model that breaks off is followed by `Restarted` and the next one's words. A question that
+        the corpus does not speak to is declined without calling the model.
         """
         query = condense(turn.question, turn.history)
-        words = keywords(turn.question, turn.history)
-        passages = await self.search.within(turn.scope, query, PASSAGES, words)
+        weighted = keywords(turn.question, turn.history)
+        passages, skipped = await self.search.ranked(turn.scope, query, PASSAGES, weighted)
         release = await self.search.release()
         language = min(turn.scope.languages)
-        if reason := self._relevance.declines(query, passages, language):
+        if reason := self._relevance.declines(
+            query, passages, language, foreign=await self.search.is_foreign()
+        ):
             declined = _declined(turn, reason, passages, release)
             yield Retrieved(passages=())
             yield Token(text=declined.text)
@@ -75,13 +85,19 @@ class Engine:
             return
         yield Retrieved(passages=tuple(passages))
         draft = self._draft(turn, passages, language)
-        async with (
-            aclosing(self._generate(turn, query, passages)) as deltas,
-            aclosing(draft.events(deltas)) as said,
-        ):
-            async for event in said:
-                yield event
-        answer = self._answered(turn, draft, await draft.claims(), release)
+        async with aclosing(self._generate(turn, query, passages)) as responses:
+            heard = Listening(responses, self.model)
+            while True:
+                async with aclosing(heard.words()) as words, aclosing(draft.events(words)) as said:
+                    async for event in said:
+                        yield event
+                if heard.is_over:
+                    break
+                yield Restarted(attempt=heard.spoken.attempts[-1])
+                draft = self._draft(turn, passages, language)
+        failed = (*([skipped] if skipped else []), *heard.spoken.attempts)
+        spoken = heard.spoken.model_copy(update={"attempts": failed})
+        answer = _answered(turn, draft, await draft.claims(), spoken, release)
         if not answer.citations:
             answer = _unsupported(answer, passages)
             if not draft.text.text:
@@ -97,28 +113,32 @@ class Engine:
 
     async def _generate(
         self, turn: Turn, query: str, passages: Sequence[Passage]
-    ) -> AsyncGenerator[str]:
+    ) -> AsyncGenerator[ChatResponse]:
         context = query if query != turn.question else ""
         prompt = prompts.messages(turn.question, passages, turn.history, context)
         async with aclosing(await self._llm.astream_chat(prompt)) as responses:
             async for response in responses:
-                if response.delta:
-                    yield response.delta
+                yield response
 
-    def _answered(
-        self, turn: Turn, draft: Draft, claims: tuple[Claim, ...], release: str | None
-    ) -> Answer:
-        return Answer(
-            id=turn.message_id,
-            conversation_id=turn.conversation_id,
-            message_id=turn.message_id,
-            status="answered",
-            text=draft.text.text,
-            claims=claims,
-            sources=draft.text.sources(),
-            model=self._llm.metadata.model_name,
-            release=release,
-        )
+
+def _answered(
+    turn: Turn, draft: Draft, claims: tuple[Claim, ...], spoken: Spoken, release: str | None
+) -> Answer:
+    return Answer(
+        id=turn.message_id,
+        conversation_id=turn.conversation_id,
+        message_id=turn.message_id,
+        status="answered",
+        finish=spoken.finish,
+        text=draft.text.text,
+        claims=claims,
+        sources=draft.text.sources(),
+        model=spoken.model,
+        generation=spoken.generation,
+        attempts=spoken.attempts,
+        usage=spoken.usage,
+        release=release,
+    )
 
 
 def _declined(

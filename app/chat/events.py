@@ -1,8 +1,11 @@
-"""What a turn says while it happens: `Retrieved`, then `Token` and `Cited`, at last `Completed`."""
+"""What a turn says while it happens: `Retrieved`, then `Token` and `Cited`, at last `Completed`.
+
+After `Restarted` the tokens and footnotes come anew.
+"""
 
 from typing import Literal
 
-from storage.domain import Answer, Citation, Passage, Value
+from storage.domain import Answer, Attempt, Citation, Passage, Value
 
 
 class Retrieved(Value):
@@ -13,7 +16,7 @@ class Retrieved(Value):
 
 
 class Token(Value):
-    """The next words of the answer; all of them joined are its `text`."""
+    """The next words of the answer; all of them since the last restart joined are its `text`."""
 
     kind: Literal["token"] = "token"
     text: str
@@ -26,6 +29,13 @@ class Cited(Value):
     citation: Citation
 
 
+class Restarted(Value):
+    """A model broke off, and the next one begins: all tokens and footnotes so far are void."""
+
+    kind: Literal["restart"] = "restart"
+    attempt: Attempt
+
+
 class Completed(Value):
     """The whole answer, kept in the conversation before this is said."""
 
@@ -33,4 +43,4 @@ class Completed(Value):
     answer: Answer
 
 
-ChatEvent = Retrieved | Token | Cited | Completed
+ChatEvent = Retrieved | Token | Cited | Restarted | Completed

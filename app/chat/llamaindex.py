@@ -10,11 +10,14 @@ from llama_index.core.chat_engine.types import (
 )
 
 from app.chat.engine import Engine, Turn
-from app.chat.events import Completed, Retrieved, Token
+from app.chat.events import Completed, Restarted, Retrieved, Token
 from app.chat.retriever import as_node
 from app.search import NO_FILTER, checked_query
 from app.waiting import wait_for
 from storage.domain import Answer, Passage
+
+_RESTARTED = "\n\n(The model broke off. The answer begins anew.)\n\n"
+"""LlamaIndex's streams cannot take words back."""
 
 
 class ChatEngine(BaseChatEngine):
@@ -95,6 +98,9 @@ class ChatEngine(BaseChatEngine):
             if isinstance(event, Token):
                 text += event.text
                 yield _response(text, event.text)
+            elif isinstance(event, Restarted):
+                text = ""
+                yield _response(text, _RESTARTED)
         self._remember(turn.question, text)
 
     def _remember(self, question: str, answer: str) -> None:

@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from app.chat.verification.words import Vocabulary
+from pipelines.nodes import embedded_text
 from storage.domain import Passage, Reason
 from storage.index.sparse import terms
 
@@ -33,8 +36,15 @@ class Relevance:
         self._embedding = embedding
         self._vocabularies: dict[str, Vocabulary] = {}
 
-    def declines(self, query: str, passages: Sequence[Passage], language: str) -> Reason | None:
-        """Why the question is to be declined; None when the corpus speaks to it."""
+    def declines(
+        self, query: str, passages: Sequence[Passage], language: str, *, foreign: bool = False
+    ) -> Reason | None:
+        """Why the question is to be declined; None when the corpus speaks to it.
+
+        `foreign` passages were found by another embedding, whose cosines have a scale of their own.
+        """
+        if foreign and self._embedding is not None:
+            passages = _likened(query, passages, self._embedding)
         weights = self._weights(query, language)
         if not passages:
             return "out_of_scope"
@@ -55,6 +65,16 @@ class Relevance:
         told = dict(zip(stems, weights, strict=True))
         # A word of a script without spaces has several terms.
         return dict.fromkeys(terms(query, language), 1.0) | told
+
+
+def _likened(query: str, passages: Sequence[Passage], embedding: "LocalEmbedding") -> list[Passage]:
+    texts = [embedded_text(passage.section, passage.text) for passage in passages]
+    asked, *vectors = np.asarray(embedding.get_text_embedding_batch([query, *texts]))
+    likeness = [float(vector @ asked) for vector in vectors]
+    return [
+        passage.model_copy(update={"similarity": near})
+        for passage, near in zip(passages, likeness, strict=True)
+    ]
 
 
 def _nearness(weights: dict[int, float], passage: Passage, language: str) -> float:

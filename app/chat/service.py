@@ -1,5 +1,6 @@
 """Conversations: a turn is recalled, answered, kept; no transaction spans the model's work."""
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -14,9 +15,13 @@ from app.chat.checking import Verify
 from app.chat.engine import Engine, Turn
 from app.chat.events import ChatEvent, Completed
 from app.chat.gaps import Gap, gaps
+from app.chat.heard import Heard
 from app.search import NO_FILTER, checked_query
+from app.spending import Budget, of_answer, of_attempts
 from storage.database import Database
-from storage.domain import Answer
+from storage.domain import Answer, Attempt
+from storage.errors import ModelUnavailable
+from storage.ledger import Ledger
 from storage.repositories import Conversations, Sources, Users
 from storage.tables import Conversation, Message
 
@@ -34,9 +39,11 @@ _LOOKED_THROUGH = 10_000
 class ChatService:
     """What the doors call: conversations of the local user, and turns in them."""
 
-    def __init__(self, database: Database, engine: Engine) -> None:
+    def __init__(self, database: Database, engine: Engine, budget: Budget | None = None) -> None:
         self._database = database
         self._engine = engine
+        self._budget = budget or Budget()
+        self._late: set[asyncio.Task[None]] = set()
 
     async def start(self, title: str = "") -> Conversation:
         """A new, empty conversation."""
@@ -92,18 +99,29 @@ class ChatService:
         only: Mapping[str, str] = NO_FILTER,
         verify: Verify | None = None,
     ) -> AsyncGenerator[ChatEvent]:
-        """The events of one turn; `Completed` is said only once the answer is kept."""
+        """The events of one turn; `Completed` is said only once the answer is kept.
+
+        Raises `BudgetSpent` before anything is kept or asked.
+        """
         question = checked_query(question)
         scope = await self._engine.search.scope(corpora, only)
         history = await self._ask(conversation_id, question)
         turn = Turn(question, scope, history, conversation_id, verify=verify)
-        started = time.perf_counter()
-        async with aclosing(self._engine.stream(turn)) as events:
-            async for event in events:
-                if isinstance(event, Completed):
-                    await self._keep(event.answer)
-                    _tell(event.answer, time.perf_counter() - started)
-                yield event
+        started, heard = time.perf_counter(), Heard()
+        try:
+            async with aclosing(self._engine.stream(turn)) as events:
+                async for event in events:
+                    if isinstance(event, Completed):
+                        await self._keep(event.answer)
+                        _tell(event.answer, time.perf_counter() - started)
+                    heard.take(event)
+                    yield event
+        except ModelUnavailable as error:
+            await self._write_off(error.attempts)
+            raise
+        except (asyncio.CancelledError, GeneratorExit):
+            self._write_down_later(heard)
+            raise
 
     async def answer(
         self,
@@ -127,6 +145,7 @@ class ChatService:
             user = await Users(session).named(LOCAL_USER)
             conversations = Conversations(session, user)
             conversation = await conversations.get(conversation_id)
+            await self._budget.check(Ledger(session))
             earlier = await conversations.messages(conversation_id, last=_RECALLED)
             conversation.title = conversation.title or question[:_TITLE_LENGTH]
             conversation.updated_at = datetime.now(UTC)
@@ -140,6 +159,29 @@ class ChatService:
             conversations = Conversations(session, user)
             await conversations.get(answer.conversation_id)
             await conversations.add(Message.reply(answer))
+            await Ledger(session).add(of_answer(user, answer))
+
+    def _write_down_later(self, heard: Heard) -> None:
+        """What a reader who left had been told; in a task, for the turn's own is being torn down."""
+        if heard.asked:
+            task = asyncio.create_task(self._write_down(heard))
+            self._late.add(task)
+            task.add_done_callback(self._late.discard)
+
+    async def _write_down(self, heard: Heard) -> None:
+        async with self._database.transaction() as session:
+            user = await Users(session).named(LOCAL_USER)
+            await Ledger(session).add([heard.spending(user, self._engine.model)])
+
+    async def settled(self) -> None:
+        """Returns when all that was spent is written down."""
+        await asyncio.gather(*self._late)
+
+    async def _write_off(self, attempts: Sequence[Attempt]) -> None:
+        """What was spent on models that did not answer."""
+        async with self._database.transaction() as session:
+            user = await Users(session).named(LOCAL_USER)
+            await Ledger(session).add(of_attempts(user, attempts))
 
 
 def _tell(answer: Answer, seconds: float) -> None:

@@ -6,12 +6,14 @@ from app.cli.answers import ask, search
 from app.cli.cite import cite, gaps
 from app.cli.corpora import corpora
 from app.cli.demo import demo
+from app.cli.doctor import doctor
 from app.cli.evaluate import evaluate
 from app.cli.ingest import ingest
 from app.cli.jobs import jobs, worker
 from app.cli.plan import plan
 from app.cli.releases import reindex, releases, rollback
 from app.cli.serve import serve
+from app.cli.usage import usage
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -35,6 +37,8 @@ _COMMANDS = (
     rollback,
     jobs,
     worker,
+    usage,
+    doctor,
     evaluate,
 )
 for command in _COMMANDS:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def plan(paths: tuple[Path, ...], as_json: bool) -> None:
     """Say what ingesting PATHS would take, beside the free plans; nothing is embedded or kept."""
     settings = load_settings()
-    from app.wiring import configured_fingerprint  # noqa: PLC0415 - LlamaIndex takes a second
+    from app.providers import configured_fingerprint  # noqa: PLC0415 - LlamaIndex takes a second
     from pipelines.plan import plan as made  # noqa: PLC0415
 
     try:

@@ -34,6 +34,7 @@ def run(work: Callable[["Services"], Awaitable[None]], settings: "Settings | Non
 def load_settings() -> "Settings":
     """From the environment and `.env`; a wrong value is named."""
     from pydantic import ValidationError  # noqa: PLC0415
+    from pydantic_settings import SettingsError  # noqa: PLC0415
 
     from app.settings import Settings  # noqa: PLC0415
 
@@ -43,6 +44,9 @@ def load_settings() -> "Settings":
         first = error.errors()[0]
         name = str(first["loc"][0]).upper() if first["loc"] else "A setting"
         fail(f"{name} is not valid: {first['msg']}.", MISUSED)
+    except SettingsError as error:
+        name = str(error).partition('"')[2].partition('"')[0].upper()
+        fail(f"{name or 'A setting'} is not valid: it must be JSON.", MISUSED)
 
 
 def fail(message: str, code: int) -> NoReturn:

@@ -17,7 +17,7 @@ _WIDEST = 100
 
 def show_answer(answer: "Answer") -> None:
     """The text, its footnotes with their exact words, and who wrote it."""
-    click.echo(_filled(_ESCAPED.sub(r"\1", answer.text)))
+    click.echo(_filled(_ESCAPED.sub(r"\1", answer.text).replace("&lt;", "<")))
     for citation in answer.citations:
         click.echo()
         _show_footnote(citation)
@@ -55,7 +55,11 @@ def _signature(answer: "Answer") -> str:
         return "Declined: no model was asked."
     if answer.model == "extractive":
         return "Answered by the extractive model: sentences of the sources themselves, quoted."
-    return f"Answered by {answer.model}."
+    told = [f"Answered by {answer.model}."]
+    if answer.finish == "length":
+        told.append("It ran into its limit: the answer is not whole.")
+    told += [f"{tried.model} did not answer: {tried.error}." for tried in answer.attempts]
+    return " ".join(told)
 
 
 def _filled(text: str, indent: str = "") -> str:

@@ -1,42 +1,95 @@
-"""OpenRouter's models: the stock class's defaults set right, its failures told as ours."""
+"""Models by OpenAI's protocol, at OpenRouter or anywhere, with a stream of our own under LlamaIndex."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, aclosing, suppress
 from typing import Any
 
 import httpx
-import openai
-from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ChatResponseAsyncGen
+from httpx_sse import EventSource, ServerSentEvent
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    ChatResponseAsyncGen,
+    ChatResponseGen,
+)
+from llama_index.llms.openai.utils import to_openai_message_dicts
 from llama_index.llms.openrouter import OpenRouter
+from pydantic import Field, PrivateAttr
 
-from storage.errors import ModelUnavailable
+from app.llms.catalogue import Catalogue
+from app.llms.patience import Patience
+from app.llms.spoken import Responses, drained, response
+from app.llms.wire import Reading, refusal
+from storage.errors import ModelRefused, ModelSilent
 
-FIRST_TOKEN_SECONDS = 30
-WHOLE_ANSWER_SECONDS = 120
-_FAILURES = (openai.APIError, httpx.HTTPError, TimeoutError, ValueError)
+FIRST_TOKEN_SECONDS = 30.0
+WHOLE_ANSWER_SECONDS = 120.0
+LONGEST_ANSWER = 1_024
+"""Tokens."""
+_CONTEXT = 32_000
+_CHARACTERS_A_TOKEN = 3
+"""Few, so that a prompt is rather thought too long than sent in vain."""
+_DRAIN_SECONDS = 0.05
+_MOST_FALLBACKS = 2
+"""OpenRouter takes three models in all."""
+_LEAST_MESSAGES = 2
+"""What the model is told, and the question."""
+_OK, _DONE = 200, "[DONE]"
+_ATTRIBUTION = {"HTTP-Referer": "https://pypi.org/project/ibid/", "X-OpenRouter-Title": "Ibid"}
 
 
 class HostedLLM(OpenRouter):
     """Streams an answer, or raises `ModelUnavailable`: never part of one that looks whole.
 
-    The stock class ends in silent success when a stream breaks off or ends in `error`; here only a
-    stream with a finish reason of its own is an answer.
+    Not the SDK's stream under the stock class: that one ends in silent success after an error, outlives
+    a reader who left, and waits for ever on keep-alives. Every other method of an LLM stands on this.
+    `astream_chat` tells no callback of each token, as LlamaIndex's wrapper would keep it from closing.
     """
 
+    api_key: str | None = Field(default=None, repr=False, exclude=True)
+    first_token_seconds: float = FIRST_TOKEN_SECONDS
+    """Also the longest silence between two tokens."""
+    whole_answer_seconds: float = WHOLE_ANSWER_SECONDS
+    _catalogue: Catalogue | None = PrivateAttr(default=None)
+    _home: asyncio.AbstractEventLoop | None = PrivateAttr(default=None)
+
     @classmethod
-    def over(cls, models: Sequence[str], api_key: str, api_base: str) -> "HostedLLM":
-        """The first answers; OpenRouter falls back on the others before the first token."""
-        fallbacks = {"extra_body": {"models": list(models)}} if len(models) > 1 else {}
-        return cls(
-            model=models[0],
-            api_key=api_key,
-            api_base=api_base,
-            max_tokens=1_024,
-            context_window=32_000,
+    def at(
+        cls,
+        api_base: str,
+        api_key: str | None,
+        model: str,
+        fallbacks: Sequence[str] = (),
+        *,
+        provider: Mapping[str, Any] | None = None,
+        catalogue: Catalogue | None = None,
+        http: httpx.AsyncClient | None = None,
+        **options: Any,
+    ) -> "HostedLLM":
+        """`fallbacks` are what OpenRouter itself may turn to before the first token.
+
+        `provider` are its routing options; `catalogue` knows the models' limits.
+        """
+        body: dict[str, Any] = {}
+        if fallbacks:
+            body["models"] = [model, *fallbacks][: _MOST_FALLBACKS + 1]
+        if provider:
+            body["provider"] = dict(provider)
+        hosted = cls(
+            model=model,
+            api_key=api_key or "none",
+            api_base=api_base.rstrip("/"),
+            context_window=options.pop("context_window", _CONTEXT),
+            max_tokens=options.pop("max_tokens", LONGEST_ANSWER),
             max_retries=0,
-            timeout=float(WHOLE_ANSWER_SECONDS),
-            additional_kwargs=fallbacks,
+            additional_kwargs={"extra_body": body},
+            default_headers=_ATTRIBUTION,
+            **options,
         )
+        hosted._async_http_client, hosted._catalogue = http, catalogue
+        return hosted
 
     @classmethod
     def class_name(cls) -> str:
@@ -46,45 +99,120 @@ class HostedLLM(OpenRouter):
     async def astream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseAsyncGen:
-        """Deltas as they come, within deadlines that keep-alive comments cannot stretch."""
+        """Deltas as they come; closing it, or cancelling, hangs up at once."""
+        return await self._astream_chat(messages, **kwargs)
+
+    async def _astream_chat(
+        self, messages: Sequence[ChatMessage], **kwargs: Any
+    ) -> ChatResponseAsyncGen:
+        if "tools" in kwargs:  # for which only the stock class is made
+            return await super()._astream_chat(messages, **kwargs)
+        return self._spoken(messages, kwargs)
+
+    async def _achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        if "tools" in kwargs:
+            return await super()._achat(messages, **kwargs)
+        return await drained(self._spoken(messages, kwargs))
+
+    def _chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        with ThreadPoolExecutor(1) as thread:  # the caller's may have a loop that runs
+            return thread.submit(asyncio.run, self._achat(messages, **kwargs)).result()
+
+    def _stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+        yield self._chat(messages, **kwargs)
+
+    async def _spoken(
+        self, messages: Sequence[ChatMessage], options: Mapping[str, Any]
+    ) -> Responses:
+        await self._size()
+        body = self._body(messages, options)
+        patience = Patience(self.first_token_seconds, self.whole_answer_seconds)
+        reading, said = Reading(self.model), ""
         try:
-            async with asyncio.timeout(FIRST_TOKEN_SECONDS):
-                responses = await super().astream_chat(messages, **kwargs)
-        except _FAILURES as error:
-            raise _unavailable(self.model, error) from error
-        return self._whole(responses)
+            async with aclosing(self._events(body, patience, reading)) as events:
+                async for data in events:
+                    delta = reading.take(data)
+                    if reading.heard:
+                        patience.heard()
+                    if delta:
+                        said += delta
+                        yield response(said, delta)
+        except (TimeoutError, httpx.TimeoutException) as error:
+            raise reading.failed("it took too long", ModelSilent) from error
+        except (httpx.HTTPError, UnicodeDecodeError) as error:
+            raise reading.failed("the connection failed") from error
+        yield response(said, "", reading.closed())
 
-    async def _whole(self, responses: ChatResponseAsyncGen) -> ChatResponseAsyncGen:
-        finish: str | None = None
-        try:
-            async with asyncio.timeout(WHOLE_ANSWER_SECONDS):
-                async for response in responses:
-                    finish = _finish_reason(response) or finish
-                    yield response
-        except _FAILURES as error:
-            raise _unavailable(self.model, error) from error
-        if finish is None or finish == "error":
-            raise ModelUnavailable(f"{self.model} broke off in mid-answer; ask again.")
+    async def _events(
+        self, body: Mapping[str, Any], patience: Patience, reading: Reading
+    ) -> AsyncGenerator[str | bytes, None]:
+        """The data of each event; of an answer that is no stream, the whole."""
+        async with AsyncExitStack() as stack:
+            http = self._shared_http() or await stack.enter_async_context(httpx.AsyncClient())
+            request = http.stream(
+                "POST",
+                f"{self.api_base}/chat/completions",
+                json=body,
+                headers={**_ATTRIBUTION, "Authorization": f"Bearer {self.api_key}"},
+                timeout=None,
+            )
+            answer = await patience.wait(stack.enter_async_context(request))
+            if answer.status_code != _OK:
+                retry_after = answer.headers.get("retry-after")
+                raise refusal(self.model, answer.status_code, retry_after)
+            reading.generation = answer.headers.get("x-generation-id")
+            if "text/event-stream" not in answer.headers.get("content-type", ""):
+                yield await patience.wait(answer.aread())
+                return
+            events = EventSource(answer).aiter_sse()
+            while event := await patience.wait(anext(events, None)):
+                if event.data == _DONE:
+                    await _to_its_end(events)
+                    return
+                yield event.data
+
+    def _shared_http(self) -> httpx.AsyncClient | None:
+        """The client given, on the loop that it was first used on."""
+        loop = asyncio.get_running_loop()
+        self._home = self._home or loop
+        return self._async_http_client if self._home is loop else None
+
+    def _body(self, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> dict[str, Any]:
+        extra = {**self.additional_kwargs}
+        return {
+            "model": self.model,
+            "messages": to_openai_message_dicts(self._fitting(messages), model=self.model),
+            "max_tokens": self.max_tokens,
+            "temperature": self.temperature,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            **extra.pop("extra_body", {}),
+            **extra,
+            **options,
+        }
+
+    def _fitting(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+        """Without the oldest of what was said before, as far as the context window asks for it."""
+        room = (self.context_window - (self.max_tokens or 0)) * _CHARACTERS_A_TOKEN
+        sizes = [len(message.content or "") for message in messages]
+        kept = [*messages]
+        while sum(sizes) > room and len(kept) > _LEAST_MESSAGES:
+            del kept[1], sizes[1]
+        if sum(sizes) > room:
+            told = f"the prompt does not fit into its {self.context_window:,} tokens"
+            raise ModelRefused(told, model=self.model)
+        return kept
+
+    async def _size(self) -> None:
+        """Take over the model's limits, where its server tells them."""
+        limits = await self._catalogue.limits(self.model) if self._catalogue else None
+        if limits is not None:
+            self.context_window = limits.context
+            self.max_tokens = min(self.max_tokens or limits.longest, limits.longest)
 
 
-def _finish_reason(response: ChatResponse) -> str | None:
-    choices = getattr(response.raw, "choices", None)
-    return getattr(choices[0], "finish_reason", None) if choices else None
-
-
-def _unavailable(model: str, error: Exception) -> ModelUnavailable:
-    """Says what a person can mend; the vendor's text may hold the key and is not repeated."""
-    match error:
-        case openai.AuthenticationError():
-            reason = "OPENROUTER_API_KEY was refused"
-        case openai.NotFoundError():
-            reason = "there is no such model; see OPENROUTER_MODELS"
-        case openai.RateLimitError():
-            reason = "its rate limit is reached"
-        case openai.APIStatusError():
-            reason = f"OpenRouter answered {error.status_code}"
-        case TimeoutError() | openai.APITimeoutError():
-            reason = "it took too long"
-        case _:
-            reason = "the connection failed"
-    return ModelUnavailable(f"{model} did not answer: {reason}. The question is kept.")
+async def _to_its_end(events: AsyncGenerator[ServerSentEvent, None]) -> None:
+    """Only a connection whose answer was read to the last byte can serve the next turn."""
+    with suppress(TimeoutError, httpx.HTTPError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            await anext(events, None)

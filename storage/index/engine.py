@@ -64,6 +64,9 @@ class Delete(Struct, frozen=True, tag=True):
 Change = SetPayload | Delete
 
 
+MOST_CANDIDATES = 200
+
+
 class Query(Struct, frozen=True):
     """One hybrid search: `depth` candidates of each ranking are fused, `limit` come back."""
 
@@ -71,7 +74,7 @@ class Query(Struct, frozen=True):
     limit: int
     dense: list[float] | None = None
     sparse: Sparse | None = None
-    depth: int = 200
+    depth: int = MOST_CANDIDATES
     dense_weight: float = 0.4
     sparse_weight: float = 0.6
 

@@ -18,6 +18,8 @@ FIELDS = "1"
 """Raised whenever a payload, or the words that count as a passage's, would come out differently."""
 _KEYWORDS = ["corpus", "edition", "source_id", "state"]
 _INTEGERS = ["version"]
+FILTERED = (*_KEYWORDS, *_INTEGERS)
+"""Fields of the payload that searches and changes filter by."""
 _BATCH = 256
 _LIKENESS, _FOREIGN_LIKENESS = 0.4, 0.15
 """The dense ranking's share in a score; words have the rest (`storage.index.fusion` says why)."""

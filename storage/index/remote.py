@@ -55,6 +55,22 @@ def fields(schema: Schema) -> dict[str, models.PayloadSchemaType | models.Keywor
     return kinds
 
 
+def refused(collection: models.CollectionInfo, filtered: Sequence[str], depth: int) -> list[str]:
+    """Filters and limits of Ibid's that the collection's strict mode does not allow."""
+    strict = collection.config.strict_mode_config
+    if strict is None or not strict.enabled:
+        return []
+    told: list[str] = []
+    missing = [name for name in filtered if name not in collection.payload_schema]
+    if missing and strict.unindexed_filtering_retrieve is False:
+        told.append(f"strict mode is on and these fields have no index: {', '.join(missing)}")
+    if strict.max_query_limit is not None and strict.max_query_limit < depth:
+        told.append(
+            f"strict mode allows {strict.max_query_limit} results, and Ibid asks for {depth}"
+        )
+    return told
+
+
 def point(point: Point) -> models.PointStruct:
     """A point with both its vectors."""
     sparse = models.SparseVector(indices=point.sparse.indices, values=point.sparse.values)

@@ -10,6 +10,7 @@ from qdrant_client import AsyncQdrantClient, models
 from storage.index import remote
 from storage.index.engine import (
     DENSE,
+    MOST_CANDIDATES,
     SPARSE,
     Change,
     Engine,
@@ -21,6 +22,7 @@ from storage.index.engine import (
     Schema,
 )
 from storage.index.fusion import fuse
+from storage.index.passages import FILTERED
 
 IN_MEMORY = ":memory:"
 """In place of a URL: the client's own stand-in for a server, for experiments and tests."""
@@ -46,6 +48,19 @@ async def open_server(url: str, api_key: str | None = None) -> AsyncGenerator[En
         yield engine
     finally:
         await engine.close()
+
+
+async def strictness(url: str, api_key: str | None, collection: str) -> list[str]:
+    """What the server's strict mode will refuse of Ibid's queries; none of it, as a rule."""
+    client = AsyncQdrantClient(
+        url=url, api_key=api_key, timeout=_TIMEOUT, check_compatibility=False
+    )
+    try:
+        with remote.translated(collection):
+            made = await client.get_collection(collection)
+            return remote.refused(made, FILTERED, MOST_CANDIDATES)
+    finally:
+        await client.close()
 
 
 class ServerEngine(Engine):

@@ -11,6 +11,7 @@ ANSWER = {
     "sources",
     "abstention",
     "model",
+    "generation",
     "attempts",
     "release",
     "usage",

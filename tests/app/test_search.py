@@ -11,10 +11,10 @@ from storage.domain import Passage
 class Reversed:
     """The worst first, of five."""
 
-    depth = 5
+    model, depth = "reversed", 5
 
-    async def rerank(self, query: str, passages: Sequence[Passage]) -> Sequence[Passage]:
-        return passages[::-1]
+    async def rerank(self, query: str, passages: Sequence[Passage]) -> list[Passage]:
+        return [*passages][::-1]
 
 
 async def test_a_reranker_chooses_from_as_many_as_it_wants(services: Services, docs: Path) -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from app.providers import configured_fingerprint
 from app.settings import Settings
-from app.wiring import Services, configured_fingerprint, open_services
+from app.wiring import Services, open_services
 from pipelines.nodes import embedded_text
 from storage.domain import Passage
 from storage.embeddings import LocalEmbedding

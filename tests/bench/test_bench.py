@@ -49,7 +49,7 @@ async def test_a_bench_says_what_it_measured_and_whether_that_is_too_much(tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ingest", "search", "cold"])
+@pytest.mark.parametrize("name", ["ingest", "search", "cold", "first_token"])
 async def test_every_bench_runs(name: str, tmp_path: Path) -> None:
     result = await BENCHES[name](Options(tmp_path, passages=60, rounds=1))
 

@@ -76,6 +76,7 @@ def test_the_api_describes_itself(client: Client) -> None:
         "GET /releases",
         "POST /releases",
         "GET /search",
+        "GET /usage",
         "GET /passages/{passage_id}",
         "GET /sources",
         "GET /sources/{source_id}",

@@ -1,0 +1,21 @@
+"""What models cost."""
+
+from litestar import Controller, get
+from litestar.di import NamedDependency
+from litestar.params import FromQuery
+
+from app.spending import UsageReport, Usages
+
+
+class UsageController(Controller):
+    """`/api/v1/usage`."""
+
+    path = "/usage"
+    tags = ("usage",)
+
+    @get("/", summary="Read what was spent")
+    async def report(
+        self, usages: NamedDependency[Usages], days: FromQuery[int] = 30
+    ) -> UsageReport:
+        """By day, user and model, with what is left of the budgets."""
+        return await usages.report(days)

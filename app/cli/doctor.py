@@ -1,0 +1,29 @@
+"""`ibid doctor`: what is set up, whether it works, and how to mend it."""
+
+import click
+
+from app.cli.running import FAILED, echo_json, load_settings
+
+_MARKS = {"ok": ("ok  ", "green"), "note": ("note", "yellow"), "wrong": ("FAIL", "red")}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(as_json: bool) -> None:
+    """Check database, index and every service that is configured; ends with code 1 if one fails."""
+    settings = load_settings()
+    import asyncio  # noqa: PLC0415 - with the next one, most of the time `ibid --help` would take
+
+    from app.doctor import examine  # noqa: PLC0415
+
+    findings = asyncio.run(examine(settings))
+    if as_json:
+        echo_json({"findings": [finding.model_dump() for finding in findings]})
+    for finding in () if as_json else findings:
+        mark, colour = _MARKS[finding.state]
+        click.secho(mark, fg=colour, nl=False)
+        click.echo(f"  {finding.name}: {finding.told}")
+        if finding.mend:
+            click.echo(f"      {finding.mend}")
+    if any(finding.state == "wrong" for finding in findings):
+        raise click.exceptions.Exit(FAILED)

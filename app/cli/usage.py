@@ -1,0 +1,39 @@
+"""`ibid usage`: what models cost."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from app.cli.running import echo_json, run
+
+if TYPE_CHECKING:
+    from app.spending import UsageReport
+    from app.wiring import Services
+
+
+@click.command()
+@click.option("--days", default=30, show_default=True, help="How many, today among them.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def usage(days: int, as_json: bool) -> None:
+    """Show what was spent on models, by day, user and model."""
+
+    async def work(services: "Services") -> None:
+        report = await services.usages.report(days)
+        if as_json:
+            echo_json(report.model_dump(mode="json"))
+        else:
+            _show(report)
+
+    run(work)
+
+
+def _show(report: "UsageReport") -> None:
+    for one in report.spent:
+        click.echo(
+            f"{one.day}  {one.user}  {one.model}  {one.calls} calls, {one.prompt_tokens} + "
+            f"{one.completion_tokens} tokens, ${one.cost:.4f}"
+        )
+    click.echo(f"In {report.days} days: ${report.cost:.4f}.")
+    for budget in report.budgets:
+        limit = "no limit" if budget.limit is None else f"of ${budget.limit:.2f}"
+        click.echo(f"{budget.name.capitalize()} budget: ${budget.spent:.4f}, {limit}.")

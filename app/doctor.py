@@ -1,0 +1,173 @@
+"""Every part that is configured, tried for real: whether it works, and how to mend it if not.
+
+Each check stands alone, so that one that fails hides no other. A key is sent to its service and shown
+to nobody.
+"""
+
+from collections.abc import AsyncGenerator, Callable
+from datetime import date
+from typing import TYPE_CHECKING, Literal
+from uuid import uuid4
+
+from app.providers import (
+    build_embeddings,
+    build_reranker,
+    configured_fingerprint,
+    open_http,
+    revealed,
+)
+from app.settings import Settings
+from app.wiring import open_engine
+from storage.database import HEAD, Database
+from storage.domain import Passage, Value
+from storage.errors import IbidError, IndexMismatch, InvalidInput
+from storage.indexes import ALIAS
+from storage.ledger import Ledger
+from storage.repositories import Releases
+
+if TYPE_CHECKING:
+    from httpx import AsyncClient
+
+_REINGEST = "Ingest again into a new index: an index of fields is made when a collection is."
+Findings = AsyncGenerator["Finding", None]
+
+
+class Finding(Value):
+    """One thing that was looked at; `mend` says what to do, where something is to be done."""
+
+    name: str
+    state: Literal["ok", "note", "wrong"]
+    told: str
+    mend: str = ""
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """All checks, in the order in which a question meets them; raises nothing of Ibid's."""
+    findings: list[Finding] = []
+    async with open_http(settings) as http:
+        checks: list[tuple[str, Callable[[], Findings], str]] = [
+            ("database", lambda: _database(settings), "Look at DATABASE_URL and IBID_HOME."),
+            (
+                "index",
+                lambda: _index(settings),
+                "Look at QDRANT_URL, QDRANT_API_KEY and IBID_HOME.",
+            ),
+            ("embedding", lambda: _embedding(settings, http), "Look at EMBEDDING and COHERE_…"),
+            ("reranker", lambda: _reranker(settings, http), "Look at COHERE_RERANK_MODEL."),
+            (
+                "models",
+                lambda: _models(settings, http),
+                "Look at LLM, OPENROUTER_… and LLM_FALLBACKS.",
+            ),
+        ]
+        for name, check, mend in checks:
+            try:
+                findings += [finding async for finding in check()]
+            except IbidError as error:
+                findings.append(Finding(name=name, state="wrong", told=str(error), mend=mend))
+    return findings
+
+
+async def _database(settings: Settings) -> Findings:
+    async with Database.open(settings.database) as database, database.reading() as session:
+        await Ledger(session).spent(date.min)
+    kind = settings.database.partition(":")[0]
+    yield Finding(name="database", state="ok", told=f"{kind}, migrated to {HEAD}")
+
+
+async def _index(settings: Settings) -> Findings:
+    async with open_engine(settings) as engine, Database.open(settings.database) as database:
+        collection = (await engine.aliases()).get(ALIAS)
+        if collection is None:
+            mend = "Run `ibid ingest PATH`."
+            yield Finding(name="index", state="note", told="empty so far", mend=mend)
+            return
+        points = await engine.count(ALIAS, {})
+        async with database.reading() as session:
+            release = await Releases(session).find(collection)
+    told = f"{collection} serves, {points:,} passages"
+    yield Finding(name="index", state="ok", told=told)
+    if settings.qdrant_url:
+        from storage.index.server import strictness  # noqa: PLC0415 - qdrant_client takes 0.8 s
+
+        key = revealed(settings.qdrant_api_key)
+        for missing in await strictness(settings.qdrant_url, key, collection):
+            yield Finding(name="index", state="wrong", told=missing, mend=_REINGEST)
+    if release is None:
+        told = f"the index {collection} belongs to another database"
+        yield Finding(name="index", state="wrong", told=told, mend="Run `ibid ingest PATH` anew.")
+    elif changed := release.fingerprint.differences(configured_fingerprint(settings)):
+        told = f"what is configured differs from what serves: {', '.join(changed)}"
+        yield Finding(name="index", state="note", told=told, mend="Run `ibid reindex`.")
+
+
+async def _embedding(settings: Settings, http: "AsyncClient | None") -> Findings:
+    made = configured_fingerprint(settings)
+    embedding, dimension = build_embeddings(settings, http)(made), made.dimension
+    vector = await embedding.aget_query_embedding("lighthouse")
+    told = f"{embedding.model_name} gives {len(vector)} dimensions"
+    if len(vector) != dimension:
+        raise IndexMismatch(f"{told}, not the {dimension} that are set.")
+    yield Finding(name="embedding", state="ok", told=told)
+
+
+async def _reranker(settings: Settings, http: "AsyncClient | None") -> Findings:
+    reranker = build_reranker(settings, http)
+    if reranker is None:
+        yield Finding(name="reranker", state="ok", told="none is set")
+        return
+    await reranker.rerank("lamp", [_example("The lamp burns."), _example("Ships pass by.")])
+    yield Finding(name="reranker", state="ok", told=f"{reranker.model} ranks")
+
+
+async def _models(settings: Settings, http: "AsyncClient | None") -> Findings:
+    if settings.llm == "extractive" or not settings.openrouter_api_key or http is None:
+        if settings.llm == "openrouter":
+            raise InvalidInput("LLM=openrouter needs OPENROUTER_API_KEY, which is not set.")
+        yield Finding(name="models", state="ok", told="extractive, which needs no service")
+        return
+    from app.llms.account import account, models  # noqa: PLC0415 - with httpx
+
+    base = settings.openrouter_base_url.rstrip("/")
+    key = settings.openrouter_api_key.get_secret_value()
+    mine = await account(http, base, key)
+    yield _credits(mine.limit_remaining, is_free=mine.is_free_tier)
+    listed = await models(http, base, key)
+    for name in settings.models:
+        if name in listed:
+            yield Finding(name="models", state="ok", told=f"{name} is there")
+        else:
+            mend = "Correct OPENROUTER_MODELS; the models are listed at openrouter.ai/models."
+            yield Finding(name="models", state="wrong", told=f"there is no {name}", mend=mend)
+    other = revealed(settings.llm_fallback_api_key)
+    for name, url in settings.fallbacks:
+        there = name in await models(http, url.rstrip("/"), other)
+        told = f"{name} is {'' if there else 'not '}at {url}"
+        mend = "" if there else "Correct LLM_FALLBACKS, or load the model there."
+        yield Finding(name="fallback", state="ok" if there else "wrong", told=told, mend=mend)
+
+
+def _credits(left: float | None, *, is_free: bool) -> Finding:
+    if left is not None and left <= 0:
+        mend = "Buy credits at openrouter.ai/credits, or raise the key's own limit."
+        return Finding(name="models", state="wrong", told="the key has no credits left", mend=mend)
+    told = "no limit of its own" if left is None else f"${left:.2f} left"
+    free = ", free tier: few requests a day" if is_free else ""
+    state = "note" if is_free else "ok"
+    return Finding(name="models", state=state, told=f"the key is good, {told}{free}")
+
+
+def _example(text: str) -> Passage:
+    return Passage(
+        id=uuid4(),
+        source_id=uuid4(),
+        corpus="default",
+        version=1,
+        ordinal=0,
+        title="Example",
+        section=("Example",),
+        url="https://docs.example.com",
+        text=text,
+        start=0,
+        end=len(text),
+    )

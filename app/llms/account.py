@@ -1,0 +1,52 @@
+"""What a server of models says about a key and about what it has; asked by `ibid doctor` alone."""
+
+import httpx
+import msgspec
+
+from app.llms.wire import refusal
+from storage.errors import ModelUnavailable
+
+_SECONDS = 10.0
+_OK = 200
+
+
+class Account(msgspec.Struct):
+    """Dollars that are left, None when there is no limit; a free tier has few requests a day."""
+
+    limit_remaining: float | None = None
+    is_free_tier: bool = False
+
+
+class _Account(msgspec.Struct):
+    data: Account
+
+
+class _Named(msgspec.Struct):
+    id: str
+
+
+class _Models(msgspec.Struct):
+    data: list[_Named]
+
+
+async def account(http: httpx.AsyncClient, base_url: str, key: str) -> Account:
+    """Raises `ModelUnavailable`, for one a key that is refused."""
+    return msgspec.json.decode(await _got(http, f"{base_url}/key", key), type=_Account).data
+
+
+async def models(http: httpx.AsyncClient, base_url: str, key: str | None) -> set[str]:
+    """Their names; raises `ModelUnavailable`."""
+    listed = msgspec.json.decode(await _got(http, f"{base_url}/models", key), type=_Models)
+    return {model.id for model in listed.data}
+
+
+async def _got(http: httpx.AsyncClient, url: str, key: str | None) -> bytes:
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        answer = await http.get(url, headers=headers, timeout=_SECONDS)
+    except httpx.HTTPError as error:
+        raise ModelUnavailable(f"{url} cannot be reached") from error
+    if answer.status_code != _OK:
+        told = refusal("", answer.status_code, answer.headers.get("retry-after"))
+        raise ModelUnavailable(f"{url} did not answer: {told}") from told
+    return answer.content

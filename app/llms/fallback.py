@@ -1,0 +1,179 @@
+"""Models in order of preference: what one cannot do, the next does, and what failed is told."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, aclosing
+from typing import Any
+
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    ChatResponseAsyncGen,
+    CompletionResponse,
+    CompletionResponseGen,
+    LLMMetadata,
+    MessageRole,
+)
+from llama_index.core.llms import LLM, CustomLLM
+from pydantic import PrivateAttr
+
+from app.llms.breaker import Breaker
+from app.llms.openrouter import WHOLE_ANSWER_SECONDS
+from app.llms.patience import Patience
+from app.llms.spoken import Responses, Spoken, drained, response
+from storage.domain import Attempt
+from storage.errors import ModelSilent, ModelUnavailable
+from storage.retrying import policy
+
+TRIES = 2
+"""Requests to one model before the next is asked."""
+_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
+"""Seconds before it is asked again; one that wants more than the second is passed over."""
+
+
+class FallbackLLM(CustomLLM):
+    """Asks each model in turn; raises `ModelUnavailable` when none is left.
+
+    Before the first token the next model is asked silently. After it, all that was said is void: a
+    response with `Spoken.restarted` says so to who set `restarts`, and anyone else gets the error.
+    """
+
+    models: Sequence[LLM]
+    restarts: bool = False
+    whole_turn_seconds: float = WHOLE_ANSWER_SECONDS
+    _breakers: list[Breaker] = PrivateAttr()
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Every model begins with a clean record."""
+        super().model_post_init(context)
+        self._breakers = [Breaker() for _ in self.models]
+
+    @classmethod
+    def class_name(cls) -> str:
+        """How LlamaIndex names it."""
+        return "FallbackLLM"
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        """The first model's."""
+        return self.models[0].metadata
+
+    async def astream_chat(
+        self, messages: Sequence[ChatMessage], **kwargs: Any
+    ) -> ChatResponseAsyncGen:
+        """Deltas of the first model that can answer; closing it hangs up at once."""
+        return self._spoken(messages, kwargs)
+
+    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """The whole answer of the first model that gives one."""
+        return await drained(self._spoken(messages, kwargs))
+
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: ARG002
+        """The same for code that is not async."""
+        asked = [ChatMessage(role=MessageRole.USER, content=prompt)]
+        with ThreadPoolExecutor(1) as thread:  # the caller's may have a loop that runs
+            said = thread.submit(asyncio.run, self.achat(asked, **kwargs)).result()
+        return CompletionResponse(text=said.message.content or "", raw=said.raw)
+
+    def stream_complete(
+        self,
+        prompt: str,
+        formatted: bool = False,
+        **kwargs: Any,
+    ) -> CompletionResponseGen:
+        """In one piece."""
+        whole = self.complete(prompt, formatted, **kwargs)
+        yield CompletionResponse(text=whole.text, delta=whole.text, raw=whole.raw)
+
+    async def _spoken(self, messages: Sequence[ChatMessage], options: dict[str, Any]) -> Responses:
+        failed: list[Attempt] = []
+        patience = Patience(self.whole_turn_seconds, self.whole_turn_seconds)
+        for llm, breaker in zip(self.models, self._breakers, strict=True):
+            name = llm.metadata.model_name
+            if name in {attempt.model for attempt in failed}:
+                continue  # the server fell back on it, and it broke off
+            if not breaker.admits():
+                failed.append(Attempt(model=name, error="it failed lately, and rests", cost=0.0))
+                continue
+            said, told = "", False
+            try:
+                answer = self._answer(llm, breaker, messages, options, patience)
+                async with aclosing(answer) as responses:
+                    async for one in responses:
+                        said += one.delta or ""
+                        told = told or isinstance(one.raw, Spoken)
+                        yield _with_attempts(one, failed)
+            except ModelUnavailable as error:
+                failed.append(_attempt(error, name))
+                if said and not self.restarts:
+                    raise
+            else:
+                if not told:
+                    yield response(said, "", Spoken(model=name, attempts=tuple(failed)))
+                return
+            if said:
+                yield response("", "", _restart(failed[-1]))
+        raise _none_left(failed)
+
+    async def _answer(
+        self,
+        llm: LLM,
+        breaker: Breaker,
+        messages: Sequence[ChatMessage],
+        options: dict[str, Any],
+        patience: Patience,
+    ) -> Responses:
+        """One model's responses, asked again only while it has said nothing."""
+        with breaker.trial():
+            async with AsyncExitStack() as stack:
+                first, rest = await _begun(llm, messages, options, patience, stack)
+                yield first
+                while (one := await _next(rest, patience)) is not None:
+                    yield one
+
+
+async def _begun(
+    llm: LLM,
+    messages: Sequence[ChatMessage],
+    options: dict[str, Any],
+    patience: Patience,
+    stack: AsyncExitStack,
+) -> tuple[ChatResponse, ChatResponseAsyncGen]:
+    async for attempt in policy(tries=TRIES, pause=_PAUSE, longest=_LONGEST_PAUSE):
+        with attempt:
+            async with AsyncExitStack() as mine:
+                rest = await llm.astream_chat(messages, **options)
+                await mine.enter_async_context(aclosing(rest))
+                first = await _next(rest, patience)
+                if first is not None:
+                    await stack.enter_async_context(mine.pop_all())
+                    return first, rest
+            raise ModelUnavailable("it gave no words")
+    raise AssertionError("tenacity returns or raises")
+
+
+async def _next(responses: ChatResponseAsyncGen, patience: Patience) -> ChatResponse | None:
+    try:
+        return await patience.wait(anext(responses, None))
+    except TimeoutError as error:
+        raise ModelSilent("it took too long", cost=None) from error
+
+
+def _attempt(error: ModelUnavailable, name: str) -> Attempt:
+    return Attempt(model=error.model or name, error=str(error), cost=error.cost)
+
+
+def _with_attempts(one: ChatResponse, failed: Sequence[Attempt]) -> ChatResponse:
+    if isinstance(one.raw, Spoken) and failed:
+        one.raw = one.raw.model_copy(update={"attempts": tuple(failed)})
+    return one
+
+
+def _restart(attempt: Attempt) -> Spoken:
+    return Spoken(model=attempt.model, attempts=(attempt,), restarted=True)
+
+
+def _none_left(failed: Sequence[Attempt]) -> ModelUnavailable:
+    told = "; ".join(f"{attempt.model} did not answer: {attempt.error}" for attempt in failed)
+    return ModelUnavailable(f"{told}. The question is kept.", attempts=tuple(failed))

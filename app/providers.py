@@ -1,0 +1,166 @@
+"""The models that are configured: what embeds, reranks, answers and judges."""
+
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.core.llms import LLM
+from pydantic import SecretStr
+
+from app.chat.verification import Verifier
+from app.chat.verification.judge import LLMJudge
+from app.chat.verification.local import LocalVerifier
+from app.settings import Settings
+from pipelines.fingerprint import fingerprint
+from storage.domain import Fingerprint
+from storage.embeddings import DIMENSION, LOCAL_MODEL, LocalEmbedding
+from storage.errors import InvalidInput
+from storage.index.passages import Embeddings
+
+if TYPE_CHECKING:
+    from httpx import AsyncClient
+
+    from storage.cohere_api import Calls
+    from storage.rerankers import Reranker
+
+
+@asynccontextmanager
+async def open_http(settings: Settings) -> AsyncGenerator["AsyncClient | None"]:
+    """One pool of connections for all hosted models; none when there are none."""
+    if not (settings.openrouter_api_key or settings.cohere_api_key):
+        yield None
+        return
+    import httpx  # noqa: PLC0415 - with its certificates it takes 0.1 s
+
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+    async with httpx.AsyncClient(limits=limits) as http:
+        yield http
+
+
+def configured_fingerprint(settings: Settings) -> Fingerprint:
+    """Of a release built now; needs no key."""
+    embedding, dimension = LOCAL_MODEL, DIMENSION
+    if settings.embedding == "cohere":
+        from storage.cohere import checked_dimension  # noqa: PLC0415 - the SDK takes a second
+
+        embedding = settings.cohere_embed_model
+        dimension = checked_dimension(embedding, settings.cohere_embed_dimension)
+    return fingerprint(
+        embedding, dimension, on_disk=settings.vectors_on_disk, quantized=settings.vectors_int8
+    )
+
+
+def check_keys(settings: Settings) -> None:
+    """Raises `InvalidInput` when the embedding that is chosen has no key."""
+    if settings.embedding == "cohere":
+        _required(settings.cohere_api_key, "EMBEDDING=cohere", "COHERE_API_KEY")
+
+
+def build_embeddings(
+    settings: Settings, http: "AsyncClient | None" = None, calls: "Calls | None" = None
+) -> Embeddings:
+    """Builds what a release was embedded with, whatever is configured for the next one."""
+
+    def build(made: Fingerprint) -> BaseEmbedding:
+        if made.embedding == LOCAL_MODEL:
+            return LocalEmbedding()
+        name = f"An index built with {made.embedding}"
+        key = _required(settings.cohere_api_key, name, "COHERE_API_KEY")
+        from storage.cohere import HostedEmbedding, has_choice  # noqa: PLC0415 - a second
+
+        return HostedEmbedding.named(
+            made.embedding,
+            key,
+            settings.cohere_base_url,
+            dimension=made.dimension if has_choice(made.embedding) else None,
+            inputs_per_minute=settings.cohere_inputs_per_minute,
+            http=http,
+            calls=calls,
+        )
+
+    return build
+
+
+def build_reranker(
+    settings: Settings, http: "AsyncClient | None" = None, calls: "Calls | None" = None
+) -> "Reranker | None":
+    """What orders passages anew, if anything does; raises `InvalidInput` without its key."""
+    model = settings.cohere_rerank_model
+    if not model:
+        return None
+    key = _required(settings.cohere_api_key, f"COHERE_RERANK_MODEL={model}", "COHERE_API_KEY")
+    from storage.cohere_api import CohereAPI  # noqa: PLC0415 - with httpx
+    from storage.rerankers import CohereReranker  # noqa: PLC0415
+
+    api = CohereAPI(key, settings.cohere_base_url, http=http, calls=calls)
+    return CohereReranker(api, model, settings.cohere_reranks_per_minute)
+
+
+def build_llm(settings: Settings, http: "AsyncClient | None" = None) -> LLM:
+    """What writes answers; raises `InvalidInput` without its key."""
+    chosen = settings.llm or ("openrouter" if settings.openrouter_api_key else "extractive")
+    if chosen == "extractive":
+        return _extractive()
+    key = _required(settings.openrouter_api_key, "LLM=openrouter", "OPENROUTER_API_KEY")
+    from app.llms.fallback import FallbackLLM  # noqa: PLC0415 - the SDK takes a second
+
+    models: list[LLM] = [*_hosted(settings, key, http)]
+    if not models:
+        raise InvalidInput("OPENROUTER_MODELS names no model.")
+    if settings.llm_last_resort == "extractive":
+        models.append(_extractive())
+    return FallbackLLM(models=models, restarts=True, whole_turn_seconds=settings.llm_answer_seconds)
+
+
+def build_verifier(settings: Settings, words: LocalEmbedding, llm: LLM) -> Verifier:
+    """What judges claims; by default words, numbers and names, with no model."""
+    return LLMJudge(llm) if settings.verifier == "llm" else LocalVerifier(words)
+
+
+def revealed(key: SecretStr | None) -> str | None:
+    """For the service it belongs to."""
+    return key.get_secret_value() if key else None
+
+
+def _hosted(settings: Settings, key: str, http: "AsyncClient | None") -> Iterator[LLM]:
+    """OpenRouter's models, each with those after it as the server's own fallbacks; then others."""
+    from app.llms.catalogue import Catalogue  # noqa: PLC0415
+    from app.llms.openrouter import HostedLLM  # noqa: PLC0415
+
+    limits: dict[str, Any] = {
+        "max_tokens": settings.llm_max_tokens,
+        "first_token_seconds": settings.llm_first_token_seconds,
+        "whole_answer_seconds": settings.llm_answer_seconds,
+    }
+    base = settings.openrouter_base_url
+    names = settings.models
+    catalogue = Catalogue(base, http, settings.ibid_home / "models.json") if http else None
+    for number, name in enumerate(names):
+        yield HostedLLM.at(
+            base,
+            key,
+            name,
+            names[number + 1 :],
+            provider=settings.openrouter_provider,
+            catalogue=catalogue,
+            http=http,
+            **limits,
+        )
+    for name, url in settings.fallbacks:
+        other = revealed(settings.llm_fallback_api_key)
+        yield HostedLLM.at(url, other, name, http=http, **limits)
+
+
+def _extractive() -> LLM:
+    """Reads every candidate, and always with the local embedding: hosted, that were forty texts."""
+    from app.llms.extractive import ExtractiveLLM  # noqa: PLC0415
+
+    return ExtractiveLLM(embedding=LocalEmbedding())
+
+
+def _required(key: SecretStr | None, choice: str, name: str) -> str:
+    shown = revealed(key)
+    if not shown:
+        raise InvalidInput(f"{choice} needs {name}, which is not set.")
+    return shown

@@ -1,0 +1,60 @@
+"""The ledger of what was spent: added to by every call, read by budgets and reports."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import Insert
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import SQLModel, col, func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from storage.tables import Spending, User
+
+_COUNTED = ("calls", "prompt_tokens", "completion_tokens", "cost")
+
+
+class Ledger:
+    """Sums by user, day and model; like every repository it never commits."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, spendings: Sequence[Spending]) -> None:
+        """On top of what stands there; also when another process adds at the same moment."""
+        for spending in spendings:
+            await self._session.exec(self._upsert(spending.model_dump()))
+
+    async def spent(self, since: date) -> float:
+        """US dollars of all users."""
+        statement = select(func.sum(Spending.cost)).where(col(Spending.day) >= since)
+        return float((await self._session.exec(statement)).one() or 0.0)
+
+    async def calls(self, user: User, since: date) -> int:
+        """Of one user, to all models."""
+        statement = select(func.sum(Spending.calls)).where(
+            col(Spending.user_id) == user.id, col(Spending.day) >= since
+        )
+        return int((await self._session.exec(statement)).one() or 0)
+
+    async def rows(self, since: date) -> list[tuple[Spending, str]]:
+        """With the users' names, newest day first."""
+        statement = (
+            select(Spending, User.name)
+            .join(User, col(User.id) == col(Spending.user_id))
+            .where(col(Spending.day) >= since)
+            .order_by(col(Spending.day).desc(), col(User.name), col(Spending.model))
+        )
+        return list(await self._session.exec(statement))
+
+    def _upsert(self, values: dict[str, Any]) -> Insert:
+        table = SQLModel.metadata.tables["spending"]
+        is_sqlite = self._session.get_bind().dialect.name == "sqlite"
+        added = (sqlite if is_sqlite else postgresql).insert(table).values(values)
+        sums = {name: table.c[name] + added.excluded[name] for name in _COUNTED}
+        return added.on_conflict_do_update(index_elements=["user_id", "day", "model"], set_=sums)
+
+
+def today() -> date:
+    """Of UTC, as budgets and the services' own limits have it."""
+    return datetime.now(UTC).date()

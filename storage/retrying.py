@@ -1,0 +1,48 @@
+"""The one place where a service is asked twice; the SDKs' own retries are off."""
+
+import random
+from collections.abc import Callable
+
+import tenacity
+
+from storage.errors import ModelBusy, ModelRefused, ModelSilent, ModelUnavailable
+
+
+def policy(*, tries: int, pause: float, longest: float) -> tenacity.AsyncRetrying:
+    """Asks again what may yet succeed, after as long as the server wants or a growing pause.
+
+    Seconds; a server that wants more than `longest` is not asked again.
+    """
+
+    def may_help(error: BaseException) -> bool:
+        if isinstance(error, ModelBusy):
+            return (error.retry_after or 0.0) <= longest
+        lost = isinstance(error, ModelRefused | ModelSilent)
+        return isinstance(error, ModelUnavailable) and not lost
+
+    return tenacity.AsyncRetrying(
+        stop=tenacity.stop_after_attempt(tries),
+        retry=tenacity.retry_if_exception(may_help),
+        wait=_pauses(pause, longest),
+        reraise=True,
+    )
+
+
+def _pauses(pause: float, longest: float) -> Callable[[tenacity.RetryCallState], float]:
+    """Never of the same length for all who wait."""
+
+    def wait(state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        wanted = error.retry_after if isinstance(error, ModelBusy) else None
+        growing = pause * 2 ** (state.attempt_number - 1) * random.uniform(0.5, 1.5)  # noqa: S311
+        return wanted if wanted is not None else min(longest, growing)
+
+    return wait
+
+
+def seconds(retry_after: str | None) -> float | None:
+    """A `Retry-After` in seconds; the form with a date is passed over, as if it had not come."""
+    try:
+        return max(0.0, float(retry_after)) if retry_after else None
+    except ValueError:
+        return None

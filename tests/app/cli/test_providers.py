@@ -1,0 +1,122 @@
+"""Hosted services from the command line: the bill, the doctor, and exit codes."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.app.cli.commands import FUEL, assert_refused, ibid
+from tests.doubles.services import Doubles, in_a_thread
+
+KEY = "sk-secret-0451"
+
+
+@pytest.fixture(scope="module")
+def doubles() -> Iterator[Doubles]:
+    with in_a_thread() as doubles:
+        yield doubles
+
+
+def hosted(doubles: Doubles, *models: str, **more: str) -> dict[str, str]:
+    return {
+        "OPENROUTER_API_KEY": KEY,
+        "OPENROUTER_BASE_URL": doubles.openrouter,
+        "OPENROUTER_MODELS": ",".join(f"double/{model}" for model in models),
+        "COHERE_BASE_URL": doubles.cohere,
+        **more,
+    }
+
+
+def test_a_turn_and_what_it_cost(home: Path, doubles: Doubles) -> None:
+    asked = ibid(home, "ask", FUEL, **hosted(doubles, "cut", "answers"))
+    assert asked.exit_code == 0, asked.output
+    assert "Answered by double/answers. double/cut did not answer: the connection" in asked.stdout
+    limited = ibid(home, "ask", FUEL, **hosted(doubles, "ends-length"))
+    assert "It ran into its limit: the answer is not whole." in limited.stdout
+
+    shown = ibid(home, "usage")
+    assert re.search(r"local  double/answers  1 calls, \d+ \+ \d+ tokens, \$0\.0\d+", shown.stdout)
+    assert "Monthly budget: $0.0" in shown.stdout
+    report = json.loads(ibid(home, "usage", "--json", "--days", "1").stdout)
+    assert {one["model"] for one in report["spent"]} >= {"double/cut", "double/answers"}
+    assert_refused(ibid(home, "usage", "--days", "0"), "1 to 366")
+
+
+def test_a_turn_without_a_model_has_failed(home: Path, doubles: Doubles) -> None:
+    failed = ibid(home, "ask", FUEL, **hosted(doubles, "status-401"))
+    assert_refused(failed, "OPENROUTER_API_KEY", code=1)
+    spent = ibid(home, "ask", FUEL, **hosted(doubles, "answers", DAILY_BUDGET="0"))
+    assert_refused(spent, "daily budget", code=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("LLM_FALLBACKS", "llama3", "MODEL@BASE_URL"),
+        ("OPENROUTER_MODELS", " , ", "names no model"),
+        ("OPENROUTER_PROVIDER", "fast", "OPENROUTER_PROVIDER"),
+        ("DAILY_BUDGET", "-1", "DAILY_BUDGET"),
+        ("COHERE_RERANK_MODEL", "rerank-v3.5", "COHERE_API_KEY"),
+        ("LLM_FIRST_TOKEN_SECONDS", "0", "LLM_FIRST_TOKEN_SECONDS"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_named(
+    home: Path, doubles: Doubles, name: str, value: str, told: str
+) -> None:
+    assert_refused(ibid(home, "ask", FUEL, **hosted(doubles, "answers") | {name: value}), told)
+
+
+def test_the_doctor_finds_nothing_wrong(home: Path, doubles: Doubles) -> None:
+    fallback = f"double/answers@{doubles.local}"
+    settings = hosted(
+        doubles,
+        "answers",
+        LLM_FALLBACKS=fallback,
+        COHERE_API_KEY=KEY,
+        COHERE_RERANK_MODEL="rerank-v3.5",
+    )
+    well = ibid(home, "doctor", **settings)
+    assert well.exit_code == 0, well.output
+    for told in ("migrated", "ibid-1 serves", "256 dimensions", "rerank-v3.5 ranks", "key is good"):
+        assert told in well.stdout
+    assert "FAIL" not in well.stdout
+    assert KEY not in well.output
+    assert ibid(home, "doctor").exit_code == 0, "with no service at all, too"
+
+
+def test_the_doctor_notes_that_another_embedding_waits_to_be_built(
+    home: Path, doubles: Doubles
+) -> None:
+    other = {"EMBEDDING": "cohere", "COHERE_API_KEY": "any"}
+    well = ibid(home, "doctor", **hosted(doubles, "answers") | other)
+    assert well.exit_code == 0, well.output
+    assert "differs from what serves: embedding, dimension" in well.stdout
+    assert "ibid reindex" in well.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"OPENROUTER_API_KEY": "bad-key"}, "the key was refused"),
+        ({"OPENROUTER_API_KEY": "quota-0"}, "no credits left"),
+        ({"OPENROUTER_MODELS": "double/answers,double/gone"}, "there is no double/gone"),
+        ({"OPENROUTER_BASE_URL": "http://127.0.0.1:9/v1"}, "cannot be reached"),
+        ({"LLM_FALLBACKS": "double/gone@http://127.0.0.1:9/v1"}, "cannot be reached"),
+        ({"EMBEDDING": "cohere", "COHERE_API_KEY": "bad-key"}, "COHERE_API_KEY was refused"),
+        ({"EMBEDDING": "cohere"}, "COHERE_API_KEY, which is not set"),
+        ({"COHERE_API_KEY": "any", "COHERE_RERANK_MODEL": "rerank-v0"}, "no such model"),
+        ({"DATABASE_URL": "sqlite+aiosqlite:////proc/none/ibid.db"}, "Cannot create"),
+    ],
+)
+def test_the_doctor_says_what_is_wrong_and_how_to_mend_it(
+    home: Path, doubles: Doubles, change: dict[str, str], told: str
+) -> None:
+    ill = ibid(home, "doctor", "--json", **hosted(doubles, "answers") | change)
+    assert ill.exit_code == 1, ill.output
+    wrong = [one for one in json.loads(ill.stdout)["findings"] if one["state"] == "wrong"]
+    assert any(told in one["told"] for one in wrong), wrong
+    assert all(one["mend"] for one in wrong)
+    assert KEY not in ill.output
+    assert "bad-key" not in ill.output

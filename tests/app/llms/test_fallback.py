@@ -1,0 +1,174 @@
+"""Models in order: what one cannot do the next does, and what was tried in vain is told."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import pytest
+
+from app.llms.breaker import Breaker
+from app.llms.extractive import ExtractiveLLM
+from app.llms.fallback import FallbackLLM
+from app.llms.openrouter import HostedLLM
+from storage.errors import ModelBusy, ModelRefused, ModelUnavailable
+from tests.app.llms.hosted import PROMPT, SAID, ask, model, models
+from tests.doubles.services import Doubles
+
+
+@pytest.fixture
+async def doubles() -> AsyncIterator[Doubles]:
+    async with Doubles().running() as doubles:
+        yield doubles
+
+
+BEFORE = ["status-503", "status-502", "status-401", "resets", "json-error", "empty"]
+AFTER = ["cut", "dropped", "malformed", "no-finish", "ends-error", "error-chunk-502"]
+
+
+@pytest.mark.parametrize("what", BEFORE)
+async def test_before_the_first_token_the_next_model_is_asked_silently(
+    doubles: Doubles, what: str
+) -> None:
+    heard = await ask(models(doubles, what, "answers"))
+    assert (heard.text, heard.restarts) == (SAID, 0)
+    assert heard.spoken.model == "double/answers"
+    (attempt,) = heard.spoken.attempts
+    assert (attempt.model, attempt.cost) == (
+        f"double/{what}",
+        0.0 if what != "empty" else attempt.cost,
+    )
+    assert attempt.error
+
+
+@pytest.mark.parametrize("what", [*AFTER, "ends-content_filter"])
+async def test_after_the_first_token_the_answer_begins_anew(doubles: Doubles, what: str) -> None:
+    heard = await ask(models(doubles, what, "answers"))
+    assert (heard.text, heard.restarts) == (SAID, 1)
+    (attempt,) = heard.spoken.attempts
+    assert attempt.model == f"double/{what}"
+    counted = what.startswith("ends-")
+    assert (attempt.cost is not None) == counted, "what is not known is not called nothing"
+
+
+async def test_who_cannot_take_words_back_is_told_of_the_failure(doubles: Doubles) -> None:
+    llm = FallbackLLM(models=models(doubles, "cut", "answers").models)
+    with pytest.raises(ModelUnavailable, match="connection"):
+        await ask(llm)
+
+
+@pytest.mark.parametrize(
+    ("what", "requests"),
+    [
+        ("status-503", 2),
+        ("status-502", 2),
+        ("resets", 2),
+        ("status-429-after-0.1", 2),
+        ("status-429-after-60", 1),
+        ("status-400", 1),
+        ("status-401", 1),
+        ("status-402", 1),
+        ("status-404", 1),
+    ],
+)
+async def test_only_what_may_yet_succeed_is_asked_again(
+    doubles: Doubles, what: str, requests: int
+) -> None:
+    with pytest.raises(ModelUnavailable, match=f"double/{what}.*question is kept") as failed:
+        await ask(models(doubles, what))
+    assert len(doubles.asked) == requests
+    assert [attempt.model for attempt in failed.value.attempts] == [f"double/{what}"]
+
+
+async def test_a_model_that_is_asked_again_waits_as_it_was_told(doubles: Doubles) -> None:
+    started = time.monotonic()
+    with pytest.raises(ModelUnavailable):
+        await ask(models(doubles, "status-429-after-0.6"))
+    assert 0.6 <= time.monotonic() - started < 1.5
+
+
+async def test_a_hiccup_is_not_even_an_attempt(doubles: Doubles) -> None:
+    heard = await ask(models(doubles, "fails-1", "reasons"))
+    assert heard.spoken.model == "double/fails-1"
+    assert heard.spoken.attempts == ()
+
+
+async def test_silence_is_not_waited_out_twice(doubles: Doubles) -> None:
+    heard = await ask(models(doubles, "keeps-alive", "answers", first_token_seconds=0.2))
+    assert heard.text == SAID
+    assert doubles.asked == ["double/keeps-alive", "double/answers"]
+
+
+async def test_all_models_together_have_a_time(doubles: Doubles) -> None:
+    llm = models(doubles, "stalls", "stalls-2", "drips")
+    llm.whole_turn_seconds = 0.5
+    started = time.monotonic()
+    with pytest.raises(ModelUnavailable, match="took too long"):
+        await ask(llm)
+    assert time.monotonic() - started < 2
+
+
+async def test_the_model_that_openrouter_fell_back_on_is_not_asked_once_more(
+    doubles: Doubles,
+) -> None:
+    first = model(doubles, "status-503", "cut", "answers")
+    llms = [first, model(doubles, "cut"), model(doubles, "answers")]
+    heard = await ask(FallbackLLM(models=llms, restarts=True))
+    assert doubles.asked == ["double/status-503", "double/answers"]
+    assert [attempt.model for attempt in heard.spoken.attempts] == ["double/cut"]
+
+
+async def test_any_server_may_be_the_next(doubles: Doubles, unused_tcp_port: int) -> None:
+    nowhere = HostedLLM.at(f"http://127.0.0.1:{unused_tcp_port}/v1", "any", "double/gone")
+    local = HostedLLM.at(doubles.local, None, "double/answers")
+    heard = await ask(FallbackLLM(models=[nowhere, local], restarts=True))
+    assert heard.text == SAID
+    assert [attempt.model for attempt in heard.spoken.attempts] == ["double/gone"]
+
+
+async def test_the_extractive_model_can_be_the_last_resort(doubles: Doubles) -> None:
+    llm = FallbackLLM(models=[model(doubles, "status-401"), ExtractiveLLM()], restarts=True)
+    heard = await ask(llm)
+    assert "2.4 litres" in heard.text
+    assert heard.spoken.model == "extractive"
+    assert [attempt.model for attempt in heard.spoken.attempts] == ["double/status-401"]
+
+
+async def test_a_model_that_keeps_failing_rests_and_is_tried_by_one_turn(
+    doubles: Doubles,
+) -> None:
+    llm = models(doubles, "fails-6", "answers")
+    llm._breakers = [Breaker(0.3), Breaker(0.3)]
+    for _ in range(3):
+        assert (await ask(llm)).spoken.model == "double/answers"
+    assert doubles.asked.count("double/fails-6") == 6
+    heard = await ask(llm)
+    assert doubles.asked.count("double/fails-6") == 6, "it rests"
+    assert "rests" in heard.spoken.attempts[0].error
+    await asyncio.sleep(0.35)
+    both = await asyncio.gather(ask(llm), ask(llm))
+    assert {heard.spoken.model for heard in both} == {"double/fails-6", "double/answers"}
+    assert doubles.asked.count("double/fails-6") == 7
+    assert (await ask(llm)).spoken.model == "double/fails-6", "it is well again"
+
+
+async def test_a_reader_who_leaves_hangs_up_and_harms_no_model(doubles: Doubles) -> None:
+    llm = models(doubles, "drips")
+    for _ in range(4):
+        responses = await llm.astream_chat(PROMPT)
+        async with aclosing(responses):
+            await anext(responses)
+        assert (await doubles.ended()).ended == "left"
+    assert llm._breakers[0].admits()
+
+
+def test_a_breaker_learns_only_from_failures_of_the_model() -> None:
+    breaker = Breaker()
+    for error in (ModelRefused("no"), asyncio.CancelledError(), ModelRefused("no")) * 2:
+        with pytest.raises(type(error)), breaker.trial():
+            raise error
+    assert breaker.admits()
+    with pytest.raises(ModelBusy), breaker.trial():
+        raise ModelBusy("later", retry_after=9.0)
+    assert not breaker.admits()
+    assert 8 < breaker.resting <= 9

@@ -1,0 +1,169 @@
+"""Time to the first token over HTTP, with many turns open: Ibid against LlamaIndex's stock chat engine."""
+
+import asyncio
+import sys
+import threading
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.chat_engine import CondensePlusContextChatEngine
+from llama_index.llms.openrouter import OpenRouter
+
+from app.chat.engine import PASSAGES as CITABLE
+from app.chat.engine import Engine
+from app.chat.events import Token
+from app.chat.retriever import PassageRetriever
+from app.chat.service import ChatService
+from app.llms.fallback import FallbackLLM
+from app.llms.openrouter import HostedLLM
+from app.llms.prompts import messages
+from app.wiring import Services
+from storage.tables import Message
+from tests.bench import generator
+from tests.bench.figures import Result
+from tests.bench.homes import Options, open_home, stage
+from tests.bench.timing import Samples, less
+
+LIMIT, SHARE = 15.0, 0.5
+MOST_THREADS = 20
+"""SQLite has one for each pooled connection, fifteen at most; however many turns are open."""
+PASSAGES, TURNS = 2_000, 60
+GAP, MODEL = 0.1, "double/paced-100"
+"""Ten new turns a second, each of some thirty words and so open for three seconds and more."""
+HISTORY = 6
+_COUNTED = 15
+Asked = Callable[[str], Awaitable[float]]
+
+
+@dataclass
+class Asking:
+    """Each way to the first token; returns seconds once the whole answer has come."""
+
+    services: Services
+    base: str
+    http: httpx.AsyncClient
+
+    def __post_init__(self) -> None:
+        """Both engines get the same search and the same server."""
+        llm = HostedLLM.at(self.base, "any", MODEL, http=self.http)
+        turns = Engine(self.services.search, FallbackLLM(models=[llm], restarts=True))
+        self.chat = ChatService(self.services.database, turns)
+        self.stock = OpenRouter(
+            model=MODEL, api_key="any", api_base=self.base, max_tokens=1_024, max_retries=0
+        )
+
+    async def bare(self, question: str) -> float:
+        """Embedding, search and the stand-in itself: what nobody can do without."""
+        started = time.perf_counter()
+        passages = await self.services.search.passages(question, (), CITABLE)
+        said = [{"role": m.role.value, "content": m.content} for m in messages(question, passages)]
+        body = {"model": MODEL, "messages": said, "stream": True}
+        headers = {"Authorization": "Bearer any"}
+        url, first = f"{self.base}/chat/completions", 0.0
+        async with self.http.stream("POST", url, json=body, headers=headers) as answer:
+            async for line in answer.aiter_lines():
+                if not first and '"content": "' in line and '"content": ""' not in line:
+                    first = time.perf_counter() - started
+        return first
+
+    async def ibid(self, question: str) -> float:
+        """A turn in a conversation with some history, kept and accounted for."""
+        conversation = (await self.chat.start()).id
+        async with self.services.database.transaction() as session:
+            for _ in range(HISTORY // 2):
+                session.add(Message.question(conversation, question))
+                session.add(Message(conversation_id=conversation, role="assistant", text="So."))
+        started, first = time.perf_counter(), 0.0
+        async with aclosing(self.chat.stream(conversation, question)) as events:
+            async for event in events:
+                if not first and isinstance(event, Token):
+                    first = time.perf_counter() - started
+        return first
+
+    async def llamaindex(self, question: str) -> float:
+        """The stock engine as it comes, but spared its condensing."""
+        said = [ChatMessage(role=role, content="So.") for role in ("user", "assistant")]
+        engine = CondensePlusContextChatEngine.from_defaults(
+            retriever=PassageRetriever(self.services.search, limit=CITABLE),
+            llm=self.stock,
+            chat_history=said * (HISTORY // 2),
+            skip_condense=True,
+        )
+        started, first = time.perf_counter(), 0.0
+        response = await engine.astream_chat(question)
+        async for delta in response.async_response_gen():
+            if not first and delta:
+                first = time.perf_counter() - started
+        return first
+
+
+async def run(options: Options) -> Result:
+    """The three ways take turns, paced; what is more than the bare way's of the same round is overhead."""
+    turns = options.rounds or TURNS
+    pages = [*generator.pages(options.passages or PASSAGES)]
+    questions = [f"What is the {page.sections[0].heading.lower()}?" for page in pages]
+    threads: dict[str, int] = {}
+    async with (
+        _stand_in() as base,
+        open_home(options.scratch / "home") as services,
+        httpx.AsyncClient(limits=httpx.Limits(max_connections=None), timeout=60.0) as http,
+    ):
+        options.say("embedding and staging")
+        await stage(services, pages)
+        asking = Asking(services, base, http)
+        ways: dict[str, Asked] = {n: getattr(asking, n) for n in ("bare", "ibid", "llamaindex")}
+        options.say("threads, each way by itself")
+        for name in ("ibid", "llamaindex"):
+            _, threads[name] = await _paced({name: ways[name]}, questions[:_COUNTED])
+        options.say(f"{turns} turns of each")
+        taken, _ = await _paced(ways, questions[:turns])
+    over = {name: less(taken[name], taken["bare"]) for name in ("ibid", "llamaindex")}
+    share = over["ibid"].median / over["llamaindex"].median
+    result = Result("first_token", f"{turns} turns, {1 / GAP:.0f} new a second, history {HISTORY}")
+    result.add("overhead, Ibid, p95", 1e3 * over["ibid"].p95, "ms", LIMIT)
+    result.add("overhead, Ibid / stock chat engine", share, "x", SHARE)
+    result.add_times("overhead, Ibid", over["ibid"])
+    result.add_times("overhead, stock chat engine", over["llamaindex"])
+    result.add_times("embedding, search and the stand-in", taken["bare"])
+    result.add("threads more at most, Ibid", threads["ibid"], "", MOST_THREADS)
+    result.add("threads more at most, stock chat engine", threads["llamaindex"], "")
+    return result
+
+
+@asynccontextmanager
+async def _stand_in() -> AsyncGenerator[str]:
+    """The base URL of one that has a process of its own."""
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.doubles", "--port", "0"),
+        cwd=Path(__file__).parents[2],
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert child.stdout
+    try:
+        line = (await child.stdout.readline()).decode()
+        drain = asyncio.create_task(child.stdout.read())
+        yield line.rpartition("=")[2].strip()
+    finally:
+        child.terminate()
+        await child.wait()
+    await drain
+
+
+async def _paced(ways: dict[str, Asked], questions: list[str]) -> tuple[dict[str, Samples], int]:
+    """First tokens, and by how many the threads grew meanwhile."""
+    before, most = threading.active_count(), 0
+    asked: dict[str, list[asyncio.Future[float]]] = {name: [] for name in ways}
+    names = [*ways]
+    for number, question in enumerate(questions):
+        shift = number % len(names)
+        for name in names[shift:] + names[:shift]:
+            asked[name].append(asyncio.ensure_future(ways[name](question)))
+            await asyncio.sleep(GAP)
+            most = max(most, threading.active_count())
+    taken = {name: Samples(await asyncio.gather(*first)) for name, first in asked.items()}
+    return taken, most - before

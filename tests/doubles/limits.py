@@ -1,0 +1,58 @@
+"""Keys and their limits: what a stand-in lets a key do is written in the key's own name."""
+
+import re
+import time
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Refusal:
+    """Why a key may not be used just now."""
+
+    status: int
+    told: str
+    retry_after: float | None = None
+    limit: int = 0
+
+
+@dataclass
+class Keys:
+    """`bad…` is refused, `banned…` forbidden, `broke…` has no credits.
+
+    `limited-N-per-S…` may be used N times in S seconds, `quota-N…` N times in all; any other always.
+    """
+
+    _used: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
+
+    def refusal(self, key: str, weight: int = 1) -> Refusal | None:
+        """None when the key is good; then `weight` uses are counted."""
+        for word, status, told in (
+            ("bad", 401, "invalid api token"),
+            ("banned", 403, "this key may not be used here"),
+            ("broke", 402, "insufficient credits"),
+        ):
+            if key.startswith(word):
+                return Refusal(status, told)
+        if found := re.match(r"limited-(\d+)-per-(\d+(?:\.\d+)?)", key):
+            return self._within(key, weight, int(found[1]), float(found[2]))
+        if found := re.match(r"quota-(\d+)", key):
+            return self._within(key, min(weight, 1), int(found[1]), None)
+        return None
+
+    def left(self, key: str) -> int | None:
+        """Uses that remain of a quota; None when there is none."""
+        found = re.match(r"quota-(\d+)", key)
+        return int(found[1]) - len(self._used[key]) if found else None
+
+    def _within(self, key: str, weight: int, limit: int, period: float | None) -> Refusal | None:
+        used, now = self._used[key], time.monotonic()
+        while period and used and used[0] <= now - period:
+            used.popleft()
+        if len(used) + weight > limit:
+            if period is None:
+                return Refusal(429, "the quota of this key is used up", limit=limit)
+            wait = used[0] + period - now if used else period
+            return Refusal(429, "too many requests", retry_after=wait, limit=limit)
+        used.extend([now] * weight)
+        return None

@@ -1,0 +1,341 @@
+"""A stand-in for OpenRouter: the model's name says what goes right or wrong.
+
+Models are called `double/WHAT`. Before the first token: `status-CODE` (and `status-CODE-after-S`, with
+a `Retry-After`), `fails-N` (503 N times, then an answer), `resets`, `slow-headers`, `json-error`. Within
+the stream: everything in `STREAMS`. Any other name of the form `double/…` answers; the rest are unknown.
+"""
+
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import count
+
+from tests.doubles.http import JSON, Exchange
+from tests.doubles.limits import Keys, Refusal
+from tests.doubles.speech import cited, parroted
+
+CONTEXT, LONGEST = 32_768, 2_048
+PRICES = 0.000_001, 0.000_002
+"""Dollars for a token of the prompt, and of the answer."""
+_TOLD = {
+    400: "bad request",
+    401: "No auth credentials found",
+    402: "Insufficient credits",
+    403: "Your input was flagged",
+    404: "No endpoints found",
+    408: "Request timed out",
+    429: "Rate limit exceeded",
+    500: "Internal error",
+    502: "Provider returned error",
+    503: "No instances available",
+}
+_METADATA = {"provider_name": "Double", "raw": "upstream said no"}
+_AGES = 3_600.0
+_FAILS_EARLY = ("status-", "fails-", "resets", "slow-headers", "json-error", "refuses")
+
+
+class OpenRouter:
+    """`/chat/completions`, `/models` and `/key`, under whatever prefix they are mounted."""
+
+    def __init__(self, keys: Keys, *, open_to_all: bool = False) -> None:
+        self._keys = keys
+        self._open = open_to_all
+        self._failures: Counter[str] = Counter()
+        self._ids = count(1)
+
+    async def answer(self, exchange: Exchange, path: str) -> None:
+        """Whatever is asked, once the key has been looked at."""
+        if path == "/models":
+            await exchange.answer(200, {"data": [_listed(name) for name in LISTED]})
+            return
+        if refusal := self._refusal(exchange):
+            await _refuse(exchange, refusal)
+        elif path == "/key":
+            left = self._keys.left(exchange.seen.key)
+            data = {"label": "double", "limit": None, "limit_remaining": left, "usage": 0.0}
+            await exchange.answer(200, {"data": data | {"is_free_tier": left is not None}})
+        elif path == "/chat/completions":
+            await self._complete(exchange)
+        else:
+            await exchange.answer(404, _error(404, "Not found"))
+
+    def _refusal(self, exchange: Exchange) -> Refusal | None:
+        if self._open:
+            return None
+        if not exchange.seen.key:
+            return Refusal(401, "No auth credentials found")
+        weight = 0 if exchange.seen.path.endswith("/key") else 1
+        return self._keys.refusal(exchange.seen.key, weight)
+
+    async def _complete(self, exchange: Exchange) -> None:
+        """The first of the models asked for that does not fail before its first token."""
+        asked = exchange.body
+        models = [*dict.fromkeys([asked.get("model", ""), *asked.get("models", [])])]
+        if not isinstance(asked.get("messages"), list):
+            await exchange.answer(400, _error(400, "messages: required"))
+            return
+        *others, last = models
+        model = next((name for name in others if not self._fails_early(name)), last)
+        what = model.removeprefix("double/")
+        if what == model:
+            await exchange.answer(400, _error(400, f"{model} is not a valid model ID"))
+        elif self._fails_early(model):
+            await self._fail(exchange, what)
+        elif asked.get("stream"):
+            number = next(self._ids)
+            await exchange.begin({"X-Generation-Id": f"gen-{number}", "Cache-Control": "no-cache"})
+            await Stream(exchange, model, f"gen-{number}").run()
+        else:
+            await _whole(exchange, model)
+
+    def _fails_early(self, model: str) -> bool:
+        what = model.removeprefix("double/")
+        if found := re.fullmatch(r"fails-(\d+)(-.*)?", what):
+            return self._failures[model] < int(found[1])
+        return what == model or what.startswith(_FAILS_EARLY)
+
+    async def _fail(self, exchange: Exchange, what: str) -> None:
+        if what == "resets":
+            exchange.reset()
+        elif what == "slow-headers":
+            await exchange.pause(_AGES)
+        elif what == "json-error":
+            await exchange.answer(200, _error(502, "Provider returned error"))
+        elif what.startswith("fails-"):
+            self._failures[f"double/{what}"] += 1
+            await exchange.answer(503, _error(503, _TOLD[503]))
+        else:
+            found = re.fullmatch(r"status-(\d+)(?:-after-([\d.]+))?", what)
+            assert found, what
+            status, after = int(found[1]), found[2]
+            told = _TOLD.get(status, "failed")
+            await _refuse(exchange, Refusal(status, told, float(after) if after else None))
+
+
+class Stream:
+    """One streamed answer; `said` are the words of it that were sent."""
+
+    def __init__(self, exchange: Exchange, model: str, generation: str) -> None:
+        self.exchange = exchange
+        self.model = model
+        self.generation = generation
+        self.what = model.removeprefix("double/")
+        self.said = 0
+
+    async def run(self) -> None:
+        """Comments, a chunk that has only the role, then what the model is named for."""
+        await self.comment()
+        await self.chunk({"role": "assistant", "content": ""})
+        name = next((name for name in STREAMS if self.what.startswith(name)), None)
+        await (STREAMS[name](self) if name else _answers(self))
+
+    async def comment(self) -> None:
+        """What keeps the connection open while a provider is slow."""
+        await self.exchange.send(b": OPENROUTER PROCESSING\n\n")
+
+    async def chunk(
+        self, delta: JSON, finish: str | None = None, *, segment: int | None = None, **more: object
+    ) -> None:
+        """One event with one choice."""
+        choice: JSON = {"index": 0, "delta": delta, "finish_reason": finish}
+        await self.data(self.frame(choices=[choice], **more), segment)
+
+    async def data(self, frame: JSON, segment: int | None = None) -> None:
+        """One event."""
+        data = json.dumps(frame, ensure_ascii=False).encode()
+        await self.exchange.send(b"data: " + data + b"\n\n", segment)
+
+    def frame(self, **fields: object) -> JSON:
+        """What every event has."""
+        told = {"id": self.generation, "object": "chat.completion.chunk", "model": self.model}
+        return {**told, "provider": "Double", "created": int(time.time()), **fields}
+
+    async def words(self, most: int | None = None, *, segment: int | None = None) -> None:
+        """The answer, a word at a time, with a comment here and there."""
+        for number, word in enumerate(self.text()):
+            if number == most:
+                return
+            if number % 5 == 2:
+                await self.comment()
+            self.said += 1
+            await self.chunk({"content": word}, segment=segment)
+
+    def text(self) -> Iterator[str]:
+        """What this model has to say, in words with the space before them."""
+        speak = parroted if self.what.startswith("obedient") else cited
+        return (word[0] for word in re.finditer(r"\s*\S+", speak(self.exchange.body)))
+
+    async def finish(self, reason: str = "stop", *, done: bool = True) -> None:
+        """The reason, the usage in a chunk without choices, and `[DONE]`."""
+        await self.chunk({"content": ""}, reason)
+        await self.data(self.frame(choices=[], usage=usage(self.exchange.body, self.said)))
+        if done:
+            await self.exchange.send(b"data: [DONE]\n\n")
+        await self.exchange.end()
+
+
+async def _answers(stream: Stream) -> None:
+    await stream.words()
+    await stream.finish()
+
+
+async def _waits(stream: Stream) -> None:
+    """`slow-MS-…`: the first word after so many milliseconds."""
+    await stream.exchange.pause(int(stream.what.split("-")[1]) / 1_000)
+    await _answers(stream)
+
+
+async def _paces(stream: Stream) -> None:
+    """`paced-MS`: so many milliseconds between words."""
+    pause = int(stream.what.split("-")[1]) / 1_000
+    for word in stream.text():
+        stream.said += 1
+        await stream.chunk({"content": word})
+        await stream.exchange.pause(pause)
+    await stream.finish()
+
+
+async def _reasons(stream: Stream) -> None:
+    for thought in ("The passages ", "say it."):
+        await stream.chunk({"content": None, "reasoning": thought})
+    await _answers(stream)
+
+
+async def _split(stream: Stream) -> None:
+    """Lines and characters arrive in parts; `灯` has three bytes, and U+2028 ends no line."""
+    await stream.chunk({"content": "灯\u2028é "}, segment=1)
+    await stream.words(segment=3)
+    await stream.finish()
+
+
+async def _ends(stream: Stream) -> None:
+    """`ends-REASON`: part of an answer, and why it is no more."""
+    await stream.words(4)
+    await stream.finish(stream.what.removeprefix("ends-"))
+
+
+async def _error_chunk(stream: Stream) -> None:
+    """`error-chunk-CODE`: after some words; the code is a number or a word."""
+    await stream.words(4)
+    code = stream.what.removeprefix("error-chunk-")
+    error = {"code": int(code) if code.isdecimal() else code, "message": "Provider disconnected"}
+    await stream.chunk({"content": ""}, "error", error=error)
+    await stream.exchange.end()
+
+
+async def _without_done(stream: Stream) -> None:
+    await stream.words()
+    await stream.finish(done=False)
+
+
+async def _without_finish(stream: Stream) -> None:
+    await stream.words(4)
+    await stream.exchange.end()
+
+
+async def _cut(stream: Stream) -> None:
+    await stream.words(4)
+    await stream.exchange.break_off(b'data: {"choices": [{"del')
+
+
+async def _dropped(stream: Stream) -> None:
+    await stream.words(4)
+    await stream.exchange.pause(0.05)  # what was sent must have arrived before the reset
+    stream.exchange.reset()
+
+
+async def _malformed(stream: Stream) -> None:
+    await stream.words(4)
+    await stream.exchange.send(b'data: {"choices": [{"delta": {"content": \n\n')
+    await stream.exchange.end()
+
+
+async def _stalls(stream: Stream) -> None:
+    """`stalls` before the first word, `stalls-4` after the fourth."""
+    await stream.words(int(stream.what.partition("-")[2] or 0))
+    await stream.exchange.pause(_AGES)
+
+
+async def _keeps_alive(stream: Stream) -> None:
+    while True:
+        await stream.comment()
+        await stream.exchange.pause(0.02)
+
+
+async def _drips(stream: Stream) -> None:
+    while True:
+        await stream.chunk({"content": "on "})
+        await stream.exchange.pause(0.01)
+
+
+async def _says_nothing(stream: Stream) -> None:
+    await stream.finish()
+
+
+STREAMS: dict[str, Callable[[Stream], Awaitable[None]]] = {
+    "slow-": _waits,
+    "paced-": _paces,
+    "reasons": _reasons,
+    "split": _split,
+    "ends-": _ends,
+    "error-chunk-": _error_chunk,
+    "no-done": _without_done,
+    "no-finish": _without_finish,
+    "cut": _cut,
+    "dropped": _dropped,
+    "malformed": _malformed,
+    "stalls": _stalls,
+    "keeps-alive": _keeps_alive,
+    "drips": _drips,
+    "empty": _says_nothing,
+}
+LISTED = [
+    f"double/{name}" for name in ("answers", "obedient", "reasons", "split", "fails-1", "cut")
+]
+
+
+def usage(body: JSON, said: int) -> JSON:
+    """Words are tokens here."""
+    asked = sum(len(str(message.get("content")).split()) for message in body["messages"])
+    cost = asked * PRICES[0] + said * PRICES[1]
+    counts = {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+    return {**counts, "cost": round(cost, 9)}
+
+
+async def _whole(exchange: Exchange, model: str) -> None:
+    """Without a stream; `choice-error` is part of a text that breaks off in an error."""
+    words = [*Stream(exchange, model, "gen-0").text()]
+    choice: JSON = {"index": 0, "finish_reason": "stop"}
+    match model.removeprefix("double/"):
+        case "choice-error":
+            words = words[:3]
+            choice |= {"finish_reason": "error", "error": {"code": 502, "message": "cut short"}}
+        case "empty":
+            words = []
+    choice["message"] = {"role": "assistant", "content": "".join(words)}
+    told = {"id": "gen-0", "object": "chat.completion", "model": model, "choices": [choice]}
+    await exchange.answer(200, {**told, "usage": usage(exchange.body, len(words))})
+
+
+async def _refuse(exchange: Exchange, refusal: Refusal) -> None:
+    headers: dict[str, str] = {}
+    if refusal.retry_after is not None:
+        headers["Retry-After"] = f"{refusal.retry_after:g}"
+    if refusal.status == 429:
+        until = int((time.time() + (refusal.retry_after or 60)) * 1_000)
+        headers |= {"X-RateLimit-Limit": str(refusal.limit), "X-RateLimit-Remaining": "0"}
+        headers["X-RateLimit-Reset"] = str(until)
+    await exchange.answer(refusal.status, _error(refusal.status, refusal.told), headers)
+
+
+def _error(code: int, message: str) -> JSON:
+    return {"error": {"code": code, "message": message, "metadata": _METADATA}}
+
+
+def _listed(name: str) -> JSON:
+    prompt, completion = (f"{price:.9f}" for price in PRICES)
+    top = {"context_length": CONTEXT, "max_completion_tokens": LONGEST, "is_moderated": False}
+    prices = {"prompt": prompt, "completion": completion}
+    return {"id": name, "context_length": CONTEXT, "top_provider": top, "pricing": prices}

@@ -1,0 +1,95 @@
+"""Both stand-ins on one loopback port, in the loop of the test or in a thread of their own."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+
+from tests.doubles.cohere import Cohere
+from tests.doubles.http import Exchange, Seen, Server
+from tests.doubles.limits import Keys
+from tests.doubles.openrouter import OpenRouter
+
+_OPENROUTER, _LOCAL = "/api/v1", "/local/v1"
+
+
+class Doubles:
+    """OpenRouter under `/api/v1`, a server that wants no key under `/local/v1`, Cohere at the root."""
+
+    def __init__(self, told: Callable[[Seen], None] | None = None) -> None:
+        keys = Keys()
+        self._openrouter, self._cohere = OpenRouter(keys), Cohere(keys)
+        self._local = OpenRouter(keys, open_to_all=True)
+        self._server = Server(self._answer, told)
+        self.port = 0
+
+    @property
+    def log(self) -> list[Seen]:
+        """Every request, in order."""
+        return self._server.log
+
+    @property
+    def asked(self) -> list[str]:
+        """The models that were asked for an answer, in order."""
+        return [seen.model for seen in self.log if seen.path.endswith("/chat/completions")]
+
+    @property
+    def openrouter(self) -> str:
+        """For `OPENROUTER_BASE_URL`."""
+        return f"http://127.0.0.1:{self.port}{_OPENROUTER}"
+
+    @property
+    def local(self) -> str:
+        """For a fallback: any server that speaks OpenAI's protocol."""
+        return f"http://127.0.0.1:{self.port}{_LOCAL}"
+
+    @property
+    def cohere(self) -> str:
+        """For `COHERE_BASE_URL`."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @asynccontextmanager
+    async def running(self, port: int = 0) -> "AsyncGenerator[Doubles]":
+        """Listening, in this event loop."""
+        self.port = await self._server.start(port)
+        try:
+            yield self
+        finally:
+            await self._server.stop()
+
+    async def ended(self, seconds: float = 5.0) -> Seen:
+        """The last request, once its answer has come to its end, whichever."""
+        async with asyncio.timeout(seconds):
+            while not self.log or not self.log[-1].finished:  # noqa: ASYNC110 - told by no event
+                await asyncio.sleep(0.002)
+        return self.log[-1]
+
+    async def _answer(self, exchange: Exchange) -> None:
+        path = exchange.seen.path
+        if path.startswith(_OPENROUTER):
+            await self._openrouter.answer(exchange, path.removeprefix(_OPENROUTER))
+        elif path.startswith(_LOCAL):
+            await self._local.answer(exchange, path.removeprefix(_LOCAL))
+        else:
+            await self._cohere.answer(exchange)
+
+
+@contextmanager
+def in_a_thread() -> Generator[Doubles]:
+    """Listening, for callers that are not async or have a loop of their own."""
+    doubles, leave = Doubles(), threading.Event()
+
+    async def listen() -> None:
+        async with doubles.running():
+            await asyncio.to_thread(leave.wait)
+
+    thread = threading.Thread(target=asyncio.run, args=[listen()])
+    thread.start()
+    try:
+        while not doubles.port:
+            time.sleep(0.005)
+        yield doubles
+    finally:
+        leave.set()
+        thread.join()
