@@ -84,8 +84,8 @@ class Search:
 
 def checked_query(text: str) -> str:
     """The text without surrounding white space; raises `InvalidInput` when empty or too long."""
-    # What a terminal passes on undecoded is no character, and no database takes it.
-    stripped = text.strip().encode(errors="replace").decode()
+    # What a terminal passes on undecoded is no character, and no database takes it, nor all NUL.
+    stripped = text.strip().encode(errors="replace").decode().replace("\0", "\ufffd")
     if not stripped:
         raise InvalidInput("The question is empty: say what you are looking for.")
     if len(stripped) > LONGEST_QUERY:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -18,7 +18,13 @@ class Settings(BaseSettings):
     """Where Ibid keeps its database and its embedded index."""
 
     database_url: str | None = None
-    """SQL database; by default a SQLite file in `IBID_HOME`."""
+    """SQL database, on Postgres as Neon prints it; by default a SQLite file in `IBID_HOME`."""
+
+    database_direct_url: str | None = None
+    """Postgres without its pooler, for migrations; Neon's is derived from `DATABASE_URL`."""
+
+    database_patience: float = Field(default=15, gt=0, le=300)
+    """Seconds that a database which sleeps, or has no connection free, is waited for."""
 
     qdrant_url: str | None = None
     """A Qdrant server; by default the engine is embedded and keeps its files in `IBID_HOME`."""

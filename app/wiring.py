@@ -42,7 +42,7 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
     settings = settings or Settings()
     embedding, dimension = build_embedding(settings)
     llm = build_llm(settings, embedding)
-    async with open_engine(settings) as engine, Database.open(settings.database) as database:
+    async with open_engine(settings) as engine, open_database(settings) as database:
         index = PassageIndex(
             engine,
             embedding,
@@ -76,6 +76,15 @@ async def _check_embedding(database: Database, index: PassageIndex) -> None:
             f"The index was built with {release.embedding}, not {index.embedding.model_name}. "
             "Set EMBEDDING and its model back, or use another IBID_HOME and ingest again."
         )
+
+
+def open_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
+    """The SQL database that is set, or the SQLite file in `IBID_HOME`; up to date."""
+    return Database.open(
+        settings.database,
+        direct_url=settings.database_direct_url,
+        patience=settings.database_patience,
+    )
 
 
 def open_engine(settings: Settings) -> AbstractAsyncContextManager[Engine]:

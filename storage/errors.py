@@ -11,12 +11,18 @@ IbidError
 │   └── IndexMismatch       it was built with another embedding
 ├── StorageFull             no space left where Ibid keeps its data
 ├── DatabaseUnavailable     the SQL database cannot be reached or read
+│   └── ConnectionLost      it went in the middle of a unit of work
 └── ModelUnavailable        the language model did not answer
 """
+
+from typing import ClassVar
 
 
 class IbidError(Exception):
     """Whatever Ibid raises on purpose: one sentence that says what to do."""
+
+    retry_after: ClassVar[int | None] = None
+    """Seconds after which it may be worth another try; None when it is not a matter of time."""
 
 
 class InvalidInput(IbidError):
@@ -60,6 +66,12 @@ class StorageFull(IbidError):
 
 class DatabaseUnavailable(IbidError):
     """The SQL database cannot be reached or read."""
+
+    retry_after = 5
+
+
+class ConnectionLost(DatabaseUnavailable):
+    """The connection went in the middle of a unit of work, which may be done once more."""
 
 
 class ModelUnavailable(IbidError):

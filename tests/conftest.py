@@ -1,5 +1,7 @@
 """What every test stands on: a home of its own, real engines, nothing from outside."""
 
+import asyncio
+import itertools
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -10,7 +12,9 @@ from llama_index.core import Settings as LlamaSettings
 
 from app.settings import Settings
 from app.wiring import Services, open_services
+from storage.database import Database
 from tests.library import write_docs
+from tests.postgres import Postgres
 
 # A landing must not depend on luck: examples are drawn anew everywhere but in CI. No deadline, for
 # a busy machine proves nothing.
@@ -34,6 +38,35 @@ def _no_llamaindex_globals() -> Iterator[None]:
     assert LlamaSettings._llm is None
     assert LlamaSettings._embed_model is None
     assert LlamaSettings._transformations is None
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One server for all tests, with a database `migrated` to copy."""
+    server = Postgres()
+    server.start()
+    try:
+        url = server.create("migrated")
+
+        async def migrate() -> None:
+            async with Database.open(url):
+                pass
+
+        asyncio.run(migrate())
+        yield server
+    finally:
+        server.close()
+
+
+_NUMBERS = itertools.count(1)
+
+
+def fresh_database(request: pytest.FixtureRequest, kind: str, folder: Path, *, empty: bool) -> str:
+    """The URL of a database of one's own: a file in the folder, or one on the shared server."""
+    if kind == "sqlite":
+        return f"sqlite+aiosqlite:///{folder / 'ibid.db'}"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.create(f"ibid{next(_NUMBERS)}", "template1" if empty else "migrated")
 
 
 @pytest.fixture

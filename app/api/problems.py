@@ -18,6 +18,7 @@ STATUS: dict[type[errors.IbidError], int] = {
     errors.IndexMismatch: 409,
     errors.StorageFull: 507,
     errors.DatabaseUnavailable: 503,
+    errors.ConnectionLost: 503,
     errors.ModelUnavailable: 503,
 }
 
@@ -27,8 +28,12 @@ EXPECTED: set[int | type[Exception]] = {*STATUS, *range(400, 500), UnicodeDecode
 
 def problem(error: errors.IbidError) -> ProblemDetailsException:
     """What a client is told; the title is the error's name, the detail its sentence."""
+    wait = error.retry_after
     return ProblemDetailsException(
-        status_code=STATUS.get(type(error), 500), title=type(error).__name__, detail=str(error)
+        status_code=STATUS.get(type(error), 500),
+        title=type(error).__name__,
+        detail=str(error),
+        headers=None if wait is None else {"Retry-After": str(wait)},
     )
 
 
