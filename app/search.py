@@ -1,13 +1,14 @@
 """Passages for a query: what REST, CLI, notebook and the chat engine search with."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from app.editions import choose
 from app.waiting import running_loop
-from storage.database import Database
-from storage.domain import Passage
+from storage.database import Database, retried
+from storage.domain import LOCAL, Passage, Principal
 from storage.errors import InvalidInput, NotFound
 from storage.index.passages import PassageIndex
 from storage.repositories import Corpora, Sources
@@ -19,7 +20,7 @@ NO_FILTER: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The corpora a query may find passages in, known to exist."""
+    """The corpora a query may find passages in, known to exist and to be open to who asks."""
 
     corpora: tuple[str, ...]
     languages: frozenset[str]
@@ -30,11 +31,20 @@ class Scope:
 class Search:
     """Hybrid search over corpora; with none named, over all of them."""
 
-    def __init__(self, database: Database, index: PassageIndex) -> None:
+    def __init__(
+        self, database: Database, index: PassageIndex, principal: Principal = LOCAL
+    ) -> None:
         self._database = database
         self._index = index
+        self.principal = principal
         self.loop = running_loop()
         """The event loop that the services live on."""
+
+    def acting_for(self, principal: Principal) -> "Search":
+        """The same, for somebody else, who finds what is open to them."""
+        other = copy(self)
+        other.principal = principal
+        return other
 
     async def passages(
         self,
@@ -48,6 +58,7 @@ class Search:
 
         `only` may name a docs `version` and a `locale`; else they are the newest and the corpus's.
         """
+        self.principal.require("ask")
         if not 1 <= limit <= MOST_PASSAGES:
             raise InvalidInput(f"Ask for 1 to {MOST_PASSAGES} passages, not {limit}.")
         return await self.within(await self.scope(corpora, only), checked_query(query), limit)
@@ -58,10 +69,11 @@ class Search:
             query, scope.corpora, scope.languages, limit, scope.editions
         )
 
+    @retried
     async def scope(self, names: Sequence[str], only: Mapping[str, str] = NO_FILTER) -> Scope:
         """Raises `NotFound` when one of them, or any at all, is missing; `InvalidInput` by `only`."""
         async with self._database.reading() as session:
-            repository = Corpora(session)
+            repository = Corpora(session, self.principal)
             if names:
                 corpora = [await repository.get(name) for name in dict.fromkeys(names)]
             else:

@@ -2,19 +2,23 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.llms import LLM
 from pydantic import SecretStr
 
 from app.chat.engine import Engine as TurnEngine
+from app.chat.history import History
+from app.chat.limits import TurnLimit
 from app.chat.service import ChatService
 from app.library import Library
+from app.people.service import People
 from app.search import Search
-from app.settings import Settings
+from app.settings import Settings, listed
 from pipelines.ingestion import Ingestion
 from storage.database import Database
+from storage.domain import Principal
 from storage.embeddings import DIMENSION, LocalEmbedding
 from storage.errors import IndexMismatch, InvalidInput
 from storage.index.client import open_embedded
@@ -25,15 +29,30 @@ from storage.repositories import Releases
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What every door opens: REST, command line and notebook alike."""
+    """What every door opens: REST, command line and notebook alike.
+
+    They act for whoever sits at this machine, until a door says for whom else.
+    """
 
     search: Search
     chat: ChatService
+    history: History
+    people: People
     ingestion: Ingestion
     library: Library
     database: Database
     index: PassageIndex
     turns: TurnEngine
+
+    def acting_for(self, principal: Principal) -> "Services":
+        """The same for somebody else: what they may not see is not there for them."""
+        return replace(
+            self,
+            search=self.search.acting_for(principal),
+            chat=self.chat.acting_for(principal),
+            history=self.history.acting_for(principal),
+            library=self.library.acting_for(principal),
+        )
 
 
 @asynccontextmanager
@@ -55,7 +74,9 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
         turns = TurnEngine(search, llm)
         yield Services(
             search=search,
-            chat=ChatService(database, turns),
+            chat=ChatService(database, turns, limit=TurnLimit(settings.turn_limit)),
+            history=History(database),
+            people=build_people(settings, database),
             ingestion=Ingestion(database, index),
             library=Library(database, index),
             database=database,
@@ -78,9 +99,33 @@ async def _check_embedding(database: Database, index: PassageIndex) -> None:
         )
 
 
+def build_people(settings: Settings, database: Database) -> People:
+    """Who tells who people are; raises `InvalidInput` when sign-in lacks one of its settings."""
+    if settings.auth == "off":
+        return People(database)
+    from app.people.tokens import TokenVerifier  # noqa: PLC0415 - cryptography takes 0.1 s
+
+    verifier = TokenVerifier(
+        _set(settings.auth_jwks_url, "AUTH=jwt", "AUTH_JWKS_URL"),
+        _set(settings.auth_issuer, "AUTH=jwt", "AUTH_ISSUER"),
+        _set(settings.auth_audience, "AUTH=jwt", "AUTH_AUDIENCE"),
+        listed(settings.auth_algorithms),
+    )
+    return People(database, verifier, settings.auth_sessions)
+
+
 def open_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
     """The SQL database that is set, or the SQLite file in `IBID_HOME`; up to date."""
     return Database.open(
+        settings.database,
+        direct_url=settings.database_direct_url,
+        patience=settings.database_patience,
+    )
+
+
+def connect_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
+    """The same, with its schema left as it is."""
+    return Database.connect(
         settings.database,
         direct_url=settings.database_direct_url,
         patience=settings.database_patience,
@@ -122,10 +167,13 @@ def build_llm(settings: Settings, embedding: BaseEmbedding) -> LLM:
 
 
 def _required(key: SecretStr | None, choice: str, name: str) -> str:
-    revealed = _revealed(key)
-    if not revealed:
+    return _set(_revealed(key), choice, name)
+
+
+def _set(value: str | None, choice: str, name: str) -> str:
+    if not value:
         raise InvalidInput(f"{choice} needs {name}, which is not set.")
-    return revealed
+    return value
 
 
 def _revealed(key: SecretStr | None) -> str | None:

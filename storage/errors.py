@@ -4,6 +4,10 @@ IbidError
 ├── InvalidInput            what was asked for cannot be done as it was asked
 ├── NotFound                no corpus, source, passage or conversation by that name
 ├── AlreadyExists           a corpus by that name is there already
+├── NotSignedIn             no credential, or one that is not, or no longer, good
+├── Forbidden               who asks may not do that
+├── TooManyTurns            one user has more questions under way than are allowed
+├── SignInUnavailable       what vouches for users cannot be reached; they may well be signed in
 ├── SourceUnreadable        one file could not be read; the others are not touched
 ├── IndexUnavailable        the vector engine cannot be reached
 │   ├── IndexLocked         another process holds the embedded index
@@ -38,6 +42,26 @@ class NotFound(IbidError):
 
 class AlreadyExists(IbidError):
     """Something by that name is there already."""
+
+
+class NotSignedIn(IbidError):
+    """No credential, or one that is not, or no longer, good."""
+
+
+class Forbidden(IbidError):
+    """Who asks may not do that."""
+
+
+class TooManyTurns(IbidError):
+    """One user has more questions under way than are allowed."""
+
+    retry_after = 2
+
+
+class SignInUnavailable(IbidError):
+    """What vouches for users cannot be reached; they may well be signed in."""
+
+    retry_after = 10
 
 
 class SourceUnreadable(IbidError):

@@ -38,6 +38,7 @@ _FATAL = (
 _KEPT, _MORE, _RECYCLED = 5, 5, 240
 _LONGEST_STATEMENT = 60.0
 _PAUSE = 0.25
+_connect: Callable[..., Awaitable[Any]] = asyncpg.connect  # pyright: ignore[reportUnknownVariableType]
 
 
 def direct(url: URL) -> URL:
@@ -98,7 +99,7 @@ def _patient(patience: float) -> Callable[..., Awaitable[Any]]:
         while True:
             left = max(deadline - time.monotonic(), _PAUSE)
             try:
-                connection: Any = await asyncpg.connect(*arguments, **options, timeout=left)
+                connection = await _connect(*arguments, **options, timeout=left)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 if isinstance(error, _FATAL) or time.monotonic() + _PAUSE >= deadline:
                     raise DatabaseUnavailable(_reason(error, patience)) from error

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import os
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import hypothesis
@@ -52,7 +53,8 @@ def postgres() -> Iterator[Postgres]:
             async with Database.open(url):
                 pass
 
-        asyncio.run(migrate())
+        with ThreadPoolExecutor(1) as elsewhere:  # a loop may be running here
+            elsewhere.submit(lambda: asyncio.run(migrate())).result()
         yield server
     finally:
         server.close()

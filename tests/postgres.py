@@ -10,7 +10,8 @@ import time
 import warnings
 from pathlib import Path
 
-_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=100")
+_FAST = ("fsync=off", "full_page_writes=off", "max_connections=100")
+"""A killed server keeps what it has committed; a machine that loses its power would not."""
 
 
 def free_port() -> int:
@@ -67,9 +68,18 @@ class Postgres:
 
     def create(self, name: str, template: str = "template1") -> str:
         """A database of its own; gives back its URL."""
-        where = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres"]
-        subprocess.run([self._binaries / "createdb", *where, "-T", template, name], check=True)
+        subprocess.run(
+            [self._binaries / "createdb", *self._where(), "-T", template, name], check=True
+        )
         return self.url(name)
+
+    def sql(self, database: str, statement: str) -> str:
+        """What psql prints, bare."""
+        command = [self._binaries / "psql", *self._where(), "-d", database, "-qAtc", statement]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def _where(self) -> list[str]:
+        return ["-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres"]
 
 
 def _debians(data: Path) -> tuple[Path, str | None] | None:

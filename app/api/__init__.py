@@ -5,18 +5,20 @@ from contextlib import asynccontextmanager
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.logging import LoggingConfig
 from litestar.openapi import OpenAPIConfig
 from litestar.plugins.problem_details import ProblemDetailsPlugin
 
 from app.api import problems
+from app.api.auth import build_cors, build_middleware, only_editors_change, provide_services
 from app.api.conversations import ConversationController
 from app.api.corpora import CorpusController
 from app.api.health import HealthController
 from app.api.hosts import answer_to
 from app.api.reading import ReadingController
 from app.api.schema import SchemaPage
+from app.chat.history import History
 from app.chat.service import ChatService
 from app.library import Library
 from app.search import Search
@@ -42,8 +44,14 @@ def create_app(settings: Settings) -> Litestar:
         [v1, HealthController],
         lifespan=[lifespan],
         plugins=[ProblemDetailsPlugin(problems.config)],
+        state=State({"signs_in": settings.auth != "off"}),
+        middleware=build_middleware(settings),
+        guards=[only_editors_change],
+        cors_config=build_cors(settings),
         dependencies={
+            "services": Provide(provide_services, sync_to_thread=False),
             "chat": Provide(provide_chat, sync_to_thread=False),
+            "history": Provide(provide_history, sync_to_thread=False),
             "library": Provide(provide_library, sync_to_thread=False),
             "search": Provide(provide_search, sync_to_thread=False),
         },
@@ -64,19 +72,21 @@ def create_app(settings: Settings) -> Litestar:
     )
 
 
-def provide_chat(state: State) -> ChatService:
+def provide_chat(services: NamedDependency[Services]) -> ChatService:
     """For handlers that hold conversations."""
-    services: Services = state.services
     return services.chat
 
 
-def provide_library(state: State) -> Library:
+def provide_history(services: NamedDependency[Services]) -> History:
+    """For handlers that look back on conversations."""
+    return services.history
+
+
+def provide_library(services: NamedDependency[Services]) -> Library:
     """For handlers that show what was ingested."""
-    services: Services = state.services
     return services.library
 
 
-def provide_search(state: State) -> Search:
+def provide_search(services: NamedDependency[Services]) -> Search:
     """For handlers that search."""
-    services: Services = state.services
     return services.search

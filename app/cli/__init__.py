@@ -4,8 +4,10 @@ import click
 
 from app.cli.answers import ask, search
 from app.cli.corpora import corpora
+from app.cli.db import db
 from app.cli.demo import demo
 from app.cli.ingest import ingest
+from app.cli.people import keys, users
 from app.cli.serve import serve
 
 
@@ -15,5 +17,5 @@ def main() -> None:
     """Answers from your documentation, every claim with a footnote that opens the exact words."""
 
 
-for command in (demo, ingest, search, ask, serve, corpora):
+for command in (demo, ingest, search, ask, serve, corpora, keys, users, db):
     main.add_command(command)

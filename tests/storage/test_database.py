@@ -16,11 +16,13 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import SQLModel, select
 
+from storage.conversations import Conversations
 from storage.database import HEAD, Database
 from storage.domain import Answer
 from storage.errors import DatabaseUnavailable, InvalidInput, NotFound, StorageFull
 from storage.migrations import configuration
-from storage.repositories import Conversations, Corpora, Sources, Users
+from storage.people import Users
+from storage.repositories import Corpora, Sources
 from storage.tables import Corpus, Message, Source, SourceText, Staged
 from tests.conftest import fresh_database
 from tests.postgres import Postgres
@@ -246,8 +248,7 @@ async def test_values_come_back_as_they_were(url: str) -> None:
         async with database.transaction() as session:
             user = await Users(session).named("local")
             conversations = Conversations(session, user)
-            thread = conversations.start()
-            await session.flush()
+            thread = await conversations.start(uuid4())
             answer = answer.model_copy(update={"conversation_id": thread.id})
             await conversations.add(Message.question(thread.id, answer.text))
             await conversations.add(Message.reply(answer))
@@ -281,13 +282,12 @@ async def test_no_value_is_no_value_to_sql_either(url: str) -> None:
 async def test_another_users_conversation_is_not_found(url: str) -> None:
     async with Database.open(url) as database, database.transaction() as session:
         mine = Conversations(session, await Users(session).named("me"))
-        thread = mine.start()
-        await session.flush()
+        thread = await mine.start(uuid4())
         theirs = Conversations(session, await Users(session).named("you"))
         for attempt in (theirs.get, theirs.remove):
             with pytest.raises(NotFound):
                 await attempt(thread.id)
-        assert await theirs.recent(10, 0) == []
+        assert await theirs.recent(10) == []
         assert (await mine.get(thread.id)).id == thread.id
 
 
