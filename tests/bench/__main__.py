@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from app.settings import Settings
-from tests.bench import alongside, cold, ingest, machine, search, turn
+from tests.bench import alongside, cold, conversations, ingest, machine, search, turn
 from tests.bench.figures import Result, as_json, show
 from tests.bench.homes import Options
 
@@ -22,6 +22,7 @@ BENCHES: dict[str, Bench] = {
     "cold": cold.run,
     "turn": turn.run,
     "alongside": alongside.run,
+    "conversations": conversations.run,
 }
 
 

@@ -12,11 +12,15 @@ import asyncpg
 import pytest
 from sqlalchemy import event, make_url, text
 
+from app.chat.history import History
 from storage import postgres as adapter
+from storage.conversations import Place
 from storage.database import Database, retried
+from storage.domain import RIGHTS, Principal
 from storage.errors import ConnectionLost, DatabaseUnavailable, InvalidInput
 from storage.repositories import Corpora
 from storage.tables import Corpus
+from tests.bench.conversations import fill
 from tests.conftest import fresh_database
 from tests.postgres import Postgres, free_port
 
@@ -309,3 +313,36 @@ async def test_nothing_is_asked_while_nobody_asks(url: str) -> None:
             assert await other.fetchrow(last) == before
             assert before["count"] >= 1, "its connections stay open"
         assert len(asked) == count
+
+
+# Many users
+
+
+async def test_lists_and_openings_go_by_an_index(url: str) -> None:
+    async with Database.open(url) as database:
+        opened = await fill(database, 300)
+        asked: list[tuple[str, object]] = []
+        event.listen(
+            database.engine.sync_engine,
+            "before_cursor_execute",
+            lambda *arguments: asked.append((arguments[2], arguments[3])),
+        )
+        history = History(database, Principal(name="user-7", rights=RIGHTS["reader"]))
+        (last,) = await history.recent(1)
+        await history.recent(20, Place(last.updated_at, last.id))
+        await history.thread(opened["user-7"])
+        captured = tuple(asked)  # the explaining is heard, too
+        plans: list[str] = []
+        async with database.engine.connect() as connection:
+            for statement, given in captured:
+                rows = await connection.exec_driver_sql(f"explain {statement}", given)
+                plans.append("\n".join(row[0] for row in rows))
+    told = "\n\n".join(plans)
+    for index in (
+        "ix_conversations_user_id_updated_at",
+        "ix_messages_conversation_id",
+        "conversations_pkey",
+    ):
+        assert index in told
+    for table in ("conversations", "messages"):
+        assert f"Seq Scan on {table}" not in told, told
