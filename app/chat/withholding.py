@@ -20,7 +20,8 @@ def withhold(answer: Answer, hidden: Set[UUID]) -> Answer:
     text, kept, end = "", list[Claim](), 0
     for claim in sorted(answer.claims, key=lambda claim: claim.start):
         gap = answer.text[end : claim.start]
-        text += " " if re.search(r"\w", gap) else gap
+        gap = " " if re.search(r"\w", gap) else gap
+        text += "" if gap.isspace() and text.endswith(" ") else gap
         if _opens(claim, hidden):
             start = len(text)
             text += answer.text[claim.start : claim.end]
@@ -34,8 +35,8 @@ def withhold(answer: Answer, hidden: Set[UUID]) -> Answer:
     )
     return answer.model_copy(
         update={
-            "text": text.strip() or WITHHELD,
-            "claims": tuple(_shifted(kept, len(text) - len(text.lstrip()))),
+            "text": text if text.strip() else WITHHELD,
+            "claims": tuple(kept),
             "sources": tuple(source for source in answer.sources if source.id not in hidden),
             "abstention": abstention,
         }
@@ -54,7 +55,3 @@ def rests_on(answer: Answer) -> set[UUID]:
 
 def _opens(claim: Claim, hidden: Set[UUID]) -> bool:
     return bool(claim.citations) and not any(c.source_id in hidden for c in claim.citations)
-
-
-def _shifted(claims: list[Claim], by: int) -> list[Claim]:
-    return [c.model_copy(update={"start": c.start - by, "end": c.end - by}) for c in claims]

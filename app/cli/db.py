@@ -1,6 +1,5 @@
 """`ibid db`: the schema of the SQL database."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -53,6 +52,8 @@ def check() -> None:
 
 
 def _with_database(work: Callable[["Database"], Awaitable[None]]) -> None:
+    import asyncio  # noqa: PLC0415 - half of the time `ibid --help` takes
+
     settings = load_settings()
 
     async def open_and_do() -> None:

@@ -4,14 +4,17 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from app.people.tokens import Claims, TokenVerifier
 from storage.database import Database, retried
 from storage.domain import LOCAL, RIGHTS, Principal, Right, Role
 from storage.errors import InvalidInput, NotSignedIn
 from storage.people import Keys, Sessions, Users
 from storage.repositories import Sources
 from storage.tables import ApiKey, User
+
+if TYPE_CHECKING:
+    from app.people.tokens import Claims, TokenVerifier
 
 _MARK = "ibid_"
 _PREFIX = len(_MARK) + 8
@@ -25,7 +28,7 @@ class People:
     def __init__(
         self,
         database: Database,
-        verifier: TokenVerifier | None = None,
+        verifier: "TokenVerifier | None" = None,
         sessions: str | None = None,
     ) -> None:
         self._database = database
@@ -105,7 +108,7 @@ class People:
         return Principal(name=user.name, rights=frozenset(key.rights))
 
     @retried
-    async def _by_claims(self, claims: Claims, *, check_session: bool) -> Principal:
+    async def _by_claims(self, claims: "Claims", *, check_session: bool) -> Principal:
         async with self._database.reading() as session:
             user = await Users(session).find(claims.subject)
             if (
