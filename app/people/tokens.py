@@ -16,9 +16,9 @@ _log = logging.getLogger("ibid.people")
 
 _LONGEST = 8192
 _LEEWAY = 30
-_FRESH, _USABLE, _APART = 300.0, 3600.0, 5.0
-"""Seconds: keys are fetched anew after the first, not trusted after the second, and never fetched
-more often than the third says, whatever key ids strangers think up."""
+_FRESH, _USABLE, _AGAIN, _APART = 300.0, 3600.0, 30.0, 1.0
+"""Seconds: keys are fetched anew after the first and not trusted after the second; between two
+attempts to renew them lies the third, and the last whatever key ids strangers think up."""
 _TIMEOUT = 3.0
 _REQUIRED = ["exp", "iat", "sub", "aud", "iss"]
 
@@ -88,12 +88,20 @@ class TokenVerifier:
         raise NotSignedIn("The token is signed with a key that the issuer does not publish.")
 
     async def _fetch(self, kid: str) -> None:
-        """One at a time and not too often; what was fetched before stays when it fails."""
+        """One at a time and not too often; what was fetched before stays when it fails.
+
+        A key that is not known may be quite new: whoever shows it waits for the next fetch, which
+        then serves all who wait, so that nobody is signed out for coming too early.
+        """
+        asked = time.monotonic()
         async with self._lock:
-            now = time.monotonic()
-            if now - self._tried < self._apart or (kid in self._keys and now - self._fetched < 1):
+            if self._tried > asked:
                 return
-            self._tried = now
+            since = asked - self._tried
+            if kid in self._keys and since < _AGAIN:
+                return
+            await asyncio.sleep(max(0.0, self._apart - since))
+            self._tried = time.monotonic()
             try:
                 async with httpx.AsyncClient(timeout=_TIMEOUT) as client:
                     response = await client.get(self._url)
