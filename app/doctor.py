@@ -17,8 +17,8 @@ from app.providers import (
     revealed,
 )
 from app.settings import Settings
-from app.wiring import open_engine
-from storage.database import HEAD, Database
+from app.wiring import open_database, open_engine
+from storage.database import HEAD
 from storage.domain import Passage, Value
 from storage.errors import IbidError, IndexMismatch, InvalidInput
 from storage.indexes import ALIAS
@@ -69,14 +69,14 @@ async def examine(settings: Settings) -> list[Finding]:
 
 
 async def _database(settings: Settings) -> Findings:
-    async with Database.open(settings.database) as database, database.reading() as session:
+    async with open_database(settings) as database, database.reading() as session:
         await Ledger(session).spent(date.min)
     kind = settings.database.partition(":")[0]
     yield Finding(name="database", state="ok", told=f"{kind}, migrated to {HEAD}")
 
 
 async def _index(settings: Settings) -> Findings:
-    async with open_engine(settings) as engine, Database.open(settings.database) as database:
+    async with open_engine(settings) as engine, open_database(settings) as database:
         collection = (await engine.aliases()).get(ALIAS)
         if collection is None:
             mend = "Run `ibid ingest PATH`."

@@ -1,14 +1,15 @@
 """What there is to be read: corpora, sources, their texts, and passages in their context."""
 
+import re
 from collections.abc import Sequence
 from uuid import UUID
 
 from pipelines.corpora import lock_of, new_corpus
 from pipelines.uploads.ingesting import is_upload, original
 from storage.blobs import Blobs
-from storage.database import Database
-from storage.domain import Passage, Value
-from storage.errors import CorpusBusy, NotFound
+from storage.database import Database, retried
+from storage.domain import LOCAL, Passage, Principal, Value
+from storage.errors import CorpusBusy, InvalidInput, NotFound
 from storage.indexes import Indexes
 from storage.locks import Locks
 from storage.repositories import Corpora, Sources
@@ -33,6 +34,8 @@ class Shelf(Value):
     base_url: str | None
     language: str
     access: str
+    readers: tuple[str, ...]
+    """Who is let in when access is `listed`; told to admins only."""
     sources: int
     passages: int
 
@@ -40,32 +43,58 @@ class Shelf(Value):
 class Library:
     """Reads what was ingested; makes and removes corpora."""
 
-    def __init__(self, database: Database, indexes: Indexes, blobs: Blobs, locks: Locks) -> None:
+    def __init__(
+        self,
+        database: Database,
+        indexes: Indexes,
+        blobs: Blobs,
+        locks: Locks,
+        principal: Principal = LOCAL,
+    ) -> None:
         self._database = database
         self._indexes = indexes
         self._blobs = blobs
         self._locks = locks
+        self._principal = principal
 
+    def acting_for(self, principal: Principal) -> "Library":
+        """The same, for somebody else, who sees what is open to them."""
+        return Library(self._database, self._indexes, self._blobs, self._locks, principal)
+
+    @retried
     async def corpora(self) -> list[Shelf]:
         """By name."""
         async with self._database.reading() as session:
             counts = await Sources(session).counts()
-            return [_shelf(corpus, counts) for corpus in await Corpora(session).all()]
+            corpora = Corpora(session, self._principal)
+            readers = await corpora.readers() if "admin" in self._principal.rights else {}
+            return [
+                _shelf(corpus, counts, readers.get(corpus.name, ()))
+                for corpus in await corpora.all()
+            ]
 
     async def create(self, name: str, base_url: str | None, language: str) -> Shelf:
         """An empty corpus; raises `AlreadyExists` or `InvalidInput`."""
+        self._principal.require("ingest")
         corpus = new_corpus(name, base_url, language)
         async with self._database.transaction() as session:
             await Corpora(session).add(corpus)
         return _shelf(corpus, {})
+
+    async def check_open(self, name: str) -> None:
+        """Raises `NotFound` for a corpus that is there and closed to who asks."""
+        async with self._database.reading() as session:
+            if await Corpora(session).find(name) is not None:
+                await Corpora(session, self._principal).get(name)
 
     async def delete(self, name: str) -> None:
         """With everything in it; raises `NotFound`. The index goes first: nothing found, all known.
 
         It waits for no ingestion: that fails, and what it wrote in between goes, too.
         """
+        self._principal.require("ingest")
         async with self._database.reading() as session:
-            await Corpora(session).get(name)
+            await Corpora(session, self._principal).get(name)
             uploads = [s for s in await Sources(session).of(name) if is_upload(s)]
         await self._indexes.remove_corpus(name)
         async with self._database.transaction() as session:
@@ -74,26 +103,43 @@ class Library:
         for source in uploads:
             await self._blobs.remove(original(source.id))
 
+    async def open_to(self, name: str, readers: Sequence[str] | None) -> Shelf:
+        """To `user:NAME`s and `group:NAME`s alone, or with None to everyone who may ask."""
+        self._principal.require("admin")
+        for reader in readers or ():
+            if not re.fullmatch(r"(?:user|group):.+", reader):
+                raise InvalidInput(f"A reader is user:NAME or group:NAME, not {reader[:80]!r}.")
+        async with self._database.transaction() as session:
+            corpus = await Corpora(session).open_to(name, readers)
+            counts = await Sources(session).counts()
+        return _shelf(corpus, counts, sorted(set(readers or ())))
+
+    @retried
     async def sources(
         self, corpora: Sequence[str] = (), limit: int = 100, offset: int = 0
     ) -> list[Source]:
         """Those that serve, by corpus and location; raises `NotFound` for an unknown corpus."""
         async with self._database.reading() as session:
-            repository = Corpora(session)
+            repository = Corpora(session, self._principal)
             names = [(await repository.get(name)).name for name in corpora]
             names = names or [corpus.name for corpus in await repository.all()]
             return await Sources(session).live(names, limit, offset)
 
+    @retried
     async def source(self, source_id: UUID) -> Source:
         """Raises `NotFound`."""
         async with self._database.reading() as session:
-            return await Sources(session).get(source_id)
+            sources = Sources(session)
+            if await sources.hidden([source_id], self._principal):
+                raise NotFound("source", source_id)
+            return await sources.get(source_id)
 
     async def delete_source(self, source_id: UUID) -> None:
         """From the index, and what was sent of it; its row and what is cited of it stay.
 
         Raises `NotFound`, or `CorpusBusy` while its corpus is being ingested into.
         """
+        self._principal.require("ingest")
         corpus = (await self.source(source_id)).corpus
         async with self._locks.tried(lock_of(corpus)) as is_free:
             if not is_free:
@@ -114,15 +160,22 @@ class Library:
             raise NotFound("original", source_id, "Only files that were uploaded are kept.")
         return source, await self._blobs.read(original(source_id))
 
+    @retried
     async def text(self, source_id: UUID, version: int | None = None) -> SourceText:
         """Canonical text of a version, by default the live one; raises `NotFound`."""
         async with self._database.reading() as session:
-            return await Sources(session).text(source_id, version)
+            sources = Sources(session)
+            if await sources.hidden([source_id], self._principal):
+                raise NotFound("source", source_id)
+            return await sources.text(source_id, version)
 
     async def passage(self, passage_id: UUID) -> PassageInContext:
         """Raises `NotFound` when it is not, or no longer, in the index."""
         passage = await (await self._indexes.serving()).passage(passage_id)
-        text = (await self.text(passage.source_id, passage.version)).text
+        try:
+            text = (await self.text(passage.source_id, passage.version)).text
+        except NotFound as error:
+            raise NotFound("passage", passage_id) from error
         return PassageInContext(
             passage=passage,
             before=text[max(0, passage.start - _CONTEXT) : passage.start],
@@ -130,13 +183,16 @@ class Library:
         )
 
 
-def _shelf(corpus: Corpus, counts: dict[str, tuple[int, int]]) -> Shelf:
+def _shelf(
+    corpus: Corpus, counts: dict[str, tuple[int, int]], readers: Sequence[str] = ()
+) -> Shelf:
     sources, passages = counts.get(corpus.name, (0, 0))
     return Shelf(
         name=corpus.name,
         base_url=corpus.base_url,
         language=corpus.language,
         access=corpus.access,
+        readers=tuple(readers),
         sources=sources,
         passages=passages,
     )

@@ -159,8 +159,12 @@ def _extractive() -> LLM:
     return ExtractiveLLM(embedding=LocalEmbedding())
 
 
-def _required(key: SecretStr | None, choice: str, name: str) -> str:
-    shown = revealed(key)
-    if not shown:
+def required(value: str | None, choice: str, name: str) -> str:
+    """Raises `InvalidInput` when what a choice needs is not set."""
+    if not value:
         raise InvalidInput(f"{choice} needs {name}, which is not set.")
-    return shown
+    return value
+
+
+def _required(key: SecretStr | None, choice: str, name: str) -> str:
+    return required(revealed(key), choice, name)

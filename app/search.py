@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from app.editions import choose
 from app.waiting import running_loop
-from storage.database import Database
-from storage.domain import Attempt, Passage
+from storage.database import Database, retried
+from storage.domain import LOCAL, Attempt, Passage, Principal
 from storage.embeddings import LOCAL_MODEL
 from storage.errors import InvalidInput, ModelUnavailable, NotFound
 from storage.indexes import Indexes
@@ -24,7 +25,7 @@ NO_FILTER: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The corpora a query may find passages in, known to exist."""
+    """The corpora a query may find passages in, known to exist and to be open to who asks."""
 
     corpora: tuple[str, ...]
     languages: frozenset[str]
@@ -36,13 +37,24 @@ class Search:
     """Hybrid search over corpora; with none named, over all of them."""
 
     def __init__(
-        self, database: Database, indexes: Indexes, reranker: Reranker | None = None
+        self,
+        database: Database,
+        indexes: Indexes,
+        reranker: Reranker | None = None,
+        principal: Principal = LOCAL,
     ) -> None:
         self._database = database
         self._indexes = indexes
         self._reranker = reranker
+        self.principal = principal
         self.loop = running_loop()
         """The event loop that the services live on."""
+
+    def acting_for(self, principal: Principal) -> "Search":
+        """The same, for somebody else, who finds what is open to them."""
+        other = copy(self)
+        other.principal = principal
+        return other
 
     async def passages(
         self,
@@ -56,6 +68,7 @@ class Search:
 
         `only` may name a docs `version` and a `locale`; else they are the newest and the corpus's.
         """
+        self.principal.require("ask")
         if not 1 <= limit <= MOST_PASSAGES:
             raise InvalidInput(f"Ask for 1 to {MOST_PASSAGES} passages, not {limit}.")
         return await self.within(await self.scope(corpora, only), checked_query(query), limit)
@@ -97,10 +110,11 @@ class Search:
                 raise
             return await index.search(*wanted)
 
+    @retried
     async def scope(self, names: Sequence[str], only: Mapping[str, str] = NO_FILTER) -> Scope:
         """Raises `NotFound` when one of them, or any at all, is missing; `InvalidInput` by `only`."""
         async with self._database.reading() as session:
-            repository = Corpora(session)
+            repository = Corpora(session, self.principal)
             if names:
                 corpora = [await repository.get(name) for name in dict.fromkeys(names)]
             else:
@@ -128,8 +142,8 @@ class Search:
 
 def checked_query(text: str) -> str:
     """The text without surrounding white space; raises `InvalidInput` when empty or too long."""
-    # What a terminal passes on undecoded is no character, and no database takes it.
-    stripped = text.strip().encode(errors="replace").decode()
+    # What a terminal passes on undecoded is no character, and no database takes it, nor all NUL.
+    stripped = text.strip().encode(errors="replace").decode().replace("\0", "\ufffd")
     if not stripped:
         raise InvalidInput("The question is empty: say what you are looking for.")
     if len(stripped) > LONGEST_QUERY:

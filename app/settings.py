@@ -1,12 +1,27 @@
 """What can be set, by environment variable or in `.env`, under the vendors' own names."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from storage.errors import InvalidInput
+
+_ALGORITHMS = (
+    "EdDSA",
+    "ES256",
+    "ES384",
+    "ES512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "RS256",
+    "RS384",
+    "RS512",
+)
+"""Those whose public key can be published: a shared secret in that place would be one."""
 
 
 class Settings(BaseSettings):
@@ -20,7 +35,13 @@ class Settings(BaseSettings):
     """Where Ibid keeps its database and its embedded index."""
 
     database_url: str | None = None
-    """SQL database; by default a SQLite file in `IBID_HOME`."""
+    """SQL database, on Postgres as Neon prints it; by default a SQLite file in `IBID_HOME`."""
+
+    database_direct_url: str | None = None
+    """Postgres without its pooler, for migrations; Neon's is derived from `DATABASE_URL`."""
+
+    database_patience: float = Field(default=15, gt=0, le=300)
+    """Seconds that a database which sleeps, or has no connection free, is waited for."""
 
     qdrant_url: str | None = None
     """A Qdrant server; by default the engine is embedded and keeps its files in `IBID_HOME`."""
@@ -128,6 +149,32 @@ class Settings(BaseSettings):
 
     monthly_budget: Annotated[float, Field(ge=0)] | None = None
     """The same for a month; days and months are those of UTC."""
+    auth: Literal["off", "jwt"] = "off"
+    """Who may come in: anyone on this machine, or whoever bears a token or an API key."""
+
+    auth_jwks_url: str | None = None
+    """Where the issuer of tokens publishes its keys."""
+
+    auth_issuer: str | None = None
+    """What a token must say in `iss`, to the letter."""
+
+    auth_audience: str | None = None
+    """What a token must say in `aud`: that it is meant for Ibid."""
+
+    auth_algorithms: str = "EdDSA"
+    """How tokens may be signed, separated by commas; never one with a shared secret."""
+
+    auth_sessions: str | None = None
+    """The issuer's table of sessions in `DATABASE_URL`; with it, deleting wants an open session."""
+
+    cors_origins: str = ""
+    """Origins of other sites whose pages may call the API, separated by commas."""
+
+    rate_limit: int = Field(default=120, ge=1)
+    """Requests that one user or key may make in a minute, when there is sign-in."""
+
+    turn_limit: int = Field(default=4, ge=1)
+    """Questions that one user or key may have under way at once, when there is sign-in."""
 
     allowed_hosts: str = "127.0.0.1,localhost,[::1]"
     """Names a browser may address the server by, separated by commas; `*` for any.
@@ -138,10 +185,27 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """How much is logged to standard error."""
 
+    @field_validator("auth_algorithms")
+    @classmethod
+    def _asymmetric(cls, value: str) -> str:
+        wrong = [name for name in listed(value) if name not in _ALGORITHMS]
+        if wrong or not listed(value):
+            raise ValueError(f"choose from {', '.join(_ALGORITHMS)}")
+        return value
+
+    @field_validator("auth_sessions")
+    @classmethod
+    def _table(cls, value: str | None) -> str | None:
+        if value and not re.fullmatch(r"(?:\w+\.)?\w+", value):
+            raise ValueError("name it as TABLE or SCHEMA.TABLE")
+        return value
+
     @property
     def hosts(self) -> list[str] | None:
-        """`ALLOWED_HOSTS` as a list; None when any name will do."""
-        names = [name.strip() for name in self.allowed_hosts.split(",")]
+        """`ALLOWED_HOSTS` as a list; None when any name will do, as with sign-in by default."""
+        if self.auth != "off" and "allowed_hosts" not in self.model_fields_set:
+            return None
+        names = listed(self.allowed_hosts)
         return None if "*" in names else names
 
     @property
@@ -179,3 +243,8 @@ class Settings(BaseSettings):
     def index_folder(self) -> Path:
         """Where the embedded engine keeps its files."""
         return (self.ibid_home / "index").absolute()
+
+
+def listed(text: str) -> list[str]:
+    """What is separated by commas, without the blanks."""
+    return [name.strip() for name in text.split(",") if name.strip()]

@@ -10,7 +10,7 @@ from storage.database import Database
 from storage.domain import Answer, Attempt, Value
 from storage.errors import BudgetSpent, InvalidInput
 from storage.ledger import Ledger, today
-from storage.repositories import Users
+from storage.people import Users
 from storage.tables import Spending, User
 
 MOST_DAYS = 366

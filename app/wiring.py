@@ -2,15 +2,18 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from app.chat.engine import Engine as TurnEngine
+from app.chat.history import History
+from app.chat.limits import TurnLimit
 from app.chat.relevance import Relevance
 from app.chat.service import ChatService
 from app.chat.verification import Verifier
 from app.evaluation.gate import GoldenGate
 from app.library import Library
+from app.people.service import People
 from app.providers import (
     build_embeddings,
     build_llm,
@@ -19,10 +22,11 @@ from app.providers import (
     check_keys,
     configured_fingerprint,
     open_http,
+    required,
     revealed,
 )
 from app.search import Search
-from app.settings import Settings
+from app.settings import Settings, listed
 from app.spending import Budget, MonthlyCalls, Usages
 from pipelines.ingestion import Ingestion
 from pipelines.jobs.job import Kind, Plain
@@ -34,6 +38,7 @@ from pipelines.uploads.ingesting import UploadJob
 from pipelines.uploads.intake import Intake
 from storage.blobs import Blobs
 from storage.database import Database
+from storage.domain import Principal
 from storage.embeddings import LocalEmbedding
 from storage.index.client import open_embedded
 from storage.index.engine import Engine
@@ -49,10 +54,15 @@ REINDEX = "reindex"
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What every door opens: REST, command line and notebook alike."""
+    """What every door opens: REST, command line and notebook alike.
+
+    They act for whoever sits at this machine, until a door says for whom else.
+    """
 
     search: Search
     chat: ChatService
+    history: History
+    people: People
     ingestion: Ingestion
     reindexing: Reindexing
     library: Library
@@ -66,6 +76,16 @@ class Services:
     verifier: Verifier
     usages: Usages
 
+    def acting_for(self, principal: Principal) -> "Services":
+        """The same for somebody else: what they may not see is not there for them."""
+        return replace(
+            self,
+            search=self.search.acting_for(principal),
+            chat=self.chat.acting_for(principal),
+            history=self.history.acting_for(principal),
+            library=self.library.acting_for(principal),
+        )
+
 
 @asynccontextmanager
 async def open_services(settings: Settings | None = None) -> AsyncGenerator[Services]:
@@ -76,7 +96,7 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
     async with (
         open_http(settings) as http,
         open_engine(settings) as engine,
-        Database.open(settings.database) as database,
+        open_database(settings) as database,
     ):
         calls = MonthlyCalls(database, settings.cohere_calls_per_month)
         words, llm = LocalEmbedding(), build_llm(settings, http)
@@ -86,13 +106,15 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
         relevance = Relevance(settings.strictness, words)
         turns = TurnEngine(search, llm, verifier, settings.verify, relevance)
         budget = Budget(daily=settings.daily_budget, monthly=settings.monthly_budget)
-        chat = ChatService(database, turns, budget)
+        chat = ChatService(database, turns, budget, TurnLimit(settings.turn_limit))
         blobs, locks = Blobs(settings.blobs), build_locks(settings)
         jobs = Jobs(build_state(settings), blobs)
         try:
             yield Services(
                 search=search,
                 chat=chat,
+                history=History(database),
+                people=build_people(settings, database),
                 ingestion=Ingestion(database, indexes, configured, locks),
                 reindexing=Reindexing(
                     database,
@@ -152,6 +174,39 @@ def build_state(settings: Settings) -> State:
 def build_locks(settings: Settings) -> Locks:
     """Kept beside the jobs."""
     return Locks.of(settings.ibid_home.absolute() / "locks", settings.jobs_database_url)
+
+
+def build_people(settings: Settings, database: Database) -> People:
+    """Who tells who people are; raises `InvalidInput` when sign-in lacks one of its settings."""
+    if settings.auth == "off":
+        return People(database)
+    from app.people.tokens import TokenVerifier  # noqa: PLC0415 - cryptography takes 0.1 s
+
+    verifier = TokenVerifier(
+        required(settings.auth_jwks_url, "AUTH=jwt", "AUTH_JWKS_URL"),
+        required(settings.auth_issuer, "AUTH=jwt", "AUTH_ISSUER"),
+        required(settings.auth_audience, "AUTH=jwt", "AUTH_AUDIENCE"),
+        listed(settings.auth_algorithms),
+    )
+    return People(database, verifier, settings.auth_sessions)
+
+
+def open_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
+    """The SQL database that is set, or the SQLite file in `IBID_HOME`; up to date."""
+    return Database.open(
+        settings.database,
+        direct_url=settings.database_direct_url,
+        patience=settings.database_patience,
+    )
+
+
+def connect_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
+    """The same, with its schema left as it is."""
+    return Database.connect(
+        settings.database,
+        direct_url=settings.database_direct_url,
+        patience=settings.database_patience,
+    )
 
 
 def open_engine(settings: Settings) -> AbstractAsyncContextManager[Engine]:

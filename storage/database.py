@@ -4,89 +4,150 @@ import asyncio
 import errno
 import sqlite3
 import time
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ParamSpec, Self, TypeVar
 
-from sqlalchemy import Connection, event, text
-from sqlalchemy.exc import (
-    ArgumentError,
-    DBAPIError,
-    IntegrityError,
-    InvalidRequestError,
-    OperationalError,
-)
+from sqlalchemy import URL, Connection, event, make_url, text
+from sqlalchemy.exc import ArgumentError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from storage.errors import DatabaseUnavailable, IbidError, InvalidInput, StorageFull, Vanished
+from storage.errors import ConnectionLost, DatabaseUnavailable, InvalidInput, StorageFull
+from storage.translation import translated
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _ATTEMPTS, _PAUSE = 200, 0.02
-HEAD = "0004"
+HEAD = "0006"
 """The newest migration: known here so that opening a current database needs no Alembic."""
+PATIENCE = 15.0
+"""Seconds that a database which sleeps, or has no connection free, is waited for."""
+_MIGRATING = 1_229_080_900
+"""Names, among Postgres's advisory locks, the one of who migrates; it ends with the transaction."""
+
+
+def retried(work: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    """For a unit of work: done once more, whole, when its connection died under it.
+
+    Whether a commit that got no answer was kept is not known: what it adds must have its id already.
+    """
+
+    @wraps(work)
+    async def done(*arguments: P.args, **options: P.kwargs) -> T:
+        try:
+            return await work(*arguments, **options)
+        except ConnectionLost:
+            return await work(*arguments, **options)
+
+    return done
 
 
 class Database:
     """Gives out transactions; one is never held across a model call.
 
     On SQLite a `transaction` takes the write lock at once, so that reading and then writing cannot
-    fail half-way because another process wrote in between; `reading` never waits for a writer.
+    fail half-way because another process wrote in between; on Postgres what is read to be written
+    is locked by whoever reads it. `reading` never waits for a writer.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, migrating: AsyncEngine) -> None:
         self.engine = engine
+        self._migrating = migrating
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str) -> AsyncGenerator[Self]:
+    async def open(
+        cls, url: str, *, direct_url: str | None = None, patience: float = PATIENCE
+    ) -> AsyncGenerator[Self]:
         """Connect, bring the schema up to date, and let go at the end."""
-        engine = _engine(url)
-        if engine.dialect.name == "sqlite":
-            _make_folder(Path(engine.url.database or "").parent)
-            event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-            event.listen(engine.sync_engine, "begin", _begin_sqlite)
-            event.listen(engine.sync_engine, "invalidate", _release_sqlite)
-        database = cls(engine)
-        try:
+        async with cls.connect(url, direct_url=direct_url, patience=patience) as database:
             await database.migrate()
             yield database
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(
+        cls, url: str, *, direct_url: str | None = None, patience: float = PATIENCE
+    ) -> AsyncGenerator[Self]:
+        """The same with the schema left as it is; migrations go by `direct_url`, if there is one."""
+        engine, migrating = _engines(url, direct_url, patience)
+        database = cls(engine, migrating)
+        try:
+            yield database
         finally:
-            await _to_its_end(engine.dispose())
+            await _to_its_end(database.dispose())
+
+    async def dispose(self) -> None:
+        """Let go of every connection."""
+        await self.engine.dispose()
+        await self._migrating.dispose()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[AsyncSession]:
         """Everything inside is kept, or nothing is."""
-        async with self._session("BEGIN IMMEDIATE") as session:
+        async with self._session(sqlite_begin="BEGIN IMMEDIATE") as session:
             yield session
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncSession]:
         """One consistent view; nothing is written."""
-        async with self._session("BEGIN") as session:
+        options: dict[str, Any] = {"sqlite_begin": "BEGIN"}
+        if self.engine.dialect.name == "postgresql":
+            options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        async with self._session(**options) as session:
             yield session
 
     async def migrate(self) -> None:
         """Bring the schema to `HEAD`; costs one query when it is there already."""
         await _to_its_end(self._migrate())
 
-    async def _migrate(self) -> None:
+    async def revision(self) -> str | None:
+        """The migration that the schema is at; None for an empty database."""
         with translated():
             async with self.engine.connect() as connection:
-                current = await connection.run_sync(_current_revision)
-            if current != HEAD:
-                from storage.migrations import upgrade  # noqa: PLC0415 - Alembic takes 0.4 s
+                return await connection.run_sync(_current_revision)
 
-                options = {"sqlite_begin": "BEGIN IMMEDIATE"}
-                async with self.engine.connect() as connection:
-                    await connection.execution_options(**options)
-                    async with connection.begin():
-                        await connection.run_sync(upgrade)
+    async def check(self) -> str:
+        """What is wrong with the schema, in one sentence; nothing when it is as it should be."""
+        revision = await self.revision()
+        if revision != HEAD:
+            return (
+                f"The schema is at {revision or 'nothing'}, not at {HEAD}: run `ibid db upgrade`."
+            )
+        from storage.migrations import differences  # noqa: PLC0415 - Alembic takes 0.4 s
+
+        with translated():
+            async with self.engine.connect() as connection:
+                found = await connection.run_sync(differences)
+        return f"The schema is not what Ibid made: {'; '.join(found)}." if found else ""
 
     @asynccontextmanager
-    async def _session(self, begin: str) -> AsyncGenerator[AsyncSession]:
-        engine = self.engine.execution_options(sqlite_begin=begin)
+    async def migrating(self) -> AsyncGenerator[Any]:
+        """A connection, in a transaction of its own, that no other process migrates beside."""
+        with translated():
+            async with self._migrating.connect() as connection:
+                await connection.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+                async with connection.begin():
+                    if connection.dialect.name == "postgresql":
+                        await connection.execute(
+                            text("select pg_advisory_xact_lock(:name)"), {"name": _MIGRATING}
+                        )
+                    yield connection
+
+    async def _migrate(self) -> None:
+        if await self.revision() != HEAD:
+            from storage.migrations import upgrade  # noqa: PLC0415 - Alembic takes 0.4 s
+
+            async with self.migrating() as connection:
+                await connection.run_sync(upgrade)
+
+    @asynccontextmanager
+    async def _session(self, **options: Any) -> AsyncGenerator[AsyncSession]:
+        engine = self.engine.execution_options(**options)
         with translated():
             session = AsyncSession(engine, expire_on_commit=False)
             try:
@@ -114,13 +175,38 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
         raise
 
 
-def _engine(url: str) -> AsyncEngine:
-    """Connects to nothing yet."""
+def _engines(url: str, direct_url: str | None, patience: float) -> tuple[AsyncEngine, AsyncEngine]:
+    """For requests and for migrations, which are the same on SQLite; connects to nothing yet."""
+    address = _parsed(url, "DATABASE_URL")
+    if address.drivername.startswith("postgres"):
+        from storage import postgres  # noqa: PLC0415 - the driver takes 0.1 s
+
+        other = _parsed(direct_url, "DATABASE_DIRECT_URL") if direct_url else None
+        direct = other or postgres.direct(address)
+        return postgres.build_engine(address, patience), postgres.build_engine(direct, patience)
+    engine = _sqlite(address)
+    return engine, engine
+
+
+def _sqlite(address: URL) -> AsyncEngine:
     try:
-        return create_async_engine(url)
+        engine = create_async_engine(address)
     except (ArgumentError, InvalidRequestError, ImportError) as error:
         reason = str(error).rstrip(".")
         raise InvalidInput(f"DATABASE_URL cannot be used: {reason}.") from error
+    if engine.dialect.name == "sqlite":
+        _make_folder(Path(address.database or "").parent)
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        event.listen(engine.sync_engine, "invalidate", _release_sqlite)
+    return engine
+
+
+def _parsed(url: str, name: str) -> URL:
+    try:
+        return make_url(url)
+    except ArgumentError as error:
+        raise InvalidInput(f"{name} cannot be used: {str(error).rstrip('.')}.") from error
 
 
 def _current_revision(connection: Connection) -> str | None:
@@ -169,31 +255,3 @@ def _make_folder(folder: Path) -> None:
         if error.errno == errno.ENOSPC:
             raise StorageFull(f"No space is left to create {folder}.") from error
         raise DatabaseUnavailable(f"Cannot create {folder}: {error.strerror}.") from error
-
-
-class translated:  # noqa: N801 - reads as the statement it is used in
-    """Turns the driver's errors into ours, here and where another library uses the driver."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, UnicodeEncodeError):  # of a name that was never decoded
-            raise InvalidInput(f"{error.object[:80]!a} is not text in Unicode.") from error
-        if isinstance(error, StaleDataError) or _is_orphan(error):
-            raise Vanished("What was being changed was deleted meanwhile.") from error
-        if isinstance(error, IbidError) or not isinstance(error, DBAPIError | OSError):
-            return
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        detail = str(cause)
-        if "full" in detail or getattr(cause, "errno", None) == errno.ENOSPC:
-            raise StorageFull(
-                "No space is left for the database; free some and run the command again."
-            ) from error
-        if isinstance(error, OperationalError | OSError) or type(cause) is sqlite3.DatabaseError:
-            raise DatabaseUnavailable(f"The database cannot be used: {detail}.") from error
-
-
-def _is_orphan(error: BaseException | None) -> bool:
-    """Whether what it belongs to is no longer there; SQLite and Postgres say it in these words."""
-    return isinstance(error, IntegrityError) and "foreign key" in str(error.orig).lower()

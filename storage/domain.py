@@ -7,6 +7,8 @@ from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from storage.errors import Forbidden
+
 Metadata = dict[str, Any]
 Span = tuple[int, int]
 
@@ -17,6 +19,43 @@ class Value(BaseModel):
     """An immutable value; equal when its fields are equal."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Right = Literal["ask", "ingest", "admin"]
+Role = Literal["reader", "editor", "admin"]
+
+RIGHTS: dict[Role, frozenset[Right]] = {
+    "reader": frozenset({"ask"}),
+    "editor": frozenset({"ask", "ingest"}),
+    "admin": frozenset({"ask", "ingest", "admin"}),
+}
+
+
+class Principal(Value):
+    """Who acts: one user, what they may do, and the groups through which corpora open to them."""
+
+    name: str
+    """What the issuer calls the user; `key:NAME` for an API key, `local` on this machine."""
+    rights: frozenset[Right] = frozenset()
+    groups: frozenset[str] = frozenset()
+
+    @property
+    def readers(self) -> list[str]:
+        """All that a corpus may list to let this principal in."""
+        return [f"user:{self.name}", *(f"group:{group}" for group in sorted(self.groups))]
+
+    def require(self, right: Right) -> None:
+        """Raises `Forbidden`."""
+        if right not in self.rights:
+            raise Forbidden(
+                f"This needs the right {right!r}, which {self.name or 'nobody'!r} lacks."
+            )
+
+
+LOCAL = Principal(name="local", rights=RIGHTS["admin"])
+"""Whoever sits at this machine: the command line, a notebook, a server without sign-in."""
+STRANGER = Principal(name="")
+"""Who did not sign in: sees no corpus and owns nothing."""
 
 
 class Section(Value):

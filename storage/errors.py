@@ -6,6 +6,10 @@ IbidError
 ├── AlreadyExists           a corpus by that name is there already
 ├── CorpusBusy              it is being ingested into just now
 ├── Vanished                what was being changed was deleted meanwhile
+├── NotSignedIn             no credential, or one that is not, or no longer, good
+├── Forbidden               who asks may not do that
+├── TooManyTurns            one user has more questions under way than are allowed
+├── SignInUnavailable       what vouches for users cannot be reached; they may well be signed in
 ├── SourceUnreadable        one file could not be read; the others are not touched
 ├── IndexUnavailable        the vector engine cannot be reached
 │   ├── IndexLocked         another process holds the embedded index
@@ -14,6 +18,7 @@ IbidError
 ├── ReleaseRefused          a new release answers worse than the one that serves
 ├── StorageFull             no space left where Ibid keeps its data
 ├── DatabaseUnavailable     the SQL database cannot be reached or read
+│   └── ConnectionLost      it went in the middle of a unit of work
 ├── BlobsUnavailable        the store of uploaded originals cannot be reached
 └── ModelUnavailable        a model did not answer
     ├── ModelBusy           its limit is reached for now
@@ -30,6 +35,9 @@ if TYPE_CHECKING:  # a command that only says what went wrong needs no pydantic
 
 class IbidError(Exception):
     """Whatever Ibid raises on purpose: one sentence that says what to do."""
+
+    retry_after: float | None = None
+    """Seconds after which it may be worth another try; None when it is not a matter of time."""
 
 
 class InvalidInput(IbidError):
@@ -53,6 +61,26 @@ class CorpusBusy(IbidError):
 
 class Vanished(IbidError):
     """What was being changed was deleted meanwhile."""
+
+
+class NotSignedIn(IbidError):
+    """No credential, or one that is not, or no longer, good."""
+
+
+class Forbidden(IbidError):
+    """Who asks may not do that."""
+
+
+class TooManyTurns(IbidError):
+    """One user has more questions under way than are allowed."""
+
+    retry_after = 2
+
+
+class SignInUnavailable(IbidError):
+    """What vouches for users cannot be reached; they may well be signed in."""
+
+    retry_after = 10
 
 
 class SourceUnreadable(IbidError):
@@ -85,6 +113,12 @@ class StorageFull(IbidError):
 
 class DatabaseUnavailable(IbidError):
     """The SQL database cannot be reached or read."""
+
+    retry_after = 5
+
+
+class ConnectionLost(DatabaseUnavailable):
+    """The connection went in the middle of a unit of work, which may be done once more."""
 
 
 class BlobsUnavailable(IbidError):

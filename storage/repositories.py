@@ -1,25 +1,24 @@
 """What is asked of SQL, one class a noun; repositories never commit, services do."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Literal
+from contextlib import suppress
 from uuid import UUID
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, false, true
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import and_, col, delete, exists, func, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from storage.domain import Answer, Citation, Edition, SourceVersion
+from storage.domain import LOCAL, Edition, Principal, SourceVersion
 from storage.errors import AlreadyExists, NotFound
 from storage.tables import (
     CitedVersion,
-    Conversation,
     Corpus,
+    CorpusReader,
     Holding,
-    Message,
     Release,
     Source,
     SourceText,
-    User,
 )
 
 _PARAMETERS = 10_000
@@ -27,31 +26,55 @@ _PARAMETERS = 10_000
 
 
 class Corpora:
-    """The corpora there are."""
+    """The corpora that one reader may see; for all others they are not there."""
 
-    def __init__(self, session: AsyncSession) -> None:
+    def __init__(self, session: AsyncSession, reader: Principal = LOCAL) -> None:
         self._session = session
+        self._reader = reader
 
     async def all(self) -> list[Corpus]:
         """By name."""
-        return list(await self._session.exec(select(Corpus).order_by(col(Corpus.name))))
+        statement = select(Corpus).where(_opens_to(self._reader)).order_by(col(Corpus.name))
+        return list(await self._session.exec(statement))
 
     async def get(self, name: str) -> Corpus:
         """Raises `NotFound`, naming those that exist."""
-        corpus = await self._session.get(Corpus, name)
+        corpus = await self.find(name)
         if corpus is None:
             raise NotFound("corpus", name, _known([corpus.name for corpus in await self.all()]))
         return corpus
 
     async def add(self, corpus: Corpus) -> None:
-        """Raises `AlreadyExists`."""
-        if await self._session.get(Corpus, corpus.name) is not None:
-            raise AlreadyExists(f"There is a corpus {corpus.name!r} already.")
-        self._session.add(corpus)
+        """Raises `AlreadyExists`, also for one that the reader may not see."""
+        if await self._session.get(Corpus, corpus.name) is None:
+            self._session.add(corpus)
+            with suppress(IntegrityError):  # of another process that made it meanwhile
+                await self._session.flush()
+                return
+        raise AlreadyExists(f"There is a corpus {corpus.name!r} already.")
 
     async def find(self, name: str) -> Corpus | None:
         """None when there is none by that name."""
-        return await self._session.get(Corpus, name)
+        statement = select(Corpus).where(col(Corpus.name) == name, _opens_to(self._reader))
+        return (await self._session.exec(statement)).first()
+
+    async def open_to(self, name: str, readers: Sequence[str] | None) -> Corpus:
+        """To these alone (`user:NAME`, `group:NAME`), or with None to everyone who may ask."""
+        corpus = await self.get(name)
+        corpus.access = "public" if readers is None else "listed"
+        await self._session.exec(delete(CorpusReader).where(col(CorpusReader.corpus) == name))
+        self._session.add_all(
+            CorpusReader(corpus=name, reader=reader) for reader in sorted(set(readers or ()))
+        )
+        return corpus
+
+    async def readers(self) -> dict[str, list[str]]:
+        """Who is listed, by corpus."""
+        listed: dict[str, list[str]] = {}
+        statement = select(CorpusReader).order_by(col(CorpusReader.reader))
+        for row in await self._session.exec(statement):
+            listed.setdefault(row.corpus, []).append(row.reader)
+        return listed
 
     async def remove(self, name: str) -> None:
         """With its sources and their texts; conversations keep what they quoted."""
@@ -120,6 +143,17 @@ class Sources:
         rows = await self._session.exec(statement)
         return [Edition(corpus=name, version=version, locale=at) for name, version, at in rows]
 
+    async def hidden(self, source_ids: Collection[UUID], reader: Principal) -> set[UUID]:
+        """Those of a corpus that the reader may not see."""
+        if not source_ids or reader == LOCAL:
+            return set()
+        statement = (
+            select(Source.id)
+            .join(Corpus, col(Corpus.name) == col(Source.corpus))
+            .where(col(Source.id).in_(source_ids), ~_opens_to(reader))
+        )
+        return set(await self._session.exec(statement))
+
     async def get(self, source_id: UUID) -> Source:
         """Raises `NotFound`."""
         source = await self._session.get(Source, source_id)
@@ -162,22 +196,12 @@ class Sources:
         rows = await self._session.exec(statement.where(or_(*wanted)))
         return {(source_id, version): text for source_id, version, text in rows}
 
-    async def moved_on(
-        self, citations: Iterable[Citation]
-    ) -> dict[UUID, Literal["changed", "gone"]]:
-        """Which cited sources no longer serve the version that was quoted, or not at all."""
-        cited = {citation.source_id: citation.source_version for citation in citations}
-        if not cited:
-            return {}
-        rows = await self._session.exec(select(Source).where(col(Source.id).in_(cited)))
-        live = {source.id: source.version for source in rows if source.is_live}
-        states: dict[UUID, Literal["changed", "gone"]] = {}
-        for source_id, version in cited.items():
-            if source_id not in live:
-                states[source_id] = "gone"
-            elif live[source_id] != version:
-                states[source_id] = "changed"
-        return states
+    async def live_versions(self, source_ids: Collection[UUID]) -> dict[UUID, int]:
+        """What serves of each; those that are gone are left out."""
+        statement = select(Source.id, Source.version).where(
+            col(Source.id).in_(source_ids), _is_live()
+        )
+        return dict((await self._session.exec(statement)).all())
 
     async def forget_digests(self) -> None:
         """Make every source look changed: for when the index that held their passages is gone."""
@@ -272,106 +296,17 @@ class Releases:
         )
 
 
-class Users:
-    """Who owns conversations."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def named(self, name: str) -> User:
-        """Made at first sight."""
-        user = (await self._session.exec(select(User).where(col(User.name) == name))).first()
-        if user is None:
-            user = User(name=name)
-            self._session.add(user)
-            await self._session.flush()
-        return user
-
-
-class Conversations:
-    """The conversations of one user, and the messages in them: another's are not found."""
-
-    def __init__(self, session: AsyncSession, user: User) -> None:
-        self._session = session
-        self._user = user
-
-    async def recent(self, limit: int, offset: int) -> list[Conversation]:
-        """Newest first."""
-        statement = (
-            select(Conversation)
-            .where(col(Conversation.user_id) == self._user.id)
-            .order_by(col(Conversation.updated_at).desc(), col(Conversation.id))
-        )
-        return list(await self._session.exec(statement.limit(limit).offset(offset)))
-
-    async def get(self, conversation_id: UUID) -> Conversation:
-        """Raises `NotFound`, for another user's too."""
-        conversation = await self._session.get(Conversation, conversation_id)
-        if conversation is None or conversation.user_id != self._user.id:
-            raise NotFound("conversation", conversation_id)
-        return conversation
-
-    def start(self, title: str = "") -> Conversation:
-        """A new one, saved with the session."""
-        conversation = Conversation(user_id=self._user.id, title=title)
-        self._session.add(conversation)
-        return conversation
-
-    async def remove(self, conversation_id: UUID) -> None:
-        """With all its messages."""
-        await self._session.delete(await self.get(conversation_id))
-        await self._session.flush()
-
-    async def messages(self, conversation_id: UUID, last: int | None = None) -> list[Message]:
-        """Oldest first; only the `last` ones, if given."""
-        statement = (
-            select(Message)
-            .where(col(Message.conversation_id) == conversation_id)
-            .order_by(col(Message.seq).desc())
-            .limit(last)
-        )
-        return list(await self._session.exec(statement))[::-1]
-
-    async def reply(self, message_id: UUID) -> Answer:
-        """The answer with this id; raises `NotFound`, for another user's too."""
-        statement = (
-            select(Message)
-            .join(Conversation)
-            .where(col(Message.id) == message_id, col(Conversation.user_id) == self._user.id)
-        )
-        message = (await self._session.exec(statement)).first()
-        if message is None or message.answer is None:
-            raise NotFound("answer", message_id)
-        return message.answer
-
-    async def exchanges(self, last: int) -> list[tuple[str, Answer]]:
-        """Questions with their answers, latest first; a question that got none is left out."""
-        statement = (
-            select(Message)
-            .join(Conversation)
-            .where(col(Conversation.user_id) == self._user.id)
-            .order_by(col(Message.seq).desc())
-            .limit(last)
-        )
-        pending: dict[UUID, Answer] = {}
-        found: list[tuple[str, Answer]] = []
-        for message in await self._session.exec(statement):
-            if message.answer is not None:
-                pending[message.conversation_id] = message.answer
-            elif answer := pending.pop(message.conversation_id, None):
-                found.append((message.text, answer))
-        return found
-
-    async def add(self, message: Message) -> None:
-        """Keeps the message, and for an answer which versions it cites."""
-        self._session.add(message)
-        await self._session.flush()
-        if message.answer is not None:
-            cited = {(c.source_id, c.source_version) for c in message.answer.citations}
-            self._session.add_all(
-                CitedVersion(message_id=message.id, source_id=source_id, version=version)
-                for source_id, version in cited
-            )
+def _opens_to(reader: Principal) -> ColumnElement[bool]:
+    """Of a corpus: that the reader may see it."""
+    if "admin" in reader.rights:
+        return true()
+    if not reader.rights:
+        return false()
+    listed = exists().where(
+        col(CorpusReader.corpus) == col(Corpus.name),
+        col(CorpusReader.reader).in_(reader.readers),
+    )
+    return or_(col(Corpus.access) == "public", listed)
 
 
 def _is_live() -> ColumnElement[bool]:

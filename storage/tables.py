@@ -3,21 +3,20 @@
 # SQLModel takes plain strings as table names and column types as instances; its annotations do not say so.
 # pyright: reportIncompatibleVariableOverride=false, reportArgumentType=false
 
-from datetime import UTC, date, datetime
-from typing import Any, ClassVar, Literal
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, ClassVar
 from uuid import UUID, uuid4, uuid5
 
 from pydantic import BaseModel
-from sqlalchemy import JSON, BigInteger, Dialect, Integer, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Dialect, Index, Integer, String, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
-from storage.domain import Answer, Fingerprint, Metadata, SourceVersion
+from storage.domain import Answer, Fingerprint, Metadata, Right, Role, SourceVersion
 
 # Without `none_as_null` None is written as the JSON text `null`, which `is null` does not find.
 AnyJSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-Role = Literal["user", "assistant"]
 
 _NAMESPACE = UUID("7c1f3a52-6f0e-5d0b-9f60-1d9a4c1b8e02")
 
@@ -46,13 +45,49 @@ def _now() -> datetime:
 
 
 class User(SQLModel, table=True):
-    """Who owns conversations; `local` is the only one until people sign in."""
+    """Who owns conversations; made when first seen. `local` is whoever sits at this machine."""
 
     __tablename__: ClassVar[str] = "users"
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     name: str = Field(unique=True)
+    role: Role = Field(default="reader", sa_type=String)
     created_at: datetime = Field(default_factory=_now)
+
+
+class ApiKey(SQLModel, table=True):
+    """What a server shows instead of signing in; the key itself is kept nowhere, only its hash."""
+
+    __tablename__: ClassVar[str] = "api_keys"
+
+    prefix: str = Field(primary_key=True)
+    """How the key begins: what it is called by when it is listed or revoked."""
+    digest: str = Field(unique=True)
+    user_id: UUID = Field(foreign_key="users.id", index=True, ondelete="CASCADE")
+    rights: list[Right] = Field(sa_type=AnyJSON)
+    created_at: datetime = Field(default_factory=_now)
+    expires_at: datetime | None = None
+    used_at: datetime | None = None
+    """To the minute."""
+    revoked_at: datetime | None = None
+
+    @property
+    def is_good(self) -> bool:
+        """Neither revoked nor past its time."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > _now())
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether its last use was noted longer than a minute ago."""
+        return self.used_at is None or _now() - self.used_at > timedelta(minutes=1)
+
+    def use(self) -> None:
+        """Note that it was shown just now."""
+        self.used_at = _now()
+
+    def revoke(self) -> None:
+        """It opens nothing any more."""
+        self.revoked_at = self.revoked_at or _now()
 
 
 class Corpus(SQLModel, table=True):
@@ -64,7 +99,17 @@ class Corpus(SQLModel, table=True):
     base_url: str | None = None
     language: str = "en"
     access: str = "public"
+    """`public`: for all who may ask; `listed`: for those in `corpus_readers`, and admins."""
     created_at: datetime = Field(default_factory=_now)
+
+
+class CorpusReader(SQLModel, table=True):
+    """Who may read a corpus that is not public: `user:NAME` or `group:NAME`."""
+
+    __tablename__: ClassVar[str] = "corpus_readers"
+
+    corpus: str = Field(foreign_key="corpora.name", primary_key=True, ondelete="CASCADE")
+    reader: str = Field(primary_key=True, index=True)
 
 
 class Source(SQLModel, table=True):
@@ -190,11 +235,15 @@ class Conversation(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "conversations"
 
+    __table_args__ = (Index("ix_conversations_user_id_updated_at", "user_id", "updated_at"),)
+
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    user_id: UUID = Field(foreign_key="users.id", index=True, ondelete="CASCADE")
+    user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE")
     title: str = ""
+    active_id: UUID | None = None
+    """The last message of the branch that is shown and goes on."""
     created_at: datetime = Field(default_factory=_now)
-    updated_at: datetime = Field(default_factory=_now, index=True)
+    updated_at: datetime = Field(default_factory=_now)
 
 
 class Message(SQLModel, table=True):
@@ -210,26 +259,53 @@ class Message(SQLModel, table=True):
     """The order in which messages were kept: the same for every reader."""
     id: UUID = Field(default_factory=uuid4, unique=True)
     conversation_id: UUID = Field(foreign_key="conversations.id", index=True, ondelete="CASCADE")
+    parent_id: UUID | None = None
+    """What was said before it on its branch: messages form a tree."""
     role: str
     text: str = Field(sa_type=Text)
     answer: Answer | None = Field(default=None, sa_type=ValueJSON(Answer))
     created_at: datetime = Field(default_factory=_now)
 
     @classmethod
-    def question(cls, conversation_id: UUID, text: str) -> "Message":
+    def question(
+        cls, conversation_id: UUID, text: str, after: UUID | None = None, key: UUID | None = None
+    ) -> "Message":
         """What the user said."""
-        return cls(conversation_id=conversation_id, role="user", text=text)
+        return cls(
+            id=key or uuid4(),
+            conversation_id=conversation_id,
+            parent_id=after,
+            role="user",
+            text=text,
+        )
 
     @classmethod
-    def reply(cls, answer: Answer) -> "Message":
+    def reply(cls, answer: Answer, question: UUID | None = None) -> "Message":
         """What was answered, as a snapshot."""
         return cls(
             id=answer.message_id,
             conversation_id=answer.conversation_id,
+            parent_id=question,
             role="assistant",
             text=answer.text,
             answer=answer,
         )
+
+
+class Feedback(SQLModel, table=True):
+    """What a user thinks of an answer, or of one of its claims."""
+
+    __tablename__: ClassVar[str] = "feedback"
+
+    message_id: UUID = Field(foreign_key="messages.id", primary_key=True, ondelete="CASCADE")
+    claim: int = Field(primary_key=True)
+    """Which of the answer's claims, counted from 0; `WHOLE` for all of it."""
+    rating: str
+    reason: str = Field(default="", sa_type=Text)
+    created_at: datetime = Field(default_factory=_now)
+
+
+WHOLE = -1
 
 
 class CitedVersion(SQLModel, table=True):

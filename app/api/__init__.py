@@ -5,12 +5,13 @@ from contextlib import asynccontextmanager
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.logging import LoggingConfig
 from litestar.openapi import OpenAPIConfig
 from litestar.plugins.problem_details import ProblemDetailsPlugin
 
 from app.api import problems
+from app.api.auth import build_cors, build_middleware, only_editors_change, provide_services
 from app.api.conversations import ConversationController
 from app.api.corpora import CorpusController
 from app.api.health import HealthController
@@ -22,6 +23,7 @@ from app.api.reading import ReadingController
 from app.api.releases import ReleaseController
 from app.api.schema import SchemaPage
 from app.api.usage import UsageController
+from app.chat.history import History
 from app.chat.service import ChatService
 from app.library import Library
 from app.search import Search
@@ -62,8 +64,14 @@ def create_app(settings: Settings) -> Litestar:
         [v1, HealthController, PageController],
         lifespan=[lifespan],
         plugins=[ProblemDetailsPlugin(problems.config)],
+        state=State({"signs_in": settings.auth != "off"}),
+        middleware=build_middleware(settings),
+        guards=[only_editors_change],
+        cors_config=build_cors(settings),
         dependencies={
+            "services": Provide(provide_services, sync_to_thread=False),
             "chat": Provide(provide_chat, sync_to_thread=False),
+            "history": Provide(provide_history, sync_to_thread=False),
             "intake": Provide(provide_intake, sync_to_thread=False),
             "jobs": Provide(provide_jobs, sync_to_thread=False),
             "library": Provide(provide_library, sync_to_thread=False),
@@ -90,45 +98,43 @@ def create_app(settings: Settings) -> Litestar:
     )
 
 
-def provide_chat(state: State) -> ChatService:
+def provide_chat(services: NamedDependency[Services]) -> ChatService:
     """For handlers that hold conversations."""
-    services: Services = state.services
     return services.chat
 
 
-def provide_intake(state: State) -> Intake:
+def provide_history(services: NamedDependency[Services]) -> History:
+    """For handlers that look back on conversations."""
+    return services.history
+
+
+def provide_intake(services: NamedDependency[Services]) -> Intake:
     """For handlers that take files in."""
-    services: Services = state.services
     return services.intake
 
 
-def provide_jobs(state: State) -> Jobs:
+def provide_jobs(services: NamedDependency[Services]) -> Jobs:
     """For handlers that show what is being done."""
-    services: Services = state.services
     return services.jobs
 
 
-def provide_library(state: State) -> Library:
+def provide_library(services: NamedDependency[Services]) -> Library:
     """For handlers that show what was ingested."""
-    services: Services = state.services
     return services.library
 
 
-def provide_reindexing(state: State) -> Reindexing:
+def provide_reindexing(services: NamedDependency[Services]) -> Reindexing:
     """For handlers that show or build releases."""
-    services: Services = state.services
     return services.reindexing
 
 
-def provide_search(state: State) -> Search:
+def provide_search(services: NamedDependency[Services]) -> Search:
     """For handlers that search."""
-    services: Services = state.services
     return services.search
 
 
-def provide_usages(state: State) -> Usages:
+def provide_usages(services: NamedDependency[Services]) -> Usages:
     """For handlers that show what was spent."""
-    services: Services = state.services
     return services.usages
 
 

@@ -1,30 +1,36 @@
-"""Conversations and the turns in them."""
+"""Conversations: turns in them, and looking back on them."""
 
-from datetime import datetime
+from collections.abc import AsyncGenerator
 from typing import Annotated, Literal
 from uuid import UUID
 
-from litestar import Controller, Request, Response, delete, get, post
+from litestar import Controller, Request, Response, delete, get, patch, post, put
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import ServerSentEvent
-from litestar.status_codes import HTTP_201_CREATED
+from litestar.status_codes import HTTP_201_CREATED, HTTP_204_NO_CONTENT
 from pydantic import Field
 
-from app.api.paging import Offset
+from app.api.paging import cursor, place
 from app.api.sse import stream
 from app.chat.checking import Verify
-from app.chat.service import ChatService
+from app.chat.events import ChatEvent
+from app.chat.history import History
+from app.chat.service import ChatService, drained
+from app.chat.threads import Opinion, Thread
 from storage.domain import Answer, Value
-from storage.tables import Conversation, Message
+from storage.tables import Conversation
+
+Events = AsyncGenerator[ChatEvent]
+Title = Annotated[str, Field(max_length=200)]
+_ANSWER = {HTTP_201_CREATED: ResponseSpec(Answer, description="The whole answer")}
 
 
-class Question(Value):
-    """What is asked, and in which corpora; in all of them when none is named."""
+class Asked(Value):
+    """In which corpora an answer is looked for; in all of them when none is named."""
 
-    text: str
     corpora: tuple[str, ...] = ()
     filter: Annotated[dict[str, str], Field(default_factory=dict)]
     """A docs `version`, a `locale`; without them the newest, in the corpus's language."""
@@ -32,40 +38,31 @@ class Question(Value):
     """Whether claims get verdicts, for this answer; by default as `VERIFY` says."""
 
 
+class Question(Asked):
+    """What is asked; `instead_of` is an earlier question, in whose place this one begins a branch."""
+
+    text: str
+    instead_of: UUID | None = None
+
+
 class NewConversation(Value):
     """A title is taken from the first question when none is given."""
 
-    title: Annotated[str, Field(max_length=200)] = ""
+    title: Title = ""
 
 
-class Said(Value):
-    """One message; `answer` is the snapshot given at the time.
+class Change(Value):
+    """A new `title`; or in `active` a message whose branch is shown from now on."""
 
-    `moved_on` says which of its sources, by id, have `changed` since, or have `gone`.
-    """
-
-    id: UUID
-    role: str
-    text: str
-    answer: Answer | None
-    created_at: datetime
-    moved_on: dict[UUID, Literal["changed", "gone"]]
-
-
-class Thread(Value):
-    """A conversation with all that was said in it, oldest first."""
-
-    id: UUID
-    title: str
-    created_at: datetime
-    updated_at: datetime
-    messages: tuple[Said, ...]
+    title: Title | None = None
+    active: UUID | None = None
 
 
 class Threads(Value):
-    """Conversations, last used first."""
+    """Conversations, last used first; `next` is the `cursor` of the page after this one."""
 
     conversations: tuple[Conversation, ...]
+    next: str | None = None
 
 
 class ConversationController(Controller):
@@ -73,6 +70,7 @@ class ConversationController(Controller):
 
     path = "/conversations"
     tags = ("conversations",)
+    opt = {"right": "ask"}  # noqa: RUF012 - Litestar declares it so
 
     @post("/", summary="Start a conversation")
     async def start(
@@ -84,38 +82,59 @@ class ConversationController(Controller):
     @get("/", summary="List conversations")
     async def recent(
         self,
-        chat: NamedDependency[ChatService],
+        history: NamedDependency[History],
         limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
-        offset: Offset = 0,
+        after: Annotated[str | None, QueryParameter(name="cursor")] = None,
+        q: FromQuery[str] = "",
     ) -> Threads:
-        """Last used first."""
-        return Threads(conversations=tuple(await chat.recent(limit, offset)))
+        """Last used first; with `q` those in whose title or messages it stands."""
+        found = await history.recent(limit + 1, place(after), q)
+        shown, more = found[:limit], len(found) > limit
+        return Threads(conversations=tuple(shown), next=cursor(shown[-1]) if more else None)
 
     @get("/{conversation_id:uuid}", summary="Read a conversation")
     async def read(
-        self, conversation_id: FromPath[UUID], chat: NamedDependency[ChatService]
+        self, conversation_id: FromPath[UUID], history: NamedDependency[History]
     ) -> Thread:
-        """With every answer as it was given."""
-        conversation, messages = await chat.messages(conversation_id)
-        return Thread(
-            **conversation.model_dump(exclude={"user_id"}),
-            messages=tuple(
-                [_said(message, await chat.moved_on([message])) for message in messages]
-            ),
-        )
+        """The active branch, with every answer as it was given."""
+        return await history.thread(conversation_id)
+
+    @get("/{conversation_id:uuid}/export", summary="Export a conversation")
+    async def export(
+        self,
+        conversation_id: FromPath[UUID],
+        history: NamedDependency[History],
+        kind: Annotated[Literal["json", "markdown"], QueryParameter(name="format")] = "json",
+    ) -> Response[Thread] | Response[str]:
+        """As a file: JSON, or Markdown with footnotes."""
+        thread = await history.thread(conversation_id)
+        if kind == "json":
+            return Response(thread, headers=_as_file(conversation_id, "json"))
+        headers = _as_file(conversation_id, "md")
+        return Response(thread.as_markdown(), media_type="text/markdown", headers=headers)
+
+    @patch("/{conversation_id:uuid}", summary="Rename a conversation or choose a branch")
+    async def change(
+        self,
+        conversation_id: FromPath[UUID],
+        data: JSONBody[Change],
+        history: NamedDependency[History],
+    ) -> Thread:
+        """What is null stays as it is."""
+        if data.title is not None:
+            await history.rename(conversation_id, data.title)
+        if data.active is not None:
+            await history.choose(conversation_id, data.active)
+        return await history.thread(conversation_id)
 
     @delete("/{conversation_id:uuid}", summary="Delete a conversation")
     async def remove(
-        self, conversation_id: FromPath[UUID], chat: NamedDependency[ChatService]
+        self, conversation_id: FromPath[UUID], history: NamedDependency[History]
     ) -> None:
         """With all its messages."""
-        await chat.remove(conversation_id)
+        await history.remove(conversation_id)
 
-    @post(
-        "/{conversation_id:uuid}/messages",
-        summary="Ask a question",
-        responses={HTTP_201_CREATED: ResponseSpec(Answer, description="The whole answer")},
-    )
+    @post("/{conversation_id:uuid}/messages", summary="Ask a question", responses=_ANSWER)
     async def ask(
         self,
         conversation_id: FromPath[UUID],
@@ -124,21 +143,58 @@ class ConversationController(Controller):
         request: Request[object, object, State],
     ) -> Response[Answer] | ServerSentEvent:
         """JSON; or, to a client that accepts `text/event-stream`, the events of the turn."""
-        if "text/event-stream" in request.headers.get("accept", ""):
-            return await stream(
-                chat.stream(conversation_id, data.text, data.corpora, data.filter, data.verify)
-            )
-        return Response(
-            await chat.answer(conversation_id, data.text, data.corpora, data.filter, data.verify)
+        events = chat.stream(
+            conversation_id,
+            data.text,
+            data.corpora,
+            data.filter,
+            data.verify,
+            instead_of=data.instead_of,
         )
+        return await _framed(events, request)
 
-
-def _said(message: Message, moved_on: dict[UUID, Literal["changed", "gone"]]) -> Said:
-    return Said(
-        id=message.id,
-        role=message.role,
-        text=message.text,
-        answer=message.answer,
-        created_at=message.created_at,
-        moved_on=moved_on,
+    @post(
+        "/{conversation_id:uuid}/messages/{message_id:uuid}/regenerate",
+        summary="Answer a question again",
+        responses=_ANSWER,
     )
+    async def regenerate(
+        self,
+        conversation_id: FromPath[UUID],
+        message_id: FromPath[UUID],
+        chat: NamedDependency[ChatService],
+        request: Request[object, object, State],
+        data: JSONBody[Asked | None] = None,
+    ) -> Response[Answer] | ServerSentEvent:
+        """The question, or an answer it had, is named; the new answer begins a branch."""
+        asked = data or Asked(filter={})
+        events = chat.again(conversation_id, message_id, asked.corpora, asked.filter, asked.verify)
+        return await _framed(events, request)
+
+    @put(
+        "/{conversation_id:uuid}/messages/{message_id:uuid}/feedback",
+        summary="Rate an answer or a claim",
+        status_code=HTTP_204_NO_CONTENT,
+    )
+    async def rate(
+        self,
+        conversation_id: FromPath[UUID],
+        message_id: FromPath[UUID],
+        data: JSONBody[Opinion],
+        history: NamedDependency[History],
+    ) -> None:
+        """`up` or `down`, with a reason; of the whole answer when no `claim` is named."""
+        await history.rate(conversation_id, message_id, data)
+
+
+async def _framed(
+    events: Events, request: Request[object, object, State]
+) -> Response[Answer] | ServerSentEvent:
+    if "text/event-stream" in request.headers.get("accept", ""):
+        return await stream(events)
+    return Response(await drained(events))
+
+
+def _as_file(conversation_id: UUID, ending: str) -> dict[str, str]:
+    name = f"conversation-{conversation_id}.{ending}"
+    return {"Content-Disposition": f'attachment; filename="{name}"'}

@@ -1,6 +1,6 @@
 """Corpora: named sets of sources."""
 
-from litestar import Controller, delete, get, post
+from litestar import Controller, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
@@ -14,6 +14,12 @@ class NewCorpus(Value):
     name: str
     base_url: str | None = None
     language: str = "en"
+
+
+class Readers(Value):
+    """Who may read a corpus: `user:NAME`s and `group:NAME`s; null for everyone who may ask."""
+
+    readers: tuple[str, ...] | None
 
 
 class Shelves(Value):
@@ -37,6 +43,13 @@ class CorpusController(Controller):
     async def create(self, data: JSONBody[NewCorpus], library: NamedDependency[Library]) -> Shelf:
         """Empty until something is ingested into it."""
         return await library.create(data.name, data.base_url, data.language)
+
+    @put("/{name:str}/readers", summary="Say who may read a corpus", opt={"right": "admin"})
+    async def open_to(
+        self, name: FromPath[str], data: JSONBody[Readers], library: NamedDependency[Library]
+    ) -> Shelf:
+        """From the next request on; answers that quote it are withheld from all others."""
+        return await library.open_to(name, data.readers)
 
     @delete("/{name:str}", summary="Delete a corpus")
     async def remove(self, name: FromPath[str], library: NamedDependency[Library]) -> None:

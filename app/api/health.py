@@ -2,8 +2,10 @@
 
 from litestar import Controller, get
 from litestar.di import NamedDependency
+from litestar.params import FromQuery
 
 from app.search import Search
+from app.wiring import Services
 from storage.domain import Value
 
 
@@ -26,6 +28,16 @@ class HealthController(Controller):
         return Health(status="live")
 
     @get("/ready", summary="Can it answer?")
-    async def ready(self, search: NamedDependency[Search]) -> Health:
-        """Asks the vector engine which index serves."""
+    async def ready(
+        self,
+        search: NamedDependency[Search],
+        services: NamedDependency[Services],
+        database: FromQuery[bool] = False,
+    ) -> Health:
+        """Asks the vector engine which index serves; the SQL database only with `database=true`.
+
+        A database that is billed while it is awake would never sleep if every probe woke it.
+        """
+        if database:
+            await services.database.revision()
         return Health(status="ready", release=await search.release())

@@ -16,6 +16,7 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
 from app.api.paging import Offset
+from app.library import Library
 from app.working import Working
 from pipelines.jobs.job import Job
 from pipelines.jobs.jobs import Jobs
@@ -47,9 +48,11 @@ class UploadController(Controller):
         self,
         data: Annotated[Upload, Body(media_type=RequestEncodingType.MULTI_PART)],
         intake: NamedDependency[Intake],
+        library: NamedDependency[Library],
         working: NamedDependency[Working],
     ) -> Job:
         """Kept at once, ingested by a job; a name that was sent before is replaced."""
+        await library.check_open(data.corpus)
         sent = [Sent(file.filename, file.file) for file in data.files]
         job = await intake.receive(sent, data.corpus, data.base_url or None)
         await working.begin()
@@ -70,6 +73,7 @@ class JobController(Controller):
 
     path = "/jobs"
     tags = ("jobs",)
+    opt = {"right": "ingest"}  # noqa: RUF012 - Litestar declares it so
 
     @get("/", summary="List jobs")
     async def recent(

@@ -10,7 +10,7 @@ from litestar.params import FromPath, QueryParameter
 from app.api.page import ONLY_OURS
 from app.chat.exports import Format, export
 from app.chat.gaps import Gap
-from app.chat.service import ChatService
+from app.chat.history import History
 from app.web.rendering import render
 from storage.domain import Value
 
@@ -36,11 +36,11 @@ class MessageController(Controller):
     async def citations(
         self,
         message_id: FromPath[UUID],
-        chat: NamedDependency[ChatService],
+        history: NamedDependency[History],
         form: Annotated[Format, QueryParameter(name="format")] = "csl-json",
     ) -> Response[str]:
         """Markdown with footnotes, CSL-JSON or BibTeX."""
-        return Response(export(await chat.reply(message_id), form), media_type=_TYPES[form])
+        return Response(export(await history.reply(message_id), form), media_type=_TYPES[form])
 
     @get(
         "/messages/{message_id:uuid}/html",
@@ -48,11 +48,11 @@ class MessageController(Controller):
         response_headers=ONLY_OURS,
         summary="Read an answer as HTML",
     )
-    async def html(self, message_id: FromPath[UUID], chat: NamedDependency[ChatService]) -> str:
+    async def html(self, message_id: FromPath[UUID], history: NamedDependency[History]) -> str:
         """A sanitised fragment: markers are `button[data-note]`, claims `span[data-claim]`."""
-        return render(await chat.reply(message_id))
+        return render(await history.reply(message_id))
 
     @get("/gaps", summary="What the documentation lacks")
-    async def gaps(self, chat: NamedDependency[ChatService]) -> Gaps:
+    async def gaps(self, history: NamedDependency[History]) -> Gaps:
         """Declined questions and unsupported claims, by nearest section."""
-        return Gaps(gaps=tuple(await chat.gaps()))
+        return Gaps(gaps=tuple(await history.gaps()))

@@ -8,6 +8,7 @@ from litestar.params import FromPath
 from litestar.response import File
 
 import app.web
+from app.api.auth import OPEN
 
 _ASSETS = Path(app.web.__file__).parent / "assets"
 _KINDS = {
@@ -33,6 +34,7 @@ class PageController(Controller):
 
     response_headers = {**ONLY_OURS, "Cache-Control": "no-cache"}  # noqa: RUF012
     include_in_schema = False
+    opt = OPEN
 
     @get("/", sync_to_thread=False)
     def page(self) -> File:

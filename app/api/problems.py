@@ -13,6 +13,10 @@ STATUS: dict[type[errors.IbidError], int] = {
     errors.AlreadyExists: 409,
     errors.CorpusBusy: 409,
     errors.Vanished: 409,
+    errors.NotSignedIn: 401,
+    errors.Forbidden: 403,
+    errors.TooManyTurns: 429,
+    errors.SignInUnavailable: 503,
     errors.SourceUnreadable: 422,
     errors.IndexUnavailable: 503,
     errors.IndexLocked: 503,
@@ -22,6 +26,7 @@ STATUS: dict[type[errors.IbidError], int] = {
     errors.StorageFull: 507,
     errors.DatabaseUnavailable: 503,
     errors.BlobsUnavailable: 503,
+    errors.ConnectionLost: 503,
     errors.ModelUnavailable: 503,
     errors.ModelBusy: 503,
     errors.ModelSilent: 503,
@@ -35,8 +40,15 @@ EXPECTED: set[int | type[Exception]] = {*STATUS, *range(400, 500), UnicodeDecode
 
 def problem(error: errors.IbidError) -> ProblemDetailsException:
     """What a client is told; the title is the error's name, the detail its sentence."""
+    wait = error.retry_after
+    headers = {} if wait is None else {"Retry-After": str(wait)}
+    if isinstance(error, errors.NotSignedIn):
+        headers["WWW-Authenticate"] = "Bearer"
     return ProblemDetailsException(
-        status_code=STATUS.get(type(error), 500), title=type(error).__name__, detail=str(error)
+        status_code=STATUS.get(type(error), 500),
+        title=type(error).__name__,
+        detail=str(error),
+        headers=headers,
     )
 
 
@@ -48,12 +60,15 @@ def problem_body(error: errors.IbidError) -> dict[str, object]:
 
 def _of_http(error: HTTPException) -> ProblemDetailsException:
     """The framework's own, such as a route that is not there; `extra` says which value is wrong."""
+    headers = dict(error.headers or {})
+    if "RateLimit-Reset" in headers:
+        headers["Retry-After"] = headers["RateLimit-Reset"]
     return ProblemDetailsException(
         status_code=error.status_code,
         title=HTTPStatus(error.status_code).phrase,
         detail=error.detail,
         extra=error.extra,
-        headers=error.headers,
+        headers=headers,
     )
 
 

@@ -24,6 +24,7 @@ class ReleaseController(Controller):
 
     path = "/releases"
     tags = ("releases",)
+    opt = {"right": "ingest"}  # noqa: RUF012 - Litestar declares it so
 
     @get("/", summary="List releases")
     async def all(self, reindexing: NamedDependency[Reindexing]) -> ReleaseList:

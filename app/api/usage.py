@@ -12,6 +12,7 @@ class UsageController(Controller):
 
     path = "/usage"
     tags = ("usage",)
+    opt = {"right": "admin"}  # noqa: RUF012 - Litestar declares it so
 
     @get("/", summary="Read what was spent")
     async def report(

@@ -5,91 +5,64 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from copy import copy
 from datetime import UTC, datetime
-from typing import Literal
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
 from app.chat.checking import Verify
 from app.chat.engine import Engine, Turn
 from app.chat.events import ChatEvent, Completed
-from app.chat.gaps import Gap, gaps
 from app.chat.heard import Heard
+from app.chat.limits import TurnLimit
+from app.chat.withholding import rests_on, withhold
 from app.search import NO_FILTER, checked_query
 from app.spending import Budget, of_answer, of_attempts
-from storage.database import Database
-from storage.domain import Answer, Attempt
-from storage.errors import ModelUnavailable
+from storage.conversations import Conversations
+from storage.database import Database, retried
+from storage.domain import LOCAL, Answer, Attempt, Principal
+from storage.errors import InvalidInput, ModelUnavailable
 from storage.ledger import Ledger
-from storage.repositories import Conversations, Sources, Users
+from storage.people import Users
+from storage.repositories import Sources
 from storage.tables import Conversation, Message
 
 _log = logging.getLogger("ibid.chat")
 
-LOCAL_USER = "local"
-"""Who owns everything until people sign in."""
 _RECALLED = 12
 """Messages of history a turn can lean on."""
 _TITLE_LENGTH = 80
-_LOOKED_THROUGH = 10_000
-"""Messages, the latest, that are searched for gaps."""
 
 
 class ChatService:
-    """What the doors call: conversations of the local user, and turns in them."""
+    """What the doors call: turns in the conversations of one user."""
 
-    def __init__(self, database: Database, engine: Engine, budget: Budget | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        engine: Engine,
+        budget: Budget | None = None,
+        limit: TurnLimit | None = None,
+        principal: Principal = LOCAL,
+    ) -> None:
         self._database = database
         self._engine = engine
         self._budget = budget or Budget()
+        self._limit = limit or TurnLimit()
+        self._principal = principal
         self._late: set[asyncio.Task[None]] = set()
+
+    def acting_for(self, principal: Principal) -> "ChatService":
+        """The same, for somebody else."""
+        other = copy(self)
+        other._principal = principal  # noqa: SLF001 - it is one of us
+        return other
 
     async def start(self, title: str = "") -> Conversation:
         """A new, empty conversation."""
-        async with self._database.transaction() as session:
-            user = await Users(session).named(LOCAL_USER)
-            return Conversations(session, user).start(title)
-
-    async def recent(self, limit: int = 50, offset: int = 0) -> list[Conversation]:
-        """Last used first."""
-        async with self._database.transaction() as session:
-            user = await Users(session).named(LOCAL_USER)
-            return await Conversations(session, user).recent(limit, offset)
-
-    async def messages(self, conversation_id: UUID) -> tuple[Conversation, list[Message]]:
-        """A conversation and all that was said in it, oldest first; raises `NotFound`."""
-        async with self._database.transaction() as session:
-            user = await Users(session).named(LOCAL_USER)
-            conversations = Conversations(session, user)
-            conversation = await conversations.get(conversation_id)
-            return conversation, await conversations.messages(conversation_id)
-
-    async def moved_on(self, messages: Sequence[Message]) -> dict[UUID, Literal["changed", "gone"]]:
-        """Which of the sources that these messages cite have changed since, or gone."""
-        cited = [c for message in messages if message.answer for c in message.answer.citations]
-        async with self._database.reading() as session:
-            return await Sources(session).moved_on(cited)
-
-    async def reply(self, message_id: UUID) -> Answer:
-        """An answer as it was given; raises `NotFound`."""
-        async with self._database.transaction() as session:
-            user = await Users(session).named(LOCAL_USER)
-            return await Conversations(session, user).reply(message_id)
-
-    async def gaps(self) -> list[Gap]:
-        """What the documentation lacks, by the latest questions."""
-        async with self._database.transaction() as session:
-            user = await Users(session).named(LOCAL_USER)
-            exchanges = await Conversations(session, user).exchanges(_LOOKED_THROUGH)
-        return gaps(exchanges)
-
-    async def remove(self, conversation_id: UUID) -> None:
-        """With its messages, and the texts that only they cited."""
-        async with self._database.transaction() as session:
-            user = await Users(session).named(LOCAL_USER)
-            await Conversations(session, user).remove(conversation_id)
-            await Sources(session).prune_texts()
+        self._principal.require("ask")
+        return await self._start(uuid4(), title)
 
     async def stream(
         self,
@@ -98,30 +71,44 @@ class ChatService:
         corpora: Sequence[str] = (),
         only: Mapping[str, str] = NO_FILTER,
         verify: Verify | None = None,
+        *,
+        instead_of: UUID | None = None,
     ) -> AsyncGenerator[ChatEvent]:
         """The events of one turn; `Completed` is said only once the answer is kept.
 
+        `instead_of` is an earlier question: this one is then asked in its place, on a new branch.
         Raises `BudgetSpent` before anything is kept or asked.
         """
+        self._principal.require("ask")
         question = checked_query(question)
-        scope = await self._engine.search.scope(corpora, only)
-        history = await self._ask(conversation_id, question)
-        turn = Turn(question, scope, history, conversation_id, verify=verify)
-        started, heard = time.perf_counter(), Heard()
-        try:
-            async with aclosing(self._engine.stream(turn)) as events:
+        with self._limit.turn(self._principal):
+            search = self._engine.search.acting_for(self._principal)
+            scope = await search.scope(corpora, only)
+            asked = uuid4()
+            history = await self._ask(conversation_id, asked, question, instead_of)
+            turn = Turn(question, scope, history, conversation_id, verify=verify)
+            async with aclosing(self._answer(turn, asked, is_new=True)) as events:
                 async for event in events:
-                    if isinstance(event, Completed):
-                        await self._keep(event.answer)
-                        _tell(event.answer, time.perf_counter() - started)
-                    heard.take(event)
                     yield event
-        except ModelUnavailable as error:
-            await self._write_off(error.attempts)
-            raise
-        except (asyncio.CancelledError, GeneratorExit):
-            self._write_down_later(heard)
-            raise
+
+    async def again(
+        self,
+        conversation_id: UUID,
+        message_id: UUID,
+        corpora: Sequence[str] = (),
+        only: Mapping[str, str] = NO_FILTER,
+        verify: Verify | None = None,
+    ) -> AsyncGenerator[ChatEvent]:
+        """Another answer to a question, named by itself or by an answer it had; on a new branch."""
+        self._principal.require("ask")
+        with self._limit.turn(self._principal):
+            search = self._engine.search.acting_for(self._principal)
+            scope = await search.scope(corpora, only)
+            question, history = await self._recall(conversation_id, message_id)
+            turn = Turn(question.text, scope, history, conversation_id, verify=verify)
+            async with aclosing(self._answer(turn, question.id, is_new=False)) as events:
+                async for event in events:
+                    yield event
 
     async def answer(
         self,
@@ -132,34 +119,30 @@ class ChatService:
         verify: Verify | None = None,
     ) -> Answer:
         """The stream, drained."""
-        turn = self.stream(conversation_id, question, corpora, only, verify)
-        async with aclosing(turn) as events:
-            async for event in events:
-                if isinstance(event, Completed):
-                    return event.answer
-        raise AssertionError("a turn ends with `Completed` or raises")
+        return await drained(self.stream(conversation_id, question, corpora, only, verify))
 
-    async def _ask(self, conversation_id: UUID, question: str) -> list[ChatMessage]:
-        """Keep the question; give back what was said before it."""
-        async with self._database.transaction() as session:
-            user = await Users(session).named(LOCAL_USER)
-            conversations = Conversations(session, user)
-            conversation = await conversations.get(conversation_id)
-            await self._budget.check(Ledger(session))
-            earlier = await conversations.messages(conversation_id, last=_RECALLED)
-            conversation.title = conversation.title or question[:_TITLE_LENGTH]
-            conversation.updated_at = datetime.now(UTC)
-            await conversations.add(Message.question(conversation_id, question))
-        return [ChatMessage(role=MessageRole(m.role), content=m.text) for m in earlier]
+    async def _answer(
+        self, turn: Turn, question: UUID, *, is_new: bool
+    ) -> AsyncGenerator[ChatEvent]:
+        started, heard = time.perf_counter(), Heard()
+        try:
+            async with aclosing(self._engine.stream(turn)) as events:
+                async for event in events:
+                    if isinstance(event, Completed):
+                        await self._keep(event.answer, question, is_new=is_new)
+                        _tell(event.answer, time.perf_counter() - started)
+                    heard.take(event)
+                    yield event
+        except ModelUnavailable as error:
+            await self._write_off(error.attempts)
+            raise
+        except (asyncio.CancelledError, GeneratorExit):
+            self._write_down_later(heard)
+            raise
 
-    async def _keep(self, answer: Answer) -> None:
-        """Raises `NotFound` when the conversation was deleted meanwhile."""
-        async with self._database.transaction() as session:
-            user = await Users(session).named(LOCAL_USER)
-            conversations = Conversations(session, user)
-            await conversations.get(answer.conversation_id)
-            await conversations.add(Message.reply(answer))
-            await Ledger(session).add(of_answer(user, answer))
+    async def settled(self) -> None:
+        """Returns when all that was spent is written down."""
+        await asyncio.gather(*self._late)
 
     def _write_down_later(self, heard: Heard) -> None:
         """What a reader who left had been told; in a task, for the turn's own is being torn down."""
@@ -170,18 +153,108 @@ class ChatService:
 
     async def _write_down(self, heard: Heard) -> None:
         async with self._database.transaction() as session:
-            user = await Users(session).named(LOCAL_USER)
+            user = await Users(session).named(self._principal.name)
             await Ledger(session).add([heard.spending(user, self._engine.model)])
-
-    async def settled(self) -> None:
-        """Returns when all that was spent is written down."""
-        await asyncio.gather(*self._late)
 
     async def _write_off(self, attempts: Sequence[Attempt]) -> None:
         """What was spent on models that did not answer."""
         async with self._database.transaction() as session:
-            user = await Users(session).named(LOCAL_USER)
+            user = await Users(session).named(self._principal.name)
             await Ledger(session).add(of_attempts(user, attempts))
+
+    @retried
+    async def _start(self, conversation_id: UUID, title: str) -> Conversation:
+        async with self._database.transaction() as session:
+            user = await Users(session).named(self._principal.name)
+            return await Conversations(session, user).start(conversation_id, title)
+
+    @retried
+    async def _ask(
+        self, conversation_id: UUID, asked: UUID, question: str, instead_of: UUID | None
+    ) -> list[ChatMessage]:
+        """Keep the question; give back what was said before it."""
+        async with self._database.transaction() as session:
+            mine = await Conversations.of(session, self._principal.name)
+            conversation = await mine.get(conversation_id, to_write=True)
+            await self._budget.check(Ledger(session))
+            before = conversation.active_id
+            if instead_of is not None:
+                before = _question(await mine.message(conversation_id, instead_of)).parent_id
+            kept = Message.question(conversation_id, question, before, asked)
+            if not await mine.add(kept):
+                before = (await mine.message(conversation_id, asked)).parent_id
+            earlier = await mine.branch(conversation_id, before, _RECALLED)
+            conversation.title = conversation.title or question[:_TITLE_LENGTH]
+            conversation.updated_at = datetime.now(UTC)
+            conversation.active_id = asked
+            hidden = await Sources(session).hidden(cited(earlier), self._principal)
+        return _recalled(earlier, hidden)
+
+    @retried
+    async def _recall(
+        self, conversation_id: UUID, message_id: UUID
+    ) -> tuple[Message, list[ChatMessage]]:
+        """The question that a message is or answers, and what was said before it."""
+        async with self._database.reading() as session:
+            mine = await Conversations.of(session, self._principal.name)
+            await mine.get(conversation_id)
+            question = await mine.message(conversation_id, message_id)
+            if question.role != "user" and question.parent_id is not None:
+                question = await mine.message(conversation_id, question.parent_id)
+            earlier = await mine.branch(conversation_id, _question(question).parent_id, _RECALLED)
+            hidden = await Sources(session).hidden(cited(earlier), self._principal)
+        return question, _recalled(earlier, hidden)
+
+    @retried
+    async def _keep(self, answer: Answer, question: UUID, *, is_new: bool) -> None:
+        """Raises `NotFound` when the conversation was deleted meanwhile.
+
+        What was asked in the same place before this answer came goes on after it.
+        """
+        async with self._database.transaction() as session:
+            mine = await Conversations.of(session, self._principal.name)
+            conversation = await mine.get(answer.conversation_id, to_write=True)
+            if not await mine.add(Message.reply(answer, question)):
+                return
+            if is_new:
+                await mine.hang(conversation.id, question, answer.message_id)
+            if conversation.active_id == question or not is_new:
+                conversation.active_id = answer.message_id
+            user = await Users(session).named(self._principal.name)
+            await Ledger(session).add(of_answer(user, answer))
+
+
+async def drained(events: AsyncGenerator[ChatEvent]) -> Answer:
+    """The answer at the end of a turn."""
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, Completed):
+                return event.answer
+    raise AssertionError("a turn ends with `Completed` or raises")
+
+
+def cited(messages: Sequence[Message]) -> set[UUID]:
+    """Every source that the answers among them rest on."""
+    return {source for m in messages if m.answer for source in rests_on(m.answer)}
+
+
+def shown(message: Message, hidden: set[UUID]) -> Message:
+    """Without what comes from a source that the reader may not see, any more."""
+    if message.answer is not None and hidden:
+        message.answer = withhold(message.answer, hidden)
+        message.text = message.answer.text
+    return message
+
+
+def _question(message: Message) -> Message:
+    if message.role != "user":
+        raise InvalidInput("That message is no question; name the question it answers.")
+    return message
+
+
+def _recalled(messages: Sequence[Message], hidden: set[UUID]) -> list[ChatMessage]:
+    said = (shown(message, hidden) for message in messages)
+    return [ChatMessage(role=MessageRole(m.role), content=m.text) for m in said]
 
 
 def _tell(answer: Answer, seconds: float) -> None:

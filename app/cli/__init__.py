@@ -5,11 +5,13 @@ import click
 from app.cli.answers import ask, search
 from app.cli.cite import cite, gaps
 from app.cli.corpora import corpora
+from app.cli.db import db
 from app.cli.demo import demo
 from app.cli.doctor import doctor
 from app.cli.evaluate import evaluate
 from app.cli.ingest import ingest
 from app.cli.jobs import jobs, worker
+from app.cli.people import keys, users
 from app.cli.plan import plan
 from app.cli.releases import reindex, releases, rollback
 from app.cli.serve import serve
@@ -39,6 +41,9 @@ _COMMANDS = (
     worker,
     usage,
     doctor,
+    keys,
+    users,
+    db,
     evaluate,
 )
 for command in _COMMANDS:

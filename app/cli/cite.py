@@ -28,7 +28,7 @@ def cite(message: UUID, form: "Format") -> None:
     async def work(services: "Services") -> None:
         from app.chat.exports import export  # noqa: PLC0415 - with the services
 
-        click.echo(export(await services.chat.reply(message), form))
+        click.echo(export(await services.history.reply(message), form))
 
     run(work)
 
@@ -39,7 +39,7 @@ def gaps(as_json: bool) -> None:
     """Show which questions the documentation could not answer, by nearest section."""
 
     async def work(services: "Services") -> None:
-        found = await services.chat.gaps()
+        found = await services.history.gaps()
         if as_json:
             echo_json({"gaps": [gap.model_dump(mode="json") for gap in found]})
             return

@@ -52,6 +52,25 @@ def create_corpus(name: str, base_url: str | None, language: str) -> None:
     run(work)
 
 
+@corpora.command("access")
+@click.argument("name")
+@click.option("--public", is_flag=True, help="Everyone who may ask.")
+@click.option("--user", "names", multiple=True, help="This user; may be given several times.")
+@click.option("--group", "groups", multiple=True, help="This group of the issuer's; likewise.")
+def set_access(name: str, public: bool, names: tuple[str, ...], groups: tuple[str, ...]) -> None:
+    """Say who may read corpus NAME: everyone, or these alone; with neither, only admins."""
+    if public and (names or groups):
+        raise click.UsageError("A corpus is public, or for those who are listed.")
+    listed = [*(f"user:{one}" for one in names), *(f"group:{one}" for one in groups)]
+
+    async def work(services: "Services") -> None:
+        shelf = await services.library.open_to(name, None if public else listed)
+        to = "everyone who may ask" if public else ", ".join(shelf.readers) or "admins alone"
+        click.echo(f"{name} is open to {to}.")
+
+    run(work)
+
+
 @corpora.command("delete")
 @click.argument("name")
 @click.confirmation_option(prompt="Delete the corpus with everything in it?")

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 @click.option("--insecure", is_flag=True, help="Listen beyond this machine, open to anyone.")
 def serve(host: str, port: int, insecure: bool) -> None:
     """Serve the chat page at / and the REST API, which is documented at /schema."""
-    if not insecure and not _is_loopback(host):
+    settings = load_settings()
+    if settings.auth == "off" and not insecure and not _is_loopback(host):
         fail(
             f"{host} can be reached from other machines and there is no sign-in: "
-            "use 127.0.0.1, or say --insecure.",
+            "use 127.0.0.1, set AUTH=jwt, or say --insecure.",
             MISUSED,
         )
     address = _listening(host, port)
-    settings = load_settings()
     if insecure:
         os.environ["ALLOWED_HOSTS"] = "*"
     run(_open_once, settings)

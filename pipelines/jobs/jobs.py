@@ -9,8 +9,8 @@ from uuid import UUID
 from pipelines.jobs.job import Course, Job, Status, Task, incoming
 from pipelines.jobs.state import COURSE, QUEUE, VERSION, WORKFLOW, State
 from storage.blobs import Blobs
-from storage.database import translated
 from storage.errors import InvalidInput, NotFound
+from storage.translation import translated
 
 if TYPE_CHECKING:
     from dbos import DBOSClient, WorkflowStatus

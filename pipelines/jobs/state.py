@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from storage.database import translated
+from storage.translation import translated
 
 if TYPE_CHECKING:
     from dbos import DBOSClient

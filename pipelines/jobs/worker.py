@@ -10,9 +10,9 @@ from dbos import DBOS, DBOSPortableJSONSerializer
 from pipelines.jobs.job import Log, OpenKinds, Task, incoming
 from pipelines.jobs.state import COURSE, NAME, QUEUE, VERSION, WORKFLOW, State
 from storage.blobs import Blobs
-from storage.database import translated
 from storage.errors import IbidError, InvalidInput
 from storage.locks import Locks, Release
+from storage.translation import translated
 
 _log = logging.getLogger("ibid.jobs")
 

@@ -11,7 +11,16 @@ from pathlib import Path
 from rich.console import Console
 
 from app.settings import Settings
-from tests.bench import alongside, cold, first_token, ingest, machine, search, turn
+from tests.bench import (
+    alongside,
+    cold,
+    conversations,
+    first_token,
+    ingest,
+    machine,
+    search,
+    turn,
+)
 from tests.bench.figures import Result, as_json, show
 from tests.bench.homes import Options
 
@@ -23,6 +32,7 @@ BENCHES: dict[str, Bench] = {
     "turn": turn.run,
     "alongside": alongside.run,
     "first_token": first_token.run,
+    "conversations": conversations.run,
 }
 
 

@@ -81,15 +81,20 @@ class Turning:
         return self.questions[number % len(self.questions)]
 
     async def _conversation(self, history: int) -> UUID:
-        conversation_id = (await self.chat.start()).id
+        conversation = await self.chat.start()
         async with self.services.database.transaction() as session:
+            session.add(conversation)
             for _ in range(history // 2):
-                ids = {"conversation_id": conversation_id, "message_id": uuid4()}
-                session.add(Message.question(conversation_id, self.questions[0]))
+                ids = {"conversation_id": conversation.id, "message_id": uuid4()}
+                last = conversation.active_id
+                question = Message.question(conversation.id, self.questions[0], last)
+                session.add(question)
                 await session.flush()
-                session.add(Message.reply(self.said.model_copy(update=ids)))
+                reply = Message.reply(self.said.model_copy(update=ids), question.id)
+                session.add(reply)
                 await session.flush()
-        return conversation_id
+                conversation.active_id = reply.id
+        return conversation.id
 
 
 async def run(options: Options) -> Result:

@@ -166,11 +166,11 @@ async def test_what_goes_wrong_is_told_as_ours(
 
 
 async def test_a_limit_of_theirs_is_waited_for(doubles: Doubles) -> None:
-    hosted = embedding(doubles, key="limited-96-per-0.5")
+    hosted = embedding(doubles, key="limited-96-per-1.5")
     started = time.monotonic()
     vectors = await hosted.aget_text_embedding_batch([f"text {n}" for n in range(150)])
     assert len(vectors) == 150
-    assert time.monotonic() - started >= 0.4
+    assert time.monotonic() - started >= 1
     assert 429 in {seen.status for seen in doubles.log}
 
 

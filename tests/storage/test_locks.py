@@ -9,11 +9,13 @@ import pytest
 
 from storage.errors import DatabaseUnavailable
 from storage.locks import FileLocks, Locks, PostgresLocks
+from tests.postgres import Postgres
 
 HOLDER = """
 import asyncio, sys
 from pathlib import Path
 from storage.locks import Locks
+from tests.postgres import Postgres
 
 async def hold():
     async with Locks.of(Path(sys.argv[1]), sys.argv[2] or None).held("lamp"):
@@ -26,7 +28,10 @@ asyncio.run(hold())
 
 @pytest.fixture(params=["files", pytest.param("postgres", marks=pytest.mark.slow)])
 def url(request: pytest.FixtureRequest) -> str | None:
-    return request.getfixturevalue("postgres") if request.param == "postgres" else None
+    if request.param == "files":
+        return None
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.url()
 
 
 async def test_one_holds_it_and_the_next_waits(tmp_path: Path, url: str | None) -> None:

@@ -38,9 +38,9 @@ async def test_old_footnotes_say_what_became_of_their_sources(settings: Settings
         (source,) = {citation.source_id for citation in answer.citations}
 
         async def moved_on() -> dict[object, str]:
-            _, messages = await services.chat.messages(answer.conversation_id)
-            assert messages[-1].answer == answer, "the snapshot is as it was"
-            return dict(await services.chat.moved_on(messages))
+            said = (await services.history.thread(answer.conversation_id)).messages[-1]
+            assert said.answer == answer, "the snapshot is as it was"
+            return dict(said.moved_on)
 
         assert await moved_on() == {}
         page.write_text(page.read_text().replace("2.4", "3.1"))
@@ -55,10 +55,10 @@ async def test_an_answer_is_exported_with_its_citations(settings: Settings) -> N
     async with open_services(settings) as services:
         await services.ingestion.run([write_docs(settings.ibid_home.parent / "docs")])
         answer = await asked(speaking(services, "It burns 2.4 litres [1]. See `a[1]` and \\[7\\]."))
-        kept = await services.chat.reply(answer.message_id)
+        kept = await services.history.reply(answer.message_id)
         assert kept == answer
         with pytest.raises(NotFound, match="no answer"):
-            await services.chat.reply(answer.conversation_id)
+            await services.history.reply(answer.conversation_id)
     (citation,) = answer.citations
     text, _, notes = export(kept, "markdown").partition("\n\n[^1]: ")
     assert text.startswith("It burns 2.4 litres[^1]." if "litres[1]" in answer.text else text[:5])
@@ -87,13 +87,13 @@ async def test_what_tex_would_take_for_its_own_is_escaped(settings: Settings) ->
 async def test_gaps_are_what_was_declined_or_not_supported(settings: Settings) -> None:
     async with open_services(settings) as services:
         await services.ingestion.run([write_docs(settings.ibid_home.parent / "docs")])
-        assert await services.chat.gaps() == []
+        assert await services.history.gaps() == []
         await asked(services.chat)
-        assert await services.chat.gaps() == [], "what was answered well is no gap"
+        assert await services.history.gaps() == [], "what was answered well is no gap"
         for _ in range(2):
             declined = await asked(services.chat, CHESS)
         await asked(speaking(services, "It holds 90 litres in the tank on Sundays [1]."))
-        first, second = await services.chat.gaps()
+        first, second = await services.history.gaps()
     assert declined.abstention is not None
     assert first.section == declined.abstention.nearest[0].section
     assert (first.declined, first.unsupported, first.questions) == (2, 0, (CHESS,))

@@ -19,6 +19,7 @@ from storage.domain import Answer
 from storage.errors import InvalidInput, ModelUnavailable, NotFound
 from tests.doubles.scripted import ScriptedLLM
 from tests.library import write_docs
+from tests.walks.conftest import DATABASES, other_database
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -29,12 +30,17 @@ BURNS = "The lamp burns 2.4 litres of paraffin an hour"
 MORNING = "Fill the tank every morning"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def manual(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Services]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=DATABASES)
+async def manual(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Services]:
     """The keeper's manual, ingested once: these stories ask, and change nothing."""
     folder = tmp_path_factory.mktemp("manual")
     # Built past validation, as no test's environment is clean yet.
-    async with open_services(Settings.model_construct(ibid_home=folder / "home")) as services:
+    settings = Settings.model_construct(
+        ibid_home=folder / "home", database_url=other_database(request)
+    )
+    async with open_services(settings) as services:
         await services.ingestion.run([write_docs(folder / "docs")])
         yield services
 
@@ -51,6 +57,7 @@ class EndlessLLM(ScriptedLLM):
         **kwargs: object,
     ) -> ChatResponseAsyncGen:
         async def stream() -> ChatResponseAsyncGen:
+            self.begun = True
             try:
                 while True:
                     self.begun = True
@@ -261,12 +268,12 @@ async def test_a_conversation_outlives_the_process(settings: Settings, docs: obj
         conversation = await services.chat.start()
         answer = await services.chat.answer(conversation.id, FUEL)
     async with open_services(settings) as services:
-        kept, messages = await services.chat.messages(conversation.id)
+        kept, messages = await services.history.messages(conversation.id)
         assert kept.title == FUEL
         assert [(m.role, m.text) for m in messages] == [("user", FUEL), ("assistant", answer.text)]
         assert messages[1].answer == answer
         assert messages[1].id == answer.message_id
-        assert [c.id for c in await services.chat.recent()] == [conversation.id]
+        assert [c.id for c in await services.history.recent()] == [conversation.id]
 
 
 @pytest.mark.parametrize("said", [0, 1])
@@ -277,7 +284,7 @@ async def test_a_model_that_fails_leaves_the_question_and_no_answer(
     chat = speaking(manual, "It burns ", "2.4 litres [1].", fails_after=said)
     with pytest.raises(ModelUnavailable, match="hung up"):
         await chat.answer(conversation, FUEL)
-    _, messages = await manual.chat.messages(conversation)
+    _, messages = await manual.history.messages(conversation)
     assert [(message.role, message.text) for message in messages] == [("user", FUEL)]
     assert (await answered(speaking(manual, "It burns [1]."), FUEL, conversation)).citations
 
@@ -287,14 +294,14 @@ async def test_a_turn_that_is_cancelled_leaves_the_conversation_usable(manual: S
     chat = spoken_by(manual, llm)
     conversation = (await chat.start()).id
     turn = asyncio.create_task(chat.answer(conversation, FUEL))
-    while not llm.begun:  # noqa: ASYNC110 - it tells nobody
-        await asyncio.sleep(0.001)
+    while not llm.begun:  # noqa: ASYNC110 - the double is no event
+        await asyncio.sleep(0.01)
     turn.cancel()
     with pytest.raises(asyncio.CancelledError):
         await turn
     assert llm.released
     assert await answered(speaking(manual, "It burns [1]."), FUEL, conversation)
-    _, messages = await manual.chat.messages(conversation)
+    _, messages = await manual.history.messages(conversation)
     assert [message.role for message in messages] == ["user", "user", "assistant"]
 
 
@@ -313,7 +320,7 @@ async def test_a_conversation_deleted_in_mid_turn_stays_deleted(manual: Services
     conversation = (await chat.start()).id
     stream = chat.stream(conversation, FUEL)
     await anext(stream)
-    await chat.remove(conversation)
+    await manual.history.remove(conversation)
     with pytest.raises(NotFound, match="no conversation"):
         _ = [event async for event in stream]
 
@@ -321,21 +328,21 @@ async def test_a_conversation_deleted_in_mid_turn_stays_deleted(manual: Services
 async def test_deleting_a_conversation_removes_what_was_said(manual: Services) -> None:
     conversation = (await manual.chat.start("About fuel")).id
     await manual.chat.answer(conversation, FUEL)
-    await manual.chat.remove(conversation)
-    for attempt in (manual.chat.messages, manual.chat.remove):
+    await manual.history.remove(conversation)
+    for attempt in (manual.history.messages, manual.history.remove):
         with pytest.raises(NotFound):
             await attempt(conversation)
     with pytest.raises(NotFound):
         await manual.chat.answer(conversation, FUEL)
-    assert conversation not in {kept.id for kept in await manual.chat.recent(limit=200)}
+    assert conversation not in {kept.id for kept in await manual.history.recent(limit=200)}
 
 
 async def test_the_last_used_conversation_is_the_most_recent(manual: Services) -> None:
     first, second = (await manual.chat.start("first")).id, (await manual.chat.start("second")).id
-    assert [kept.id for kept in await manual.chat.recent(limit=2)] == [second, first]
+    assert [kept.id for kept in await manual.history.recent(limit=2)] == [second, first]
     await manual.chat.answer(first, FUEL)
-    assert [kept.id for kept in await manual.chat.recent(limit=2)] == [first, second]
-    assert [kept.title for kept in await manual.chat.recent(limit=1)] == ["first"]
+    assert [kept.id for kept in await manual.history.recent(limit=2)] == [first, second]
+    assert [kept.title for kept in await manual.history.recent(limit=1)] == ["first"]
 
 
 async def test_a_cited_text_is_kept_until_nothing_cites_it(settings: Settings) -> None:
@@ -360,7 +367,7 @@ async def test_a_cited_text_is_kept_until_nothing_cites_it(settings: Settings) -
         page.unlink()
         await services.ingestion.run([docs])
         assert (await services.library.text(source, version)).text == old
-        await services.chat.remove(conversation)
+        await services.history.remove(conversation)
         with pytest.raises(NotFound, match="live or cited"):
             await services.library.text(source, version)
 
@@ -397,7 +404,7 @@ async def test_only_the_corpora_that_are_named_are_asked(
         conversation = (await services.chat.start()).id
         with pytest.raises(NotFound, match=r"no corpus 'ships'\. There are: boats, manual\."):
             await services.chat.answer(conversation, question, ["boats", "ships"])
-        assert (await services.chat.messages(conversation))[1] == [], "nothing was asked"
+        assert (await services.history.messages(conversation))[1] == [], "nothing was asked"
 
 
 @pytest.mark.parametrize("question", ["", " \n\t ", "x" * 100_000])
@@ -405,7 +412,7 @@ async def test_a_question_that_is_none_is_not_kept(manual: Services, question: s
     conversation = (await manual.chat.start()).id
     with pytest.raises(InvalidInput):
         await manual.chat.answer(conversation, question)
-    assert (await manual.chat.messages(conversation))[1] == []
+    assert (await manual.history.messages(conversation))[1] == []
 
 
 async def test_an_unknown_conversation_is_not_answered(manual: Services) -> None:

@@ -15,6 +15,7 @@ from pipelines.jobs.worker import Worker
 from storage.domain import Value
 from storage.errors import CorpusBusy, DatabaseUnavailable, InvalidInput, NotFound
 from tests.library import PAGES
+from tests.postgres import Postgres
 from tests.walks.pages import SECTIONS, packed, sent
 
 MANY = 150
@@ -192,8 +193,8 @@ async def test_any_work_can_be_a_job(settings: Settings, services: Services) -> 
 
 
 @pytest.mark.slow
-async def test_jobs_can_be_kept_in_postgres(settings: Settings, postgres: str) -> None:
-    shared = settings.model_copy(update={"jobs_database_url": postgres})
+async def test_jobs_can_be_kept_in_postgres(settings: Settings, postgres: Postgres) -> None:
+    shared = settings.model_copy(update={"jobs_database_url": postgres.create("jobs")})
     worker = build_worker(shared)
     async with open_services(shared) as services:
         await worker.start()

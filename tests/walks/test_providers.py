@@ -124,7 +124,7 @@ async def test_an_answer_that_breaks_off_begins_anew_and_only_the_whole_is_kept(
         last = after[-1]
         assert isinstance(last, Completed)
         answer = last.answer
-        _, messages = await services.chat.messages(answer.conversation_id)
+        _, messages = await services.history.messages(answer.conversation_id)
         usage = await services.usages.report()
     assert any(isinstance(event, Token) for event in before)
     assert "".join(event.text for event in after if isinstance(event, Token)) == answer.text
@@ -145,8 +145,8 @@ async def test_with_no_model_left_the_turn_has_failed(
             ModelUnavailable, match=r"double/cut did not .* The question is kept"
         ) as failed:
             await answered(services)
-        (conversation,) = await services.chat.recent()
-        _, messages = await services.chat.messages(conversation.id)
+        (conversation,) = await services.history.recent()
+        _, messages = await services.history.messages(conversation.id)
         usage = await services.usages.report()
     assert [message.role for message in messages] == ["user"]
     assert {attempt.model for attempt in failed.value.attempts} == {

@@ -17,12 +17,13 @@ export function start({ removed }) {
 /** As many as are shown already, at least one page. */
 export async function load(count = Math.max(PAGE, listed.length)) {
   listed = [];
-  for (let more = true; more && listed.length < count;) {
-    const { conversations } = await get(`conversations?limit=${PAGE}&offset=${listed.length}`);
+  let place = "";
+  do {
+    const { conversations, next } = await get(`conversations?limit=${PAGE}${place}`);
     listed.push(...conversations);
-    more = conversations.length === PAGE;
-    $("older").hidden = !more;
-  }
+    place = next && `&cursor=${encodeURIComponent(next)}`;
+    $("older").hidden = !place;
+  } while (place && listed.length < count);
   $("conversations").replaceChildren(...listed.map(item));
 }
 

@@ -65,6 +65,7 @@ def test_a_corpus_is_made_listed_and_deleted(client: Client) -> None:
         "base_url": "https://boats.example",
         "language": "de",
         "access": "public",
+        "readers": [],
         "sources": 0,
         "passages": 0,
     }

@@ -26,7 +26,7 @@ NOWHERE = uuid4()
         ("GET", f"{API}/sources?offset=-1", 400, "offset"),
         ("GET", f"{API}/sources?offset={10**30}", 400, "offset"),
         ("GET", f"{API}/conversations?limit=201", 400, "limit"),
-        ("GET", f"{API}/conversations?offset={10**30}", 400, "offset"),
+        ("GET", f"{API}/conversations?cursor=b2Zmc2V0", 400, "cursor"),
         ("GET", f"{API}/conversations/lamp", 404, ""),
         ("GET", f"{API}/conversations/{NOWHERE}", 404, "no conversation"),
         ("DELETE", f"{API}/conversations/{NOWHERE}", 404, "no conversation"),

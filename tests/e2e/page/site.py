@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 from granian.constants import Interfaces
@@ -17,11 +17,12 @@ from litestar import Litestar
 
 from app.api import create_app
 from app.chat.engine import Engine
-from app.chat.service import LOCAL_USER, ChatService
+from app.chat.service import ChatService
 from app.settings import Settings
 from app.wiring import Services
-from storage.domain import Answer
-from storage.repositories import Conversations, Users
+from storage.conversations import Conversations
+from storage.domain import LOCAL, Answer
+from storage.people import Users
 from storage.tables import Conversation, Message
 from tests.app.cli.commands import until_released
 from tests.app.cli.test_serve import free_port
@@ -88,13 +89,14 @@ class Site:
 
         async def work() -> UUID:
             async with self.services.database.transaction() as session:
-                user = await Users(session).named(LOCAL_USER)
+                user = await Users(session).named(LOCAL.name)
                 conversations = Conversations(session, user)
-                conversation: Conversation = conversations.start(title)
-                await session.flush()
+                conversation: Conversation = await conversations.start(uuid4(), title)
                 kept = answer.model_copy(update={"conversation_id": conversation.id})
-                await conversations.add(Message.question(conversation.id, question))
-                await conversations.add(Message.reply(kept))
+                asked = Message.question(conversation.id, question, None, uuid4())
+                await conversations.add(asked)
+                await conversations.add(Message.reply(kept, asked.id))
+                conversation.active_id = kept.message_id
                 return conversation.id
 
         return self.run(work())

@@ -1,0 +1,92 @@
+"""Who knocks: a bearer token or an API key becomes a principal, or a 401; and how often they may."""
+
+from typing import Any, cast
+
+from litestar import Request
+from litestar.config.cors import CORSConfig
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+from litestar.middleware import (
+    AbstractAuthenticationMiddleware,
+    AuthenticationResult,
+    DefineMiddleware,
+)
+from litestar.middleware.rate_limit import RateLimitConfig
+from litestar.types import Middleware
+
+from app.settings import Settings, listed
+from app.wiring import Services
+from storage.domain import LOCAL, STRANGER, Principal
+from storage.errors import NotSignedIn
+
+OPEN = {"exclude_from_auth": True}
+"""For `opt` of a handler that anyone may call, and that says nothing about anyone's documents."""
+
+_OPEN_PATHS = ["^/health", "^/schema"]
+_TOLD = ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After"]
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+
+class SignIn(AbstractAuthenticationMiddleware):
+    """Every route is closed but those that say otherwise."""
+
+    async def authenticate_request(self, connection: Connection) -> AuthenticationResult:
+        """Raises `NotSignedIn` or `SignInUnavailable`."""
+        services = cast("Services", connection.app.state.services)
+        scheme, _, credential = connection.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not credential.strip():
+            raise NotSignedIn("Sign in: send `Authorization: Bearer` with a token or an API key.")
+        principal = await services.people.principal(
+            credential.strip(), destructive=connection.scope.get("method") == "DELETE"
+        )
+        return AuthenticationResult(user=principal, auth=None)
+
+
+def provide_services(request: Request[Any, Any, Any]) -> Services:
+    """Acting for whoever knocked; a stranger, on a route that is open, sees nothing."""
+    services: Services = request.app.state.services
+    return services.acting_for(principal_of(request))
+
+
+def principal_of(connection: Connection) -> Principal:
+    """Whoever signed in; without sign-in whoever sits at this machine."""
+    known: Principal | None = connection.scope.get("user")
+    return known or (STRANGER if connection.app.state.signs_in else LOCAL)
+
+
+def only_editors_change(connection: Connection, handler: BaseRouteHandler) -> None:
+    """A door that changes something is closed to readers, unless its `opt` names another right."""
+    changes = connection.scope.get("method") not in ("GET", "HEAD", "OPTIONS")
+    if right := handler.opt.get("right", "ingest" if changes else None):
+        principal_of(connection).require(right)
+
+
+def build_middleware(settings: Settings) -> list[Middleware]:
+    """Sign-in, then a rate limit for each user or key; nothing where there is no sign-in."""
+    if settings.auth == "off":
+        return []
+    limit = RateLimitConfig(
+        rate_limit=("minute", settings.rate_limit),
+        exclude=_OPEN_PATHS,
+        exclude_opt_key="exclude_from_auth",
+        identifier_for_request=_name_of,
+    )
+    return [DefineMiddleware(SignIn, exclude=_OPEN_PATHS), limit.middleware]
+
+
+def _name_of(request: Request[Any, Any, Any]) -> str:
+    return principal_of(request).name
+
+
+def build_cors(settings: Settings) -> CORSConfig | None:
+    """For pages of the sites that are listed; they send a token, never a cookie."""
+    origins = listed(settings.cors_origins)
+    if not origins:
+        return None
+    return CORSConfig(
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"],
+        allow_headers=["Accept", "Authorization", "Content-Type"],
+        expose_headers=_TOLD,
+    )

@@ -1,0 +1,162 @@
+"""Conversations as they are looked back on: listed, read, renamed, rated, deleted."""
+
+from typing import NamedTuple
+from uuid import UUID
+
+from app.chat.gaps import Gap, gaps
+from app.chat.service import cited, shown
+from app.chat.threads import Opinion, Rating, Thread, said, thread
+from app.chat.withholding import rests_on, withhold
+from storage.conversations import Conversations, Place, Tree
+from storage.database import Database, retried
+from storage.domain import LOCAL, Answer, Principal
+from storage.errors import InvalidInput
+from storage.repositories import Sources
+from storage.tables import WHOLE, Conversation, Feedback, Message
+
+LONGEST_REASON = 2_000
+_LOOKED_THROUGH = 10_000
+"""Answers that gaps are looked for in."""
+
+
+class History:
+    """The conversations of one user: another's are not found."""
+
+    def __init__(self, database: Database, principal: Principal = LOCAL) -> None:
+        self._database = database
+        self._principal = principal
+
+    def acting_for(self, principal: Principal) -> "History":
+        """The same, for somebody else."""
+        return History(self._database, principal)
+
+    @retried
+    async def recent(
+        self, limit: int = 50, after: Place | None = None, search: str = ""
+    ) -> list[Conversation]:
+        """Last used first; only those in which `search` stands, if it is given."""
+        async with self._database.reading() as session:
+            mine = await Conversations.of(session, self._principal.name)
+            return await mine.recent(limit, after, search)
+
+    async def messages(self, conversation_id: UUID) -> tuple[Conversation, list[Message]]:
+        """A conversation and what was said on its active branch; raises `NotFound`."""
+        read = await self._read(conversation_id)
+        return read.conversation, read.tree.branch(read.conversation.active_id)
+
+    async def thread(self, conversation_id: UUID) -> Thread:
+        """The same, with the other branches that turn off, and what its reader thought of it."""
+        read = await self._read(conversation_id)
+        branch = read.tree.branch(read.conversation.active_id)
+        return thread(
+            read.conversation,
+            tuple(
+                said(
+                    message,
+                    tuple(read.tree.siblings(message)),
+                    tuple(read.rated.get(message.id, ())),
+                    read.live,
+                )
+                for message in branch
+            ),
+        )
+
+    @retried
+    async def reply(self, message_id: UUID) -> Answer:
+        """An answer as it was given, but for what its reader may no longer see; raises `NotFound`."""
+        async with self._database.reading() as session:
+            mine = await Conversations.of(session, self._principal.name)
+            answer = await mine.reply(message_id)
+            return withhold(
+                answer, await Sources(session).hidden(rests_on(answer), self._principal)
+            )
+
+    @retried
+    async def gaps(self) -> list[Gap]:
+        """What the documentation lacks, by the latest questions."""
+        async with self._database.reading() as session:
+            mine = await Conversations.of(session, self._principal.name)
+            exchanges = await mine.exchanges(_LOOKED_THROUGH)
+        return gaps(exchanges)
+
+    @retried
+    async def rename(self, conversation_id: UUID, title: str) -> Conversation:
+        """Raises `NotFound`."""
+        async with self._database.transaction() as session:
+            mine = await Conversations.of(session, self._principal.name)
+            conversation = await mine.get(conversation_id, to_write=True)
+            conversation.title = title
+            return conversation
+
+    @retried
+    async def choose(self, conversation_id: UUID, message_id: UUID) -> Conversation:
+        """Show the branch that goes through a message, from now on; raises `NotFound`."""
+        async with self._database.transaction() as session:
+            mine = await Conversations.of(session, self._principal.name)
+            conversation = await mine.get(conversation_id, to_write=True)
+            await mine.message(conversation_id, message_id)
+            conversation.active_id = Tree(await mine.messages(conversation_id)).leaf(message_id)
+            return conversation
+
+    @retried
+    async def remove(self, conversation_id: UUID) -> None:
+        """With its messages, and the texts that only they cited."""
+        async with self._database.transaction() as session:
+            mine = await Conversations.of(session, self._principal.name)
+            await mine.remove(conversation_id)
+            await Sources(session).prune_texts()
+
+    @retried
+    async def rate(self, conversation_id: UUID, message_id: UUID, opinion: Opinion) -> None:
+        """Instead of what was thought of it before; raises `NotFound` or `InvalidInput`."""
+        if len(opinion.reason) > LONGEST_REASON:
+            raise InvalidInput(f"A reason has at most {LONGEST_REASON:,} characters.")
+        async with self._database.transaction() as session:
+            mine = await Conversations.of(session, self._principal.name)
+            await mine.get(conversation_id)
+            message = await mine.message(conversation_id, message_id)
+            _check(opinion, message)
+            await mine.rate(
+                Feedback(
+                    message_id=message_id,
+                    claim=WHOLE if opinion.claim is None else opinion.claim,
+                    rating=opinion.rating,
+                    reason=opinion.reason.replace("\0", "\ufffd"),
+                )
+            )
+
+    @retried
+    async def _read(self, conversation_id: UUID) -> "_Read":
+        async with self._database.reading() as session:
+            mine = await Conversations.of(session, self._principal.name)
+            conversation = await mine.get(conversation_id)
+            messages = await mine.messages(conversation_id)
+            rated: dict[UUID, list[Opinion]] = {}
+            for each in await mine.feedback(conversation_id):
+                rated.setdefault(each.message_id, []).append(_opinion(each))
+            sources = cited(messages)
+            hidden = await Sources(session).hidden(sources, self._principal)
+            live = await Sources(session).live_versions(sources)
+        tree = Tree([shown(message, hidden) for message in messages])
+        return _Read(conversation, tree, rated, live)
+
+
+class _Read(NamedTuple):
+    conversation: Conversation
+    tree: Tree
+    rated: dict[UUID, list[Opinion]]
+    live: dict[UUID, int]
+    """Versions of the cited sources that serve."""
+
+
+def _check(opinion: Opinion, message: Message) -> None:
+    if message.answer is None:
+        raise InvalidInput("Only an answer can be rated.")
+    if opinion.claim is not None and not 0 <= opinion.claim < len(message.answer.claims):
+        raise InvalidInput(f"The answer has {len(message.answer.claims)} claims, counted from 0.")
+
+
+def _opinion(feedback: Feedback) -> Opinion:
+    rating: Rating = "up" if feedback.rating == "up" else "down"
+    claim = None if feedback.claim == WHOLE else feedback.claim
+    return Opinion(rating=rating, reason=feedback.reason, claim=claim)

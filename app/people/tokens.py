@@ -1,0 +1,138 @@
+"""Tokens that an issuer has signed: Better Auth, Neon Auth, or any that publishes its keys."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any, cast
+
+import httpx
+import jwt
+
+from storage.domain import Value
+from storage.errors import NotSignedIn, SignInUnavailable
+
+_log = logging.getLogger("ibid.people")
+
+_LONGEST = 8192
+_LEEWAY = 30
+_FRESH, _USABLE, _AGAIN, _APART = 300.0, 3600.0, 30.0, 1.0
+"""Seconds: keys are fetched anew after the first and not trusted after the second; between two
+attempts to renew them lies the third, and the last whatever key ids strangers think up."""
+_TIMEOUT = 3.0
+_REQUIRED = ["exp", "iat", "sub", "aud", "iss"]
+
+
+class Claims(Value):
+    """What a good token says of who bears it."""
+
+    subject: str
+    groups: frozenset[str] = frozenset()
+    session: str | None = None
+    """The id of the session it was issued in, where the issuer tells it (`sid`)."""
+
+
+class TokenVerifier:
+    """Checks tokens by the issuer's public keys, which it fetches when it needs them."""
+
+    def __init__(
+        self,
+        jwks_url: str,
+        issuer: str,
+        audience: str,
+        algorithms: Sequence[str],
+        *,
+        apart: float = _APART,
+    ) -> None:
+        self._url, self._issuer, self._audience = jwks_url, issuer, audience
+        self._algorithms = list(algorithms)
+        self._apart = apart
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._fetched = self._tried = float("-inf")
+        self._reachable = False
+        self._lock = asyncio.Lock()
+
+    async def verify(self, token: str) -> Claims:
+        """Raises `NotSignedIn`; `SignInUnavailable` when that cannot be told just now."""
+        if len(token) > _LONGEST:
+            raise NotSignedIn("The token is too long to be one.")
+        try:
+            header = jwt.get_unverified_header(token)
+        except jwt.PyJWTError as error:
+            raise NotSignedIn("The token is malformed.") from error
+        if header.get("alg") not in self._algorithms or not isinstance(header.get("kid"), str):
+            raise NotSignedIn(f"A token is signed with {' or '.join(self._algorithms)}.")
+        key = await self._key(header["kid"])
+        try:
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=self._algorithms,
+                audience=self._audience,
+                issuer=self._issuer,
+                leeway=_LEEWAY,
+                options={"require": _REQUIRED},
+            )
+        except jwt.PyJWTError as error:
+            raise NotSignedIn(f"The token is not good: {str(error).rstrip('.')}.") from error
+        return _claims(claims)
+
+    async def _key(self, kid: str) -> jwt.PyJWK:
+        if kid not in self._keys or time.monotonic() - self._fetched > _FRESH:
+            await self._fetch(kid)
+        known = time.monotonic() - self._fetched <= _USABLE
+        if kid in self._keys and known:
+            return self._keys[kid]
+        if not self._reachable:
+            raise SignInUnavailable("The keys of the issuer of tokens cannot be fetched just now.")
+        raise NotSignedIn("The token is signed with a key that the issuer does not publish.")
+
+    async def _fetch(self, kid: str) -> None:
+        """One at a time and not too often; what was fetched before stays when it fails.
+
+        A key that is not known may be quite new: whoever shows it waits for the next fetch, which
+        then serves all who wait, so that nobody is signed out for coming too early.
+        """
+        asked = time.monotonic()
+        async with self._lock:
+            if self._tried > asked:
+                return
+            since = asked - self._tried
+            if kid in self._keys and since < _AGAIN:
+                return
+            await asyncio.sleep(max(0.0, self._apart - since))
+            self._tried = time.monotonic()
+            try:
+                async with httpx.AsyncClient(timeout=_TIMEOUT) as client:
+                    response = await client.get(self._url)
+                self._keys = self._usable(response.raise_for_status().json())
+            except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError) as error:
+                self._reachable = False
+                _log.warning("issuer keys cannot be fetched: %s", type(error).__name__)
+            else:
+                self._fetched, self._reachable = time.monotonic(), True
+
+    def _usable(self, published: dict[str, Any]) -> dict[str, jwt.PyJWK]:
+        """By id; a key that is of no kind we know is passed over. Raises `ValueError` without any."""
+        keys: dict[str, jwt.PyJWK] = {}
+        for each in published["keys"]:
+            try:
+                key = jwt.PyJWK(each)
+            except jwt.PyJWTError:
+                continue
+            if key.key_id and key.algorithm_name in self._algorithms:
+                keys[key.key_id] = key
+        if not keys:
+            raise ValueError("no usable key")
+        return keys
+
+
+def _claims(claims: dict[str, Any]) -> Claims:
+    given = claims.get("groups")
+    groups = cast("list[object]", given) if isinstance(given, list) else []
+    session = claims.get("sid")
+    return Claims(
+        subject=str(claims["sub"]),
+        groups=frozenset(group for group in groups if isinstance(group, str)),
+        session=session if isinstance(session, str) else None,
+    )

@@ -1,0 +1,73 @@
+"""The SQL drivers' errors in our words; the drivers' own never leave `storage`."""
+
+import errno
+import sqlite3
+
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm.exc import StaleDataError
+
+from storage.errors import (
+    ConnectionLost,
+    DatabaseUnavailable,
+    IbidError,
+    InvalidInput,
+    StorageFull,
+    Vanished,
+)
+
+_NOT_TEXT = ("22021", "22P05")
+_FULL = "53100"
+_UNUSABLE = ("08", "25006", "28", "3D", "42501", "53", "57")
+"""SQLSTATEs, or how they begin: of a server that does not serve us, not of a wrong statement."""
+
+
+class translated:  # noqa: N801 - reads as the statement it is used in
+    """Turns the driver's errors into ours, here and where another library uses the driver."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, UnicodeEncodeError):  # of a name that was never decoded
+            raise InvalidInput(f"{error.object[:80]!a} is not text in Unicode.") from error
+        if isinstance(error, PoolTimeout):
+            raise DatabaseUnavailable("Every connection to the database is in use.") from error
+        if isinstance(error, StaleDataError) or _is_orphan(error):
+            raise Vanished("What was being changed was deleted meanwhile.") from error
+        if isinstance(error, IbidError) or not isinstance(error, DBAPIError | OSError):
+            return
+        raised = _told(error)
+        if raised is not None:
+            raise raised from error
+
+
+def _is_orphan(error: BaseException | None) -> bool:
+    """Whether what it belongs to is no longer there; SQLite and Postgres say it in these words."""
+    return isinstance(error, IntegrityError) and "foreign key" in str(error.orig).lower()
+
+
+def _told(error: DBAPIError | OSError) -> IbidError | None:
+    """None for what is a fault of ours: such as a row that belongs to nothing."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    state = str(getattr(cause, "sqlstate", None) or "")
+    detail = str(cause).rpartition(">: ")[2].rstrip(".") or "it does not answer"
+    if "full" in detail or state == _FULL or getattr(cause, "errno", None) == errno.ENOSPC:
+        return StorageFull(
+            "No space is left for the database; free some and run the command again."
+        )
+    if "surrogates not allowed" in detail:
+        return InvalidInput(
+            f"{detail.partition(': ')[2].partition(' (')[0]} is not text in Unicode."
+        )
+    if state in _NOT_TEXT:
+        return InvalidInput("A text holds a NUL character, which Postgres does not keep.")
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return ConnectionLost("The connection to the database was lost.")
+    if (
+        isinstance(error, OperationalError | OSError)
+        or type(cause) is sqlite3.DatabaseError
+        or state.startswith(_UNUSABLE)
+    ):
+        return DatabaseUnavailable(f"The database cannot be used: {detail}.")
+    return None

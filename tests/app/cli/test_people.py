@@ -1,0 +1,72 @@
+"""`ibid keys`, `users`, `corpora access` and `db`: the desk of whoever runs the server."""
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from storage.database import HEAD
+from tests.app.cli.commands import assert_refused, ibid
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    """A home in which nobody was yet."""
+    return tmp_path / "home"
+
+
+def test_a_key_is_shown_once_listed_and_revoked(desk: Path) -> None:
+    assert "no keys yet" in ibid(desk, "keys", "list").stdout
+    made = ibid(
+        desk, "keys", "create", "site", "--scope", "ask", "--scope", "ingest", "--days", "9"
+    )
+    key = made.stdout.strip()
+    assert key.startswith("ibid_")
+    assert "not shown again" in made.stderr
+    (row,) = json.loads(ibid(desk, "keys", "list", "--json").stdout)["keys"]
+    assert (row["user"], row["rights"], row["used_at"]) == ("key:site", ["ask", "ingest"], None)
+    assert key.startswith(row["prefix"])
+    assert key not in ibid(desk, "keys", "list").stdout
+    assert ibid(desk, "keys", "revoke", row["prefix"]).stdout == "Revoked.\n"
+    assert "no longer good" in ibid(desk, "keys", "list").stdout
+    assert_refused(ibid(desk, "keys", "revoke", "ibid_nothing"), "no key")
+
+
+def test_a_user_is_given_a_role_and_deleted(desk: Path) -> None:
+    assert ibid(desk, "users", "role", "ada", "editor").exit_code == 0
+    (row,) = json.loads(ibid(desk, "users", "list", "--json").stdout)["users"]
+    assert (row["name"], row["role"]) == ("ada", "editor")
+    assert "ada  editor" in ibid(desk, "users", "list").stdout
+    assert ibid(desk, "users", "delete", "ada", "--yes").exit_code == 0
+    assert_refused(ibid(desk, "users", "delete", "ada", "--yes"), "no user 'ada'")
+    assert_refused(ibid(desk, "users", "role", "local", "reader"), "not a matter of a role")
+
+
+def test_a_corpus_is_opened_to_some_and_to_all(desk: Path) -> None:
+    ibid(desk, "corpora", "create", "boats")
+    told = ibid(desk, "corpora", "access", "boats", "--user", "ada", "--group", "staff").stdout
+    assert told == "boats is open to group:staff, user:ada.\n"
+    assert "admins alone" in ibid(desk, "corpora", "access", "boats").stdout
+    assert "everyone" in ibid(desk, "corpora", "access", "boats", "--public").stdout
+    assert ibid(desk, "corpora", "access", "boats", "--public", "--user", "x").exit_code == 2
+    assert_refused(ibid(desk, "corpora", "access", "ships", "--public"), "no corpus 'ships'")
+
+
+def test_the_schema_is_told_and_upgraded(desk: Path) -> None:
+    assert ibid(desk, "db", "current").stdout == "empty\n"
+    assert_refused(ibid(desk, "db", "check"), "ibid db upgrade")
+    assert ibid(desk, "db", "upgrade").stdout == f"The schema is at {HEAD}.\n"
+    assert ibid(desk, "db", "check").stdout == "The schema is up to date.\n"
+    with sqlite3.connect(desk / "ibid.db") as database:
+        database.execute("drop table feedback")
+    database.close()
+    assert_refused(ibid(desk, "db", "check"), "feedback")
+    assert not (desk / "index").exists()
+
+
+def test_sign_in_lets_other_machines_in(desk: Path) -> None:
+    assert_refused(ibid(desk, "serve", "--host", "0.0.0.0"), "AUTH=jwt")  # noqa: S104
+    half = ibid(desk, "serve", "--host", "0.0.0.0", "--port", "1", AUTH="jwt")  # noqa: S104
+    assert_refused(half, "AUTH_JWKS_URL")
+    assert_refused(ibid(desk, "serve", AUTH="maybe"), "AUTH is not valid")

@@ -1,0 +1,152 @@
+"""A corpus that is not for everyone: found, cited, listed and remembered by its readers alone."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from litestar.testing import TestClient
+
+from app.api import create_app
+from app.chat.events import Completed
+from app.chat.withholding import WITHHELD
+from app.settings import Settings
+from app.wiring import Services, open_services
+from storage.domain import RIGHTS, Principal
+from storage.errors import NotFound
+from tests.app.api.calls import Client, ask, start
+from tests.doubles.issuer import Issuer
+from tests.library import write_docs
+
+SECRET = "Quicksilver"
+QUESTION = "How many litres does the pump burn an hour?"
+ADA = Principal(name="ada", rights=RIGHTS["reader"])
+EVE = Principal(name="eve", rights=RIGHTS["reader"])
+STAFF = Principal(name="bob", rights=RIGHTS["reader"], groups=frozenset({"staff"}))
+
+
+def write_secret(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / f"{SECRET.lower()}.md").write_text(
+        f"# The {SECRET} pump\n\nThe {SECRET} pump burns nine litres of {SECRET} an hour.\n"
+    )
+    return folder
+
+
+async def fill(services: Services, folder: Path) -> None:
+    await services.ingestion.run([write_docs(folder / "docs")], "manual")
+    await services.ingestion.run([write_secret(folder / "hidden")], SECRET)
+    await services.library.open_to(SECRET, ["user:ada", "group:staff"])
+
+
+@pytest.fixture
+async def filled(settings: Settings, tmp_path: Path) -> AsyncIterator[Services]:
+    async with open_services(settings) as services:
+        await fill(services, tmp_path)
+        yield services
+
+
+async def test_a_corpus_is_found_by_those_it_is_open_to(filled: Services) -> None:
+    for principal, sees in ((ADA, True), (STAFF, True), (EVE, False)):
+        acting = filled.acting_for(principal)
+        found = {passage.corpus for passage in await acting.search.passages(QUESTION)}
+        assert (SECRET in found) == sees
+        assert ([shelf.name for shelf in await acting.library.corpora()] == ["manual"]) != sees
+        conversation = (await acting.chat.start()).id
+        answer = await acting.chat.answer(conversation, QUESTION)
+        assert (SECRET in answer.model_dump_json()) == sees
+        assert not any(shelf.readers for shelf in await acting.library.corpora())
+    (mine,) = [shelf for shelf in await filled.library.corpora() if shelf.name == SECRET]
+    assert mine.readers == ("group:staff", "user:ada")
+
+
+async def test_what_was_quoted_is_withheld_once_its_reader_is_shut_out(filled: Services) -> None:
+    ada = filled.acting_for(ADA)
+    conversation = (await ada.chat.start()).id
+    quoted = await ada.chat.answer(conversation, QUESTION)
+    plain = await ada.chat.answer(conversation, "When is the lamp lit?", ["manual"])
+    assert SECRET in quoted.text
+    await filled.library.open_to(SECRET, [])
+
+    thread = await ada.history.thread(conversation)
+    assert SECRET not in thread.model_dump_json() + thread.as_markdown()
+    assert WITHHELD in thread.messages[1].text
+    assert thread.messages[1].answer is not None
+    for claim in thread.messages[1].answer.claims:
+        assert thread.messages[1].text[claim.start : claim.end]
+    assert thread.messages[3].answer == plain
+    answer = await ada.chat.answer(conversation, f"{QUESTION} And why?")
+    assert SECRET not in answer.model_dump_json()
+    async for event in ada.chat.again(conversation, quoted.message_id):
+        assert SECRET not in event.model_dump_json()
+        last = event
+    assert isinstance(last, Completed)
+
+    await filled.library.open_to(SECRET, None)
+    kept = await ada.history.messages(conversation)
+    assert SECRET in (await filled.library.passage(quoted.citations[0].passage_id)).passage.text
+    await ada.history.choose(conversation, quoted.message_id)
+    kept = await ada.history.messages(conversation)
+    assert kept[1][1].answer == quoted, "nothing was lost"
+
+
+async def test_whoever_may_not_read_it_cannot_reach_it_by_any_id(filled: Services) -> None:
+    passage = (await filled.search.passages(QUESTION, [SECRET]))[0]
+    eve = filled.acting_for(EVE)
+    for attempt in (
+        eve.search.passages(QUESTION, [SECRET]),
+        eve.library.passage(passage.id),
+        eve.library.source(passage.source_id),
+        eve.library.text(passage.source_id),
+        eve.library.text(passage.source_id, 1),
+        eve.library.sources([SECRET]),
+    ):
+        with pytest.raises(NotFound) as raised:
+            await attempt
+        assert SECRET not in str(raised.value).replace(f"no corpus '{SECRET}'", "")
+
+
+def test_no_route_tells_a_stranger_to_a_corpus_what_is_in_it(tmp_path: Path) -> None:
+    """Every route there is, with every id there is, as JSON and as a stream."""
+    issuer = Issuer()
+    settings = Settings(ibid_home=tmp_path / "home", **issuer.settings(), rate_limit=100_000)
+    try:
+        with TestClient(create_app(settings)) as client:
+            client.blocking_portal.call(fill, client.app.state.services, tmp_path)
+            knock_everywhere(client, issuer)
+    finally:
+        issuer.close()
+
+
+def knock_everywhere(client: Client, issuer: Issuer) -> None:
+    services: Services = client.app.state.services
+    passage = client.blocking_portal.call(services.search.passages, QUESTION, [SECRET])[0]
+    client.headers["authorization"] = f"Bearer {issuer.token('eve')}"
+    conversation = start(client)
+    ids = {
+        "conversation_id": conversation.rpartition("/")[2],
+        "message_id": ask(client, conversation, QUESTION).json()["message_id"],
+        "passage_id": str(passage.id),
+        "source_id": str(passage.source_id),
+        "name": SECRET,
+        "job_id": str(uuid4()),
+    }
+    asked = {"text": QUESTION}
+    bodies = [None, asked, asked | {"corpora": [SECRET]}, {"rating": "up"}, {"name": SECRET}]
+    knocks = 0
+    for path, operations in client.app.openapi_schema.to_schema()["paths"].items():
+        for method in set(operations) - {"delete"}:
+            for body in bodies[:1] if method == "get" else bodies:
+                for accept in ("application/json", "text/event-stream"):
+                    response = client.request(
+                        method,
+                        path.format(**ids),
+                        json=body,
+                        params={"q": QUESTION, "k": "100"},
+                        headers={"accept": accept},
+                    )
+                    told = response.text.replace(f"'{SECRET}'", "")
+                    assert SECRET not in told, (method, path, body)
+                    assert response.status_code < 500
+                    knocks += 1
+    assert knocks > 80
