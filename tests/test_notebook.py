@@ -33,6 +33,7 @@ def test_the_notebook_is_committed_without_outputs() -> None:
         assert (cell.outputs, cell.execution_count) == ([], None)
 
 
+@pytest.mark.slow
 async def test_every_cell_runs(tmp_path: Path) -> None:
     notebook = nbformat.read(PATH, as_version=4)
     client = NotebookClient(

@@ -31,6 +31,7 @@ def written(folder: Path, *names: str) -> list[Asked]:
     return [Asked(folder / name, PurePosixPath(name), 40) for name in names]
 
 
+@pytest.mark.slow
 def test_each_costs_itself_only(pool: ReaderPool, tmp_path: Path) -> None:
     names = ["a", "loop", "b", "greed", "c", "crash", "d", "fault", "noise", "e"]
     outcomes = pool.read(written(tmp_path, *(f"{name}.md" for name in names)))

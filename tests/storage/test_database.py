@@ -96,6 +96,7 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_processes_that_open_it_at_once_migrate_it_once(empty_url: str) -> None:
     processes = [
         subprocess.Popen(

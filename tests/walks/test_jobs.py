@@ -168,6 +168,7 @@ async def opened(kind: Kind) -> AsyncIterator[dict[str, Kind]]:
     yield {"sweep": kind}
 
 
+@pytest.mark.slow
 async def test_any_work_can_be_a_job(settings: Settings, services: Services) -> None:
     async def work(progress: object) -> Count:
         assert callable(progress)

@@ -99,6 +99,7 @@ def fill(disk: Path, *, but: int) -> Path:
     return ballast
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_what_was_there_stays(small_disk: Path, tmp_path: Path) -> None:
     home, docs = small_disk / "home", write_docs(tmp_path / "docs")
     assert ibid(home, "ingest", docs).exit_code == 0

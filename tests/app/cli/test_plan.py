@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from pipelines.plan import Fit, Plan
 from tests.app.cli.commands import assert_refused, environment, ibid
 from tests.library import PAGES, write_docs
@@ -67,6 +69,7 @@ def test_a_path_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert_refused(ibid(tmp_path / "home", "plan", tmp_path, **model), "embed-v9")
 
 
+@pytest.mark.slow
 def test_what_runs_no_job_does_not_import_the_queue(tmp_path: Path) -> None:
     """DBOS takes two seconds: an ingestion, and a list of no jobs, do without."""
     docs = write_docs(tmp_path / "docs")

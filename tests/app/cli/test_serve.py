@@ -76,6 +76,7 @@ def until(condition: object, *arguments: object) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_server_shares_its_index_and_leaves_when_it_is_told_to(tmp_path: Path) -> None:
     home, docs = tmp_path / "home", write_docs(tmp_path / "docs")
     with serving(home, "--host", "localhost") as (server, client):

@@ -28,7 +28,7 @@ Wreckers burn a false <b onclick="owned()">beacon</b> on the cliff.
     "hebrew.md": "# המגדלור\n\nהמנורה שורפת שני ליטר פרפין בשעה. הפעמון מצלצל בערפל.\n",
     "wide.md": f"""# Relay wiring
 
-The relay is wired by one long command:
+The relay is wired by one long command that joins the relay to its terminals by copper:
 
 ```sh
 {" ".join(f"--terminal-{n}=copper" for n in range(40))}
@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skipif(not CHROMIUM, reason="there is no chromium"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The keeper's manual, and pages that are awkward to show."""
     folder = tmp_path_factory.mktemp("page")
@@ -58,8 +58,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield site
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """Gone before other tests begin: Playwright's event loop runs in their thread."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser

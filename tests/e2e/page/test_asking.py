@@ -49,7 +49,7 @@ def test_a_turn_can_be_stopped(page: Page, site: Site) -> None:
 def test_a_declined_question_shows_the_nearest_sections(page: Page) -> None:
     ask(page, CHESS)
     declined = page.locator(".declined")
-    expect(declined).to_contain_text("does not speak to this question")
+    expect(declined).to_contain_text("lies outside of what the documentation covers")
     section = declined.get_by_role("listitem").first
     expect(section.get_by_role("link", name="Open")).to_have_attribute(
         "href", re.compile("https://keeper.example/")

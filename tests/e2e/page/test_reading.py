@@ -8,6 +8,7 @@ from tests.e2e.page.site import Site
 from tests.e2e.page.test_asking import answered
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
+RELAY = "How is the relay joined to its terminals by copper?"
 phone = pytest.mark.parametrize("context", [PHONE], indirect=True)
 dark = pytest.mark.parametrize("context", [{"color_scheme": "dark"}], indirect=True)
 
@@ -68,7 +69,7 @@ def test_a_phone_is_wide_enough(page: Page, site: Site) -> None:
     wide = "| a | b | c | d |\n|---|---|---|---|\n" + f"| {'wide ' * 9}" * 4 + "|"
     word = "x" * 200
     with site.saying(f"The command [1]:\n\n```sh\n{'terminal ' * 40}\n```\n\n{wide}\n\n{word}"):
-        answered(page, "How is the relay wired?")
+        answered(page, RELAY)
     assert fits(page)
     page.locator(".answer .note").first.click()
     panel = page.get_by_role("complementary")
@@ -81,7 +82,7 @@ def test_a_phone_is_wide_enough(page: Page, site: Site) -> None:
     sidebar = page.get_by_role("navigation", name="Conversations")
     expect(sidebar).to_have_count(0)
     page.get_by_role("button", name="Conversations").click()
-    expect(sidebar.get_by_role("link", name="How is the relay wired?").first).to_be_in_viewport()
+    expect(sidebar.get_by_role("link", name=RELAY).first).to_be_in_viewport()
     page.keyboard.press("Escape")
     expect(sidebar).to_have_count(0)
     expect(page.get_by_role("button", name="Conversations")).to_be_focused()
