@@ -22,7 +22,9 @@ _MOST_QUOTES = 4
 _MOST_EMBEDDED = 40
 """How many candidates' meaning is compared with the question's: that takes most of the time."""
 
-_TELLING = 0.3
+_BESIDE = 0.36
+"""How near a sentence is that stands beside another: without a word of the question it must."""
+_TELLING = 0.15
 """What suits a question so well says it: the answer begins there, and it is looked for further down."""
 _SENTENCE = re.compile(r".*[.!?]\)?” \[\d+\]")
 """Only behind one of these can another quote stand in the same paragraph and be told from it."""
@@ -78,6 +80,7 @@ class _Candidate:
     prose: str
     news: frozenset[int]
     """The terms of it that the question does not have."""
+    shares: bool
     words: int
     suits: float
     relevance: float
@@ -139,12 +142,15 @@ def _candidates(question: Question, passages: Sequence[Quotable]) -> Iterator[_C
         relevance += 0.2 if snippet and question.wants_code else 0.0
         length = words_in(text) + words_in(snippet) // (2 if question.wants_code else 1)
         weight = quote.standing / (1 + 0.1 * (passage.n - 1) * (1 - 0.8 * min(1.0, suits)))
-        weight *= 0.6 if question.is_beside(headings) else 1.0
+        weight *= 0.4 if question.is_beside(headings) else 1.0
         weight *= 0.4 if snippet and not question.wants_code else 1.0
         weight *= 0.5 + 0.5 * max(named, share(around[passage], names)) if names else 1.0
         weight /= 1 + max(0, length - 35) / 80
         length = words_in(text) + words_in(snippet)
-        yield _Candidate(quote, text, stems - question.terms, length, suits, relevance, weight)
+        shares = not stems.isdisjoint(known) or not known
+        yield _Candidate(
+            quote, text, stems - question.terms, shares, length, suits, relevance, weight
+        )
 
 
 def _chosen(ranked: Sequence[_Candidate]) -> list[Quote]:
@@ -171,13 +177,16 @@ def _next(pool: Sequence[_Candidate], chosen: Sequence[_Candidate]) -> _Candidat
     if words >= _ENOUGH_WORDS:
         return None
     said = frozenset[int]().union(*(c.news for c in chosen))
-    par = chosen[0].score - chosen[0].suits * chosen[0].weight  # its form is no reason to say less
+    form = max(0.0, chosen[0].suits - _TELLING)  # no reason to say less
+    par = chosen[0].score - form * chosen[0].weight
     best, most = None, 0.7 if words < _FEW_WORDS else 0.9
     for candidate in pool:
         if words + candidate.words > _MOST_WORDS or any(_repeats(candidate, c) for c in chosen):
             continue
         new = len(candidate.news - said) / (len(candidate.news) or 1)
         near = max(_nearness(candidate.quote, c.quote) for c in chosen)
+        if not candidate.shares and near < _BESIDE:
+            continue
         gain = candidate.score / par * (0.65 + 0.35 * new)
         gain += near * candidate.quote.standing
         if gain > most:
@@ -197,7 +206,7 @@ def _nearness(a: Quote, b: Quote) -> float:
     if a.passage is not b.passage:
         return 0.0
     between = a.until(b) if a.start < b.start else b.until(a)
-    return 0.36 if between is not None and not between.strip() and a.topic == b.topic else 0.22
+    return _BESIDE if between is not None and not between.strip() and a.topic == b.topic else 0.22
 
 
 def _written(chosen: Sequence[Quote]) -> str:
