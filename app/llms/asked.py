@@ -57,7 +57,8 @@ _NAMED = re.compile(
 _NAME = re.compile(r"(?<=\S )\W*\b(\w*[A-Z]\w*)")
 _IS = re.compile(
     r" (?:is|are|was|were|means?|refers? to|describes?|denotes?|represents?|stands? for|consists? of"
-    r"|permits?|lets?|allows?|enables?|asks?|maps?|computes?|[=—–:])(?=\W)(?P<kind>(?:,[^,]{1,30},)? (?:an?|the|any|one"
+    r"|permits?|lets?|allows?|enables?|asks?|maps?|computes?|[=—–:])(?=\W)"
+    r"(?P<kind>(?:,[^,]{1,30},)? (?:an?|the|any|one"
     r"|all|each|how|what|when|where)\b)?|(?<=\w):(?P<entry> )",
     _FLAGS,
 )

@@ -24,7 +24,7 @@ _MOST_EMBEDDED = 40
 
 _BESIDE = 0.36
 """How near a sentence is that stands beside another: without a word of the question it must."""
-_TELLING = 0.15
+_TELLING = 0.25
 """What suits a question so well says it: the answer begins there, and it is looked for further down."""
 _SENTENCE = re.compile(r".*[.!?]\)?” \[\d+\]")
 """Only behind one of these can another quote stand in the same paragraph and be told from it."""
@@ -141,7 +141,7 @@ def _candidates(question: Question, passages: Sequence[Quotable]) -> Iterator[_C
             relevance += (0.5 if question.defines else 0.15) * question.likeness(heading)
         relevance += 0.2 if snippet and question.wants_code else 0.0
         length = words_in(text) + words_in(snippet) // (2 if question.wants_code else 1)
-        weight = quote.standing / (1 + 0.1 * (passage.n - 1) * (1 - 0.8 * min(1.0, suits)))
+        weight = quote.standing / (1 + 0.12 * (passage.n - 1) * (1 - 0.8 * min(1.0, suits)))
         weight *= 0.4 if question.is_beside(headings) else 1.0
         weight *= 0.4 if snippet and not question.wants_code else 1.0
         weight *= 0.5 + 0.5 * max(named, share(around[passage], names)) if names else 1.0
