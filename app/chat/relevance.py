@@ -1,5 +1,6 @@
 """Whether the corpus speaks to a question at all: the floor under which Ibid declines."""
 
+import re
 from collections.abc import Sequence
 from statistics import median
 from typing import TYPE_CHECKING
@@ -28,6 +29,18 @@ _MEASURED = "en"
 """The language of those sets; in others nothing is known of what stands out."""
 
 
+_SMALL_TALK = re.compile(
+    r"(?:\W|\d|\b(?:hello|hi|hey|bye|goodbye|yes|yeah|yep|no|nope|ok|okay|sure|right|please|thanks"
+    r"|thank|you|well|so|and|then|what|why|how|really|can|could|would|i|me|us|it|is|that|this|there"
+    r"|a|an|the|tell|say|go|on|more|else|about|continue|explain|elaborate|good|morning"
+    r"|evening|cool|great|nice|hola|bonjour|salut|hallo|ciao|ja|nein|oui|non|si|gracias|merci"
+    r"|danke)\b|你好|您好|谢谢|是的|不是|こんにちは|はい|いいえ|ありがとう|안녕하세요|مرحبا|نعم|لا|شكرا"
+    r"|नमस्ते|हाँ|हां|नहीं|धन्यवाद|привет|да|нет|спасибо)*",
+    re.IGNORECASE,
+)
+"""What people type without asking about anything; found in a page, such a word says nothing."""
+
+
 class Relevance:
     """One index's idea of what is near enough; `strictness` in [0, 1] declines more, the higher."""
 
@@ -48,8 +61,8 @@ class Relevance:
         weights = self._weights(query, language)
         if not passages:
             return "out_of_scope"
-        if not weights:  # stop words alone: nothing to hold against a passage
-            return None
+        if not weights or _SMALL_TALK.fullmatch(query):
+            return "out_of_scope"
         near = max(_nearness(weights, passage, language) for passage in passages)
         out = _standing_out(passages) if language == _MEASURED else _USUAL
         if near + out >= self._floor:

@@ -11,9 +11,9 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.llms import CompletionResponse, CompletionResponseGen, CustomLLM, LLMMetadata
 from llama_index.core.llms.callbacks import llm_completion_callback  # pyright: ignore[reportUnknownVariableType]
 
+from app.llms.asked import Question
 from app.llms.prompts import Quotable, read
 from app.llms.quotes import Quote, quotes, words_in
-from storage.index.sparse import terms
 
 NOTHING = "There is no passage that an answer could be quoted from."
 
@@ -22,41 +22,10 @@ _MOST_QUOTES = 4
 _MOST_EMBEDDED = 40
 """How many candidates' meaning is compared with the question's: that takes most of the time."""
 
-_FLAGS = re.IGNORECASE | re.MULTILINE
-_ASKED = r"(?:^|[.!?,;:]\s)\W*(?:(?:can|could) you )?(?:please )?(?:(?:tell|show) me )?(?:%s)\b"
-_HOW_TO = r"how (?:do|can|could|should|would|to)|(?:what|which) (?:command|syntax|steps?)"
-_FORMS = (
-    (
-        r"(?:explain )?why|what (?:causes?|is the reason)|for what reason",
-        r"\b(?:because|since|so that|in order to|therefore|reasons?|due to|thus|otherwise|requires?"
-        r"|means? that|allows?|avoids?|prevents?|ensures?|leads? to|results? in|makes? it|caus\w+)\b",
-    ),
-    (
-        r"how (?:many|much|long|far|often|large|big|fast|old|high)"
-        r"|(?:what|which) (?:number|version|year|date)|when",
-        r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|single|multiple|many|when|before"
-        r"|after|during|until|once|century)\b",
-    ),
-    (
-        _HOW_TO,
-        r"(?:^|\. )\W*(?:to|use|run|call|add|create|install|set|open|pass|import|write|configure"
-        r"|click|start|define|wrap|enable)\b|\bby \w+ing\b|\byou (?:can|will|need|must|should|may)\b",
-    ),
-    (
-        r"is|are|was|were|can|could|do|does|did|should|will|would|has|have|may|must",
-        r"^(?:yes|no)\b|n['’]t\b|\b(?:not|never|always|only|must|should|can|cannot|need|possible"
-        r"|recommend(?:ed)?|allowed|required|supports?)\b",
-    ),
-)
-"""What a question asks for, and the words by which a sentence shows that it says it."""
-_TOLD = [(re.compile(_ASKED % asked, _FLAGS), re.compile(told, _FLAGS)) for asked, told in _FORMS]
-_DEFINES = re.compile(
-    _ASKED % r"(?:what|who)(?:['’]s| is| are| was| were)|what does .*\bmean|define", _FLAGS
-)
-_WANTS_CODE = re.compile(_ASKED % rf"{_HOW_TO}|.*\b(?:example|command|snippet|code)", _FLAGS)
-_IS = re.compile(r" (?:is|are|was|were|means?|refers? to|describes?|denotes?|[=—–:]) ", _FLAGS)
-_IN_QUESTIONS = "used use work works mean means difference explain describe define tell example"
-"""Words that say what is asked for, not what about."""
+_BESIDE = 0.36
+"""How near a sentence is that stands beside another: without a word of the question it must."""
+_TELLING = 0.25
+"""What suits a question so well says it: the answer begins there, and it is looked for further down."""
 _SENTENCE = re.compile(r".*[.!?]\)?” \[\d+\]")
 """Only behind one of these can another quote stand in the same paragraph and be told from it."""
 
@@ -97,33 +66,12 @@ class ExtractiveLLM(CustomLLM):
         return responses()
 
     def _answer(self, prompt: str) -> str:
-        question, passages = read(prompt)
-        ranked = _ranked(_Question(question, self.language), passages, self.embedding)
+        text, passages = read(prompt)
+        question = Question(text, self.language)
+        ranked = _ranked(question, passages, self.embedding)
+        if not any(question.could_answer(candidate.prose) for candidate in ranked):
+            return NOTHING
         return _written(_chosen(ranked)) or NOTHING
-
-
-class _Question:
-    """What is asked for, and the words it is asked with."""
-
-    def __init__(self, text: str, language: str) -> None:
-        self.text, _, context = text.partition("\n(In the context of: ")
-        self.language = language
-        every = self.terms_of(f"{self.text}\n{context}")
-        self.terms = every - self.terms_of(_IN_QUESTIONS) or every
-        self.wants_code = _WANTS_CODE.search(self.text) is not None
-        self._defines = _DEFINES.search(self.text)
-        self._told = next((told for asked, told in _TOLD if asked.search(self.text)), None)
-
-    def terms_of(self, text: str) -> frozenset[int]:
-        return terms(text, self.language)
-
-    def suits(self, prose: str) -> float:
-        """How much words have the form of an answer, whatever they speak about."""
-        suits = 0.12 if self._told and self._told.search(prose) else 0.0
-        if self._defines and (verb := _IS.search(prose)):
-            subject = self.terms_of(prose[: verb.start()])
-            suits += 0.3 * len(subject & self.terms) / (len(subject | self.terms) or 1)
-        return suits
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +80,9 @@ class _Candidate:
     prose: str
     news: frozenset[int]
     """The terms of it that the question does not have."""
+    shares: bool
     words: int
+    suits: float
     relevance: float
     weight: float
 
@@ -140,9 +90,13 @@ class _Candidate:
     def score(self) -> float:
         return self.relevance * self.weight
 
+    @property
+    def place(self) -> tuple[int, int]:
+        return self.quote.passage.n, self.quote.start
+
 
 def _ranked(
-    question: _Question, passages: Sequence[Quotable], embedding: BaseEmbedding | None
+    question: Question, passages: Sequence[Quotable], embedding: BaseEmbedding | None
 ) -> list[_Candidate]:
     """What could be quoted, best first."""
     ranked = sorted(_candidates(question, passages), key=lambda c: -c.score)[:_MOST_EMBEDDED]
@@ -156,7 +110,7 @@ def _ranked(
     return sorted(ranked, key=lambda c: -c.score)
 
 
-def _candidates(question: _Question, passages: Sequence[Quotable]) -> Iterator[_Candidate]:
+def _candidates(question: Question, passages: Sequence[Quotable]) -> Iterator[_Candidate]:
     """The factors were found on real questions to an encyclopedia, handbooks and a textbook."""
     found = [quote for passage in passages for quote in quotes(passage)]
     prose = [" ".join(text for kind, text in quote.parts() if kind != "code") for quote in found]
@@ -169,26 +123,42 @@ def _candidates(question: _Question, passages: Sequence[Quotable]) -> Iterator[_
     known = question.terms.intersection(frozenset[int]().union(*around.values()))
     telling = {t: log(1 + len(found) / (sum(t in stems for stems in said) + 0.5)) for t in known}
 
-    def share(stems: frozenset[int]) -> float:
-        return sum(telling[term] for term in known & stems) / (sum(telling.values()) or 1.0)
+    def share(stems: frozenset[int], of: frozenset[int] = known) -> float:
+        return sum(telling[t] for t in of & stems) / (sum(telling[t] for t in of) or 1.0)
 
+    names = question.names & known
     for quote, text, snippet, stems in zip(found, prose, code, said, strict=True):
-        headings = f"{quote.passage.title}\n{quote.passage.section}\n{quote.topic}"
+        passage = quote.passage
+        heading = passage.section.rpartition(" > ")[2]
+        headings = f"{passage.title}\n{passage.section}\n{quote.topic}"
+        suits = question.suits(text)
         topic = share(question.terms_of(headings) - stems)
         relevance = 0.05 + 0.6 * share(stems) + (0.5 if quote.opens else 0.3) * topic
-        relevance += 0.15 * share(around[quote.passage]) + question.suits(text)
+        relevance += 0.15 * share(around[passage]) + suits
+        named = max(question.likeness(heading), question.likeness(quote.topic))
+        relevance += (0.15 + (0.35 if question.defines else 0.1) * quote.opens) * named
+        if heading == passage.section:  # what a page begins with
+            relevance += (0.5 if question.defines else 0.15) * question.likeness(heading)
         relevance += 0.2 if snippet and question.wants_code else 0.0
-        length = words_in(text) + words_in(snippet)
-        weight = quote.standing / (1 + 0.12 * (quote.passage.n - 1))
+        length = words_in(text) + words_in(snippet) // (2 if question.wants_code else 1)
+        weight = quote.standing / (1 + 0.12 * (passage.n - 1) * (1 - 0.8 * min(1.0, suits)))
+        weight *= 0.4 if question.is_beside(headings) else 1.0
         weight *= 0.4 if snippet and not question.wants_code else 1.0
+        weight *= 0.5 + 0.5 * max(named, share(around[passage], names)) if names else 1.0
         weight /= 1 + max(0, length - 35) / 80
-        yield _Candidate(quote, text, stems - question.terms, length, relevance, weight)
+        length = words_in(text) + words_in(snippet)
+        shares = not stems.isdisjoint(known) or not known
+        yield _Candidate(
+            quote, text, stems - question.terms, shares, length, suits, relevance, weight
+        )
 
 
 def _chosen(ranked: Sequence[_Candidate]) -> list[Quote]:
     """Quotes of one answer in reading order; those that follow on each other are made one."""
     pool = [candidate for candidate in ranked if candidate.words <= _MOST_WORDS] or ranked[:1]
     chosen = list(pool[:1])
+    if chosen and chosen[0].suits >= _TELLING:
+        pool = [c for c in pool if c.place >= chosen[0].place]
     while 0 < len(chosen) < _MOST_QUOTES and (best := _next(pool, chosen)):
         chosen.append(best)
     joined: list[Quote] = []
@@ -207,13 +177,17 @@ def _next(pool: Sequence[_Candidate], chosen: Sequence[_Candidate]) -> _Candidat
     if words >= _ENOUGH_WORDS:
         return None
     said = frozenset[int]().union(*(c.news for c in chosen))
-    best, most = None, 0.8 if words < _FEW_WORDS else 1.0
+    form = max(0.0, chosen[0].suits - _TELLING)  # no reason to say less
+    par = chosen[0].score - form * chosen[0].weight
+    best, most = None, 0.7 if words < _FEW_WORDS else 0.9
     for candidate in pool:
         if words + candidate.words > _MOST_WORDS or any(_repeats(candidate, c) for c in chosen):
             continue
         new = len(candidate.news - said) / (len(candidate.news) or 1)
         near = max(_nearness(candidate.quote, c.quote) for c in chosen)
-        gain = candidate.score / pool[0].score * (0.65 + 0.35 * new)
+        if not candidate.shares and near < _BESIDE:
+            continue
+        gain = candidate.score / par * (0.65 + 0.35 * new)
         gain += near * candidate.quote.standing
         if gain > most:
             best, most = candidate, gain
@@ -232,7 +206,7 @@ def _nearness(a: Quote, b: Quote) -> float:
     if a.passage is not b.passage:
         return 0.0
     between = a.until(b) if a.start < b.start else b.until(a)
-    return 0.36 if between is not None and not between.strip() and a.topic == b.topic else 0.22
+    return _BESIDE if between is not None and not between.strip() and a.topic == b.topic else 0.22
 
 
 def _written(chosen: Sequence[Quote]) -> str:

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from app.llms.prompts import Quotable
 from pipelines.sentences import sentences
+from storage.domain import Span
 
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 _LINE = re.compile(r"\S[^\n]*(?:\n[ \t]*[a-z][^\n]*)*")  # with what was only wrapped
@@ -14,12 +15,15 @@ _BULLET = re.compile(r"[ \t]*(?:[-*+•‣◦▪●]|\d{1,3}[.)])[ \t]+")
 _BLANK_LINE = re.compile(r"\s*\Z|[ \t]*\n[ \t]*\n")
 _TABLE_ROW = re.compile(r".* \| |\|")
 _ENDED = re.compile(r"[.!?…:;。！？：；؟؛।։።][)\]\"'”’»]*\Z")
-_ASKS = re.compile(r"[?？؟][)\]\"'”’»]*\Z")
+_ASKS = re.compile(r"(?:[?？؟][)\]]*|\A\W*[\"'“‘«][^\"'”’»]*[?？؟][\"'”’»][)\]]*)\Z")
 _INTRODUCES = re.compile(r"[:：]\Z")
 _NO_ANSWER = re.compile(
     r"(?:explain|describe|state|discuss|predict|sketch|classify|derive|justify|name|list)"
     r" (?:the|an?|one|two|three|four|your|each|all|any|what|why|how|which|whether)\b"
     r"|in (?:one|two|a few|your own) .{0,30}(?:sentences?|words)\b|true or false|your task"
+    r"|(?:explain|show|give|quiz|tell|help) (?:me|this)\b|i just (?:completed|finished)\b"
+    r"|\W*(?:next|previous|prev|up next|coming up|end of)\b[^.:,]{0,30}(?::|\.\Z)|module \w+ complete"
+    r"|.{0,120}\b(?:read on|see below|read below|(?:you can|let['’]s) now (?:try|move|continue))\b"
     r"|\(?(?:please )?(?:see|refer to|check out|visit|consult|read (?:more|the|a)|learn more"
     r"|more details|for (?:more|further|additional)|you (?:can|may) (?:also )?(?:read|find|learn)"
     r"|(?:fig(?:ure|\.)|table|listing) [\d.]+|table of contents)\b"
@@ -29,24 +33,28 @@ _NO_ANSWER = re.compile(
 """Tasks for the reader, pointers to other places, captions."""
 _SAYS_LESS = re.compile(
     r"\A(?-i:[a-z]+)[ ,]|\A\w+ (?:it|this|these|them)\b|https?://(?!localhost)|of this\W*\Z"
-    r"|\b(?:let['’]s|we['’](?:ll|ve)|we (?:will|have|are going to|saw|looked)|now that you"
+    r"|\b(?:(?:make|be) sure|there are (?:\w+ )?other|you (?:might|may|should) (?:already )?"
+    r"(?:be familiar|have heard|know|recall)|let['’]s|we['’](?:ll|ve)|we (?:will|have|are going to"
+    r"|saw|looked)|now that you"
     r"|this (?:tutorial|page|section|chapter|lesson|guide)|in (?:part|section|chapter|lesson) \d)\b",
     re.IGNORECASE,
 )
 """What is torn off, ends on what was said before, or speaks about the text it stands in."""
 _LEANS = re.compile(
-    r"\W*(?:(?!it(?:['’]s| is) (?:\w+ ){1,2}(?:to|that)\b)(?:its?|it['’]s|this|these|those|that"
+    r"[—–-]\s|\W*(?:(?!it(?:['’]s| is) (?:\w+ ){1,2}(?:to|that)\b)(?:its?|it['’]s|this|these|those|that"
     r"|they(?:['’]re)?|their|them|he|she|his|her|such|both|neither)\b|(?:however|but|and|or|nor|so"
     r"|thus|therefore|hence|also|then|instead|otherwise|moreover|furthermore|additionally|finally"
     r"|alternatively|consequently|similarly|likewise|conversely|nevertheless|yet|still|rather|here"
     r"|another|second(?:ly)?|third(?:ly)?|in addition|as a result|for (?:example|instance|this)"
-    r"|(?:in|at|because of) (?:this|that|these|those|such|other)|on the other hand"
+    r"|(?:in|at|because of|by|with) (?:this|that|these|those|such|other)|on the other hand"
+    r"|(?:for|using|with|by|in) the (?:same|above)|following the|as (?:above|before|mentioned|we)"
     r"|the (?:former|latter|same|other))\b)",
     re.IGNORECASE,
 )
 """Openings that mean nothing without the sentence before."""
 _ASIDE = re.compile(
-    r"knowledge check|quiz|exercise|challenge|demonstration|objectives|homework|companion|mistakes"
+    r"diagram|visual|prompt|learning support"
+    r"|knowledge check|quiz|exercise|challenge|demonstration|objectives|homework|companion|mistakes"
     r"|further |references|see also|contents|related|resources|next|more information|you['’]ll learn",
     re.IGNORECASE,
 )
@@ -168,13 +176,25 @@ def _pieces(passage: Quotable) -> Iterator[_Piece]:
             elif _is_heading(text, passage, line.end()):
                 topic = text
             elif not _TABLE_ROW.match(text):
-                for left, right in sentences(text.replace("\n", " ")):
+                for left, right in _whole(text, sentences(text.replace("\n", " "))):
                     said = text[left:right]
                     yield _Piece("sentence", at + left, at + right, said, topic)
                     topic = said if _ASKS.search(said) else topic
         if start < end:
             yield _Piece("code", start, end, passage.text[start:end], topic)
         position = end
+
+
+def _whole(text: str, spans: Sequence[Span]) -> Iterator[Span]:
+    """Sentences; what goes on behind a dash, as after a question in passing, is no other one."""
+    start, end = spans[0] if spans else (0, 0)
+    for left, right in spans[1:]:
+        if text[left] not in "—–":
+            yield start, end
+            start = left
+        end = right
+    if end:
+        yield start, end
 
 
 def _is_heading(line: str, passage: Quotable, end: int) -> bool:
@@ -238,8 +258,10 @@ def _standing(pieces: Sequence[_Piece], core: int) -> float:
         standing = 0.3
     elif not _ENDED.search(said) and pieces[-1].kind != "code":
         standing = 0.6 if piece.kind == "item" and not _is_title(said) else 0.1
-    elif _SAYS_LESS.search(said) or (core == 0 and _LEANS.match(said)):
+    elif _SAYS_LESS.search(whole) or (core == 0 and _LEANS.match(said)):
         standing = 0.5
+    elif all(piece.kind == "item" for piece in pieces):
+        standing = 0.75 if len(pieces) == 1 else 0.85  # an item leans on the others of its list
     return standing
 
 

@@ -52,8 +52,12 @@ def test_without_passages_nothing_is_spoken_to() -> None:
     assert not speaks_to("Why is it so?", [], "en")
 
 
-def test_a_question_of_stop_words_is_left_to_the_search() -> None:
-    assert speaks_to("Why is it so?", PASSAGES, "en")
+@pytest.mark.parametrize(
+    "said", ["???", "hello", "Yes.", "tell me more", "Why is it so?", "Ok, thanks!", "你好", "नमस्ते"]
+)
+def test_what_asks_about_nothing_is_declined(said: str) -> None:
+    greeting = passage("Fuel").model_copy(update={"text": f"Say {said} to the keeper."})
+    assert Relevance(embedding=WORDS).declines(said, [greeting], "en") == "out_of_scope"
 
 
 def test_words_are_told_apart_where_no_space_stands_between_them() -> None:

@@ -89,6 +89,66 @@ def test_a_definition_is_answered_by_the_sentence_that_defines() -> None:
     assert "“The lamp is a first-order Fresnel lens turned by a clockwork motor." in answer
 
 
+def test_a_definition_is_looked_for_further_down_and_comes_first() -> None:
+    hints = passage(
+        "Fog tips\n\nThe horn of fog watch needs care. Clean the horn after the fog watch."
+    )
+    rules = passage("Rules\n\nIf a horn is broken, ring the bell. The horn is painted red.")
+    entry = passage("Horn\n\nA horn is a pipe that air makes sing. It is heard for four miles.")
+    assert ask("What is a horn?", hints, rules, entry).startswith(
+        "“A horn is a pipe that air makes sing."
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Next: Module 3 — The Burner.",
+        "Next lesson: 2.3 — The burner and its flame.",
+        "To understand the burner better, read on below.",
+        "Tell me what the burner is in simple words.",
+    ],
+)
+def test_a_way_sign_is_no_answer(line: str) -> None:
+    source = passage(f"Parts\n\n{line}\n\nThe burner makes the flame that the lens turns round.")
+    assert line not in plain(ask("What is the burner?", source))
+
+
+def test_what_goes_on_behind_a_dash_is_not_torn_off() -> None:
+    whole = "The reversed question — which key opens this door? — is the lock problem of keepers."
+    answer = ask("What is the lock problem?", passage(f"Doors\n\nKeepers have keys. {whole}"))
+    assert whole in answer
+
+
+def test_a_name_in_the_question_tells_its_passages_from_others() -> None:
+    other = passage("Plan B\n\nThe maximum annual payment is paid after the annual deductible.")
+    right = passage("Beacon\n\nWith Beacon, keepers are paid up to 900 crowns a year.")
+    answer = ask("What is the maximum annual payment of Beacon?", other, right)
+    assert "900 crowns" in answer
+
+
+def test_a_count_is_told_from_other_numbers() -> None:
+    one = passage("Watch 3\n\nWatches begin at 8. Watch 7 of the station is the coldest of all.")
+    two = passage("Year\n\nAcross five watches the keepers see the whole night of the station.")
+    assert ask("How many watches does the station have?", one, two).startswith("“Across five")
+
+
+def test_without_a_name_or_a_date_such_a_question_is_declined() -> None:
+    source = passage("Lamps\n\nOnce a Lamp is created, keepers can light it. The Lamp is big.")
+    assert ask("Who created the Lamp?", source) == NOTHING
+    assert ask("When was the Lamp created?", source) == NOTHING
+    told = passage("Origin\n\nThe Lamp was created in 1822 by Augustin Fresnel.")
+    assert "Augustin Fresnel" in ask("Who created the Lamp?", source, told)
+    assert "1822" in ask("When was the Lamp created?", source, told)
+
+
+def test_what_is_so_is_preferred_to_what_changed() -> None:
+    old = passage("Upgrading the horn\n\nIf you use the horn in fog, you should change its valve.")
+    new = passage("The horn in fog\n\nThe horn can be used in fog at any hour of the day.")
+    assert "can be used in fog" in ask("Does the horn work in fog?", old, new)
+    assert ask("Does the horn work in fog?", old, new).startswith("“The horn can")
+
+
 def test_a_reason_is_given_to_a_why() -> None:
     answer = ask("Why wind the clockwork before lighting?", passage(LAMP, LAMP_CODE))
     assert "because the lens must already turn when the flame appears.” [1]" in answer
@@ -217,7 +277,7 @@ def test_every_footnote_opens_the_exact_words() -> None:
     answer = ask("How do I light the lamp and which signals are known?", *sources)
     found = cited(answer, sources)
     assert len(found) > 1
-    assert [plain(quote) for quote in found] == [plain(text) for text, _ in quoted(answer)]
+    assert sorted(map(plain, found)) == sorted(plain(text) for text, _ in quoted(answer))
 
 
 def test_an_answer_has_at_most_120_words() -> None:
