@@ -1,7 +1,7 @@
 """The REST door, knocked on over HTTP: searching, reading, asking."""
 
 import json
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.app.shapes import ANSWER, CITATION, CLAIM, PASSAGE
 from tests.doubles.scripted import ScriptedLLM
 from tests.library import PAGES
 
-NOWHERE = uuid4()
+NOWHERE = UUID(int=0)
 
 says = pytest.mark.parametrize(
     "scripted", [{"pieces": ["It burns ", "2.4 litres [", "1]. Always [9]."]}], indirect=True

@@ -1,12 +1,12 @@
 """What the API says when it cannot do what was asked: always a problem, as RFC 9457 has it."""
 
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 
 from tests.app.api.calls import API, FUEL, JSON, Client, ask, assert_problem, start
 
-NOWHERE = uuid4()
+NOWHERE = UUID(int=0)
 
 
 @pytest.mark.parametrize(
