@@ -99,6 +99,7 @@ class Asking:
         async for delta in response.async_response_gen():
             if not first and delta:
                 first = time.perf_counter() - started
+        await engine._memory.sql_store._async_engine.dispose()  # it never closes its SQLite
         return first
 
 
