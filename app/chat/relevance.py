@@ -25,6 +25,8 @@ another field. One floor serves both, since what a passage stands out from is ta
 _USUAL = 0.3
 """How much the best passage of a usual question stands out; taken where there is too little to compare."""
 _COMPARABLE = 4
+_TELLING = 2
+"""Content words that a heading must share with a question: one alone may mean anything."""
 _MEASURED = "en"
 """The language of those sets; in others nothing is known of what stands out."""
 
@@ -63,6 +65,8 @@ class Relevance:
             return "out_of_scope"
         if not weights or _SMALL_TALK.fullmatch(query):
             return "out_of_scope"
+        if any(_is_headed(weights, passage, language) for passage in passages):
+            return None
         near = max(_nearness(weights, passage, language) for passage in passages)
         out = _standing_out(passages) if language == _MEASURED else _USUAL
         if near + out >= self._floor:
@@ -88,6 +92,15 @@ def _likened(query: str, passages: Sequence[Passage], embedding: "LocalEmbedding
         passage.model_copy(update={"similarity": near})
         for passage, near in zip(passages, likeness, strict=True)
     ]
+
+
+def _is_headed(weights: dict[int, float], passage: Passage, language: str) -> bool:
+    """Whether title and headings have every word of the question: that is what the passage is about.
+
+    Of code and tables the embedding knows little, and their likeness to any question is small.
+    """
+    headings = terms("\n".join((passage.title, *passage.section)), language)
+    return len(weights) >= _TELLING and weights.keys() <= headings
 
 
 def _nearness(weights: dict[int, float], passage: Passage, language: str) -> float:

@@ -195,7 +195,9 @@ async def test_any_work_can_be_a_job(settings: Settings, services: Services) -> 
 
 @pytest.mark.slow
 async def test_jobs_can_be_kept_in_postgres(settings: Settings, postgres: Postgres) -> None:
-    shared = settings.model_copy(update={"jobs_database_url": postgres.create("jobs")})
+    shared = settings.model_copy(
+        update={"jobs_database_url": postgres.create(f"jobs{new_id().hex}")}
+    )
     worker = build_worker(shared)
     async with open_services(shared) as services:
         await worker.start()

@@ -282,7 +282,8 @@ async def test_there_must_be_something_to_go_back_to(manual: Services) -> None:
         await manual.reindexing.rollback("ibid-7")
 
 
-async def test_an_index_of_another_database_is_left_alone(settings: Settings, docs: Path) -> None:
+async def test_an_index_of_another_database_is_left_alone(tmp_path: Path, docs: Path) -> None:
+    settings = Settings(ibid_home=tmp_path / "home")
     async with open_services(settings) as services:
         await services.ingestion.run([docs])
     (settings.ibid_home / "ibid.db").rename(settings.ibid_home / "lost.db")

@@ -82,3 +82,12 @@ def test_strictness_moves_the_floor() -> None:
     ]
     assert told == sorted(told, reverse=True)
     assert set(told) == {True, False}
+
+
+def test_a_question_in_the_words_of_a_heading_is_answered_however_unlike_the_text() -> None:
+    code = passage("Signal").model_copy(
+        update={"section": ("The manual", "Relay wiring"), "text": "ctl.wire(4)", "similarity": 0.0}
+    )
+    assert speaks_to("How is the relay wired?", [code], "en")
+    assert not speaks_to("How is the boiler wired?", [code], "en")
+    assert not speaks_to("How is the relay wired to the boiler?", [code], "en")
