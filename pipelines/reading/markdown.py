@@ -32,6 +32,9 @@ _HIGHLIGHT_COMMENT = re.compile(
     r"[ \t]*(?:\*/\}?|-->)?[ \t]*(?:\n|\Z)",
     re.MULTILINE,
 )
+# What escapes addresses fills its tables at first use, and another thread would read them half full.
+MarkdownIt().normalizeLink("")
+MarkdownIt().normalizeLinkText("")
 _MARKDOWN_LANGUAGES = ("md", "mdx", "markdown")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 

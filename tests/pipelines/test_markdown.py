@@ -1,5 +1,7 @@
 """Markdown becomes what a reader of the page sees."""
 
+import subprocess
+import sys
 from textwrap import dedent
 
 import pytest
@@ -286,3 +288,21 @@ def test_a_page_without_text_says_so(source: str) -> None:
 )
 def test_pathological_nesting_is_read_quickly(source: str) -> None:
     assert page(f"Before.\n\n{source}\n\nAfter.\n").text.startswith("Before.")
+
+
+TABLES = """
+import pipelines.reading.markdown
+from mdurl._decode import decode_cache
+from mdurl._encode import encode_cache
+
+before = {**encode_cache}, {**decode_cache}
+pipelines.reading.markdown.read_markdown("A [lamp](lamp.md?a=b#c) <https://skerry.example/%20>.")
+assert before[0] and before[1], "an address is escaped by tables that threads share"
+assert (encode_cache, decode_cache) == before, "and that nothing fills while they are read"
+"""
+
+
+def test_pages_can_be_read_in_threads_from_the_first_one_on() -> None:
+    command = [sys.executable, "-c", TABLES]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
