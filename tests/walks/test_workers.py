@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -27,6 +27,8 @@ from tests.walks.pages import SECTIONS, packed, page, sent
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 MANY = 300
+LONG = 900
+"""Pages that are ingested for long enough that somebody who looks sees it."""
 
 
 @contextmanager
@@ -52,7 +54,7 @@ def started(home: Path, *arguments: str | Path) -> Iterator[subprocess.Popen[str
 def until_ingesting(client: httpx.Client, job: JSON) -> None:
     """Its first pages are written, and its last are not read yet."""
     deadline = time.monotonic() + 60
-    while not (job["phase"] == "ingesting" and MANY // 2 <= job["done"] < MANY):
+    while not (job["phase"] == "ingesting" and LONG // 4 <= job["done"] < LONG):
         assert time.monotonic() < deadline, job
         assert job["status"] in ("queued", "running"), job
         time.sleep(0.02)
@@ -67,13 +69,16 @@ async def assert_whole(services: Services, pages: int) -> None:
     assert await (await services.indexes.serving()).count() == shelf.passages
 
 
-async def until_ended(services: Services, *jobs: Job, most: list[int] | None = None) -> list[Job]:
-    """The jobs when all are over; `most` is told how many ran at once, each time one looks."""
+async def until_all_run(services: Services, jobs: list[Job]) -> None:
+    async with asyncio.timeout(100):
+        while [(await services.jobs.get(job.id)).status for job in jobs] != ["running"] * len(jobs):
+            await asyncio.sleep(0.1)
+
+
+async def until_ended(services: Services, *jobs: Job) -> list[Job]:
     async with asyncio.timeout(200):
         while True:
             now = [await services.jobs.get(job.id) for job in jobs]
-            if most is not None:
-                most.append(sum(job.status == "running" for job in now))
             if all(job.is_over for job in now):
                 return now
             await asyncio.sleep(0.1)
@@ -82,7 +87,7 @@ async def until_ended(services: Services, *jobs: Job, most: list[int] | None = N
 async def test_a_job_whose_server_is_killed_is_finished_by_the_next(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with serving(home) as (server, client):
-        job = send(client, {"docs.zip": packed(MANY)}).json()
+        job = send(client, {"docs.zip": packed(LONG)}).json()
         until_ingesting(client, job)
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
@@ -90,15 +95,15 @@ async def test_a_job_whose_server_is_killed_is_finished_by_the_next(tmp_path: Pa
         ended = until_over(client, job["id"], 120)
     assert ended["status"] == "done", ended
     assert ended["report"]["unchanged"] > 0, "what was done is not done again"
-    assert ended["report"]["unchanged"] + ended["report"]["added"] == MANY
+    assert ended["report"]["unchanged"] + ended["report"]["added"] == LONG
     async with open_services(Settings(ibid_home=home)) as services:
-        await assert_whole(services, MANY)
+        await assert_whole(services, LONG)
 
 
 async def test_a_job_is_left_by_a_server_that_stops_and_taken_by_a_worker(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with serving(home) as (server, client):
-        job = send(client, {"docs.zip": packed(MANY)}).json()
+        job = send(client, {"docs.zip": packed(LONG)}).json()
         until_ingesting(client, job)
         server.send_signal(signal.SIGINT)
         output, _ = server.communicate(timeout=30)
@@ -110,7 +115,7 @@ async def test_a_job_is_left_by_a_server_that_stops_and_taken_by_a_worker(tmp_pa
             (ended,) = await until_ended(services, left)
         assert ended.status == "done"
         assert str(ended.id) == job["id"]
-        await assert_whole(services, MANY)
+        await assert_whole(services, LONG)
 
 
 async def test_two_workers_share_a_queue_and_one_takes_over_from_the_other(tmp_path: Path) -> None:
@@ -121,14 +126,14 @@ async def test_two_workers_share_a_queue_and_one_takes_over_from_the_other(tmp_p
             await services.intake.receive(sent("docs.zip", archive), f"corpus{n}", None)
             for n in range(4)
         ]
-        most: list[int] = []
         with started(home, "worker") as first, started(home, "worker"):
-            while not most or most[-1] < 4:
-                now = [await services.jobs.get(job.id) for job in jobs]
-                most.append(sum(job.status == "running" for job in now))
-                assert not any(job.is_over for job in now), "they were not at work together"
-                await asyncio.sleep(0.05)
-            os.killpg(first.pid, signal.SIGKILL)
+            async with AsyncExitStack() as held:
+                for number in range(4):
+                    corpus = services.locks.held(lock_of(f"corpus{number}"))
+                    await held.enter_async_context(corpus)
+                # Each takes two and waits for the corpus: so all four run only where both work.
+                await until_all_run(services, jobs)
+                os.killpg(first.pid, signal.SIGKILL)
             ended = await until_ended(services, *jobs)
         assert [job.status for job in ended] == ["done"] * 4
         for shelf in await services.library.corpora():
@@ -154,12 +159,14 @@ async def test_two_ingestions_of_one_corpus_lose_nothing(tmp_path: Path) -> None
         started(home, "ingest", folders[0], "--json") as one,
         started(home, "ingest", folders[1], "--json") as two,
     ):
+        async with Locks.of(home / "locks", None).held(lock_of("default")):
+            for ingestion in (one, two):
+                assert ingestion.stderr
+                told = await asyncio.to_thread(ingestion.stderr.readline)
+                assert told == "ibid: default is being ingested into by somebody else; waiting.\n"
         outputs = [one.communicate(timeout=120), two.communicate(timeout=120)]
     assert [json.loads(output)["added"] for output, _ in outputs] == [MANY, MANY]
-    assert sorted(told for _, told in outputs) == [
-        "",
-        "ibid: default is being ingested into by somebody else; waiting.\n",
-    ]
+    assert [told for _, told in outputs] == ["", ""]
     async with open_services(Settings(ibid_home=home)) as services:
         await assert_whole(services, 2 * MANY)
 
