@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -32,7 +32,7 @@ LONG = 900
 
 
 @contextmanager
-def started(home: Path, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+def started(home: Path, *arguments: str | Path) -> Generator[subprocess.Popen[str]]:
     """A command that is killed at the end, with its children, if it has not ended by itself."""
     process = subprocess.Popen(
         [SCRIPT, *arguments],
@@ -69,17 +69,21 @@ async def assert_whole(services: Services, pages: int) -> None:
     assert await (await services.indexes.serving()).count() == shelf.passages
 
 
-async def until_all_run(services: Services, jobs: list[Job]) -> None:
-    async with asyncio.timeout(100):
-        while [(await services.jobs.get(job.id)).status for job in jobs] != ["running"] * len(jobs):
-            await asyncio.sleep(0.1)
-
-
 async def until_ended(services: Services, *jobs: Job) -> list[Job]:
+    return await until(services, jobs, lambda now: all(job.is_over for job in now))
+
+
+async def until_all_run(services: Services, *jobs: Job) -> list[Job]:
+    return await until(services, jobs, lambda now: all(job.status == "running" for job in now))
+
+
+async def until(
+    services: Services, jobs: Sequence[Job], fulfilled: Callable[[list[Job]], bool]
+) -> list[Job]:
     async with asyncio.timeout(200):
         while True:
             now = [await services.jobs.get(job.id) for job in jobs]
-            if all(job.is_over for job in now):
+            if fulfilled(now):
                 return now
             await asyncio.sleep(0.1)
 
@@ -132,7 +136,7 @@ async def test_two_workers_share_a_queue_and_one_takes_over_from_the_other(tmp_p
                     corpus = services.locks.held(lock_of(f"corpus{number}"))
                     await held.enter_async_context(corpus)
                 # Each takes two and waits for the corpus: so all four run only where both work.
-                await until_all_run(services, jobs)
+                await until_all_run(services, *jobs)
                 os.killpg(first.pid, signal.SIGKILL)
             ended = await until_ended(services, *jobs)
         assert [job.status for job in ended] == ["done"] * 4
