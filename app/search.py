@@ -6,6 +6,8 @@ from copy import copy
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from sqlmodel.ext.asyncio.session import AsyncSession
+
 from app.editions import choose
 from app.waiting import running_loop
 from storage.database import Database, retried
@@ -13,7 +15,7 @@ from storage.domain import LOCAL, Attempt, Passage, Principal
 from storage.embeddings import LOCAL_MODEL
 from storage.errors import InvalidInput, ModelUnavailable, NotFound
 from storage.indexes import Indexes
-from storage.repositories import Corpora, Sources
+from storage.repositories import Corpora
 from storage.rerankers import Reranker
 
 _log = logging.getLogger("ibid.search")
@@ -114,15 +116,21 @@ class Search:
     async def scope(self, names: Sequence[str], only: Mapping[str, str] = NO_FILTER) -> Scope:
         """Raises `NotFound` when one of them, or any at all, is missing; `InvalidInput` by `only`."""
         async with self._database.reading() as session:
-            repository = Corpora(session, self.principal)
-            if names:
-                corpora = [await repository.get(name) for name in dict.fromkeys(names)]
-            else:
-                corpora = await repository.all()
-            editions = await Sources(session).editions([corpus.name for corpus in corpora])
-        if not corpora:
+            return await self.scope_in(session, names, only)
+
+    async def scope_in(
+        self, session: AsyncSession, names: Sequence[str], only: Mapping[str, str] = NO_FILTER
+    ) -> Scope:
+        """The same, in a transaction that has more to read."""
+        corpora = Corpora(session, self.principal)
+        languages, editions = await corpora.editions()
+        for name in set(names) - languages.keys():
+            await corpora.get(name)
+        if not languages:
             raise NotFound("corpus", "default", "Run `ibid ingest PATH` first.")
-        languages = {corpus.name: corpus.language for corpus in corpora}
+        if names:
+            languages = {name: languages[name] for name in dict.fromkeys(names)}
+            editions = [edition for edition in editions if edition.corpus in languages]
         chosen = choose(editions, languages, only)
         return Scope(
             tuple(languages),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import Field
 
@@ -11,7 +12,7 @@ from storage.domain import Answer, Attempt, Value
 from storage.errors import BudgetSpent, InvalidInput
 from storage.ledger import Ledger, today
 from storage.people import Users
-from storage.tables import Spending, User
+from storage.tables import Spending
 
 MOST_DAYS = 366
 INDEXER = "ibid"
@@ -113,13 +114,13 @@ class MonthlyCalls:
             await ledger.add([Spending(user_id=user.id, day=today(), model=model, calls=1)])
 
 
-def of_answer(user: User, answer: Answer) -> list[Spending]:
+def of_answer(user_id: UUID, answer: Answer) -> list[Spending]:
     """What is written down for it: the model that answered, and those tried before."""
     if answer.model is None:
-        return of_attempts(user, answer.attempts)
+        return of_attempts(user_id, answer.attempts)
     usage = answer.usage
     own = Spending(
-        user_id=user.id,
+        user_id=user_id,
         day=today(),
         model=answer.model,
         calls=1,
@@ -127,12 +128,12 @@ def of_answer(user: User, answer: Answer) -> list[Spending]:
         completion_tokens=usage.completion_tokens,
         cost=usage.cost or 0.0,
     )
-    return [own, *of_attempts(user, answer.attempts)]
+    return [own, *of_attempts(user_id, answer.attempts)]
 
 
-def of_attempts(user: User, attempts: Sequence[Attempt]) -> list[Spending]:
+def of_attempts(user_id: UUID, attempts: Sequence[Attempt]) -> list[Spending]:
     """A failure counts as a call; what it cost, when that was never said, as nothing."""
     return [
-        Spending(user_id=user.id, day=today(), model=one.model, calls=1, cost=one.cost or 0.0)
+        Spending(user_id=user_id, day=today(), model=one.model, calls=1, cost=one.cost or 0.0)
         for one in attempts
     ]

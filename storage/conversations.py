@@ -3,17 +3,60 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
+from typing import Any, cast
 from uuid import UUID
 
+from sqlalchemy import CursorResult, Uuid, bindparam
 from sqlalchemy.orm import aliased
-from sqlmodel import and_, col, exists, func, or_, select, update
+from sqlmodel import and_, case, col, exists, literal, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
 from storage.domain import Answer
 from storage.errors import NotFound
 from storage.people import Users
 from storage.tables import CitedVersion, Conversation, Feedback, Message, User
+from storage.upserting import column_values, inserting
+
+# What every turn asks is put together once.
+_OWNER = select(User.id).where(col(User.name) == bindparam("owner")).scalar_subquery()
+_OWN = select(Conversation).where(
+    col(Conversation.id) == bindparam("id"), col(Conversation.user_id) == _OWNER
+)
+
+
+def _showing() -> Any:
+    active = col(Conversation.active_id)
+    message, instead_of = (bindparam(name, type_=Uuid()) for name in ("message", "instead_of"))
+    is_its_turn = or_(instead_of.is_(None), active == instead_of)
+    return (
+        update(Conversation)
+        .where(col(Conversation.id) == bindparam("conversation"))
+        .where(col(Conversation.user_id) == _OWNER)
+        .values(active_id=case((is_its_turn, message), else_=active))
+        .returning(col(Conversation.user_id), active)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _branch() -> SelectOfScalar[Message]:
+    """Backwards from a leaf, a step at a time."""
+    at_the_end = col(Message.id) == bindparam("leaf")
+    back = (
+        select(Message.id, Message.parent_id, literal(1).label("steps"))
+        .where(at_the_end, col(Message.conversation_id) == bindparam("conversation"))
+        .cte(recursive=True)
+    )
+    before = aliased(Message)
+    back = back.union_all(
+        select(before.id, before.parent_id, back.c.steps + 1)
+        .join(back, col(before.id) == back.c.parent_id)
+        .where(back.c.steps < bindparam("last"))
+    )
+    return select(Message).join(back, col(Message.id) == back.c.id).order_by(back.c.steps.desc())
+
+
+_SHOWING, _BRANCH = _showing(), _branch()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +70,11 @@ class Place:
 class Conversations:
     """The conversations of one user, and the messages in them: another's are not found."""
 
-    def __init__(self, session: AsyncSession, user: User) -> None:
-        self._session = session
-        self._user = user
-
-    @classmethod
-    async def of(cls, session: AsyncSession, name: str) -> Self:
+    def __init__(self, session: AsyncSession, owner: str) -> None:
         """Of the user by that name; of one who was never seen there are none."""
-        return cls(session, await Users(session).find(name) or User(name=name))
+        self._session = session
+        self._owner = owner
+        self._owner_id = select(User.id).where(col(User.name) == owner).scalar_subquery()
 
     async def recent(
         self, limit: int, after: Place | None = None, search: str = ""
@@ -42,7 +82,7 @@ class Conversations:
         """Last used first; `search` is looked for in titles and in all that was said."""
         statement = (
             select(Conversation)
-            .where(col(Conversation.user_id) == self._user.id)
+            .where(col(Conversation.user_id) == self._owner_id)
             .order_by(col(Conversation.updated_at).desc(), col(Conversation.id).desc())
             .limit(limit)
         )
@@ -62,22 +102,22 @@ class Conversations:
 
     async def get(self, conversation_id: UUID, *, to_write: bool = False) -> Conversation:
         """Raises `NotFound`, for another user's too. To write, others wait until this is done."""
-        conversation = await self._session.get(
-            Conversation, conversation_id, with_for_update=True if to_write else None
-        )
-        if conversation is None or conversation.user_id != self._user.id:
+        statement = _OWN.with_for_update() if to_write else _OWN
+        asked_for = {"id": conversation_id, "owner": self._owner}
+        conversation = (await self._session.exec(statement, params=asked_for)).first()
+        if conversation is None:
             raise NotFound("conversation", conversation_id)
         return conversation
 
     async def start(self, conversation_id: UUID, title: str = "") -> Conversation:
         """A new one; the same once, however often it is begun."""
-        begun = Conversation(id=conversation_id, user_id=self._user.id, title=title)
-        return await self._session.get(Conversation, conversation_id) or await self._added(begun)
-
-    async def _added(self, conversation: Conversation) -> Conversation:
-        self._session.add(conversation)
-        await self._session.flush()
-        return conversation
+        begun = await self._session.get(Conversation, conversation_id)
+        if begun is None:
+            owner = await Users(self._session).named(self._owner)
+            begun = Conversation(id=conversation_id, user_id=owner.id, title=title)
+            self._session.add(begun)
+            await self._session.flush()
+        return begun
 
     async def remove(self, conversation_id: UUID) -> None:
         """With all its messages."""
@@ -108,7 +148,7 @@ class Conversations:
         statement = (
             select(Message)
             .join(Conversation)
-            .where(col(Message.id) == message_id, col(Conversation.user_id) == self._user.id)
+            .where(col(Message.id) == message_id, col(Conversation.user_id) == self._owner_id)
         )
         message = (await self._session.exec(statement)).first()
         if message is None or message.answer is None:
@@ -122,7 +162,7 @@ class Conversations:
             select(asked, Message)
             .join(Message, col(asked.id) == col(Message.parent_id))
             .join(Conversation, col(Conversation.id) == col(Message.conversation_id))
-            .where(col(Conversation.user_id) == self._user.id, col(Message.role) == "assistant")
+            .where(col(Conversation.user_id) == self._owner_id, col(Message.role) == "assistant")
             .order_by(col(Message.seq).desc())
             .limit(last)
         )
@@ -131,32 +171,38 @@ class Conversations:
 
     async def branch(self, conversation_id: UUID, leaf: UUID | None, last: int) -> list[Message]:
         """The `last` messages of the branch that ends in `leaf`, oldest first."""
-        statement = select(Message.id, Message.parent_id).where(
-            col(Message.conversation_id) == conversation_id
-        )
-        parents: dict[UUID, UUID | None] = dict((await self._session.exec(statement)).all())
-        wanted: list[UUID] = []
-        while leaf is not None and len(wanted) < last:
-            wanted.append(leaf)
-            leaf = parents.get(leaf)
-        chosen = select(Message).where(col(Message.id).in_(wanted))
-        messages = {message.id: message for message in await self._session.exec(chosen)}
-        return [messages[message_id] for message_id in reversed(wanted)]
+        asked_for = {"conversation": conversation_id, "leaf": leaf, "last": last}
+        return list(await self._session.exec(_BRANCH, params=asked_for)) if leaf else []
 
     async def add(self, message: Message) -> bool:
         """Keeps it, and for an answer which versions it cites; False when it was kept before."""
-        there = select(func.count()).where(col(Message.id) == message.id)
-        if (await self._session.exec(there)).one():
+        insert = inserting(self._session, Message).on_conflict_do_nothing(index_elements=["id"])
+        kept = cast(
+            "CursorResult[Any]", await self._session.exec(insert, params=column_values(message))
+        )
+        if not kept.rowcount:
             return False
-        self._session.add(message)
-        await self._session.flush()
-        if message.answer is not None:
-            cited = {(c.source_id, c.source_version) for c in message.answer.citations}
-            self._session.add_all(
-                CitedVersion(message_id=message.id, source_id=source_id, version=version)
+        citations = message.answer.citations if message.answer else ()
+        if cited := {(c.source_id, c.source_version) for c in citations}:
+            rows = [
+                {"message_id": message.id, "source_id": source_id, "version": version}
                 for source_id, version in cited
-            )
+            ]
+            await self._session.exec(inserting(self._session, CitedVersion), params=rows)
         return True
+
+    async def show(self, message: Message, *, instead_of: UUID | None) -> tuple[UUID, UUID]:
+        """End the active branch with a message; if it ends with `instead_of`, where that is given.
+
+        Who owns the conversation, and what the branch ends with now; raises `NotFound`.
+        """
+        shown = {"message": message.id, "instead_of": instead_of, "owner": self._owner}
+        shown["conversation"] = message.conversation_id
+        found = cast("CursorResult[Any]", await self._session.exec(_SHOWING, params=shown))
+        row = found.first()
+        if row is None:
+            raise NotFound("conversation", message.conversation_id)
+        return row.user_id, row.active_id
 
     async def hang(self, conversation_id: UUID, question: UUID, answer: UUID) -> None:
         """What was asked before the question had its answer follows the answer from now on."""

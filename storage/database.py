@@ -4,7 +4,7 @@ import asyncio
 import errno
 import sqlite3
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import wraps
 from pathlib import Path
@@ -22,7 +22,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _ATTEMPTS, _PAUSE = 200, 0.02
-HEAD = "0006"
+HEAD = "0007"
 """The newest migration: known here so that opening a current database needs no Alembic."""
 PATIENCE = 15.0
 """Seconds that a database which sleeps, or has no connection free, is waited for."""
@@ -30,7 +30,9 @@ _MIGRATING = 1_229_080_900
 """Names, among Postgres's advisory locks, the one of who migrates; it ends with the transaction."""
 
 
-def retried(work: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+def retried(
+    work: Callable[P, Coroutine[Any, Any, T]],
+) -> Callable[P, Coroutine[Any, Any, T]]:
     """For a unit of work: done once more, whole, when its connection died under it.
 
     Whether a commit that got no answer was kept is not known: what it adds must have its id already.

@@ -2,7 +2,7 @@
 
 import re
 from html import escape
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -79,8 +79,14 @@ class Edition(Value):
 
     @property
     def key(self) -> str:
-        """What the index knows it by."""
+        """What the index and SQL know it by."""
         return "\n".join((self.corpus, self.version or "", self.locale or ""))
+
+    @classmethod
+    def of(cls, key: str) -> Self:
+        """The one that is known by the key."""
+        corpus, version, locale = key.split("\n")
+        return cls(corpus=corpus, version=version or None, locale=locale or None)
 
 
 class Fingerprint(Value):

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Insert
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import SQLModel, col, func, select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from storage.tables import Spending, User
+from storage.upserting import column_values, inserting
 
 _COUNTED = ("calls", "prompt_tokens", "completion_tokens", "cost")
 
@@ -23,7 +22,7 @@ class Ledger:
     async def add(self, spendings: Sequence[Spending]) -> None:
         """On top of what stands there; also when another process adds at the same moment."""
         for spending in spendings:
-            await self._session.exec(self._upsert(spending.model_dump()))
+            await self._session.exec(self._adding(), params=column_values(spending))
 
     async def spent(self, since: date) -> float:
         """US dollars of all users."""
@@ -47,11 +46,9 @@ class Ledger:
         )
         return list(await self._session.exec(statement))
 
-    def _upsert(self, values: dict[str, Any]) -> Insert:
-        table = SQLModel.metadata.tables["spending"]
-        is_sqlite = self._session.get_bind().dialect.name == "sqlite"
-        added = (sqlite if is_sqlite else postgresql).insert(table).values(values)
-        sums = {name: table.c[name] + added.excluded[name] for name in _COUNTED}
+    def _adding(self) -> Any:
+        added = inserting(self._session, Spending)
+        sums = {name: added.table.c[name] + added.excluded[name] for name in _COUNTED}
         return added.on_conflict_do_update(index_elements=["user_id", "day", "model"], set_=sums)
 
 

@@ -1,16 +1,15 @@
 """What is asked of SQL about people: who they are, and the keys of servers."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from sqlalchemy import DateTime, column
 from sqlalchemy import table as table_clause
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, delete, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from storage.errors import NotFound
 from storage.tables import ApiKey, CorpusReader, User
+from storage.upserting import column_values, inserting
 
 
 class Users:
@@ -38,8 +37,9 @@ class Users:
         """Made at first sight, once, however many requests come first."""
         user = await self.find(name)
         if user is None:
-            values = User(name=name).model_dump()
-            await self._session.exec(self._insert(User).values(**values).on_conflict_do_nothing())
+            values = column_values(User(name=name))
+            insert = inserting(self._session, User).on_conflict_do_nothing()
+            await self._session.exec(insert, params=values)
             user = await self.get(name)
         return user
 
@@ -49,11 +49,6 @@ class Users:
         reader = f"user:{name}"
         await self._session.exec(delete(CorpusReader).where(col(CorpusReader.reader) == reader))
         await self._session.flush()
-
-    def _insert(self, table: type[User]) -> Any:
-        """The two databases spell `on conflict` alike, but SQLAlchemy knows it for each alone."""
-        on_postgres = self._session.get_bind().dialect.name == "postgresql"
-        return postgresql.insert(table) if on_postgres else sqlite.insert(table)
 
 
 class Sessions:

@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, false, true
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import and_, col, delete, exists, func, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import Select
 
 from storage.domain import LOCAL, Edition, Principal, SourceVersion
 from storage.errors import AlreadyExists, NotFound
@@ -36,6 +38,12 @@ class Corpora:
         """By name."""
         statement = select(Corpus).where(_opens_to(self._reader)).order_by(col(Corpus.name))
         return list(await self._session.exec(statement))
+
+    async def editions(self) -> tuple[dict[str, str], list[Edition]]:
+        """Languages by corpus, and what serves of these corpora; each turn begins with this."""
+        rows = (await self._session.exec(_EDITIONS.where(_opens_to(self._reader)))).all()
+        languages = {name: language for name, language, _ in rows}
+        return languages, [Edition.of(key) for *_, key in rows if key is not None]
 
     async def get(self, name: str) -> Corpus:
         """Raises `NotFound`, naming those that exist."""
@@ -132,16 +140,6 @@ class Sources:
             .group_by(col(Source.corpus))
         )
         return {corpus: (sources, int(passages or 0)) for corpus, sources, passages in rows}
-
-    async def editions(self, corpora: Sequence[str]) -> list[Edition]:
-        """The versions and languages that serve, each once."""
-        statement = (
-            select(Source.corpus, Source.docs_version, Source.locale)
-            .where(col(Source.corpus).in_(corpora), _is_live())
-            .distinct()
-        )
-        rows = await self._session.exec(statement)
-        return [Edition(corpus=name, version=version, locale=at) for name, version, at in rows]
 
     async def hidden(self, source_ids: Collection[UUID], reader: Principal) -> set[UUID]:
         """Those of a corpus that the reader may not see."""
@@ -311,6 +309,23 @@ def _opens_to(reader: Principal) -> ColumnElement[bool]:
 
 def _is_live() -> ColumnElement[bool]:
     return and_(col(Source.version) > 0, col(Source.removed_at).is_(None))
+
+
+def _editions() -> Select[str, str, Any]:
+    """Corpora with every live key, each found from the one before: a step in an index, no look at all."""
+    least = select(func.min(Source.edition).label("key")).where(_is_live()).cte(recursive=True)
+    following = select(func.min(Source.edition)).where(
+        _is_live(), col(Source.edition) > least.c.key
+    )
+    there = least.union_all(select(following.scalar_subquery()).where(least.c.key.is_not(None)))
+    name = col(Corpus.name)
+    its_own = func.substr(there.c.key, 1, func.length(name) + 1) == name.concat("\n")
+    return (
+        select(Corpus.name, Corpus.language, there.c.key).outerjoin(there, its_own).order_by(name)
+    )
+
+
+_EDITIONS = _editions()
 
 
 def _known(names: Sequence[str]) -> str:

@@ -8,12 +8,22 @@ from typing import Any, ClassVar
 from uuid import UUID, uuid4, uuid5
 
 from pydantic import BaseModel
-from sqlalchemy import JSON, BigInteger, Dialect, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Dialect,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
-from storage.domain import Answer, Fingerprint, Metadata, Right, Role, SourceVersion
+from storage.domain import Answer, Edition, Fingerprint, Metadata, Right, Role, SourceVersion
 
 # Without `none_as_null` None is written as the JSON text `null`, which `is null` does not find.
 AnyJSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
@@ -112,11 +122,17 @@ class CorpusReader(SQLModel, table=True):
     reader: str = Field(primary_key=True, index=True)
 
 
+_LIVE = text("version > 0 and removed_at is null")
+
+
 class Source(SQLModel, table=True):
     """What a user gave us: a page, a file. It has versions, one of which is live."""
 
     __tablename__: ClassVar[str] = "sources"
-    __table_args__ = (UniqueConstraint("corpus", "location"),)
+    __table_args__ = (
+        UniqueConstraint("corpus", "location"),
+        Index("ix_sources_edition", "edition", sqlite_where=_LIVE, postgresql_where=_LIVE),
+    )
 
     id: UUID = Field(primary_key=True)
     corpus: str = Field(foreign_key="corpora.name", index=True, ondelete="CASCADE")
@@ -129,6 +145,8 @@ class Source(SQLModel, table=True):
     docs_version: str | None = None
     """The version of the docs and the language, where the layout of the folder says so."""
     locale: str | None = None
+    edition: str = Field(default="", exclude=True)
+    """The key of both and of the corpus, so that those which there are cost no look at every row."""
     digest: str | None = Field(default=None, exclude=True)
     """Of the live version; None makes it look changed."""
     version: int = 0
@@ -168,7 +186,8 @@ class Source(SQLModel, table=True):
         """Take over what another release holds of it."""
         for name, value in live:
             setattr(self, name, value)
-        self.removed_at = None
+        edition = Edition(corpus=self.corpus, version=self.docs_version, locale=self.locale)
+        self.edition, self.removed_at = edition.key, None
 
     def held(self) -> SourceVersion:
         """The live version, as a manifest keeps it."""

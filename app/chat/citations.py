@@ -3,6 +3,7 @@
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 from app.chat.events import Cited, Token
@@ -129,15 +130,14 @@ class CitedText:
         words = ""
         for piece in pieces:
             if isinstance(piece, str):
-                words += self._safe.feed(piece)
+                words += piece
                 continue
-            words += self._safe.close()
-            if words:
-                yield self._say(words)
-                words = ""
+            if said := self._safe.feed(words) + self._safe.close():
+                yield self._say(said)
+            words = ""
             yield from self._mark(piece)
-        if words:
-            yield self._say(words)
+        if said := self._safe.feed(words):
+            yield self._say(said)
 
     def _say(self, words: str) -> Token:
         self._plain += words
@@ -209,37 +209,49 @@ def locate(claim: str, passage: Passage, language: str) -> Span:
     """
     quoted = ("".join(groups) for groups in _QUOTED.findall(claim))
     exact, loose = claim.strip("“” "), claim.strip('“”" .…')
-    for words in (exact, *sorted(quoted, key=len, reverse=True), loose):
-        for form in (words, _unescaped(words), _unescaped(words).replace("`", "")):
-            if found := _find_words(form, passage.text):
-                return passage.start + found[0], passage.start + found[1]
+    words = (exact, *sorted(quoted, key=len, reverse=True), loose)
+    for form in dict.fromkeys(form for said in words for form in _forms(said)):
+        if found := _find_words(form, passage.text):
+            return passage.start + found[0], passage.start + found[1]
     return _nearest_sentence(terms(claim, language), passage, language)
 
 
 def _nearest_sentence(wanted: frozenset[int], passage: Passage, language: str) -> Span:
-    spans = [*sentences(passage.text)] or [(0, len(passage.text))]
-    start, end = max(spans, key=lambda span: _overlap(passage.text[slice(*span)], wanted, language))
+    (start, end), _ = max(
+        _sentences_of(passage.text, language), key=lambda sentence: _overlap(*sentence, wanted)
+    )
     return passage.start + start, passage.start + end
+
+
+@lru_cache(maxsize=64)
+def _sentences_of(text: str, language: str) -> list[tuple[Span, frozenset[int]]]:
+    """With their words; kept, since one passage is cited for many claims."""
+    spans = sentences(text) or [(0, len(text))]
+    return [(span, terms(text[slice(*span)], language)) for span in spans]
 
 
 def _meet(one: Span, other: Span) -> bool:
     return one[0] < other[1] and other[0] < one[1]
 
 
-def _overlap(sentence: str, wanted: frozenset[int], language: str) -> tuple[float, int]:
-    found = terms(sentence, language)
+def _overlap(span: Span, found: frozenset[int], wanted: frozenset[int]) -> tuple[float, int]:
     shared = len(found & wanted)
-    return shared + shared / (len(found) + 1), -len(sentence)
+    return shared + shared / (len(found) + 1), span[0] - span[1]
 
 
 def _find_words(words: str, text: str) -> Span | None:
     """Where these words stand in the text, not within others, whatever white space is between."""
     parts = words.split()
-    if not parts:
+    if not parts or not all(part in text for part in parts):
         return None
     spaced = r"\s+".join(map(re.escape, parts))
     match = re.search(rf"(?<![a-zA-Z0-9]){spaced}(?![a-zA-Z0-9])", text)
     return match.span() if match else None
+
+
+def _forms(words: str) -> tuple[str, str, str]:
+    plain = _unescaped(words)
+    return words, plain, plain.replace("`", "")
 
 
 def _unescaped(markdown: str) -> str:

@@ -1,8 +1,10 @@
 """What a reader heard of a turn that did not come to its end, for the ledger."""
 
+from uuid import UUID
+
 from app.chat.events import ChatEvent, Completed, Restarted, Retrieved, Token
 from storage.ledger import today
-from storage.tables import Spending, User
+from storage.tables import Spending
 
 _CHARACTERS_A_TOKEN = 4
 
@@ -27,10 +29,10 @@ class Heard:
         elif isinstance(event, Completed):
             self.asked = False
 
-    def spending(self, user: User, model: str) -> Spending:
+    def spending(self, user_id: UUID, model: str) -> Spending:
         """One call."""
         return Spending(
-            user_id=user.id,
+            user_id=user_id,
             day=today(),
             model=model,
             calls=1,

@@ -36,7 +36,7 @@ class History:
     ) -> list[Conversation]:
         """Last used first; only those in which `search` stands, if it is given."""
         async with self._database.reading() as session:
-            mine = await Conversations.of(session, self._principal.name)
+            mine = Conversations(session, self._principal.name)
             return await mine.recent(limit, after, search)
 
     async def messages(self, conversation_id: UUID) -> tuple[Conversation, list[Message]]:
@@ -65,7 +65,7 @@ class History:
     async def reply(self, message_id: UUID) -> Answer:
         """An answer as it was given, but for what its reader may no longer see; raises `NotFound`."""
         async with self._database.reading() as session:
-            mine = await Conversations.of(session, self._principal.name)
+            mine = Conversations(session, self._principal.name)
             answer = await mine.reply(message_id)
             return withhold(
                 answer, await Sources(session).hidden(rests_on(answer), self._principal)
@@ -75,7 +75,7 @@ class History:
     async def gaps(self) -> list[Gap]:
         """What the documentation lacks, by the latest questions."""
         async with self._database.reading() as session:
-            mine = await Conversations.of(session, self._principal.name)
+            mine = Conversations(session, self._principal.name)
             exchanges = await mine.exchanges(_LOOKED_THROUGH)
         return gaps(exchanges)
 
@@ -83,7 +83,7 @@ class History:
     async def rename(self, conversation_id: UUID, title: str) -> Conversation:
         """Raises `NotFound`."""
         async with self._database.transaction() as session:
-            mine = await Conversations.of(session, self._principal.name)
+            mine = Conversations(session, self._principal.name)
             conversation = await mine.get(conversation_id, to_write=True)
             conversation.title = title
             return conversation
@@ -92,7 +92,7 @@ class History:
     async def choose(self, conversation_id: UUID, message_id: UUID) -> Conversation:
         """Show the branch that goes through a message, from now on; raises `NotFound`."""
         async with self._database.transaction() as session:
-            mine = await Conversations.of(session, self._principal.name)
+            mine = Conversations(session, self._principal.name)
             conversation = await mine.get(conversation_id, to_write=True)
             await mine.message(conversation_id, message_id)
             conversation.active_id = Tree(await mine.messages(conversation_id)).leaf(message_id)
@@ -102,7 +102,7 @@ class History:
     async def remove(self, conversation_id: UUID) -> None:
         """With its messages, and the texts that only they cited."""
         async with self._database.transaction() as session:
-            mine = await Conversations.of(session, self._principal.name)
+            mine = Conversations(session, self._principal.name)
             await mine.remove(conversation_id)
             await Sources(session).prune_texts()
 
@@ -112,7 +112,7 @@ class History:
         if len(opinion.reason) > LONGEST_REASON:
             raise InvalidInput(f"A reason has at most {LONGEST_REASON:,} characters.")
         async with self._database.transaction() as session:
-            mine = await Conversations.of(session, self._principal.name)
+            mine = Conversations(session, self._principal.name)
             await mine.get(conversation_id)
             message = await mine.message(conversation_id, message_id)
             _check(opinion, message)
@@ -128,7 +128,7 @@ class History:
     @retried
     async def _read(self, conversation_id: UUID) -> "_Read":
         async with self._database.reading() as session:
-            mine = await Conversations.of(session, self._principal.name)
+            mine = Conversations(session, self._principal.name)
             conversation = await mine.get(conversation_id)
             messages = await mine.messages(conversation_id)
             rated: dict[UUID, list[Opinion]] = {}

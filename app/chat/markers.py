@@ -40,7 +40,7 @@ class MarkerParser:
         self._marked = False
         """The last thing given back was a marker."""
         self._tail = ""
-        """The end of the prose given back since the last marker."""
+        """The end of the prose given back since the last marker, if a bracket stands in it."""
 
     def feed(self, delta: str) -> Iterator[Piece]:
         """What is certain now."""
@@ -113,13 +113,19 @@ class MarkerParser:
         if self._closing:
             self._tail = ""
             return piece
+        if not self._tail and piece[0] not in "[【":
+            return piece
         known = len(self._tail)
         safe = _MARKER.sub(lambda m: f"{m[0][:-1]}\\{m[0][-1]}", self._tail + piece)[known:]
-        self._tail = (self._tail + safe)[-_LONGEST:]
+        self._remember(safe)
         return safe
+
+    def _remember(self, said: str) -> None:
+        tail = (self._tail + said)[-_LONGEST:]
+        self._tail = tail if "[" in tail or "【" in tail else ""
 
     def _released_space(self) -> Iterator[Piece]:
         if self._space:
-            self._tail = (self._tail + self._space)[-_LONGEST:]
+            self._remember(self._space)
             yield self._space
             self._space = ""

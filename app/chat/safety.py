@@ -32,6 +32,12 @@ _HELD = re.compile(
     rf"|{_URL.removesuffix('+')}*)\Z",
     re.IGNORECASE,
 )
+_BEGUN = re.compile(
+    f"(?:{'|'.join(re.escape(s[:n]) for s in _SCHEMES for n in range(len(s), 0, -1))})\\Z",
+    re.IGNORECASE,
+)
+"""What the address of a link begins with, as far as it came."""
+_LONGEST_BEGUN = max(map(len, _SCHEMES))
 _OPENING = "\\!]<"
 """What means something else by what comes after it."""
 _TRAILING = ".,;:!?*_~"
@@ -72,7 +78,7 @@ class SafeText:
 
     def _steps(self, *, final: bool) -> str:
         given, left = "", -1
-        while len(self._held) != left:
+        while self._held and len(self._held) != left:
             left = len(self._held)
             given += self._step(final=final)
         return given
@@ -137,12 +143,10 @@ class SafeText:
 
     def _certain(self) -> int:
         """Where what may yet become a link begins."""
+        length = len(self._held)
         held = _HELD.search(self._held)
-        tail = self._held[-max(map(len, _SCHEMES)) :].lower()
-        begun = (
-            n for n in range(len(tail), 0, -1) if any(s.startswith(tail[-n:]) for s in _SCHEMES)
-        )
-        start = min(held.start() if held else len(self._held), len(self._held) - next(begun, 0))
+        begun = _BEGUN.search(self._held, max(length - _LONGEST_BEGUN, 0))
+        start = min(held.start() if held else length, begun.start() if begun else length)
         while start and self._held[start - 1] in _OPENING:
             start -= 1
         return start

@@ -17,7 +17,7 @@ from app.chat.events import ChatEvent, Completed
 from app.chat.heard import Heard
 from app.chat.limits import TurnLimit
 from app.chat.withholding import rests_on, withhold
-from app.search import NO_FILTER, checked_query
+from app.search import NO_FILTER, Scope, checked_query
 from app.spending import Budget, of_answer, of_attempts
 from storage.conversations import Conversations
 from storage.database import Database, retried
@@ -82,14 +82,16 @@ class ChatService:
         self._principal.require("ask")
         question = checked_query(question)
         with self._limit.turn(self._principal):
-            search = self._engine.search.acting_for(self._principal)
-            scope = await search.scope(corpora, only)
-            asked = uuid4()
-            history = await self._ask(conversation_id, asked, question, instead_of)
-            turn = Turn(question, scope, history, conversation_id, verify=verify)
-            async with aclosing(self._answer(turn, asked, is_new=True)) as events:
-                async for event in events:
-                    yield event
+            scope, history = await self._recall(conversation_id, instead_of, corpora, only)
+            turn, asked = Turn(question, scope, history, conversation_id, verify=verify), uuid4()
+            keeping = asyncio.create_task(self._ask(turn, asked, instead_of))
+            try:
+                async with aclosing(self._answer(turn, asked, keeping)) as events:
+                    async for event in events:
+                        yield event
+            finally:
+                await asyncio.wait([keeping])
+                keeping.exception()
 
     async def again(
         self,
@@ -102,11 +104,10 @@ class ChatService:
         """Another answer to a question, named by itself or by an answer it had; on a new branch."""
         self._principal.require("ask")
         with self._limit.turn(self._principal):
-            search = self._engine.search.acting_for(self._principal)
-            scope = await search.scope(corpora, only)
-            question, history = await self._recall(conversation_id, message_id)
+            question = await self._question(conversation_id, message_id)
+            scope, history = await self._recall(conversation_id, question.id, corpora, only)
             turn = Turn(question.text, scope, history, conversation_id, verify=verify)
-            async with aclosing(self._answer(turn, question.id, is_new=False)) as events:
+            async with aclosing(self._answer(turn, question.id)) as events:
                 async for event in events:
                     yield event
 
@@ -122,14 +123,18 @@ class ChatService:
         return await drained(self.stream(conversation_id, question, corpora, only, verify))
 
     async def _answer(
-        self, turn: Turn, question: UUID, *, is_new: bool
+        self, turn: Turn, question: UUID, keeping: asyncio.Task[None] | None = None
     ) -> AsyncGenerator[ChatEvent]:
-        started, heard = time.perf_counter(), Heard()
+        """A new question is kept while passages are searched for, and before anything is said."""
+        started, heard, waiting_for = time.perf_counter(), Heard(), keeping
         try:
             async with aclosing(self._engine.stream(turn)) as events:
                 async for event in events:
+                    if waiting_for:
+                        await asyncio.shield(waiting_for)
+                        waiting_for = None
                     if isinstance(event, Completed):
-                        await self._keep(event.answer, question, is_new=is_new)
+                        await self._keep(event.answer, question, is_new=keeping is not None)
                         _tell(event.answer, time.perf_counter() - started)
                     heard.take(event)
                     yield event
@@ -154,56 +159,65 @@ class ChatService:
     async def _write_down(self, heard: Heard) -> None:
         async with self._database.transaction() as session:
             user = await Users(session).named(self._principal.name)
-            await Ledger(session).add([heard.spending(user, self._engine.model)])
+            await Ledger(session).add([heard.spending(user.id, self._engine.model)])
 
     async def _write_off(self, attempts: Sequence[Attempt]) -> None:
         """What was spent on models that did not answer."""
         async with self._database.transaction() as session:
             user = await Users(session).named(self._principal.name)
-            await Ledger(session).add(of_attempts(user, attempts))
+            await Ledger(session).add(of_attempts(user.id, attempts))
 
     @retried
     async def _start(self, conversation_id: UUID, title: str) -> Conversation:
         async with self._database.transaction() as session:
-            user = await Users(session).named(self._principal.name)
-            return await Conversations(session, user).start(conversation_id, title)
-
-    @retried
-    async def _ask(
-        self, conversation_id: UUID, asked: UUID, question: str, instead_of: UUID | None
-    ) -> list[ChatMessage]:
-        """Keep the question; give back what was said before it."""
-        async with self._database.transaction() as session:
-            mine = await Conversations.of(session, self._principal.name)
-            conversation = await mine.get(conversation_id, to_write=True)
-            await self._budget.check(Ledger(session))
-            before = conversation.active_id
-            if instead_of is not None:
-                before = _question(await mine.message(conversation_id, instead_of)).parent_id
-            kept = Message.question(conversation_id, question, before, asked)
-            if not await mine.add(kept):
-                before = (await mine.message(conversation_id, asked)).parent_id
-            earlier = await mine.branch(conversation_id, before, _RECALLED)
-            conversation.title = conversation.title or question[:_TITLE_LENGTH]
-            conversation.updated_at = datetime.now(UTC)
-            conversation.active_id = asked
-            hidden = await Sources(session).hidden(cited(earlier), self._principal)
-        return _recalled(earlier, hidden)
+            mine = Conversations(session, self._principal.name)
+            return await mine.start(conversation_id, title)
 
     @retried
     async def _recall(
-        self, conversation_id: UUID, message_id: UUID
-    ) -> tuple[Message, list[ChatMessage]]:
-        """The question that a message is or answers, and what was said before it."""
+        self,
+        conversation_id: UUID,
+        instead_of: UUID | None,
+        corpora: Sequence[str],
+        only: Mapping[str, str],
+    ) -> tuple[Scope, list[ChatMessage]]:
+        """What may be searched, and what was said so far: up to where another question stands."""
+        search = self._engine.search.acting_for(self._principal)
         async with self._database.reading() as session:
-            mine = await Conversations.of(session, self._principal.name)
-            await mine.get(conversation_id)
-            question = await mine.message(conversation_id, message_id)
-            if question.role != "user" and question.parent_id is not None:
-                question = await mine.message(conversation_id, question.parent_id)
-            earlier = await mine.branch(conversation_id, _question(question).parent_id, _RECALLED)
+            scope = await search.scope_in(session, corpora, only)
+            mine = Conversations(session, self._principal.name)
+            last = (await mine.get(conversation_id)).active_id
+            if instead_of is not None:
+                last = _question(await mine.message(conversation_id, instead_of)).parent_id
+            earlier = await mine.branch(conversation_id, last, _RECALLED)
             hidden = await Sources(session).hidden(cited(earlier), self._principal)
-        return question, _recalled(earlier, hidden)
+        return scope, _recalled(earlier, hidden)
+
+    @retried
+    async def _ask(self, turn: Turn, asked: UUID, instead_of: UUID | None) -> None:
+        """Keep the question."""
+        async with self._database.transaction() as session:
+            mine = Conversations(session, self._principal.name)
+            conversation = await mine.get(turn.conversation_id, to_write=True)
+            await self._budget.check(Ledger(session))
+            before = conversation.active_id
+            if instead_of is not None:
+                before = (await mine.message(conversation.id, instead_of)).parent_id
+            await mine.add(Message.question(conversation.id, turn.question, before, asked))
+            conversation.title = conversation.title or turn.question[:_TITLE_LENGTH]
+            conversation.updated_at = datetime.now(UTC)
+            conversation.active_id = asked
+
+    @retried
+    async def _question(self, conversation_id: UUID, message_id: UUID) -> Message:
+        """The question that a message is or answers."""
+        async with self._database.reading() as session:
+            mine = Conversations(session, self._principal.name)
+            await mine.get(conversation_id)
+            message = await mine.message(conversation_id, message_id)
+            if message.role != "user" and message.parent_id is not None:
+                message = await mine.message(conversation_id, message.parent_id)
+        return _question(message)
 
     @retried
     async def _keep(self, answer: Answer, question: UUID, *, is_new: bool) -> None:
@@ -212,16 +226,14 @@ class ChatService:
         What was asked in the same place before this answer came goes on after it.
         """
         async with self._database.transaction() as session:
-            mine = await Conversations.of(session, self._principal.name)
-            conversation = await mine.get(answer.conversation_id, to_write=True)
-            if not await mine.add(Message.reply(answer, question)):
+            mine = Conversations(session, self._principal.name)
+            reply = Message.reply(answer, question)
+            owner, active = await mine.show(reply, instead_of=question if is_new else None)
+            if not await mine.add(reply):
                 return
-            if is_new:
-                await mine.hang(conversation.id, question, answer.message_id)
-            if conversation.active_id == question or not is_new:
-                conversation.active_id = answer.message_id
-            user = await Users(session).named(self._principal.name)
-            await Ledger(session).add(of_answer(user, answer))
+            if active != reply.id:
+                await mine.hang(reply.conversation_id, question, reply.id)
+            await Ledger(session).add(of_answer(owner, answer))
 
 
 async def drained(events: AsyncGenerator[ChatEvent]) -> Answer:

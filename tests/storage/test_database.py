@@ -20,7 +20,6 @@ from storage.database import HEAD, Database
 from storage.domain import Answer, SourceVersion
 from storage.errors import DatabaseUnavailable, InvalidInput, NotFound, StorageFull, Vanished
 from storage.migrations import configuration
-from storage.people import Users
 from storage.repositories import Corpora, Sources
 from storage.tables import Corpus, Message, Source, SourceText
 from tests.conftest import fresh_database
@@ -247,14 +246,13 @@ async def test_values_come_back_as_they_were(url: str) -> None:
     )
     async with Database.open(url) as database:
         async with database.transaction() as session:
-            user = await Users(session).named("local")
-            conversations = Conversations(session, user)
+            conversations = Conversations(session, "local")
             thread = await conversations.start(uuid4())
             answer = answer.model_copy(update={"conversation_id": thread.id})
             await conversations.add(Message.question(thread.id, answer.text))
             await conversations.add(Message.reply(answer))
         async with database.reading() as session:
-            messages = await Conversations(session, user).messages(thread.id)
+            messages = await Conversations(session, "local").messages(thread.id)
     assert [(message.text, message.answer) for message in messages] == [
         (answer.text, None),
         (answer.text, answer),
@@ -284,9 +282,9 @@ async def test_no_value_is_no_value_to_sql_either(url: str) -> None:
 
 async def test_another_users_conversation_is_not_found(url: str) -> None:
     async with Database.open(url) as database, database.transaction() as session:
-        mine = Conversations(session, await Users(session).named("me"))
+        mine = Conversations(session, "me")
         thread = await mine.start(uuid4())
-        theirs = Conversations(session, await Users(session).named("you"))
+        theirs = Conversations(session, "you")
         for attempt in (theirs.get, theirs.remove):
             with pytest.raises(NotFound):
                 await attempt(thread.id)

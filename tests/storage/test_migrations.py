@@ -88,8 +88,8 @@ async def test_nothing_is_lost_on_the_way_from_an_earlier_version(
     assert await empty.check() == ""
     async with empty.reading() as session:
         user = await Users(session).get("local")
-        (thread,) = await Conversations(session, user).recent(10)
-        messages = await Conversations(session, user).messages(thread.id)
+        (thread,) = await Conversations(session, "local").recent(10)
+        messages = await Conversations(session, "local").messages(thread.id)
         source = next(one for one in given if isinstance(one, Source))
         assert (await Sources(session).get(source.id)).passages == 3
         assert (await Sources(session).text(source.id, 1)).text == "At dusk."

@@ -22,7 +22,6 @@ from app.settings import Settings
 from app.wiring import Services
 from storage.conversations import Conversations
 from storage.domain import LOCAL, Answer
-from storage.people import Users
 from storage.tables import Conversation, Message
 from tests.app.cli.commands import until_released
 from tests.app.cli.test_serve import free_port
@@ -89,8 +88,7 @@ class Site:
 
         async def work() -> UUID:
             async with self.services.database.transaction() as session:
-                user = await Users(session).named(LOCAL.name)
-                conversations = Conversations(session, user)
+                conversations = Conversations(session, LOCAL.name)
                 conversation: Conversation = await conversations.start(uuid4(), title)
                 kept = answer.model_copy(update={"conversation_id": conversation.id})
                 asked = Message.question(conversation.id, question, None, uuid4())
