@@ -6,11 +6,9 @@ from copy import copy
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from sqlmodel.ext.asyncio.session import AsyncSession
-
 from app.editions import choose
 from app.waiting import running_loop
-from storage.database import Database, retried
+from storage.database import Database, Session, retried
 from storage.domain import LOCAL, Attempt, Passage, Principal
 from storage.embeddings import LOCAL_MODEL
 from storage.errors import InvalidInput, ModelUnavailable, NotFound
@@ -119,7 +117,7 @@ class Search:
             return await self.scope_in(session, names, only)
 
     async def scope_in(
-        self, session: AsyncSession, names: Sequence[str], only: Mapping[str, str] = NO_FILTER
+        self, session: Session, names: Sequence[str], only: Mapping[str, str] = NO_FILTER
     ) -> Scope:
         """The same, in a transaction that has more to read."""
         corpora = Corpora(session, self.principal)

@@ -21,6 +21,9 @@ from storage.translation import translated
 P = ParamSpec("P")
 T = TypeVar("T")
 
+Session = AsyncSession
+"""What a transaction is given out as; repositories take it."""
+
 _ATTEMPTS, _PAUSE = 200, 0.02
 HEAD = "0007"
 """The newest migration: known here so that opening a current database needs no Alembic."""
