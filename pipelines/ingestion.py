@@ -5,7 +5,9 @@ import logging
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from pipelines.changes import Change, Comparison, Failure, batches, compare, passed_over, read_all
 from pipelines.corpora import checked_base_url, lock_of, new_corpus
@@ -14,9 +16,9 @@ from pipelines.reading.workers import ReaderPool
 from pipelines.writing import Writer
 from storage.database import Database
 from storage.domain import Fingerprint, Value
-from storage.errors import NotFound, Vanished
+from storage.errors import IbidError, NotFound, Vanished
 from storage.index.passages import PassageIndex
-from storage.indexes import Indexes
+from storage.indexes import ALIAS, Indexes
 from storage.locks import Locks
 from storage.repositories import Corpora, Sources
 from storage.tables import Corpus, Source, SourceText
@@ -25,6 +27,9 @@ _log = logging.getLogger("ibid.ingestion")
 
 Progress = Callable[[int, int], None]
 """Called with how many sources are done, of how many."""
+
+Phase = Literal["waiting", "optimizing"]
+"""What an ingestion does when it does not ingest: others go first; searches are made fast."""
 
 
 class Report(Value):
@@ -63,17 +68,19 @@ class Ingestion:
         base_url: str | None = None,
         prune_empty: bool = False,
         progress: Progress | None = None,
-        waiting: Callable[[], None] | None = None,
+        enters: Callable[[Phase], None] | None = None,
     ) -> Report:
         """Ingest files and folders; raises `InvalidInput` before anything is changed.
 
         What has gone from a folder goes from the corpus, if it came from that same folder.
-        Ingestions of one corpus take turns, whichever process started them; `waiting` is called
-        once if this one has to. Raises `Vanished` when the corpus is deleted meanwhile.
+        Ingestions of one corpus take turns, whichever process started them; `enters` is told when
+        this one has to, and when all is written and much of it. Raises `Vanished` when the corpus is
+        deleted meanwhile.
         """
         started = time.perf_counter()
         selections = await asyncio.to_thread(select, paths, allow_empty=prune_empty)
-        async with self._locks.held(lock_of(corpus_name), waiting):
+        enters = enters or _nobody
+        async with self._locks.held(lock_of(corpus_name), partial(enters, "waiting")):
             corpus = await self._corpus(corpus_name, base_url)
             try:
                 comparison, removed = await self._ingest(selections, corpus, progress)
@@ -85,6 +92,7 @@ class Ingestion:
                     f"The corpus {corpus_name!r} was deleted while it was being ingested into; "
                     "nothing of it is left."
                 ) from error
+        await self._optimize(enters)
         report = _report(comparison, removed, time.perf_counter() - started)
         _log.info("ingested corpus=%s %s", corpus.name, _counts(report))
         return report
@@ -101,6 +109,16 @@ class Ingestion:
         await self._undo(known.values(), comparison, writer.index)
         await self._replace(corpus, comparison, writer, progress)
         return comparison, await self._prune(selections, found, known)
+
+    async def _optimize(self, enters: Callable[[Phase], None]) -> None:
+        """What is written stands; should this fail, searches are slower, and the next run tries again."""
+        engine = self._indexes.engine
+        try:
+            if await engine.is_slow(ALIAS):
+                enters("optimizing")
+                await engine.optimize(ALIAS)
+        except IbidError as error:
+            _log.warning("not optimised: %s", error)
 
     async def _corpus(self, name: str, base_url: str | None) -> Corpus:
         """Made when it is not there; a base URL given anew is taken over."""
@@ -234,6 +252,10 @@ class Ingestion:
         async with self._database.transaction() as session:
             await Sources(session).prune_texts()
         return len(gone)
+
+
+def _nobody(_: Phase) -> None:
+    pass
 
 
 def _report(comparison: Comparison, removed: int, seconds: float) -> Report:

@@ -37,7 +37,7 @@ def ingest(
                 base_url=base_url,
                 prune_empty=prune_empty,
                 progress=progress,
-                waiting=lambda: _wait(corpus),
+                enters=lambda phase: click.echo(f"ibid: {_PHASES[phase].format(corpus)}", err=True),
             )
         if as_json:
             echo_json(report.model_dump(mode="json"))
@@ -54,8 +54,10 @@ def ingest(
         raise click.exceptions.Exit(MISUSED)
 
 
-def _wait(corpus: str) -> None:
-    click.echo(f"ibid: {corpus} is being ingested into by somebody else; waiting.", err=True)
+_PHASES = {
+    "waiting": "{} is being ingested into by somebody else; waiting.",
+    "optimizing": "All of {} is there. Making a large index fast; it can be searched meanwhile.",
+}
 
 
 def tell(report: "Report", corpus: str) -> None:

@@ -56,7 +56,7 @@ class UploadJob:
                     corpus,
                     base_url=task.arguments["base_url"],
                     progress=partial(_advance, log),
-                    waiting=partial(log.enter, "waiting"),
+                    enters=log.enter,
                 )
                 log.fail(*report.failed)
                 failed = {failure.path for failure in report.failed}

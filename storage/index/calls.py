@@ -103,6 +103,13 @@ class Count(Struct, frozen=True, tag=True):
         return engine.count(self.collection, self.where)
 
 
+class IsSlow(Struct, frozen=True, tag=True):
+    collection: str
+
+    def run(self, engine: "EmbeddedEngine") -> bool:
+        return engine.is_slow(self.collection)
+
+
 class Optimize(Struct, frozen=True, tag=True):
     """Has no `run`: it takes minutes, in which the engine process would answer nobody."""
 
@@ -121,5 +128,6 @@ Call = (
     | Retrieve
     | Scan
     | Count
+    | IsSlow
     | Optimize
 )

@@ -104,6 +104,9 @@ class EngineClient(Engine):
     async def count(self, collection: str, where: Filter) -> int:
         return await self._call(calls.Count(collection, _listed(where)), int)
 
+    async def is_slow(self, collection: str) -> bool:
+        return await self._call(calls.IsSlow(collection), bool)
+
     async def optimize(self, collection: str) -> None:
         await self._call(calls.Optimize(collection), NoneType)
 

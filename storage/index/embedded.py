@@ -9,7 +9,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -37,8 +37,12 @@ ROOM_TO_WRITE = 64 << 20
 ROOM_TO_OPEN = 32 << 20
 """What replaying the log of a killed process may take."""
 
+_FLOAT = 4
 UNFLUSHED = 4096
 """Points after which a flush, some tens of fsyncs, keeps the log short and the next flush quick."""
+
+SLOW = 16 << 20
+"""Bytes of vectors written since a collection was optimised that searches begin to notice."""
 
 _NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 
@@ -49,6 +53,7 @@ class EmbeddedEngine:
     def __init__(self, folder: Path) -> None:
         self._collections = folder / "collections"
         self._aliases_file = folder / "aliases.json"
+        self._written_file = folder / "written.json"
         self._shards: dict[str, EdgeShard] = {}
         self._unflushed: Counter[str] = Counter()
         with ExitStack() as undo, edge.translated(folder):
@@ -58,9 +63,8 @@ class EmbeddedEngine:
                 raise IndexLocked(f"Another process has the index in {folder} open.")
             undo.callback(os.close, lock)
             self._aliases = self._read_aliases()
-            for unfinished in ("new", "old"):  # a create, or a drop, that was killed
-                for leftover in self._collections.glob(f".{unfinished}-*"):
-                    shutil.rmtree(leftover)
+            self._written = Counter(_counts(self._written_file))
+            self._recover()
             self._unlock = undo.pop_all()
 
     def create(self, collection: str, schema: Schema) -> None:
@@ -90,6 +94,7 @@ class EmbeddedEngine:
             if kept != self._aliases:
                 self._write_aliases(kept)
             self._release(collection)
+            del self._written[collection]
             shutil.rmtree(doomed, ignore_errors=True)
             path.rename(doomed)
             sync_folder(self._collections)
@@ -116,10 +121,13 @@ class EmbeddedEngine:
         """Holds the GIL for about 0.1 ms a point: callers cut long lists."""
         with self._writing(collection) as shard:
             shard.update(UpdateOperation.upsert_points([edge.point(point) for point in points]))
-            self._unflushed[collection] += len(points)
-            if self._unflushed[collection] >= UNFLUSHED:
+            name = self.resolve(collection)
+            self._written[name] += sum(_FLOAT * len(point.dense) for point in points)
+            self._unflushed[name] += len(points)
+            if self._unflushed[name] >= UNFLUSHED:
                 shard.flush()
-                del self._unflushed[collection]
+                del self._unflushed[name]
+                self._keep_count()
 
     def apply(self, collection: str, changes: Sequence[Change]) -> None:
         """One process and one thread: no search comes in between."""
@@ -184,19 +192,55 @@ class EmbeddedEngine:
         with self._reading(collection) as shard:
             return shard.count(CountRequest(exact=True, filter=edge.where(where)))
 
-    def lend(self, collection: str) -> Path:
-        """Close a collection, so that another process may open its folder until the next call."""
+    def is_slow(self, collection: str) -> bool:
+        """Whether so much was written since it was optimised."""
+        return self._written[self.resolve(collection)] >= SLOW
+
+    def lend(self, collection: str) -> tuple[Path, Path]:
+        """A collection's folder, which may be read until the next change, and one for a copy of it."""
         path = self._existing(collection)
-        require_space(path, ROOM_TO_WRITE)
+        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        require_space(path, ROOM_TO_WRITE + 2 * size)
+        with self._reading(collection) as shard:
+            shard.flush()
+        return path, path.with_name(f".copy-{collection}")
+
+    def adopt(self, collection: str) -> None:
+        """Let the copy, whole and optimised, take the collection's place."""
+        path = self._existing(collection)
         with edge.translated(path):
             self._release(collection)
-        return path
+            old = path.with_name(f".old-{collection}")
+            path.rename(old)
+            path.with_name(f".copy-{collection}").rename(path)
+            sync_folder(self._collections)
+            shutil.rmtree(old)
+            del self._written[collection]
+            self._keep_count()
 
     def close(self) -> None:
         """Close every shard, which flushes it."""
         with self._unlock:
+            self._keep_count()
             for collection in list(self._shards):
                 self._release(collection)
+
+    def _recover(self) -> None:
+        """Finish, or undo, what was killed: a create, a drop, an optimised copy taking its place."""
+        for copy in self._collections.glob(".copy-*"):
+            path = copy.with_name(copy.name.removeprefix(".copy-"))
+            if path.exists():
+                shutil.rmtree(copy)
+            else:
+                copy.rename(path)
+        for unfinished in ("new", "old"):
+            for leftover in self._collections.glob(f".{unfinished}-*"):
+                shutil.rmtree(leftover)
+
+    def _keep_count(self) -> None:
+        """Not synced: when it is lost, an optimisation comes later."""
+        with suppress(OSError):
+            self._written_file.write_bytes(msgspec.json.encode(self._written))
 
     @contextmanager
     def _reading(self, name: str) -> Generator[EdgeShard]:
@@ -240,3 +284,11 @@ class EmbeddedEngine:
     def _write_aliases(self, aliases: Mapping[str, str]) -> None:
         write_atomically(self._aliases_file, msgspec.json.encode(aliases))
         self._aliases = dict(aliases)
+
+
+def _counts(file: Path) -> dict[str, int]:
+    """What a file of counts says; nothing when there is none, or it was cut off."""
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=dict[str, int])
+    except (OSError, msgspec.DecodeError):
+        return {}

@@ -155,10 +155,14 @@ class Engine(Protocol):
         """How many points match, exactly."""
         ...
 
+    async def is_slow(self, collection: str) -> bool:
+        """Whether so much was written that searches are slow until somebody optimises."""
+        ...
+
     async def optimize(self, collection: str) -> None:
         """Return when searches are fast; may take minutes on a large collection.
 
-        Meanwhile an embedded engine keeps calls for this collection waiting, not those for others.
+        Meanwhile an embedded engine answers what reads it, and keeps changes to it waiting.
         """
         ...
 

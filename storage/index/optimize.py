@@ -14,7 +14,7 @@ if sys.platform != "win32":
 
 
 async def optimize_shard(folder: Path) -> None:
-    """Merge segments and build the graph of a shard that nobody has open; cancelling it is safe."""
+    """Merge segments and build the graph of a shard that nobody has open; cancelling leaves it whole."""
     arguments = (sys.executable, "-P", "-m", "storage.index.optimize", str(folder))
     child = await asyncio.create_subprocess_exec(*arguments, stdin=asyncio.subprocess.PIPE)
     try:

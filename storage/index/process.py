@@ -7,6 +7,7 @@ folder first starts this; it leaves when the last connection has gone.
 import asyncio
 import os
 import secrets
+import shutil
 import signal
 import sys
 import traceback
@@ -18,7 +19,17 @@ import msgspec
 from msgspec import Raw
 
 from storage.errors import IbidError, IndexLocked, IndexUnavailable, InvalidInput
-from storage.index.calls import Aliases, Call, Collections, Optimize
+from storage.index.calls import (
+    Aliases,
+    Call,
+    Collections,
+    Count,
+    IsSlow,
+    Optimize,
+    Retrieve,
+    Scan,
+    Search,
+)
 from storage.index.embedded import EmbeddedEngine
 from storage.index.optimize import optimize_shard
 from storage.index.wire import (
@@ -38,6 +49,7 @@ from storage.index.wire import (
 _PATIENCE = 10.0
 """Seconds to wait for a first connection, and for a `Hello`."""
 _LARGEST_HELLO = 1024
+_READING = (Search, Retrieve, Scan, Count, IsSlow)
 _CALLS = msgspec.msgpack.Decoder(Call)
 
 
@@ -130,18 +142,22 @@ class EngineProcess:
         if isinstance(call, Collections | Aliases):
             return call.run(self._engine)
         collection = self._engine.resolve(call.collection)
-        while optimized := self._optimized.get(collection):
-            await optimized.wait()
+        while not isinstance(call, _READING) and (done := self._optimized.get(collection)):
+            await done.wait()
         if isinstance(call, Optimize):
             return await self._optimize(collection)
         return call.run(self._engine)
 
     async def _optimize(self, collection: str) -> None:
-        folder = self._engine.lend(collection)
+        """A copy is optimised, in a process of its own, and takes the place of what served meanwhile."""
+        folder, copy = self._engine.lend(collection)
         optimized = self._optimized[collection] = asyncio.Event()
         try:
-            await optimize_shard(folder)
+            await asyncio.to_thread(shutil.copytree, folder, copy)
+            await optimize_shard(copy)
+            self._engine.adopt(collection)
         finally:
+            shutil.rmtree(copy, ignore_errors=True)
             del self._optimized[collection]
             optimized.set()
 

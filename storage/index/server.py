@@ -171,6 +171,10 @@ class ServerEngine(Engine):
         with remote.translated(collection):
             return (await self._client.count(collection, remote.where(where), exact=True)).count
 
+    async def is_slow(self, collection: str) -> bool:  # noqa: ARG002
+        """Never: the server optimises by itself, as it goes."""
+        return False
+
     async def optimize(self, collection: str) -> None:
         """The server optimises by itself: this waits until it has."""
         yellow = models.CollectionStatus.YELLOW

@@ -11,7 +11,8 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from app.settings import Settings
 from app.wiring import Services, open_services
 from storage.embeddings import LocalEmbedding
-from storage.errors import InvalidInput
+from storage.errors import InvalidInput, StorageFull
+from storage.index.client import EngineClient
 from storage.index.passages import PassageIndex
 from tests.library import PAGES, write_docs
 
@@ -278,3 +279,23 @@ async def test_documents_that_are_not_read_are_named_with_what_to_do(
     assert reasons.keys() == {"old.doc", "more.zip"}
     assert "save it as .docx" in reasons["old.doc"]
     assert "unpack it" in reasons["more.zip"]
+
+
+@pytest.mark.parametrize("room", [True, False], ids=["room", "no room"])
+async def test_what_became_slow_is_optimised_at_the_end_and_searched_either_way(
+    services: Services, docs: Path, monkeypatch: pytest.MonkeyPatch, room: bool
+) -> None:
+    async def is_slow(_: EngineClient, __: str) -> bool:
+        return True
+
+    async def no_room(_: EngineClient, __: str) -> None:
+        raise StorageFull("The disk is full.")
+
+    monkeypatch.setattr(EngineClient, "is_slow", is_slow)
+    if not room:
+        monkeypatch.setattr(EngineClient, "optimize", no_room)
+    phases: list[str] = []
+    report = await services.ingestion.run([docs], enters=phases.append)
+    assert phases == ["optimizing"]
+    assert report.added == len(PAGES)
+    assert len(await found(services)) > 0

@@ -152,8 +152,8 @@ async def test_a_source_is_not_removed_under_an_ingestion(services: Services, do
 async def test_two_ingestions_at_once_take_turns(services: Services, docs: Path) -> None:
     waited: list[str] = []
     reports = await asyncio.gather(
-        services.ingestion.run([docs], waiting=lambda: waited.append("first")),
-        services.ingestion.run([docs], waiting=lambda: waited.append("second")),
+        services.ingestion.run([docs], enters=lambda _: waited.append("first")),
+        services.ingestion.run([docs], enters=lambda _: waited.append("second")),
     )
     assert sorted((r.added, r.unchanged) for r in reports) == [(0, len(PAGES)), (len(PAGES), 0)]
     assert len(waited) == 1
