@@ -63,7 +63,7 @@ def create_app(settings: Settings) -> Litestar:
     return Litestar(
         [v1, HealthController, PageController],
         lifespan=[lifespan],
-        plugins=[ProblemDetailsPlugin(problems.config)],
+        plugins=[ProblemDetailsPlugin(problems.config), problems.Documented()],
         state=State({"signs_in": settings.auth != "off"}),
         middleware=build_middleware(settings),
         guards=[only_editors_change],

@@ -1,11 +1,16 @@
 """Errors as RFC 9457 problems: one table, read by REST and by SSE."""
 
 from http import HTTPStatus
+from typing import Any
 
 from litestar.exceptions import HTTPException
+from litestar.openapi import ResponseSpec
+from litestar.plugins import ReceiveRoutePlugin
 from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsException
+from litestar.routes import BaseRoute, HTTPRoute
 
 from storage import errors
+from storage.domain import Value
 
 STATUS: dict[type[errors.IbidError], int] = {
     errors.InvalidInput: 400,
@@ -33,6 +38,45 @@ STATUS: dict[type[errors.IbidError], int] = {
     errors.ModelRefused: 503,
     errors.BudgetSpent: 429,
 }
+
+
+class Problem(Value):
+    """Why a request was not answered; `title` names the error, `detail` says what to do."""
+
+    status: int
+    title: str
+    detail: str
+    type: str = "about:blank"
+    extra: Any = None
+    """Which values are wrong, where a body or a parameter is."""
+
+
+_MEDIA_TYPE = "application/problem+json"
+_RESPONSES = {
+    status: ResponseSpec(
+        Problem, description=description, media_type=_MEDIA_TYPE, generate_examples=False
+    )
+    for status, description in {
+        400: "Something in the request is wrong",
+        401: "Nobody is signed in, where that is asked for",
+        403: "Who is signed in may not do this",
+        404: "There is no such thing, or none that one may see",
+        429: "Too much, too soon: `Retry-After` says when to come back",
+        503: "Something that is needed does not answer",
+    }.items()
+}
+"""What any operation may answer."""
+
+
+class Documented(ReceiveRoutePlugin):
+    """Has the OpenAPI document say so of every operation."""
+
+    def receive_route(self, route: BaseRoute) -> None:
+        """Each as it is added to the application."""
+        if isinstance(route, HTTPRoute):
+            for handler in route.route_handlers:
+                handler.responses = {**_RESPONSES, **(handler.responses or {})}
+
 
 EXPECTED: set[int | type[Exception]] = {*STATUS, *range(400, 500), UnicodeDecodeError}
 """What is no fault of the code, and so leaves no traceback in the log."""
