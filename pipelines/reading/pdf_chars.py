@@ -4,12 +4,15 @@ import ctypes
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 _HYPHEN = "\x02"
 """What PDFium gives for a hyphen at the end of a line, on either side of these functions."""
+_HYPHENS = "-\xad\u2010"
+"""What may be such a hyphen: to ask it of every character would take as long as all the rest."""
 # A gap of this many times the height of the letters is no space between words.
 _WIDE_GAP = 1.2
 _MOST_CHARACTERS = 2_000_000
@@ -55,9 +58,10 @@ def _chars(page: pdfium.PdfTextPage) -> Iterator[_Char | None]:
     """None for the end of a line."""
     rect = pdfium_c.FS_RECTF()
     pointer = ctypes.byref(rect)
+    handle = page.raw  # to look it up anew for every call costs more than the call
     high = 0
     for index in range(min(page.count_chars(), _MOST_CHARACTERS)):
-        code = pdfium_c.FPDFText_GetUnicode(page, index)
+        code = pdfium_c.FPDFText_GetUnicode(handle, index)
         if 0xD800 <= code < 0xDC00:  # noqa: PLR2004  (the first half of a surrogate pair)
             high = code
             continue
@@ -67,14 +71,18 @@ def _chars(page: pdfium.PdfTextPage) -> Iterator[_Char | None]:
         text = chr(code)
         if text in "\r\n":
             yield None
-        elif pdfium_c.FPDFText_IsGenerated(page, index) == 1 and text == " ":
+        elif text == " " and pdfium_c.FPDFText_IsGenerated(handle, index) == 1:
             yield _Char(" ", 0, 0, 0, 0)
-        elif text == _HYPHEN or pdfium_c.FPDFText_IsHyphen(page, index) == 1:
-            pdfium_c.FPDFText_GetLooseCharBox(page, index, pointer)
-            yield _Char(_HYPHEN, rect.left, rect.right, rect.bottom, rect.top)
-        elif shown := _shown(text):
-            pdfium_c.FPDFText_GetLooseCharBox(page, index, pointer)
+        elif shown := _HYPHEN if _ends_line(handle, index, text) else _shown(text):
+            pdfium_c.FPDFText_GetLooseCharBox(handle, index, pointer)
             yield _Char(shown, rect.left, rect.right, rect.bottom, rect.top)
+
+
+def _ends_line(page: Any, index: int, text: str) -> bool:
+    """Whether it is a hyphen that divides a word between two lines."""
+    if text == _HYPHEN:
+        return True
+    return text in _HYPHENS and pdfium_c.FPDFText_IsHyphen(page, index) == 1
 
 
 def _shown(text: str) -> str:

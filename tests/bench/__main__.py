@@ -18,6 +18,7 @@ from tests.bench import (
     first_token,
     ingest,
     machine,
+    reading,
     search,
     turn,
 )
@@ -27,6 +28,7 @@ from tests.bench.homes import Options
 Bench = Callable[[Options], Awaitable[Result]]
 BENCHES: dict[str, Bench] = {
     "ingest": ingest.run,
+    "reading": reading.run,
     "search": search.run,
     "cold": cold.run,
     "turn": turn.run,
@@ -73,7 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.add_argument("--passages", type=int, help="size of the generated corpus")
-    parser.add_argument("--folder", type=Path, help="ingest: real pages instead of generated ones")
+    parser.add_argument(
+        "--folder", type=Path, help="ingest, reading: real pages instead of generated ones"
+    )
     parser.add_argument("--rounds", type=int, help="repetitions")
     return parser
 

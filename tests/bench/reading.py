@@ -1,0 +1,140 @@
+"""Reading and splitting, by format: the same pages as every kind of file, or a folder as it is."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from html import escape
+from pathlib import Path, PurePosixPath
+from textwrap import wrap
+
+from pipelines.discovery import select
+from pipelines.reading import read
+from pipelines.splitting import split
+from tests.bench import generator
+from tests.bench.figures import Result
+from tests.bench.generator import Page
+from tests.bench.homes import Options
+from tests.bench.timing import Samples
+from tests.pipelines.archives import docx, epub, paragraph, slides, xlsx
+from tests.pipelines.pdfs import column, pdf
+
+LIMIT = 2.0
+PASSAGES, ROUNDS = 2_000, 3
+
+_LINE = 95
+"""Characters in a line of a PDF."""
+_LINES = 50
+
+
+def _html(page: Page) -> bytes:
+    parts = [f"<h1>{escape(page.title)}</h1>"]
+    for section in page.sections:
+        parts.append(f"<h{section.level}>{escape(section.heading)}</h{section.level}>")
+        parts += [f"<p>{escape(block)}</p>" for block in section.blocks]
+    return f"<html><body><main>{''.join(parts)}</main></body></html>".encode()
+
+
+def _mdx(page: Page) -> bytes:
+    about = ":::note\nAs of today.\n:::\n\n<Lamp lit />\n"
+    return f"{page.markdown}\nimport Lamp from './Lamp';\n\n{about}".encode()
+
+
+def _notebook(page: Page) -> bytes:
+    cells = [
+        {
+            "cell_type": "markdown",
+            "metadata": {},
+            "source": "\n\n".join((f"## {s.heading}", *s.blocks)),
+        }
+        for s in page.sections
+    ]
+    whole = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    return json.dumps(whole).encode()
+
+
+def _docx(page: Page) -> bytes:
+    body = [paragraph(escape(page.title), "Title")]
+    for section in page.sections:
+        body.append(paragraph(escape(section.heading), f"heading{section.level - 1}"))
+        body += [paragraph(escape(block)) for block in section.blocks]
+    return docx("".join(body))
+
+
+def _pptx(page: Page) -> bytes:
+    return slides(*((s.heading, list(s.blocks), "") for s in page.sections))
+
+
+def _xlsx(page: Page) -> bytes:
+    rows = {f"Sheet {n}": [[escape(b)] for b in s.blocks] for n, s in enumerate(page.sections)}
+    return xlsx(rows)
+
+
+def _epub(page: Page) -> bytes:
+    chapters = {
+        f"c{n}.xhtml": f"<h1>{escape(s.heading)}</h1>"
+        + "".join(f"<p>{escape(b)}</p>" for b in s.blocks)
+        for n, s in enumerate(page.sections)
+    }
+    return epub(chapters)
+
+
+def _pdf(page: Page) -> bytes:
+    text = page.markdown.encode("latin-1", "replace").decode("latin-1")
+    lines = [part for line in text.splitlines() for part in wrap(line, _LINE) or [""]]
+    return pdf(*(column(lines[n : n + _LINES]) for n in range(0, len(lines), _LINES)))
+
+
+FORMATS: dict[str, Callable[[Page], bytes]] = {
+    ".md": lambda page: page.markdown.encode(),
+    ".mdx": _mdx,
+    ".html": _html,
+    ".txt": lambda page: page.markdown.encode(),
+    ".ipynb": _notebook,
+    ".docx": _docx,
+    ".pptx": _pptx,
+    ".xlsx": _xlsx,
+    ".epub": _epub,
+    ".pdf": _pdf,
+}
+
+
+async def run(options: Options) -> Result:
+    """CPU seconds, of which a machine that others use too takes none away."""
+    rounds = options.rounds or ROUNDS
+    if options.folder:
+        return _of_folder(options.folder, rounds)
+    pages = [*generator.pages(options.passages or PASSAGES)]
+    result = Result("reading", f"{len(pages)} pages in every format, {rounds} rounds, one process")
+    for suffix, made in FORMATS.items():
+        options.say(suffix)
+        files = [(f"{number}{suffix}", made(page)) for number, page in enumerate(pages)]
+        taken, characters = _read(files, rounds)
+        size = sum(len(data) for _, data in files)
+        result.add(f"{suffix}: text", characters / 1e6 / taken.median, "MB/s")
+        result.add(f"{suffix}: file", size / 1e6 / taken.median, "MB/s", part=True)
+    return result
+
+
+def _of_folder(folder: Path, rounds: int) -> Result:
+    found = [path for one in select([folder]) for path in one.files]
+    files = [(path.relative_to(folder).as_posix(), path.read_bytes()) for path in found]
+    taken, characters = _read(files, rounds)
+    result = Result("reading", f"{len(files)} files of {folder.name}, {rounds} rounds, one process")
+    result.add("read and split: CPU", taken.median, "s", LIMIT)
+    result.add("text", characters / 1e6 / taken.median, "MB/s", part=True)
+    return result
+
+
+def _read(files: Sequence[tuple[str, bytes]], rounds: int) -> tuple[Samples, int]:
+    """CPU seconds for all of them, and characters of their text; what readers import is there."""
+    taken, characters = Samples(), 0
+    for number in range(-1, rounds):
+        characters = 0
+        started = time.process_time()
+        for name, data in files if number >= 0 else files[:1]:
+            reading = read(Path(name), data, PurePosixPath(name))
+            split(reading)
+            characters += len(reading.text)
+        if number >= 0:
+            taken.seconds.append(time.process_time() - started)
+    return taken, characters
