@@ -58,10 +58,15 @@ def _chars(page: pdfium.PdfTextPage) -> Iterator[_Char | None]:
     """None for the end of a line."""
     rect = pdfium_c.FS_RECTF()
     pointer = ctypes.byref(rect)
-    handle = page.raw  # to look it up anew for every call costs more than the call
+    # To look these up anew for every character costs more than the calls.
+    handle, code_of, box_of = (
+        page.raw,
+        pdfium_c.FPDFText_GetUnicode,
+        pdfium_c.FPDFText_GetLooseCharBox,
+    )
     high = 0
     for index in range(min(page.count_chars(), _MOST_CHARACTERS)):
-        code = pdfium_c.FPDFText_GetUnicode(handle, index)
+        code = code_of(handle, index)
         if 0xD800 <= code < 0xDC00:  # noqa: PLR2004  (the first half of a surrogate pair)
             high = code
             continue
@@ -74,7 +79,7 @@ def _chars(page: pdfium.PdfTextPage) -> Iterator[_Char | None]:
         elif text == " " and pdfium_c.FPDFText_IsGenerated(handle, index) == 1:
             yield _Char(" ", 0, 0, 0, 0)
         elif shown := _HYPHEN if _ends_line(handle, index, text) else _shown(text):
-            pdfium_c.FPDFText_GetLooseCharBox(handle, index, pointer)
+            box_of(handle, index, pointer)
             yield _Char(shown, rect.left, rect.right, rect.bottom, rect.top)
 
 
@@ -87,6 +92,8 @@ def _ends_line(page: Any, index: int, text: str) -> bool:
 
 def _shown(text: str) -> str:
     """Ligatures and presentation forms as the letters they stand for; what is no text as nothing."""
+    if " " < text < "\x7f":
+        return text
     if "\ufb00" <= text <= "\ufdff" or "\ufe70" <= text <= "\ufefc":
         return unicodedata.normalize("NFKC", text)
     if text < " " or text in "\xad\ufeff\ufffe\uffff":
@@ -98,12 +105,13 @@ def _is_apart(pending: list[_Char], char: _Char) -> bool:
     """Whether the character stands a wide gap away, in a column or cell of its own."""
     if char.text == " ":
         return False
-    last = next((c for c in reversed(pending) if c.text != " "), None)
-    if last is None or _is_right_to_left(char.text) or _is_right_to_left(last.text):
+    last = pending[-1]
+    if last.text == " ":
+        last = next((c for c in reversed(pending) if c.text != " "), last)
+    wide = _WIDE_GAP * max(last.top - last.bottom, 1.0)
+    if char.left - last.right <= wide and last.left - char.right <= wide:
         return False
-    height = max(last.top - last.bottom, 1.0)
-    gap = max(char.left - last.right, last.left - char.right)
-    return gap > _WIDE_GAP * height
+    return not (last.text == " " or _is_right_to_left(char.text) or _is_right_to_left(last.text))
 
 
 def _is_right_to_left(text: str) -> bool:
