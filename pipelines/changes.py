@@ -1,7 +1,9 @@
 """What is new since the last time: sources whose bytes, place or reader differ from what serves."""
 
+import asyncio
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -211,6 +213,27 @@ def batches(changes: Sequence[Change]) -> Iterator[list[Change]]:
             batch, size = [], 0
     if batch:
         yield batch
+
+
+async def read_ahead(
+    some: Iterable[list[Change]],
+) -> AsyncGenerator[tuple[list[Change], list[Failure]]]:
+    """Each batch, read, and what of it could not be; the next one is being read meanwhile."""
+    pending: deque[tuple[list[Change], asyncio.Task[list[Failure]]]] = deque()
+    with ReaderPool() as readers:
+        try:
+            for batch in some:
+                reading = asyncio.create_task(asyncio.to_thread(read_all, batch, readers))
+                pending.append((batch, reading))
+                if len(pending) > 1:
+                    first, reading = pending.popleft()
+                    yield first, await reading
+            if pending:
+                last, reading = pending.popleft()
+                yield last, await reading
+        finally:
+            for _, reading in pending:
+                reading.cancel()
 
 
 def read_all(changes: Sequence[Change], readers: ReaderPool) -> list[Failure]:

@@ -4,15 +4,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from pipelines.changes import Change, Comparison, Failure, batches, compare, passed_over, read_all
+from pipelines.changes import Change, Comparison, Failure, batches, compare, passed_over, read_ahead
 from pipelines.corpora import checked_base_url, lock_of, new_corpus
 from pipelines.discovery import Found, Selection, Upload, place, select
-from pipelines.reading.workers import ReaderPool
 from pipelines.writing import Writer
 from storage.database import Database
 from storage.domain import Fingerprint, Value
@@ -188,13 +187,13 @@ class Ingestion:
     async def _replace(
         self, corpus: Corpus, comparison: Comparison, writer: Writer, progress: Progress | None
     ) -> None:
-        """While the engine's process writes one batch, the next is read and embedded."""
+        """While one batch is written by the engine's process, the next is embedded, one more read."""
         done, total = 0, len(comparison.changes)
         writing: asyncio.Task[None] | None = None
         try:
-            with ReaderPool() as readers:
-                for batch in batches(comparison.changes):
-                    comparison.failed += await asyncio.to_thread(read_all, batch, readers)
+            async with aclosing(read_ahead(batches(comparison.changes))) as reading:
+                async for batch, failed in reading:
+                    comparison.failed += failed
                     readable = [change for change in batch if change.reading]
                     await self._number(readable)
                     await writer.embed(corpus, readable)

@@ -4,16 +4,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from datetime import datetime
 from itertools import groupby
 from typing import Literal
 from uuid import UUID
 
-from pipelines.changes import Change, as_before, batches, read_all
+from pipelines.changes import Change, as_before, batches, read_ahead
 from pipelines.corpora import lock_of
 from pipelines.nodes import embedded_text
-from pipelines.reading.workers import ReaderPool
 from pipelines.writing import Writer
 from storage.database import Database
 from storage.domain import Fingerprint, Passage, SourceVersion, Value
@@ -186,11 +185,10 @@ class Reindexing:
         """Sources whose files are as they were; what is left over is copied afterwards."""
         done, total = 0, len(await self._outstanding(target))
         writer = Writer(target, serving)
-        with ReaderPool() as readers:
-            for corpus, sources in await self._by_corpus(target):
-                changes = await asyncio.to_thread(as_before, sources, corpus)
-                for batch in batches(changes):
-                    await asyncio.to_thread(read_all, batch, readers)
+        for corpus, sources in await self._by_corpus(target):
+            changes = await asyncio.to_thread(as_before, sources, corpus)
+            async with aclosing(read_ahead(batches(changes))) as reading:
+                async for batch, _ in reading:
                     readable = [change for change in batch if change.reading]
                     await self._write(corpus, readable, writer)
                     done += len(batch)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
 from queue import SimpleQueue
 from types import TracebackType
@@ -28,7 +29,7 @@ _CRASHED = "The reader crashed on it."
 _CLOSED = "Reading was interrupted."
 _HUNDRED_MEGABYTES = 100_000_000
 _GIGABYTE = 1_000_000_000
-# Handing a file over takes longer than reading it, when it is short and needs no foreign library.
+# What is short and needs no foreign library may be read here; much of it keeps other cores busy.
 _READ_AT_ONCE = 200_000
 # What Python needs to start; whoever takes over a reader finds no keys there.
 _ENVIRONMENT = (
@@ -82,11 +83,12 @@ class ReaderPool:
 
     def read(self, files: Sequence[Asked]) -> list[Reading | SourceUnreadable]:
         """In the order of the files."""
-        return [*self._threads.map(self._read_one, files)]
+        is_little = sum(file.size for file in files if _is_harmless(file)) <= _READ_AT_ONCE
+        return [*self._threads.map(partial(self._read_one, here=is_little), files)]
 
-    def _read_one(self, file: Asked) -> Reading | SourceUnreadable:
+    def _read_one(self, file: Asked, *, here: bool) -> Reading | SourceUnreadable:
         try:
-            if self._is_default and _is_harmless(file):
+            if here and self._is_default and _is_harmless(file):
                 return read_file(file.path, file.relative)
             return self._read_apart(file)
         except SourceUnreadable as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+import pipelines.changes
 import pipelines.ingestion
 import pipelines.writing
 import storage.index.passages
@@ -33,7 +34,7 @@ _SCHEMA = Schema(DIMENSION, ["corpus", "source_id", "state"], ["version"])
 _PHASES = {
     "looking for changes": [(pipelines.ingestion, "select"), (pipelines.ingestion, "compare")],
     "creating the index": [(Ingestion, "_index")],
-    "reading": [(pipelines.ingestion, "read_all")],
+    "reading": [(pipelines.changes, "read_all")],
     "splitting, nodes": [(SectionSplitter, "__call__")],
     "embedding": [(LocalEmbedding, "_get_text_embeddings")],
     "LlamaIndex's pipeline": [(pipelines.writing.IngestionPipeline, "arun"), (EmbedNew, "acall")],
