@@ -22,6 +22,7 @@ from storage.tables import (
     Source,
     SourceText,
 )
+from storage.upserting import column_values, inserting
 
 _PARAMETERS = 10_000
 """In one statement; SQLite and Postgres both take some thirty thousand."""
@@ -167,8 +168,12 @@ class Sources:
 
     async def keep_texts(self, texts: Iterable[SourceText]) -> None:
         """Texts of the same versions, written before, are replaced."""
-        for text in texts:
-            await self._session.merge(text)
+        if rows := [column_values(text) for text in texts]:
+            insert = inserting(self._session, SourceText)
+            taken = {name: insert.excluded[name] for name in ("title", "url", "text", "details")}
+            key = ["source_id", "version"]
+            replace = insert.on_conflict_do_update(index_elements=key, set_=taken)
+            await self._session.exec(replace, params=rows)
 
     async def text(self, source_id: UUID, version: int | None) -> SourceText:
         """The canonical text of a version, by default the live one; raises `NotFound`."""
