@@ -16,6 +16,7 @@ from tests.bench import (
     cold,
     conversations,
     first_token,
+    growth,
     ingest,
     machine,
     reading,
@@ -29,6 +30,7 @@ Bench = Callable[[Options], Awaitable[Result]]
 BENCHES: dict[str, Bench] = {
     "ingest": ingest.run,
     "reading": reading.run,
+    "growth": growth.run,
     "search": search.run,
     "cold": cold.run,
     "turn": turn.run,

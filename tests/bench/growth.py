@@ -1,0 +1,135 @@
+"""What grows with the corpus: ingesting it, memory, and searching it in-process and over HTTP."""
+
+import asyncio
+import math
+import os
+import shutil
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from tests.app.api.calls import API
+from tests.app.cli.test_serve import serving
+from tests.bench import generator
+from tests.bench.figures import Result
+from tests.bench.homes import CORPUS, Options, left, open_home, settings
+from tests.bench.search import P95_LIMIT, RATIO_LIMIT, Searching
+from tests.bench.timing import Samples, seconds
+
+LARGEST, STEPS = 100_000, (100, 10, 1)
+"""Passages, and what each of the sizes is a part of them."""
+QUERIES = 200
+MEMORY_LIMIT, EXPONENT_LIMIT = 500.0, 1.1
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_SAMPLED = 0.05
+
+
+def _resident() -> float:
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE / 1e6
+
+
+@dataclass
+class Memory:
+    """Of this process, in megabytes beyond what it had at first."""
+
+    first: float = field(default_factory=_resident)
+    most: float = 0.0
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncGenerator[None]:
+        """The most that was taken meanwhile."""
+        watching = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+
+    async def _watch(self) -> None:
+        while True:
+            self.most = max(self.most, _resident() - self.first)
+            await asyncio.sleep(_SAMPLED)
+
+
+@dataclass
+class Grown:
+    """One size: its folder, its home, and what was measured with them."""
+
+    scratch: Path
+    passages: int
+    taken: float = 0.0
+    again: float = 0.0
+    memory: float = 0.0
+    ours: Samples = field(default_factory=Samples)
+    raw: Samples = field(default_factory=Samples)
+    http: Samples = field(default_factory=Samples)
+
+    async def measure(self) -> None:
+        """Ingest, ingest again, search; the folder and the home are gone afterwards."""
+        pages = [*generator.pages(self.passages)]
+        docs = generator.write(pages, self.scratch / "docs")
+        queries = generator.questions(pages, QUERIES)
+        home = self.scratch / "home"
+        memory = Memory()
+        del pages
+        async with open_home(home) as services:
+            async with memory.watched():
+                self.taken = await seconds(services.ingestion.run([docs], CORPUS))
+            self.again = await seconds(services.ingestion.run([docs], CORPUS))
+            collection = await services.search.release()
+            assert collection is not None
+            folder = settings(home).index_folder / "collections" / collection
+            work = Searching(services, queries, folder, self.scratch / "copy")
+            self.ours, self.raw = await work.compare(1)
+            self.memory = memory.most
+        await asyncio.to_thread(self._ask_server, home, queries)
+        await left(settings(home).index_folder)
+        shutil.rmtree(self.scratch)
+
+    def _ask_server(self, home: Path, queries: Sequence[str]) -> None:
+        with serving(home) as (_, client):
+            for number, query in enumerate([*queries[:20], *queries]):
+                response = client.get(f"{API}/search", params={"q": query, "k": 10})
+                assert response.status_code == httpx.codes.OK, response.text
+                if number >= len(queries[:20]):
+                    self.http.seconds.append(response.elapsed.total_seconds())
+
+
+async def run(options: Options) -> Result:
+    """Three sizes, each ten times the one before; imports and a first ingestion come before."""
+    largest = options.passages or LARGEST
+    options.say("warming up")
+    await Grown(options.scratch / "warm", 60).measure()
+    result = Result(
+        "growth", f"generated pages, {QUERIES} queries, k=10, one process and its engine"
+    )
+    grown: list[Grown] = []
+    for step in STEPS:
+        options.say(f"{largest // step:,} passages")
+        grown.append(Grown(options.scratch / f"home{step}", largest // step))
+        await grown[-1].measure()
+        _add(result, grown[-1])
+    small, large = grown[0], grown[-1]
+    exponent = math.log(large.taken / small.taken) / math.log(large.passages / small.passages)
+    result.add("ingestion grows with passages to the power of", exponent, "", EXPONENT_LIMIT)
+    result.add("memory of the largest ingestion", large.memory, "MB", MEMORY_LIMIT)
+    return result
+
+
+def _add(result: Result, one: Grown) -> None:
+    about = f"{one.passages:,} passages"
+    result.add(f"{about}: ingestion", one.taken, "s")
+    result.add(f"{about}: no-change re-ingest", one.again, "s", part=True)
+    result.add(f"{about}: memory meanwhile", one.memory, "MB", part=True)
+    result.add_times(f"{about}: search in-process", one.ours)
+    result.add(f"{about}: its p95", 1e3 * one.ours.p95, "ms", P95_LIMIT, part=True)
+    result.add_times(f"{about}: raw engine", one.raw, part=True)
+    result.add(
+        f"{about}: p50 / raw p50", one.ours.median / one.raw.median, "x", RATIO_LIMIT, part=True
+    )
+    result.add_times(f"{about}: search over HTTP", one.http)
