@@ -34,6 +34,8 @@ class Shelf(Value):
     base_url: str | None
     language: str
     access: str
+    peer_review_weight: float
+    """What a peer-reviewed source gains in a ranking; 0 when it is not asked for."""
     readers: tuple[str, ...]
     """Who is let in when access is `listed`; told to admins only."""
     sources: int
@@ -114,6 +116,17 @@ class Library:
             counts = await Sources(session).counts()
         return _shelf(corpus, counts, sorted(set(readers or ())))
 
+    async def prefer_peer_reviewed(self, name: str, weight: float) -> Shelf:
+        """By a weight in [0, 1], 0 to stop; answers then say what rests on other sources."""
+        self._principal.require("ingest")
+        if not 0 <= weight <= 1:
+            raise InvalidInput(f"A weight lies between 0 and 1; {weight} does not.")
+        async with self._database.transaction() as session:
+            corpus = await Corpora(session, self._principal).get(name)
+            corpus.peer_review_weight = weight
+            counts = await Sources(session).counts()
+        return _shelf(corpus, counts)
+
     @retried
     async def sources(
         self, corpora: Sequence[str] = (), limit: int = 100, offset: int = 0
@@ -192,6 +205,7 @@ def _shelf(
         base_url=corpus.base_url,
         language=corpus.language,
         access=corpus.access,
+        peer_review_weight=corpus.peer_review_weight,
         readers=tuple(readers),
         sources=sources,
         passages=passages,

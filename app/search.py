@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from app.editions import choose
 from app.waiting import running_loop
 from storage.database import Database, Session, retried
-from storage.domain import LOCAL, Attempt, Passage, Principal
+from storage.domain import LOCAL, Attempt, Metadata, Passage, Principal
 from storage.embeddings import LOCAL_MODEL
 from storage.errors import InvalidInput, ModelUnavailable, NotFound
 from storage.indexes import Indexes
@@ -20,6 +20,8 @@ _log = logging.getLogger("ibid.search")
 
 LONGEST_QUERY = 4_000
 MOST_PASSAGES = 100
+_OVERTAKING = 20
+"""How far down a peer-reviewed passage may stand that comes in front of others."""
 NO_FILTER: Mapping[str, str] = MappingProxyType({})
 
 
@@ -31,6 +33,8 @@ class Scope:
     languages: frozenset[str]
     editions: tuple[str, ...] = ()
     """Keys of those it is confined to; none when there is nothing to confine."""
+    peer_review: Mapping[str, float] = field(default_factory=dict[str, float])
+    """What a peer-reviewed source gains, in the corpora that ask for it."""
 
 
 class Search:
@@ -87,16 +91,18 @@ class Search:
         self, scope: Scope, query: str, limit: int, keywords: Mapping[str, float] | None = None
     ) -> tuple[list[Passage], Attempt | None]:
         """The same; and, when the reranker failed and left the fused order, why it did."""
+        depth = limit + _OVERTAKING if scope.peer_review else limit
         if self._reranker is None:
-            return await self._found(scope, query, limit, keywords), None
-        passages = await self._found(scope, query, max(limit, self._reranker.depth), keywords)
+            passages = await self._found(scope, query, depth, keywords)
+            return _preferring(passages, scope.peer_review)[:limit], None
+        passages = await self._found(scope, query, max(depth, self._reranker.depth), keywords)
         skipped: Attempt | None = None
         try:
             passages = await self._reranker.rerank(query, passages)
         except ModelUnavailable as error:
             skipped = Attempt(model=self._reranker.model, error=str(error))
             _log.warning("rerank skipped model=%s reason=%s", skipped.model, skipped.error)
-        return passages[:limit], skipped
+        return _preferring(passages, scope.peer_review)[:limit], skipped
 
     async def _found(
         self, scope: Scope, query: str, limit: int, keywords: Mapping[str, float] | None
@@ -120,20 +126,22 @@ class Search:
         self, session: Session, names: Sequence[str], only: Mapping[str, str] = NO_FILTER
     ) -> Scope:
         """The same, in a transaction that has more to read."""
-        corpora = Corpora(session, self.principal)
-        languages, editions = await corpora.editions()
-        for name in set(names) - languages.keys():
-            await corpora.get(name)
-        if not languages:
+        repository = Corpora(session, self.principal)
+        corpora, editions = await repository.editions()
+        for name in set(names) - corpora.keys():
+            await repository.get(name)
+        if not corpora:
             raise NotFound("corpus", "default", "Run `ibid ingest PATH` first.")
         if names:
-            languages = {name: languages[name] for name in dict.fromkeys(names)}
-            editions = [edition for edition in editions if edition.corpus in languages]
+            corpora = {name: corpora[name] for name in dict.fromkeys(names)}
+            editions = [edition for edition in editions if edition.corpus in corpora]
+        languages = {name: corpus.language for name, corpus in corpora.items()}
         chosen = choose(editions, languages, only)
         return Scope(
             tuple(languages),
             frozenset(languages.values()),
             tuple(edition.key for edition in chosen) if len(chosen) < len(editions) else (),
+            {name: c.peer_review_weight for name, c in corpora.items() if c.peer_review_weight},
         )
 
     async def is_foreign(self) -> bool:
@@ -144,6 +152,24 @@ class Search:
         """The name of the release that serves; None before anything was ingested."""
         index = await self._indexes.find()
         return None if index is None else index.collection
+
+
+def _preferring(passages: list[Passage], weights: Mapping[str, float]) -> list[Passage]:
+    """Peer-reviewed ones before their equals; scores stay in [0, 1], and stay in order."""
+    if not weights:
+        return passages
+    whole = 1 + max(weights.values())
+    weighed: list[Passage] = []
+    for passage in passages:
+        gain = weights.get(passage.corpus, 0.0) if is_peer_reviewed(passage.metadata) else 0.0
+        score = ((passage.score or 0.0) + gain) / whole
+        weighed.append(passage.model_copy(update={"score": score}))
+    return sorted(weighed, key=lambda passage: -(passage.score or 0.0))
+
+
+def is_peer_reviewed(metadata: Metadata) -> bool:
+    """Whether a source says so of itself."""
+    return str(metadata.get("peer_reviewed", "")).lower() in ("true", "yes", "1")
 
 
 def checked_query(text: str) -> str:

@@ -25,7 +25,7 @@ Session = AsyncSession
 """What a transaction is given out as; repositories take it."""
 
 _ATTEMPTS, _PAUSE = 200, 0.02
-HEAD = "0007"
+HEAD = "0008"
 """The newest migration: known here so that opening a current database needs no Alembic."""
 PATIENCE = 15.0
 """Seconds that a database which sleeps, or has no connection free, is waited for."""

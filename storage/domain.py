@@ -198,7 +198,8 @@ class Claim(Value):
     verdict: Verdict = "unchecked"
     score: float | None = None
     flags: tuple[str, ...] = ()
-    """`uncited`; `verbatim`: repeats a source unquoted; `withheld`: left out, its text too."""
+    """`uncited`; `verbatim`: repeats a source unquoted; `withheld`: left out, its text too;
+    `not_peer_reviewed`: no source of it is known to be, in a corpus that asks for that."""
 
 
 class CitedSource(Value):

@@ -40,11 +40,11 @@ class Corpora:
         statement = select(Corpus).where(_opens_to(self._reader)).order_by(col(Corpus.name))
         return list(await self._session.exec(statement))
 
-    async def editions(self) -> tuple[dict[str, str], list[Edition]]:
-        """Languages by corpus, and what serves of these corpora; each turn begins with this."""
+    async def editions(self) -> tuple[dict[str, Corpus], list[Edition]]:
+        """Corpora by name, and what serves of them; each turn begins with this."""
         rows = (await self._session.exec(_EDITIONS.where(_opens_to(self._reader)))).all()
-        languages = {name: language for name, language, _ in rows}
-        return languages, [Edition.of(key) for *_, key in rows if key is not None]
+        corpora = {corpus.name: corpus for corpus, _ in rows}
+        return corpora, [Edition.of(key) for _, key in rows if key is not None]
 
     async def get(self, name: str) -> Corpus:
         """Raises `NotFound`, naming those that exist."""
@@ -316,7 +316,7 @@ def _is_live() -> ColumnElement[bool]:
     return and_(col(Source.version) > 0, col(Source.removed_at).is_(None))
 
 
-def _editions() -> Select[str, str, Any]:
+def _editions() -> Select[Corpus, Any]:
     """Corpora with every live key, each found from the one before: a step in an index, no look at all."""
     least = select(func.min(Source.edition).label("key")).where(_is_live()).cte(recursive=True)
     following = select(func.min(Source.edition)).where(
@@ -325,9 +325,7 @@ def _editions() -> Select[str, str, Any]:
     there = least.union_all(select(following.scalar_subquery()).where(least.c.key.is_not(None)))
     name = col(Corpus.name)
     its_own = func.substr(there.c.key, 1, func.length(name) + 1) == name.concat("\n")
-    return (
-        select(Corpus.name, Corpus.language, there.c.key).outerjoin(there, its_own).order_by(name)
-    )
+    return select(Corpus, there.c.key).outerjoin(there, its_own).order_by(name)
 
 
 _EDITIONS = _editions()

@@ -110,6 +110,8 @@ class Corpus(SQLModel, table=True):
     language: str = "en"
     access: str = "public"
     """`public`: for all who may ask; `listed`: for those in `corpus_readers`, and admins."""
+    peer_review_weight: float = 0.0
+    """What a source that says `peer_reviewed` gains in a ranking's score; 0 to not ask for it."""
     created_at: datetime = Field(default_factory=_now)
 
 

@@ -22,6 +22,12 @@ class Readers(Value):
     readers: tuple[str, ...] | None
 
 
+class PeerReview(Value):
+    """What a source whose metadata says `peer_reviewed` gains in a score, from 0 to 1."""
+
+    weight: float
+
+
 class Shelves(Value):
     """Corpora by name."""
 
@@ -50,6 +56,13 @@ class CorpusController(Controller):
     ) -> Shelf:
         """From the next request on; answers that quote it are withheld from all others."""
         return await library.open_to(name, data.readers)
+
+    @put("/{name:str}/peer-review", summary="Prefer peer-reviewed sources")
+    async def prefer_peer_reviewed(
+        self, name: FromPath[str], data: JSONBody[PeerReview], library: NamedDependency[Library]
+    ) -> Shelf:
+        """Among equals; and answers say which claims rest on others."""
+        return await library.prefer_peer_reviewed(name, data.weight)
 
     @delete("/{name:str}", summary="Delete a corpus")
     async def remove(self, name: FromPath[str], library: NamedDependency[Library]) -> None:

@@ -14,11 +14,12 @@ from app.chat.condense import condense, keywords
 from app.chat.draft import Draft
 from app.chat.events import ChatEvent, Completed, Restarted, Retrieved, Token
 from app.chat.listening import Listening
+from app.chat.notes import NOT_PEER_REVIEWED
 from app.chat.relevance import Relevance
 from app.chat.verification import Verifier
 from app.llms import prompts
 from app.llms.spoken import Spoken
-from app.search import Scope, Search
+from app.search import Scope, Search, is_peer_reviewed
 from storage.domain import Abstention, Answer, Claim, NearestSection, Passage, Reason
 
 PASSAGES = 8
@@ -97,7 +98,10 @@ class Engine:
                 draft = self._draft(turn, passages, language)
         failed = (*([skipped] if skipped else []), *heard.spoken.attempts)
         spoken = heard.spoken.model_copy(update={"attempts": failed})
-        answer = _answered(turn, draft, await draft.claims(), spoken, release)
+        claims = await draft.claims()
+        if turn.scope.peer_review:
+            claims = tuple(_reviewed(claim) for claim in claims)
+        answer = _answered(turn, draft, claims, spoken, release)
         if not answer.citations:
             answer = _unsupported(answer, passages)
             if not draft.text.text:
@@ -119,6 +123,13 @@ class Engine:
         async with aclosing(await self._llm.astream_chat(prompt)) as responses:
             async for response in responses:
                 yield response
+
+
+def _reviewed(claim: Claim) -> Claim:
+    """Flagged when it rests on nothing that is known to be peer-reviewed."""
+    if not claim.citations or any(is_peer_reviewed(c.metadata) for c in claim.citations):
+        return claim
+    return claim.model_copy(update={"flags": (*claim.flags, NOT_PEER_REVIEWED)})
 
 
 def _answered(

@@ -71,6 +71,24 @@ def set_access(name: str, public: bool, names: tuple[str, ...], groups: tuple[st
     run(work)
 
 
+@corpora.command("peer-review")
+@click.argument("name")
+@click.argument("weight", type=float)
+def prefer_peer_reviewed(name: str, weight: float) -> None:
+    """Prefer sources of corpus NAME that say `peer_reviewed`, by a WEIGHT from 0 (not at all) to 1."""
+
+    async def work(services: "Services") -> None:
+        shelf = await services.library.prefer_peer_reviewed(name, weight)
+        if shelf.peer_review_weight:
+            click.echo(
+                f"{name} prefers peer-reviewed sources, and answers say what rests on others."
+            )
+        else:
+            click.echo(f"{name} makes no difference between sources.")
+
+    run(work)
+
+
 @corpora.command("delete")
 @click.argument("name")
 @click.confirmation_option(prompt="Delete the corpus with everything in it?")

@@ -17,10 +17,14 @@ _WIDEST = 100
 
 def show_answer(answer: "Answer") -> None:
     """The text, its footnotes with their exact words, and who wrote it."""
+    from app.chat.notes import notes  # noqa: PLC0415 - pydantic, which `ibid --help` goes without
+
     click.echo(_filled(_ESCAPED.sub(r"\1", answer.text).replace("&lt;", "<")))
     for citation in answer.citations:
         click.echo()
         _show_footnote(citation)
+    for note in notes(answer):
+        click.echo(f"\nNote: {note}")
     click.echo()
     click.secho(f"{_signature(answer)}\nconversation {answer.conversation_id}", dim=True)
 

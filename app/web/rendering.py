@@ -13,6 +13,7 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from mdit_py_plugins.dollarmath.index import dollarmath_plugin, math_inline_dollar
 
+from app.chat.notes import notes
 from app.web.claims import mark_claims
 from storage.domain import Answer
 
@@ -33,6 +34,7 @@ _CLASSES = {
     "span": {"claim", "verdict", "supported", "partial", "unsupported", "unchecked", "math"},
     "div": {"math"},
     "button": {"note"},
+    "p": {"told"},
 }
 
 
@@ -46,8 +48,9 @@ def render(answer: Answer) -> str:
     tokens = markdown.parse(answer.text, env)
     mark_claims(tokens, answer.text, answer.claims)
     pages = {_page(markdown.normalizeLink(url)) for url in _urls(answer)}
+    told = "".join(f'<p class="told">{escape(note)}</p>' for note in notes(answer))
     return nh3.clean(
-        markdown.renderer.render(tokens, markdown.options, env),
+        markdown.renderer.render(tokens, markdown.options, env) + told,
         tags=_TAGS,
         attributes=_ATTRIBUTES,
         allowed_classes=_CLASSES,

@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
+from uuid import UUID
 
 import qdrant_edge as qdrant
 
@@ -77,9 +78,9 @@ def queries(query: Query) -> dict[str, qdrant.QueryRequest]:
     }
 
 
-def ranking(found: Iterable[qdrant.ScoredPoint]) -> list[tuple[str, float]]:
-    """Ids and scores, as `fuse` takes them."""
-    return [(str(scored.id), scored.score) for scored in found]
+def ranking(found: Iterable[qdrant.ScoredPoint]) -> list[tuple[int, float]]:
+    """Ids as the numbers they are, with scores: to write out hundreds of them takes its time."""
+    return [(cast("UUID", scored.id).int, scored.score) for scored in found]
 
 
 def record(found: qdrant.Record) -> Record:

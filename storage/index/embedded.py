@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
+from uuid import UUID
 
 import msgspec
 from qdrant_edge import CountRequest, EdgeShard, QueryBatchRequest, ScrollRequest, UpdateOperation
@@ -156,12 +157,12 @@ class EmbeddedEngine:
                 limit=query.limit,
             )
             # Without their payloads the candidates cost little: only those that won are looked up.
-            records = shard.retrieve(
-                [hit.id for hit in fused], with_payload=True, with_vector=False
-            )
+            ids = [str(UUID(int=hit.id)) for hit in fused]
+            records = shard.retrieve([*ids], with_payload=True, with_vector=False)
             payloads = {str(record.id): record.payload or {} for record in records}
             return [
-                Hit(hit.id, hit.score, payloads[hit.id], hit.similarity, hit.bm25) for hit in fused
+                Hit(key, hit.score, payloads[key], hit.similarity, hit.bm25)
+                for key, hit in zip(ids, fused, strict=True)
             ]
 
     def retrieve(self, collection: str, ids: Sequence[str]) -> list[Record]:
@@ -245,9 +246,10 @@ class EmbeddedEngine:
     @contextmanager
     def _reading(self, name: str) -> Generator[EdgeShard]:
         collection = self.resolve(name)
-        path = self._existing(collection)
+        is_open = collection in self._shards
+        path = self._path(collection) if is_open else self._existing(collection)
         with edge.translated(path):
-            if collection not in self._shards:
+            if not is_open:
                 require_space(path, ROOM_TO_OPEN)
                 shutil.rmtree(path / "temp_segments", ignore_errors=True)  # of a killed optimiser
                 self._shards[collection] = EdgeShard.load(str(path))

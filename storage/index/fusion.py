@@ -7,30 +7,33 @@ apart as far as one that does. Over nine public sets in four languages both were
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
-Ranking = Sequence[tuple[str, float]]
+K = TypeVar("K", int, str)
+"""An id, as the engine gives it: one of hundreds, of which few are ever shown."""
+
+Ranking = Sequence[tuple[K, float]]
 """Ids with their scores, higher is better, in any order; an id occurs once."""
 
 
-class Fused(NamedTuple):
+class Fused(NamedTuple, Generic[K]):
     """An id with its fused score in [0, 1] and its raw scores; None where a ranking missed it."""
 
-    id: str
+    id: K
     score: float
     similarity: float | None
     bm25: float | None
 
 
 def fuse(
-    dense: Ranking | None,
-    sparse: Ranking | None,
+    dense: Ranking[K] | None,
+    sparse: Ranking[K] | None,
     *,
     dense_weight: float,
     sparse_weight: float,
     depth: int,
     limit: int,
-) -> list[Fused]:
+) -> list[Fused[K]]:
     """The best `limit` ids of both rankings: weighted mean of their shares, ties by id.
 
     None means that a ranking was not asked for: the other one's weight is then the whole. An empty
@@ -44,19 +47,18 @@ def fuse(
     by_sparse, without_sparse = _shares(bm25s, depth)
     whole = dense_weight + sparse_weight
 
-    def score(key: str) -> float:
+    def score(key: K) -> float:
         likeness, words = by_dense.get(key, without_dense), by_sparse.get(key, without_sparse)
         return (dense_weight * likeness + sparse_weight * words) / whole
 
-    fused = [
-        Fused(key, score(key), similarities.get(key), bm25s.get(key))
-        for key in similarities.keys() | bm25s.keys()
+    scored = sorted((-score(key), key) for key in similarities.keys() | bm25s.keys())
+    return [
+        Fused(key, -negative, similarities.get(key), bm25s.get(key))
+        for negative, key in scored[:limit]
     ]
-    fused.sort(key=lambda hit: (-hit.score, hit.id))
-    return fused[:limit]
 
 
-def _shares(scores: dict[str, float], depth: int) -> tuple[dict[str, float], float]:
+def _shares(scores: dict[K, float], depth: int) -> tuple[dict[K, float], float]:
     """Of the best score, in [0, 1], and the share of what is not among them; less than 0 is none."""
     best = max(scores.values(), default=0.0)
     shares = {key: max(score, 0.0) / best if best > 0 else 0.0 for key, score in scores.items()}

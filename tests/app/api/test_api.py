@@ -65,6 +65,7 @@ def test_a_corpus_is_made_listed_and_deleted(client: Client) -> None:
         "base_url": "https://boats.example",
         "language": "de",
         "access": "public",
+        "peer_review_weight": 0.0,
         "readers": [],
         "sources": 0,
         "passages": 0,
@@ -154,6 +155,18 @@ def test_the_corpora_of_a_question_are_kept_to(client: Client) -> None:
     assert ask(client, conversation, corpora=["empty"]).json()["status"] == "abstained"
     client.delete(f"{API}/corpora/empty")
     assert_problem(ask(client, conversation, corpora=["empty"]), 404, "There are: default")
+
+
+def test_a_corpus_prefers_peer_reviewed_sources_when_it_is_told_to(client: Client) -> None:
+    where = f"{API}/corpora/default/peer-review"
+    assert client.put(where, json={"weight": 0.1}).json()["peer_review_weight"] == 0.1
+    answer = ask(client, start(client), "When does the foghorn sound?").json()
+    cited = [claim for claim in answer["claims"] if claim["citations"]]
+    assert cited
+    assert all("not_peer_reviewed" in claim["flags"] for claim in cited)
+    assert_problem(client.put(where, json={"weight": 7}), 400, "between 0 and 1")
+    assert client.put(where, json={"weight": 0}).json()["peer_review_weight"] == 0
+    assert_problem(client.put(f"{API}/corpora/x/peer-review", json={"weight": 0}), 404, "no corpus")
 
 
 @says

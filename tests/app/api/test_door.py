@@ -77,6 +77,7 @@ def test_the_api_describes_itself(client: Client) -> None:
         "GET /corpora",
         "POST /corpora",
         "PUT /corpora/{name}/readers",
+        "PUT /corpora/{name}/peer-review",
         "DELETE /corpora/{name}",
         "GET /releases",
         "POST /releases",

@@ -51,6 +51,9 @@ def test_a_corpus_is_opened_to_some_and_to_all(desk: Path) -> None:
     assert "everyone" in ibid(desk, "corpora", "access", "boats", "--public").stdout
     assert ibid(desk, "corpora", "access", "boats", "--public", "--user", "x").exit_code == 2
     assert_refused(ibid(desk, "corpora", "access", "ships", "--public"), "no corpus 'ships'")
+    assert "prefers" in ibid(desk, "corpora", "peer-review", "boats", "0.1").stdout
+    assert "no difference" in ibid(desk, "corpora", "peer-review", "boats", "0").stdout
+    assert_refused(ibid(desk, "corpora", "peer-review", "boats", "7"), "between 0 and 1")
 
 
 def test_the_schema_is_told_and_upgraded(desk: Path) -> None:

@@ -133,6 +133,18 @@ def test_a_claim_ends_with_its_markers_and_its_verdict() -> None:
     assert re.search(r'oil\.</span><button[^>]+>1</button><span class="verdict supported"', html)
 
 
+def test_what_was_withheld_or_copied_is_told_below() -> None:
+    text = "One. [1] Two. [1]"
+    copied = claim(text, "One.", 1).model_copy(update={"flags": ("verbatim",)})
+    gap = Claim(text="", start=len(text), end=len(text), flags=("withheld",))
+    html = render(answer(text, copied, gap, gap))
+    assert [note.text() for note in parsed(html).css("p.told")] == [
+        "2 claims are withheld: nothing in their sources supports them.",
+        "One claim repeats its source word for word, without quotation marks.",
+    ]
+    assert not parsed(render(answer(text, claim(text, "One.", 1)))).css("p.told")
+
+
 def test_verdicts_are_words_and_not_only_colours() -> None:
     text = "One. [1] Two. [1] Three. [1] Four. [1] Five."
     verdicts: list[Verdict] = ["supported", "partial", "unsupported", "unchecked"]
