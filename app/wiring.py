@@ -121,6 +121,7 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
                     indexes,
                     configured,
                     locks,
+                    blobs,
                     kept=settings.releases_kept,
                     gate=GoldenGate(
                         settings.golden_folder, database, indexes, settings.gate_margin

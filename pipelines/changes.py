@@ -7,10 +7,11 @@ from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequenc
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import UUID
 
 from llama_index.core.schema import BaseNode, TextNode
 
-from pipelines.discovery import Found
+from pipelines.discovery import Found, Upload
 from pipelines.reading import UNREAD, Reading, is_draft, largest, load
 from pipelines.reading.formats import FORMATS
 from pipelines.reading.sites import Place
@@ -179,11 +180,18 @@ def passed_over(paths: Iterable[Path]) -> list[Failure]:
     return [Failure(path=str(path), reason=UNREAD[path.suffix.lower()]) for path in paths]
 
 
-def as_before(sources: Iterable[Source], corpus: Corpus) -> list[Change]:
-    """To be read again as they were when they were ingested; those that are not so are left out."""
+def as_before(
+    sources: Iterable[Source], corpus: Corpus, copies: Mapping[UUID, Upload]
+) -> list[Change]:
+    """To be read again as they were when they were ingested; those that are not so are left out.
+
+    Of what was sent, `copies` are here.
+    """
     changes: list[Change] = []
     for source in sources:
         file = Found(Path(source.location), Path(source.root) if source.root else None)
+        if copy := copies.get(source.id):
+            file = Found(copy.path, None, copy.name)
         with suppress(SourceUnreadable):
             data, place = load(file.path, largest(file.path.suffix)), file.place
             digest = _digest(data, file, place, corpus)

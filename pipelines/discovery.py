@@ -12,6 +12,9 @@ from storage.errors import InvalidInput
 _SKIPPED_FOLDERS = {"node_modules", "__pycache__", "venv"}
 
 
+_SENT = "upload:/"
+
+
 @dataclass(frozen=True, slots=True)
 class Upload:
     """A file that was sent: its copy on this machine, and the relative name it was sent under.
@@ -25,7 +28,12 @@ class Upload:
     @staticmethod
     def locate(name: str) -> str:
         """What makes it the same source the next time, wherever the copy lies then."""
-        return f"upload:/{name}"
+        return f"{_SENT}{name}"
+
+    @staticmethod
+    def named(location: str) -> str | None:
+        """The name that was sent, if it was."""
+        return location.removeprefix(_SENT) if location.startswith(_SENT) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,17 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from datetime import datetime
 from itertools import groupby
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 from uuid import UUID
 
 from pipelines.changes import Change, as_before, batches, read_ahead
 from pipelines.corpora import lock_of
 from pipelines.nodes import embedded_text
+from pipelines.uploads.ingesting import copies_of
 from pipelines.writing import Writer
+from storage.blobs import Blobs
 from storage.database import Database
 from storage.domain import Fingerprint, Passage, SourceVersion, Value
 from storage.errors import IndexDamaged, NotFound
@@ -79,6 +83,7 @@ class Reindexing:
         indexes: Indexes,
         configured: Fingerprint,
         locks: Locks,
+        blobs: Blobs,
         *,
         kept: int,
         gate: Gate | None = None,
@@ -87,6 +92,7 @@ class Reindexing:
         self._indexes = indexes
         self._configured = configured
         self._locks = locks
+        self._blobs = blobs
         self._kept = kept
         self._gate = gate
 
@@ -182,18 +188,23 @@ class Reindexing:
     async def _read_again(
         self, target: PassageIndex, serving: PassageIndex, progress: Progress | None
     ) -> None:
-        """Sources whose files are as they were; what is left over is copied afterwards."""
+        """Sources whose files are as they were; what is left over is copied afterwards.
+
+        What was sent is fetched to a temporary folder, a corpus at a time.
+        """
         done, total = 0, len(await self._outstanding(target))
         writer = Writer(target, serving)
         for corpus, sources in await self._by_corpus(target):
-            changes = await asyncio.to_thread(as_before, sources, corpus)
-            async with aclosing(read_ahead(batches(changes))) as reading:
-                async for batch, _ in reading:
-                    readable = [change for change in batch if change.reading]
-                    await self._write(corpus, readable, writer)
-                    done += len(batch)
-                    if progress:
-                        progress(done, total)
+            with TemporaryDirectory(prefix="ibid-") as folder:
+                copies = await copies_of(sources, self._blobs, Path(folder))
+                changes = await asyncio.to_thread(as_before, sources, corpus, copies)
+                async with aclosing(read_ahead(batches(changes))) as reading:
+                    async for batch, _ in reading:
+                        readable = [change for change in batch if change.reading]
+                        await self._write(corpus, readable, writer)
+                        done += len(batch)
+                        if progress:
+                            progress(done, total)
 
     async def _write(self, corpus: Corpus, changes: Sequence[Change], writer: Writer) -> None:
         async with self._database.transaction() as session:

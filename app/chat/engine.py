@@ -14,11 +14,11 @@ from app.chat.condense import condense, keywords
 from app.chat.draft import Draft
 from app.chat.events import ChatEvent, Completed, Restarted, Retrieved, Token
 from app.chat.listening import Listening
-from app.chat.notes import NOT_PEER_REVIEWED
 from app.chat.relevance import Relevance
 from app.chat.verification import Verifier
 from app.llms import prompts
 from app.llms.spoken import Spoken
+from app.notes import NOT_PEER_REVIEWED
 from app.search import Scope, Search, is_peer_reviewed
 from storage.domain import Abstention, Answer, Claim, NearestSection, Passage, Reason
 

@@ -17,7 +17,7 @@ _WIDEST = 100
 
 def show_answer(answer: "Answer") -> None:
     """The text, its footnotes with their exact words, and who wrote it."""
-    from app.chat.notes import notes  # noqa: PLC0415 - pydantic, which `ibid --help` goes without
+    from app.notes import notes  # noqa: PLC0415 - pydantic, which `ibid --help` goes without
 
     click.echo(_filled(_ESCAPED.sub(r"\1", answer.text).replace("&lt;", "<")))
     for citation in answer.citations:

@@ -2,7 +2,8 @@
 
 import asyncio
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +20,7 @@ from pipelines.reading.archives import opened_archive
 from pipelines.uploads.names import is_archive, members
 from storage.blobs import Blobs
 from storage.database import Database
-from storage.errors import SourceUnreadable
+from storage.errors import NotFound, SourceUnreadable
 from storage.locks import Locks
 from storage.repositories import Corpora, Sources
 from storage.tables import Source
@@ -106,7 +107,20 @@ def original(source_id: UUID) -> str:
 
 def is_upload(source: Source) -> bool:
     """Whether it was sent."""
-    return source.location.startswith(Upload.locate(""))
+    return Upload.named(source.location) is not None
+
+
+async def copies_of(sources: Iterable[Source], blobs: Blobs, folder: Path) -> dict[UUID, Upload]:
+    """Of those that were sent, what was sent, each in a folder of its own; some may be lost."""
+    copies: dict[UUID, Upload] = {}
+    for source in sources:
+        if name := Upload.named(source.location):
+            path = folder / str(source.id) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(NotFound):
+                await blobs.fetch(original(source.id), path)
+                copies[source.id] = Upload(path, name)
+    return copies
 
 
 def _extracted(path: Path, folder: Path) -> list[Upload]:

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -12,6 +13,8 @@ from app.wiring import REINDEX, Services, build_worker, open_services
 from pipelines.corpora import lock_of
 from pipelines.jobs.job import Job, Kind, Plain, Task, new_id
 from pipelines.jobs.worker import Worker
+from pipelines.reading import Reading, read_file
+from pipelines.releases import Reindexing
 from storage.domain import Value
 from storage.errors import CorpusBusy, DatabaseUnavailable, InvalidInput, NotFound
 from tests.library import PAGES
@@ -137,6 +140,26 @@ async def test_jobs_of_one_corpus_are_done_in_their_order(
     assert [job.report["changed"] for job in ended if job.report] == [0, 1, 1, 1]
     (passage,) = await services.search.passages("gulls")
     assert "3 gulls" in passage.text
+
+
+@pytest.mark.slow
+async def test_what_was_sent_is_read_again_for_a_release_by_a_new_reader(
+    services: Services, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_anew(path: Path, relative: PurePosixPath) -> Reading:
+        return replace(read_file(path, relative), metadata={"reader": "new"})
+
+    await until_over(services, await asked(services, 2))
+    monkeypatch.setattr("pipelines.reading.workers.read_file", read_anew)
+    configured = services.reindexing._configured.model_copy(update={"reader": "new"})
+    newer = Reindexing(
+        services.database, services.indexes, configured, services.locks, services.blobs, kept=2
+    )
+    before = {source.location: source.url for source in await services.library.sources()}
+    assert (await newer.run()).passages == 2 * SECTIONS
+    found = await services.search.passages("the keeper of this beacon", limit=50)
+    assert [passage.metadata for passage in found] == [{"reader": "new"}] * 2 * SECTIONS
+    assert {s.location: s.url for s in await services.library.sources()} == before
 
 
 async def test_a_source_is_not_removed_under_an_ingestion(services: Services, docs: Path) -> None:

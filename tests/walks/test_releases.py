@@ -47,7 +47,9 @@ def reindexing(services: Services, **changed: object) -> Reindexing:
     """As it would be after a setting was changed, or Ibid upgraded."""
     own = services.reindexing
     configured = own._configured.model_copy(update=changed)
-    return Reindexing(services.database, services.indexes, configured, services.locks, kept=2)
+    return Reindexing(
+        services.database, services.indexes, configured, services.locks, services.blobs, kept=2
+    )
 
 
 # Building
