@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -25,6 +27,10 @@ _MOST_ATTEMPTS = 10
 _POLL = 0.5
 _TELL = 0.3
 _LOOK = 5.0
+_KEPT = timedelta(days=30)
+"""How long a job can be looked up after it was asked for, once it is over."""
+_FORGETTING = 3600.0
+_OVER = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 
 _working: "Worker | None" = None
 
@@ -113,8 +119,12 @@ class Worker:
             )
 
     async def _look_for_the_dead(self) -> None:
-        """Jobs whose worker holds its lock no more go back to the queue."""
+        """Jobs whose worker holds its lock no more go back to the queue; old ones are forgotten."""
+        forgotten = -_FORGETTING
         while True:
+            if time.monotonic() - forgotten >= _FORGETTING:
+                await asyncio.to_thread(_forget)
+                forgotten = time.monotonic()
             # In a thread: DBOS's own async calls take over the loop's executor, and shut it down.
             for worker in await asyncio.to_thread(_at_work) - {self._id}:
                 async with self._locks.tried(_lock_of(worker)) as is_dead:
@@ -155,6 +165,16 @@ def _at_work() -> set[str]:
 def _requeue(worker: str) -> None:
     """Not `resume_workflow`: that is no longer harmless when two notice at once, nor does it count."""
     DBOS._recover_pending_workflows([worker])  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+
+
+def _forget() -> None:
+    """What was over long ago; else every job there ever was would be kept."""
+    before = (datetime.now(UTC) - _KEPT).isoformat()
+    old = DBOS.list_workflows(
+        status=_OVER, name=WORKFLOW, end_time=before, load_input=False, load_output=False
+    )
+    if old:
+        DBOS.delete_workflows([job.workflow_id for job in old])
 
 
 def _job_id() -> UUID:

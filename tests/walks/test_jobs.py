@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -13,6 +14,7 @@ from app.wiring import REINDEX, Services, build_worker, open_services
 from pipelines.corpora import lock_of
 from pipelines.jobs.job import Job, Kind, Plain, Task, new_id
 from pipelines.jobs.worker import Worker
+from pipelines.jobs.worker import _forget as forget
 from pipelines.reading import Reading, read_file
 from pipelines.releases import Reindexing
 from storage.domain import Value
@@ -140,6 +142,21 @@ async def test_jobs_of_one_corpus_are_done_in_their_order(
     assert [job.report["changed"] for job in ended if job.report] == [0, 1, 1, 1]
     (passage,) = await services.search.passages("gulls")
     assert "3 gulls" in passage.text
+
+
+@pytest.mark.slow
+async def test_a_job_that_was_over_long_ago_is_forgotten(
+    services: Services, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await until_over(services, await asked(services, 1))
+    await asyncio.to_thread(forget)
+    assert (await services.jobs.get(job.id)).status == "done"
+    monkeypatch.setattr("pipelines.jobs.worker._KEPT", timedelta(seconds=-1))
+    await asyncio.to_thread(forget)
+    with pytest.raises(NotFound):
+        await services.jobs.get(job.id)
+    assert await services.jobs.recent() == []
+    await assert_whole(services)
 
 
 @pytest.mark.slow
