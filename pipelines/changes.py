@@ -14,7 +14,7 @@ from llama_index.core.schema import BaseNode, TextNode
 from pipelines.discovery import Found, Upload
 from pipelines.reading import UNREAD, Reading, is_draft, largest, load
 from pipelines.reading.formats import FORMATS
-from pipelines.reading.sites import Place
+from pipelines.reading.sites import Place, Sites
 from pipelines.reading.workers import Asked, ReaderPool
 from storage.domain import Passage, SourceVersion, Value
 from storage.errors import SourceUnreadable
@@ -146,7 +146,7 @@ class Comparison:
 
 def compare(found: Sequence[Found], known: Mapping[str, Source], corpus: Corpus) -> Comparison:
     """Reads every file's bytes once, keeps none; `known` is by location."""
-    comparison = Comparison()
+    comparison, sites = Comparison(), Sites()
     for file in found:
         if not _is_unicode(file.location):
             name = file.location.encode(errors="replace").decode()
@@ -162,7 +162,7 @@ def compare(found: Sequence[Found], known: Mapping[str, Source], corpus: Corpus)
         if is_draft(file.path, data):
             comparison.drafts.add(file.location)
             continue
-        place = file.place
+        place = file.place(sites)
         digest = _digest(data, file, place, corpus)
         if source is not None and source.digest == digest and source.removed_at is None:
             comparison.unchanged += 1
@@ -188,12 +188,13 @@ def as_before(
     Of what was sent, `copies` are here.
     """
     changes: list[Change] = []
+    sites = Sites()
     for source in sources:
         file = Found(Path(source.location), Path(source.root) if source.root else None)
         if copy := copies.get(source.id):
             file = Found(copy.path, None, copy.name)
         with suppress(SourceUnreadable):
-            data, place = load(file.path, largest(file.path.suffix)), file.place
+            data, place = load(file.path, largest(file.path.suffix)), file.place(sites)
             digest = _digest(data, file, place, corpus)
             if digest == source.digest:
                 changes.append(Change(file, source, digest, len(data), False, place))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pipelines.reading import SUFFIXES, UNREAD
-from pipelines.reading.sites import Place, place_of
+from pipelines.reading.sites import Place, Sites, place_of
 from storage.errors import InvalidInput
 
 _SKIPPED_FOLDERS = {"node_modules", "__pycache__", "venv"}
@@ -74,10 +74,9 @@ class Found:
         base = self.root or self.path.parent
         return PurePosixPath(self.path.relative_to(base).as_posix())
 
-    @property
-    def place(self) -> Place:
+    def place(self, sites: Sites) -> Place:
         """Where the layout of the folders puts it."""
-        return place_of(self.path, self.relative)
+        return place_of(self.path, self.relative, sites)
 
 
 def select(paths: Sequence[Path | Upload], *, allow_empty: bool = False) -> list[Selection]:

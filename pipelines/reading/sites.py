@@ -70,10 +70,23 @@ class _Site:
     flat: bool = False
 
 
-def place_of(path: Path, relative: PurePosixPath) -> Place:
+class Sites:
+    """What lies around the folders of one run: looked at once, and not for every file in them."""
+
+    def __init__(self) -> None:
+        self._around: dict[Path, _Site | None] = {}
+
+    def around(self, root: Path) -> "_Site | None":
+        """The site that a folder is, or is a part of."""
+        if root not in self._around:
+            self._around[root] = _site_around(root)
+        return self._around[root]
+
+
+def place_of(path: Path, relative: PurePosixPath, sites: Sites | None = None) -> Place:
     """Reads what lies at the root that `relative` is counted from, and above it; never a page."""
     root = path.parents[len(relative.parts) - 1]
-    site = _site_around(root)
+    site = (sites or Sites()).around(root)
     if site is None:
         return Place(relative)
     inside = PurePosixPath(path.relative_to(site.root).as_posix())
