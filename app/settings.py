@@ -167,6 +167,9 @@ class Settings(BaseSettings):
     auth_sessions: str | None = None
     """The issuer's table of sessions in `DATABASE_URL`; with it, deleting wants an open session."""
 
+    auth_sign_in_url: str | None = None
+    """Where the chat page sends people to sign in; that page sends them back with their token."""
+
     cors_origins: str = ""
     """Origins of other sites whose pages may call the API, separated by commas."""
 
@@ -191,6 +194,13 @@ class Settings(BaseSettings):
         wrong = [name for name in listed(value) if name not in _ALGORITHMS]
         if wrong or not listed(value):
             raise ValueError(f"choose from {', '.join(_ALGORITHMS)}")
+        return value
+
+    @field_validator("auth_sign_in_url")
+    @classmethod
+    def _page(cls, value: str | None) -> str | None:
+        if value and not value.startswith(("https://", "http://")):
+            raise ValueError("it begins with https:// or http://")
         return value
 
     @field_validator("auth_sessions")

@@ -64,7 +64,7 @@ def create_app(settings: Settings) -> Litestar:
         [v1, HealthController, PageController],
         lifespan=[lifespan],
         plugins=[ProblemDetailsPlugin(problems.config), problems.Documented()],
-        state=State({"signs_in": settings.auth != "off"}),
+        state=State({"signs_in": settings.auth != "off", "sign_in_url": settings.auth_sign_in_url}),
         middleware=build_middleware(settings),
         guards=[only_editors_change],
         cors_config=build_cors(settings),

@@ -1,8 +1,10 @@
 """The chat page at `/`, and the files it loads."""
 
+from html import escape
 from pathlib import Path
 
-from litestar import Controller, get
+from litestar import Controller, MediaType, get
+from litestar.datastructures import State
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.response import File
@@ -36,10 +38,12 @@ class PageController(Controller):
     include_in_schema = False
     opt = OPEN
 
-    @get("/", sync_to_thread=False)
-    def page(self) -> File:
+    @get("/", sync_to_thread=False, media_type=MediaType.HTML)
+    def page(self, state: State) -> str:
         """Where a person asks."""
-        return _file("page.html")
+        page = (_ASSETS / "page.html").read_text(encoding="utf-8")
+        link = escape(state.sign_in_url or "")
+        return page.replace('data-sign-in=""', f'data-sign-in="{link}"', 1)
 
     @get("/assets/{name:str}", sync_to_thread=False)
     def asset(self, name: FromPath[str]) -> File:

@@ -4,6 +4,7 @@ import { ask, get, getText, post } from "./api.js";
 import * as conversations from "./conversations.js";
 import { $, announce, make } from "./dom.js";
 import * as panel from "./panel.js";
+import * as signin from "./signin.js";
 import { Turn } from "./turn.js";
 
 const small = matchMedia("(max-width: 56rem)");
@@ -26,6 +27,7 @@ async function send(event) {
     }
   } catch (error) {
     turn.fail(error.name === "AbortError" ? "Stopped." : error.message);
+    if (error.status === 401) refused(error);
     $("question").value ||= text;
     $("question").focus({ preventScroll: true });
   }
@@ -63,6 +65,7 @@ async function complete(turn, answer) {
 
 /** What the address says: a conversation, or a new one. */
 async function open() {
+  signin.arrive();
   const id = location.hash.slice(1) || null;
   panel.close();
   conversation = id;
@@ -82,7 +85,7 @@ async function open() {
     $("title").focus({ preventScroll: true });
     scrollTo(0, document.body.scrollHeight);
   } catch (error) {
-    if (conversation === id) tell(error.message);
+    if (conversation === id) refused(error);
   }
 }
 
@@ -115,7 +118,7 @@ async function welcome() {
     $("corpus").value = filled.some(({ name }) => name === chosen) ? chosen : "";
     $("welcome").replaceChildren(...(filled.length ? greeting(filled) : nothing()));
   } catch (error) {
-    tell(error.message);
+    refused(error);
   }
 }
 
@@ -142,6 +145,13 @@ function name(title) {
 function tell(sentence) {
   $("notice").hidden = !sentence;
   $("notice").replaceChildren(...(sentence ? [make("p.error", { role: "alert" }, sentence)] : []));
+}
+
+/** Why the server did not answer; whoever is not signed in is told where to. */
+function refused(error) {
+  if (error.status !== 401) return tell(error.message);
+  $("notice").hidden = false;
+  $("notice").replaceChildren(signin.wanted());
 }
 
 function work(controller) {
@@ -184,5 +194,5 @@ document.addEventListener("keydown", pressed);
 addEventListener("popstate", open);
 panel.start();
 conversations.start({ removed: (id) => { if (id === conversation) fresh(new Event("removed")); } });
-conversations.load().catch((error) => tell(error.message));
 open();
+conversations.load().catch(() => {}); // the welcome says what is wrong

@@ -110,9 +110,10 @@ class Site:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Site]:
+def serving(folder: Path, **settings: Any) -> Iterator[Site]:
     """On a port of its own, until the end of the block; then nothing of it runs any more."""
-    app = create_app(Settings.model_construct(ibid_home=folder / "home", log_level="error"))
+    home = folder / "home"
+    app = create_app(Settings.model_construct(ibid_home=home, log_level="error", **settings))
     port = free_port()
     started: Future[tuple[asyncio.AbstractEventLoop, Server]] = Future()
 
