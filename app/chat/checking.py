@@ -42,9 +42,20 @@ class Checker:
             given = await self._verifier.judge(claim.text, texts, self._language)
             self._given[claim.text, cited] = given
         given = self._given[claim.text, cited]
-        flags = ("verbatim",) if _copies(claim.text, passages) else ()
+        copies = _copies(claim.text, passages) and not self._is_code(claim)
+        flags = ("verbatim",) if copies else ()
         return claim.model_copy(
             update={"verdict": given.verdict, "score": given.score, "flags": flags}
+        )
+
+    def _is_code(self, claim: Claim) -> bool:
+        """A block of code is shown as one: it needs no quotation marks."""
+        return all(
+            any(
+                start <= citation.start and citation.end <= end
+                for start, end in self._passages[citation.passage_id].code
+            )
+            for citation in claim.citations
         )
 
 

@@ -1,6 +1,7 @@
 """What a reader is told of an answer's worth: verdicts, and in strict mode nothing unsupported."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -82,6 +83,16 @@ async def test_a_marker_on_the_wrong_passage_is_found_out(manual: Services) -> N
 async def test_an_introduction_is_no_claim(manual: Services) -> None:
     answer = await answered(speaking(manual, f"Here is what it says:\n\n{TRUE}"))
     assert verdicts(answer) == ["unchecked", "supported"]
+
+
+async def test_a_block_of_code_is_quoted_by_its_fence(manual: Services, tmp_path: Path) -> None:
+    code = "lampctl ignite --pressure 3 --wick new --clockwork wound --shutters open --log on --by keeper"
+    (tmp_path / "relight.md").write_text(f"# Relighting\n\nTo relight it:\n\n```sh\n{code}\n```\n")
+    await manual.ingestion.run([tmp_path], "relighting")
+    chat = speaking(manual, f"Run this:\n\n```sh\n{code}\n```\n[1]")
+    thread = await chat.start()
+    answer = await chat.answer(thread.id, "Relighting: how do I relight it?", ["relighting"])
+    assert [(claim.text, claim.flags) for claim in answer.claims if claim.citations] == [(code, ())]
 
 
 async def test_twelve_words_of_a_source_want_quotation_marks(manual: Services) -> None:
