@@ -1,6 +1,7 @@
 """Homes of Ibid to measure in: always the local providers, whatever the environment says."""
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -53,6 +54,8 @@ async def open_home(home: Path) -> AsyncGenerator[Services]:
     try:
         async with open_services(settings(home)) as services:
             LocalEmbedding().get_text_embedding("warm")
+            gc.collect()
+            gc.freeze()  # as a server does
             yield services
     finally:
         await left(settings(home).index_folder)
