@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Processes that answer.",
+)
 @click.option("--insecure", is_flag=True, help="Listen beyond this machine, open to anyone.")
-def serve(host: str, port: int, insecure: bool) -> None:
+def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     """Serve the chat page at / and the REST API, which is documented at /schema."""
     settings = load_settings()
     if settings.auth == "off" and not insecure and not _is_loopback(host):
@@ -42,7 +49,7 @@ def serve(host: str, port: int, insecure: bool) -> None:
         port=port,
         interface=Interfaces.ASGI,
         factory=True,
-        workers=1,
+        workers=workers,
         websockets=False,
         log_level=LogLevels(settings.log_level),
     ).serve()

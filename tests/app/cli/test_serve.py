@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -109,6 +110,28 @@ def test_a_server_shares_its_index_and_leaves_when_it_is_told_to(tmp_path: Path)
         assert f"Ask at http://localhost:{client.base_url.port}/ " in output
         until(is_gone, server.pid)
         until(lambda: not is_locked(home / "index"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="children are told by /proc")
+def test_several_processes_answer_as_one(tmp_path: Path) -> None:
+    home, docs = tmp_path / "home", write_docs(tmp_path / "docs")
+    with serving(home, "--workers", "2") as (server, client):
+        children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+        assert len(children) >= 2
+        assert script(home, "ingest", docs, "--json").returncode == 0
+        time.sleep(1.2)  # in which both have seen what serves
+        for _ in range(12):  # each on a connection of its own, so that either may take it
+            fresh = {"connection": "close"}
+            begun = client.post("/api/v1/conversations", headers=fresh)
+            path = f"/api/v1/conversations/{begun.json()['id']}/messages"
+            answer = client.post(path, json={"text": FUEL}, headers=fresh).json()
+            assert "2.4 litres" in answer["text"]
+        assert len(client.get("/api/v1/conversations").json()["conversations"]) == 12
+        server.send_signal(signal.SIGINT)
+        output, _ = server.communicate(timeout=15)
+        assert (server.returncode, "Traceback" in output) == (0, False), output
+        until(is_gone, server.pid)
 
 
 def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:
