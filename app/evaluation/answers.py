@@ -11,11 +11,12 @@ from typing import Any
 from urllib.parse import unquote
 
 from app.chat.engine import Engine, Turn
-from app.chat.events import Completed
+from app.chat.events import Completed, Retrieved
 from app.evaluation.claims import balanced
 from app.library import Library
 from app.search import NO_FILTER
-from storage.domain import Answer, Citation, Value
+from pipelines.sentences import sentences
+from storage.domain import Answer, Citation, Passage, Value
 from storage.errors import InvalidInput
 from storage.index.sparse import terms
 
@@ -119,14 +120,15 @@ async def evaluate_answers(
     tally, told = _Tally(), list[bool]()
     for number, question in enumerate(questions, 1):
         started = time.perf_counter()
-        answer = await _answer(engine, Turn(question.text, scope))
+        answer, passages = await _answer(engine, Turn(question.text, scope))
         tally.add("milliseconds", 1_000 * (time.perf_counter() - started))
         told.append(answer.status == "answered")
         if answer.status == "answered":
             await _weigh(tally, library, answer)
         if answer.status == "answered" and question.answerable:
             cited = [name(citation) for citation in answer.citations]
-            _compare(tally, question, answer, cited, language)
+            _compare(tally, question, cited)
+            _cover(tally, question, answer, passages, language)
         if progress:
             progress(number, len(questions))
     truth = [question.answerable for question in questions]
@@ -137,10 +139,14 @@ async def evaluate_answers(
     )
 
 
-async def _answer(engine: Engine, turn: Turn) -> Answer:
+async def _answer(engine: Engine, turn: Turn) -> tuple[Answer, Sequence[Passage]]:
+    """With what it was made from, best first."""
+    passages: Sequence[Passage] = ()
     async for event in engine.stream(turn):
+        if isinstance(event, Retrieved):
+            passages = event.passages
         if isinstance(event, Completed):
-            return event.answer
+            return event.answer, passages
     raise AssertionError("a turn ends with `Completed` or raises")
 
 
@@ -154,18 +160,34 @@ async def _weigh(tally: _Tally, library: Library, answer: Answer) -> None:
             tally.add("claims_supported", claim.verdict == "supported")
 
 
-def _compare(
-    tally: _Tally, question: KnownQuestion, answer: Answer, cited: Sequence[str], language: str
-) -> None:
-    """Against the documents and the words that were right."""
+def _compare(tally: _Tally, question: KnownQuestion, cited: Sequence[str]) -> None:
+    """Against the documents that were right."""
     if question.relevant and cited:
         right = question.relevant.intersection(cited)
         tally.add("citation_precision", sum(c in right for c in cited) / len(cited))
         tally.add("citation_recall", len(right) / len(question.relevant))
         tally.add("first_citation_exact", cited[0] in question.relevant)
+
+
+def _cover(
+    tally: _Tally,
+    question: KnownQuestion,
+    answer: Answer,
+    passages: Sequence[Passage],
+    language: str,
+) -> None:
+    """The share of the right answer's words that this one has; and that no thought would have had."""
     wanted = terms(question.answer, language) if question.answer else frozenset[int]()
     if wanted:
+        lead = _lead(passages, sum(len(claim.text) for claim in answer.claims))
         tally.add("answer_coverage", len(wanted & terms(answer.text, language)) / len(wanted))
+        tally.add("lead_coverage", len(wanted & terms(lead, language)) / len(wanted))
+
+
+def _lead(passages: Sequence[Passage], length: int) -> str:
+    """How the best passages begin, as long as the answer that it is set beside."""
+    said = (passage.text[slice(*span)] for passage in passages for span in sentences(passage.text))
+    return " ".join(said)[:length]
 
 
 def _confusion(truth: Sequence[bool], told: Sequence[bool]) -> dict[str, dict[str, int]]:

@@ -61,6 +61,7 @@ async def test_a_set_is_asked_from_beginning_to_end(tmp_path: Path, settings: Se
     assert found.metrics["quote_exactness"] == found.metrics["claims_supported"] == 1.0
     assert found.metrics["first_citation_exact"] == found.metrics["citation_recall"] == 1.0
     assert found.metrics["answer_coverage"] > 0.7
+    assert 0 < found.metrics["lead_coverage"] <= 1
 
 
 @pytest.mark.parametrize("broken", ["queries.jsonl", "qrels/test.tsv"])
