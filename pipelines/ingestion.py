@@ -27,6 +27,9 @@ _log = logging.getLogger("ibid.ingestion")
 Progress = Callable[[int, int], None]
 """Called with how many sources are done, of how many."""
 
+_MAKING = "making the index"
+"""The lock of whoever makes one where none serves."""
+
 Phase = Literal["waiting", "optimizing"]
 """What an ingestion does when it does not ingest: others go first; searches are made fast."""
 
@@ -141,17 +144,29 @@ class Ingestion:
 
         Raises `IndexDamaged`, also when there is nothing to write: better now than at a search.
         """
+        if index := await self._served():
+            return index
+        # Two ingestions that come first must not make one each: the other's would serve nobody.
+        async with self._locks.held(_MAKING):
+            return await self._served() or await self._made()
+
+    async def _served(self) -> PassageIndex | None:
+        """What serves and is there."""
         index = await self._indexes.find()
-        if index is not None:
-            with suppress(NotFound):
+        with suppress(NotFound):
+            if index is not None:
                 await index.count()
                 return index
+        return None
+
+    async def _made(self) -> PassageIndex:
+        lost = await self._indexes.find()
         async with self._database.transaction() as session:
             await Sources(session).forget_digests()
         made = await self._indexes.create(self._configured)
         await self._indexes.flip(made)
-        if index is not None:
-            await self._indexes.drop(index.collection)
+        if lost is not None:
+            await self._indexes.drop(lost.collection)
         return made
 
     async def _recovered(self, corpus: Corpus, index: PassageIndex) -> dict[str, Source]:

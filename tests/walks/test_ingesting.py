@@ -299,3 +299,17 @@ async def test_what_became_slow_is_optimised_at_the_end_and_searched_either_way(
     assert phases == ["optimizing"]
     assert report.added == len(PAGES)
     assert len(await found(services)) > 0
+
+
+async def test_corpora_that_come_first_together_are_in_one_index(
+    services: Services, docs: Path
+) -> None:
+    names = ("lamps", "foghorns", "boats")
+    await asyncio.gather(*(services.ingestion.run([docs], name) for name in names))
+    shelves = await services.library.corpora()
+    assert {shelf.sources for shelf in shelves} == {len(PAGES)}
+    index = await services.indexes.serving()
+    assert await index.count() == sum(shelf.passages for shelf in shelves)
+    for name in names:
+        assert len(await services.search.passages(QUESTION, [name])) > 0
+    assert len(await services.reindexing.releases()) == 1

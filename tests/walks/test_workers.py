@@ -142,6 +142,7 @@ async def test_two_workers_share_a_queue_and_one_takes_over_from_the_other(tmp_p
         assert [job.status for job in ended] == ["done"] * 4
         for shelf in await services.library.corpora():
             assert (shelf.sources, shelf.passages) == (150, 150 * SECTIONS)
+        assert await (await services.indexes.serving()).count() == 4 * 150 * SECTIONS
 
 
 async def test_a_worker_stops_when_it_is_told_to(tmp_path: Path) -> None:
