@@ -247,6 +247,7 @@ def _run(pieces: Sequence[_Piece], index: int) -> int:
 def _standing(pieces: Sequence[_Piece], core: int) -> float:
     piece, whole = pieces[core], " ".join(piece.text for piece in pieces)
     said = piece.text[len(_bullet(piece.text)) :]
+    prose = " ".join(piece.text for piece in pieces if piece.kind != "code")
     standing = 1.0
     if piece.kind == "code":
         standing = 0.5
@@ -258,7 +259,7 @@ def _standing(pieces: Sequence[_Piece], core: int) -> float:
         standing = 0.3
     elif not _ENDED.search(said) and pieces[-1].kind != "code":
         standing = 0.6 if piece.kind == "item" and not _is_title(said) else 0.1
-    elif _SAYS_LESS.search(whole) or (core == 0 and _LEANS.match(said)):
+    elif _SAYS_LESS.search(prose) or (core == 0 and _LEANS.match(said)):
         standing = 0.5
     elif all(piece.kind == "item" for piece in pieces):
         standing = 0.75 if len(pieces) == 1 else 0.85  # an item leans on the others of its list

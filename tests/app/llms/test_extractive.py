@@ -171,6 +171,19 @@ def test_a_how_to_gets_its_command_in_a_block_with_a_footnote_of_its_own() -> No
     assert LAMP_CODE in cited(answer, [source])
 
 
+def test_an_address_in_a_command_is_no_pointer_to_elsewhere() -> None:
+    code = "lampctl report path/to/log --base-url https://board.example"
+    lead = "To report your own observations, run `lampctl report` with the log that holds them:"
+    source = passage(
+        f"Reporting\n\n{lead}\n\n{code}\n\nThe base URL is the address of the board. Without a base "
+        "URL, reports go to the log itself. Run the same command again after an edit: `lampctl report` "
+        "reads every observation but sends and replaces only what changed.",
+        code,
+    )
+    answer = ask("How do I report my own observations?", source)
+    assert cited(answer, [source])[:2] == [lead, code]
+
+
 def test_a_fence_is_longer_than_the_backticks_in_the_code() -> None:
     code = "````md\n```\nblast\n```\n````"
     source = passage(f"Blocks\n\nTo write a block of code, type:\n\n{code}", code)
