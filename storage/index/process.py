@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Raw
 
 from storage.errors import IbidError, IndexLocked, IndexUnavailable, InvalidInput
+from storage.index import edge
 from storage.index.calls import (
     Aliases,
     Call,
@@ -152,11 +153,14 @@ class EngineProcess:
         """A copy is optimised, in a process of its own, and takes the place of what served meanwhile."""
         folder, copy = self._engine.lend(collection)
         optimized = self._optimized[collection] = asyncio.Event()
+        copying = asyncio.create_task(asyncio.to_thread(shutil.copytree, folder, copy))
         try:
-            await asyncio.to_thread(shutil.copytree, folder, copy)
+            with edge.translated(folder):
+                await asyncio.shield(copying)
             await optimize_shard(copy)
             self._engine.adopt(collection)
         finally:
+            await asyncio.wait([copying])  # a thread goes on when nobody waits for it any more
             shutil.rmtree(copy, ignore_errors=True)
             del self._optimized[collection]
             optimized.set()

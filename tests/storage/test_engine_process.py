@@ -442,6 +442,20 @@ async def test_others_are_served_while_a_collection_is_optimised(
 
 
 @pytest.mark.slow
+async def test_optimising_may_be_cut_short_while_it_copies(engine: Engine, folder: Path) -> None:
+    count, copy = await large(engine), folder / "collections" / ".copy-large"
+    async with open_embedded(folder) as other:
+        optimising = asyncio.create_task(other.optimize("large"))
+        while not copy.exists():  # noqa: ASYNC110 - another process makes it
+            await asyncio.sleep(0.001)
+        optimising.cancel()
+    await engine.optimize("large")
+    assert await engine.count("large", {}) == count
+    assert not copy.exists()
+    assert not await engine.is_slow("large")
+
+
+@pytest.mark.slow
 async def test_optimising_may_be_cut_short(engine: Engine, folder: Path) -> None:
     count = await large(engine)
     async with open_embedded(folder) as other:
