@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import hypothesis
 import pytest
 from llama_index.core import Settings as LlamaSettings
@@ -14,6 +15,8 @@ from llama_index.core import Settings as LlamaSettings
 from app.settings import Settings
 from app.wiring import Services, open_services
 from storage.database import Database
+from tests.doubles.issuer import Issuer
+from tests.doubles.services import Doubles
 from tests.library import write_docs
 from tests.postgres import Postgres
 
@@ -39,6 +42,28 @@ def _no_llamaindex_globals() -> Iterator[None]:
     assert LlamaSettings._llm is None
     assert LlamaSettings._embed_model is None
     assert LlamaSettings._transformations is None
+
+
+@pytest.fixture
+async def doubles() -> AsyncIterator[Doubles]:
+    """Stand-ins for the hosted services, in this test's own loop."""
+    async with Doubles().running() as doubles:
+        yield doubles
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    """What they are reached by."""
+    async with httpx.AsyncClient() as http:
+        yield http
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    """Signs tokens, and publishes its keys."""
+    issuer = Issuer()
+    yield issuer
+    issuer.close()
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
@@ -23,18 +22,6 @@ from storage.windows import windows
 from tests.doubles.services import Doubles
 
 V3, V4 = "embed-english-v3.0", "embed-v4.0"
-
-
-@pytest.fixture
-async def doubles() -> AsyncIterator[Doubles]:
-    async with Doubles().running() as doubles:
-        yield doubles
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient() as http:
-        yield http
 
 
 def embedding(

@@ -27,13 +27,6 @@ from tests.library import write_docs
 
 
 @pytest.fixture(scope="module")
-def issuer() -> Iterator[Issuer]:
-    issuer = Issuer()
-    yield issuer
-    issuer.close()
-
-
-@pytest.fixture(scope="module")
 def door(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """The API over the keeper's manual, with sign-in."""
     folder = tmp_path_factory.mktemp("signin")

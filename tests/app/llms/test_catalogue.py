@@ -1,6 +1,5 @@
 """A server's list of models: asked for once a day, kept on disk, never in the way."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -13,18 +12,6 @@ from storage.errors import ModelRefused
 from tests.app.llms.hosted import PROMPT, ask, model
 from tests.doubles.openrouter import CONTEXT, LONGEST
 from tests.doubles.services import Doubles
-
-
-@pytest.fixture
-async def doubles() -> AsyncIterator[Doubles]:
-    async with Doubles().running() as doubles:
-        yield doubles
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient() as http:
-        yield http
 
 
 def asked_for_models(doubles: Doubles) -> int:

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import pytest
@@ -14,13 +13,6 @@ from app.llms.openrouter import HostedLLM
 from storage.errors import ModelBusy, ModelRefused, ModelUnavailable
 from tests.app.llms.hosted import PROMPT, SAID, ask, model, models
 from tests.doubles.services import Doubles
-
-
-@pytest.fixture
-async def doubles() -> AsyncIterator[Doubles]:
-    async with Doubles().running() as doubles:
-        yield doubles
-
 
 BEFORE = ["status-503", "status-502", "status-401", "resets", "json-error", "empty"]
 AFTER = ["cut", "dropped", "malformed", "no-finish", "ends-error", "error-chunk-502"]

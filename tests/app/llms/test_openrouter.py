@@ -1,7 +1,6 @@
 """One model over HTTP: only a whole answer is an answer, and nobody waits or pays for a lost one."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import httpx
@@ -12,18 +11,6 @@ from app.llms.openrouter import HostedLLM
 from storage.errors import ModelBusy, ModelRefused, ModelSilent, ModelUnavailable
 from tests.app.llms.hosted import PROMPT, SAID, ask, model
 from tests.doubles.services import Doubles
-
-
-@pytest.fixture
-async def doubles() -> AsyncIterator[Doubles]:
-    async with Doubles().running() as doubles:
-        yield doubles
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient() as http:
-        yield http
 
 
 @pytest.mark.parametrize("what", ["answers", "reasons", "no-done", "slow-20", "fails-0"])

@@ -14,13 +14,6 @@ LINK = "https://docs.example/ask?to=ibid&x=<b>"
 
 
 @pytest.fixture(scope="module")
-def issuer() -> Iterator[Issuer]:
-    issuer = Issuer()
-    yield issuer
-    issuer.close()
-
-
-@pytest.fixture(scope="module")
 def guarded(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("guarded")
     with serving(folder, **issuer.settings(), auth_sign_in_url=LINK) as site:
