@@ -13,6 +13,7 @@ from storage.domain import LOCAL, Attempt, Metadata, Passage, Principal
 from storage.embeddings import LOCAL_MODEL
 from storage.errors import InvalidInput, ModelUnavailable, NotFound
 from storage.indexes import Indexes
+from storage.remembering import Remembered
 from storage.repositories import Corpora
 from storage.rerankers import Reranker
 
@@ -50,6 +51,7 @@ class Search:
         self._database = database
         self._indexes = indexes
         self._reranker = reranker
+        self._scopes = Remembered[Scope](database)
         self.principal = principal
         self.loop = running_loop()
         """The event loop that the services live on."""
@@ -116,9 +118,13 @@ class Search:
                 raise
             return await index.search(*wanted)
 
-    @retried
     async def scope(self, names: Sequence[str], only: Mapping[str, str] = NO_FILTER) -> Scope:
         """Raises `NotFound` when one of them, or any at all, is missing; `InvalidInput` by `only`."""
+        key = (self.principal, *names, *sorted(only.items()))
+        return await self._scopes.get(key, lambda: self._read_scope(names, only))
+
+    @retried
+    async def _read_scope(self, names: Sequence[str], only: Mapping[str, str]) -> Scope:
         async with self._database.reading() as session:
             return await self.scope_in(session, names, only)
 

@@ -1,21 +1,18 @@
 """The relational store: opened migrated, used in short transactions."""
 
 import asyncio
-import errno
-import sqlite3
-import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import wraps
-from pathlib import Path
 from typing import Any, ParamSpec, Self, TypeVar
 
-from sqlalchemy import URL, Connection, event, make_url, text
-from sqlalchemy.exc import ArgumentError, InvalidRequestError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy import URL, Connection, make_url, text
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from storage.errors import ConnectionLost, DatabaseUnavailable, InvalidInput, StorageFull
+from storage import sqlite
+from storage.errors import ConnectionLost, InvalidInput
 from storage.translation import translated
 
 P = ParamSpec("P")
@@ -24,7 +21,6 @@ T = TypeVar("T")
 Session = AsyncSession
 """What a transaction is given out as; repositories take it."""
 
-_ATTEMPTS, _PAUSE = 200, 0.02
 HEAD = "0008"
 """The newest migration: known here so that opening a current database needs no Alembic."""
 PATIENCE = 15.0
@@ -62,6 +58,7 @@ class Database:
     def __init__(self, engine: AsyncEngine, migrating: AsyncEngine) -> None:
         self.engine = engine
         self._migrating = migrating
+        self._commits = sqlite.commits(engine)
 
     @classmethod
     @asynccontextmanager
@@ -88,8 +85,15 @@ class Database:
 
     async def dispose(self) -> None:
         """Let go of every connection."""
+        if self._commits is not None:
+            self._commits.close()
         await self.engine.dispose()
         await self._migrating.dispose()
+
+    @property
+    def state(self) -> int | None:
+        """Another one after every commit, of whatever process; None where to tell takes a query."""
+        return None if self._commits is None else self._commits.count()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[AsyncSession]:
@@ -189,22 +193,8 @@ def _engines(url: str, direct_url: str | None, patience: float) -> tuple[AsyncEn
         other = _parsed(direct_url, "DATABASE_DIRECT_URL") if direct_url else None
         direct = other or postgres.direct(address)
         return postgres.build_engine(address, patience), postgres.build_engine(direct, patience)
-    engine = _sqlite(address)
+    engine = sqlite.build_engine(address)
     return engine, engine
-
-
-def _sqlite(address: URL) -> AsyncEngine:
-    try:
-        engine = create_async_engine(address)
-    except (ArgumentError, InvalidRequestError, ImportError) as error:
-        reason = str(error).rstrip(".")
-        raise InvalidInput(f"DATABASE_URL cannot be used: {reason}.") from error
-    if engine.dialect.name == "sqlite":
-        _make_folder(Path(address.database or "").parent)
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        event.listen(engine.sync_engine, "begin", _begin_sqlite)
-        event.listen(engine.sync_engine, "invalidate", _release_sqlite)
-    return engine
 
 
 def _parsed(url: str, name: str) -> URL:
@@ -218,45 +208,3 @@ def _current_revision(connection: Connection) -> str | None:
     if not connection.dialect.has_table(connection, "alembic_version"):
         return None
     return connection.execute(text("select version_num from alembic_version")).scalar()
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # transactions are begun below, not by the driver
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout=10000")
-    _write_ahead(cursor)
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
-
-
-def _write_ahead(cursor: Any) -> None:
-    """Of those that make a database at once, one switches it; for this SQLite never waits."""
-    for _ in range(_ATTEMPTS):
-        try:
-            cursor.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error):
-                raise
-            time.sleep(_PAUSE)
-        else:
-            return
-    cursor.execute("PRAGMA journal_mode=WAL")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
-
-
-def _release_sqlite(connection: Any, _record: Any, _error: BaseException | None) -> None:
-    """Closed in the middle of a statement, as when a client goes away, it would keep its lock."""
-    connection.rollback()
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise StorageFull(f"No space is left to create {folder}.") from error
-        raise DatabaseUnavailable(f"Cannot create {folder}: {error.strerror}.") from error

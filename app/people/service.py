@@ -10,6 +10,7 @@ from storage.database import Database, retried
 from storage.domain import LOCAL, RIGHTS, Principal, Right, Role
 from storage.errors import InvalidInput, NotSignedIn
 from storage.people import Keys, Sessions, Users
+from storage.remembering import Remembered
 from storage.repositories import Sources
 from storage.tables import ApiKey, User
 
@@ -34,6 +35,8 @@ class People:
         self._database = database
         self._verifier = verifier
         self._sessions = sessions
+        self._users = Remembered[User | None](database)
+        self._keys = Remembered[tuple[ApiKey, User] | None](database)
 
     async def principal(self, credential: str, *, destructive: bool = False) -> Principal:
         """Whoever a key or a token stands for; raises `NotSignedIn` or `SignInUnavailable`.
@@ -95,35 +98,47 @@ class People:
         async with self._database.transaction() as session:
             (await Keys(session).get(prefix[:_PREFIX])).revoke()
 
-    @retried
     async def _by_key(self, digest: str) -> Principal:
-        async with self._database.reading() as session:
-            found = await Keys(session).find(digest)
+        found = await self._keys.get(digest, lambda: self._key(digest))
         if found is None or not found[0].is_good:
             raise NotSignedIn("The key is unknown, revoked or past its time.")
         key, user = found
         if key.is_stale:
-            async with self._database.transaction() as session:
-                (await Keys(session).get(key.prefix)).use()
+            await self._use(key.prefix)
         return Principal(name=user.name, rights=frozenset(key.rights))
 
-    @retried
     async def _by_claims(self, claims: "Claims", *, check_session: bool) -> Principal:
-        async with self._database.reading() as session:
-            user = await Users(session).find(claims.subject)
-            if (
-                check_session
-                and self._sessions
-                and not (
-                    claims.session
-                    and await Sessions(session, self._sessions).is_open(claims.session)
-                )
-            ):
-                raise NotSignedIn("The session of this token is over; sign in again.")
+        if check_session:
+            await self._check_session(claims)
+        name = claims.subject
+        user = await self._users.get(name, lambda: self._user(name))
         if user is None:
             async with self._database.transaction() as session:
-                user = await Users(session).named(claims.subject)
-        return Principal(name=user.name, rights=RIGHTS[user.role], groups=claims.groups)
+                user = await Users(session).named(name)
+        return Principal(name=name, rights=RIGHTS[user.role], groups=claims.groups)
+
+    @retried
+    async def _key(self, digest: str) -> tuple[ApiKey, User] | None:
+        async with self._database.reading() as session:
+            return await Keys(session).find(digest)
+
+    @retried
+    async def _use(self, prefix: str) -> None:
+        async with self._database.transaction() as session:
+            (await Keys(session).get(prefix)).use()
+
+    @retried
+    async def _user(self, name: str) -> User | None:
+        async with self._database.reading() as session:
+            return await Users(session).find(name)
+
+    @retried
+    async def _check_session(self, claims: "Claims") -> None:
+        """Raises `NotSignedIn`."""
+        async with self._database.reading() as session:
+            sessions = Sessions(session, self._sessions or "")
+            if not (claims.session and await sessions.is_open(claims.session)):
+                raise NotSignedIn("The session of this token is over; sign in again.")
 
 
 def _is_key(name: str) -> bool:

@@ -7,6 +7,7 @@ apart as far as one that does. Over nine public sets in four languages both were
 """
 
 from collections.abc import Sequence
+from heapq import nsmallest
 from typing import Generic, NamedTuple, TypeVar
 
 K = TypeVar("K", int, str)
@@ -43,23 +44,23 @@ def fuse(
     if dense is None or sparse is None:
         dense_weight, sparse_weight = float(dense is not None), float(sparse is not None)
     similarities, bm25s = dict(dense or ()), dict(sparse or ())
-    by_dense, without_dense = _shares(similarities, depth)
-    by_sparse, without_sparse = _shares(bm25s, depth)
+    by_dense, without_dense = _shares(similarities, dense_weight, depth)
+    by_sparse, without_sparse = _shares(bm25s, sparse_weight, depth)
+    scored = [(-share - by_sparse.get(key, without_sparse), key) for key, share in by_dense.items()]
+    scored += [
+        (-share - without_dense, key) for key, share in by_sparse.items() if key not in by_dense
+    ]
     whole = dense_weight + sparse_weight
-
-    def score(key: K) -> float:
-        likeness, words = by_dense.get(key, without_dense), by_sparse.get(key, without_sparse)
-        return (dense_weight * likeness + sparse_weight * words) / whole
-
-    scored = sorted((-score(key), key) for key in similarities.keys() | bm25s.keys())
     return [
-        Fused(key, -negative, similarities.get(key), bm25s.get(key))
-        for negative, key in scored[:limit]
+        Fused(key, -negative / whole, similarities.get(key), bm25s.get(key))
+        for negative, key in nsmallest(limit, scored)
     ]
 
 
-def _shares(scores: dict[K, float], depth: int) -> tuple[dict[K, float], float]:
-    """Of the best score, in [0, 1], and the share of what is not among them; less than 0 is none."""
+def _shares(scores: dict[K, float], weight: float, depth: int) -> tuple[dict[K, float], float]:
+    """Of the best score, in [0, weight], and the share of what is not among them; less than 0 is none."""
     best = max(scores.values(), default=0.0)
-    shares = {key: max(score, 0.0) / best if best > 0 else 0.0 for key, score in scores.items()}
-    return shares, min(shares.values(), default=0.0) if len(scores) >= depth else 0.0
+    if best <= 0:
+        return dict.fromkeys(scores, 0.0), 0.0
+    shares = {key: weight * (score / best) if score > 0 else 0.0 for key, score in scores.items()}
+    return shares, min(shares.values()) if len(scores) >= depth else 0.0

@@ -87,10 +87,8 @@ class PassageIndex:
             ),
         )
         return [
-            _passage(hit.id, hit.payload).model_copy(
-                update={"score": hit.score, "similarity": hit.similarity, "bm25": hit.bm25}
-            )
-            for hit in hits
+            _passage(h.id, h.payload, score=h.score, similarity=h.similarity, bm25=h.bm25)
+            for h in hits
         ]
 
     async def passage(self, passage_id: UUID) -> Passage:
@@ -213,8 +211,8 @@ def _payload(passage: Passage) -> Payload:
     return {**fields, "edition": passage.edition.key, "state": "staged"}
 
 
-def _passage(point_id: str, payload: Payload) -> Passage:
-    fields: dict[str, Any] = {**payload, "id": point_id}
+def _passage(point_id: str, payload: Payload, **scores: float | None) -> Passage:
+    fields: dict[str, Any] = {**payload, **scores, "id": point_id}
     del fields["state"]
     fields.pop("edition", None)
     return Passage.model_validate(fields)
