@@ -1,16 +1,15 @@
 """What is asked of SQL about conversations, and the tree that their messages form."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import CursorResult, Uuid, bindparam
 from sqlalchemy.orm import aliased
-from sqlmodel import and_, case, col, exists, literal, or_, select, update
+from sqlmodel import and_, case, col, exists, func, literal, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
-from sqlmodel.sql.expression import SelectOfScalar
 
 from storage.domain import Answer
 from storage.errors import NotFound
@@ -39,12 +38,14 @@ def _showing() -> Any:
     )
 
 
-def _branch() -> SelectOfScalar[Message]:
-    """Backwards from a leaf, a step at a time."""
-    at_the_end = col(Message.id) == bindparam("leaf")
+def _branch() -> Any:
+    """Backwards from a leaf, or from where the active branch ends, a step at a time."""
+    leaf = func.coalesce(bindparam("leaf", type_=Uuid()), col(Conversation.active_id))
     back = (
         select(Message.id, Message.parent_id, literal(1).label("steps"))
-        .where(at_the_end, col(Message.conversation_id) == bindparam("conversation"))
+        .join(Conversation, col(Conversation.id) == col(Message.conversation_id))
+        .where(col(Conversation.id) == bindparam("conversation"), col(Message.id) == leaf)
+        .where(col(Conversation.user_id) == _OWNER)
         .cte(recursive=True)
     )
     before = aliased(Message)
@@ -53,10 +54,22 @@ def _branch() -> SelectOfScalar[Message]:
         .join(back, col(before.id) == back.c.parent_id)
         .where(back.c.steps < bindparam("last"))
     )
-    return select(Message).join(back, col(Message.id) == back.c.id).order_by(back.c.steps.desc())
+    return (
+        select(Message.id, Message.role, Message.text)
+        .join(back, col(Message.id) == back.c.id)
+        .order_by(back.c.steps.desc())
+    )
 
 
 _SHOWING, _BRANCH = _showing(), _branch()
+
+
+class Said(NamedTuple):
+    """A message without the answer that it may be."""
+
+    id: UUID
+    role: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +182,17 @@ class Conversations:
         rows = await self._session.exec(statement)
         return [(question.text, reply.answer) for question, reply in rows if reply.answer]
 
-    async def branch(self, conversation_id: UUID, leaf: UUID | None, last: int) -> list[Message]:
-        """The `last` messages of the branch that ends in `leaf`, oldest first."""
+    async def branch(self, conversation_id: UUID, last: int, leaf: UUID | None) -> list[Said]:
+        """The `last` messages of the branch that ends in `leaf`, or that is active; oldest first."""
         asked_for = {"conversation": conversation_id, "leaf": leaf, "last": last}
-        return list(await self._session.exec(_BRANCH, params=asked_for)) if leaf else []
+        found: Any = await self._session.exec(_BRANCH, params={**asked_for, "owner": self._owner})
+        return [Said(*row) for row in cast("Iterable[tuple[UUID, str, str]]", found)]
+
+    async def answers(self, message_ids: Iterable[UUID]) -> dict[UUID, Answer]:
+        """Those of the messages that are answers, whole."""
+        statement = select(Message).where(col(Message.id).in_(message_ids))
+        found = await self._session.exec(statement)
+        return {message.id: message.answer for message in found if message.answer is not None}
 
     async def add(self, message: Message) -> bool:
         """Keeps it, and for an answer which versions it cites; False when it was kept before."""

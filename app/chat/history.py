@@ -1,10 +1,10 @@
 """Conversations as they are looked back on: listed, read, renamed, rated, deleted."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
 from app.chat.gaps import Gap, gaps
-from app.chat.service import cited, shown
 from app.chat.threads import Opinion, Rating, Thread, said, thread
 from app.chat.withholding import rests_on, withhold
 from storage.conversations import Conversations, Place, Tree
@@ -134,10 +134,10 @@ class History:
             rated: dict[UUID, list[Opinion]] = {}
             for each in await mine.feedback(conversation_id):
                 rated.setdefault(each.message_id, []).append(_opinion(each))
-            sources = cited(messages)
+            sources = _cited(messages)
             hidden = await Sources(session).hidden(sources, self._principal)
             live = await Sources(session).live_versions(sources)
-        tree = Tree([shown(message, hidden) for message in messages])
+        tree = Tree([_shown(message, hidden) for message in messages])
         return _Read(conversation, tree, rated, live)
 
 
@@ -160,3 +160,16 @@ def _opinion(feedback: Feedback) -> Opinion:
     rating: Rating = "up" if feedback.rating == "up" else "down"
     claim = None if feedback.claim == WHOLE else feedback.claim
     return Opinion(rating=rating, reason=feedback.reason, claim=claim)
+
+
+def _cited(messages: Sequence[Message]) -> set[UUID]:
+    """Every source that the answers among them rest on."""
+    return {source for m in messages if m.answer for source in rests_on(m.answer)}
+
+
+def _shown(message: Message, hidden: set[UUID]) -> Message:
+    """Without what comes from a source that the reader may not see, any more."""
+    if message.answer is not None and hidden:
+        message.answer = withhold(message.answer, hidden)
+        message.text = message.answer.text
+    return message

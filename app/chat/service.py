@@ -19,8 +19,8 @@ from app.chat.limits import TurnLimit
 from app.chat.withholding import rests_on, withhold
 from app.search import NO_FILTER, Scope, checked_query
 from app.spending import Budget, of_answer, of_attempts
-from storage.conversations import Conversations
-from storage.database import Database, retried
+from storage.conversations import Conversations, Said
+from storage.database import Database, Session, retried
 from storage.domain import LOCAL, Answer, Attempt, Principal
 from storage.errors import InvalidInput, ModelUnavailable
 from storage.ledger import Ledger
@@ -186,12 +186,20 @@ class ChatService:
         async with self._database.reading() as session:
             scope = await search.scope_in(session, corpora, only)
             mine = Conversations(session, self._principal.name)
-            last = (await mine.get(conversation_id)).active_id
-            if instead_of is not None:
-                last = _question(await mine.message(conversation_id, instead_of)).parent_id
-            earlier = await mine.branch(conversation_id, last, _RECALLED)
-            hidden = await Sources(session).hidden(cited(earlier), self._principal)
-        return scope, _recalled(earlier, hidden)
+            said = await _said(mine, conversation_id, instead_of)
+            hidden = await self._withheld(session, said)
+        texts = ((line.role, hidden.get(line.id, line.text)) for line in said)
+        return scope, [ChatMessage(role=MessageRole(role), content=text) for role, text in texts]
+
+    async def _withheld(self, session: Session, said: Sequence[Said]) -> dict[UUID, str]:
+        """What is left of the answers that quote what this user may not see, any more."""
+        if self._principal == LOCAL:
+            return {}
+        mine = Conversations(session, self._principal.name)
+        answers = await mine.answers(line.id for line in said if line.role != "user")
+        sources = {source for answer in answers.values() for source in rests_on(answer)}
+        hidden = await Sources(session).hidden(sources, self._principal)
+        return {key: withhold(answer, hidden).text for key, answer in answers.items()}
 
     @retried
     async def _ask(self, turn: Turn, asked: UUID, instead_of: UUID | None) -> None:
@@ -245,28 +253,24 @@ async def drained(events: AsyncGenerator[ChatEvent]) -> Answer:
     raise AssertionError("a turn ends with `Completed` or raises")
 
 
-def cited(messages: Sequence[Message]) -> set[UUID]:
-    """Every source that the answers among them rest on."""
-    return {source for m in messages if m.answer for source in rests_on(m.answer)}
-
-
-def shown(message: Message, hidden: set[UUID]) -> Message:
-    """Without what comes from a source that the reader may not see, any more."""
-    if message.answer is not None and hidden:
-        message.answer = withhold(message.answer, hidden)
-        message.text = message.answer.text
-    return message
-
-
 def _question(message: Message) -> Message:
     if message.role != "user":
         raise InvalidInput("That message is no question; name the question it answers.")
     return message
 
 
-def _recalled(messages: Sequence[Message], hidden: set[UUID]) -> list[ChatMessage]:
-    said = (shown(message, hidden) for message in messages)
-    return [ChatMessage(role=MessageRole(m.role), content=m.text) for m in said]
+async def _said(mine: Conversations, conversation_id: UUID, before: UUID | None) -> Sequence[Said]:
+    """The last messages of the active branch, or of what led to a question that is asked anew."""
+    leaf: UUID | None = None
+    if before is not None:
+        await mine.get(conversation_id)
+        leaf = _question(await mine.message(conversation_id, before)).parent_id
+        if leaf is None:
+            return []
+    said = await mine.branch(conversation_id, _RECALLED, leaf)
+    if not said:
+        await mine.get(conversation_id)  # for one that is not there
+    return said
 
 
 def _tell(answer: Answer, seconds: float) -> None:
