@@ -1,6 +1,6 @@
 """The models that are configured: what embeds, reranks, answers and judges."""
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +8,7 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.llms import LLM
 from pydantic import SecretStr
 
+from app.chat.rewriting import Rewriter
 from app.chat.verification import Verifier
 from app.chat.verification.judge import LLMJudge
 from app.chat.verification.local import LocalVerifier
@@ -97,20 +98,33 @@ def build_reranker(
     return CohereReranker(api, model, settings.cohere_reranks_per_minute)
 
 
-def build_llm(settings: Settings, http: "AsyncClient | None" = None) -> LLM:
-    """What writes answers; raises `InvalidInput` without its key."""
+def build_hosted(settings: Settings, http: "AsyncClient | None" = None) -> list[LLM]:
+    """In order of preference; none for the extractive model. Raises `InvalidInput` without a key."""
     chosen = settings.llm or ("openrouter" if settings.openrouter_api_key else "extractive")
     if chosen == "extractive":
-        return _extractive()
+        return []
     key = _required(settings.openrouter_api_key, "LLM=openrouter", "OPENROUTER_API_KEY")
+    hosted = [*_hosted(settings, key, http)]
+    if not hosted:
+        raise InvalidInput("OPENROUTER_MODELS names no model.")
+    return hosted
+
+
+def build_llm(settings: Settings, hosted: Sequence[LLM]) -> LLM:
+    """What writes answers."""
+    if not hosted:
+        return _extractive()
     from app.llms.fallback import FallbackLLM  # noqa: PLC0415 - the SDK takes a second
 
-    models: list[LLM] = [*_hosted(settings, key, http)]
-    if not models:
-        raise InvalidInput("OPENROUTER_MODELS names no model.")
-    if settings.llm_last_resort == "extractive":
-        models.append(_extractive())
-    return FallbackLLM(models=models, restarts=True, whole_turn_seconds=settings.llm_answer_seconds)
+    last = [_extractive()] if settings.llm_last_resort == "extractive" else []
+    return FallbackLLM(
+        models=[*hosted, *last], restarts=True, whole_turn_seconds=settings.llm_answer_seconds
+    )
+
+
+def build_rewriter(hosted: Sequence[LLM]) -> Rewriter | None:
+    """What makes follow-ups whole: the first choice, and no other in its place."""
+    return Rewriter(hosted[0]) if hosted else None
 
 
 def build_verifier(settings: Settings, words: LocalEmbedding, llm: LLM) -> Verifier:

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from storage.database import Database
-from storage.domain import Answer, Attempt, Value
+from storage.domain import Answer, Attempt, Rewriting, Usage, Value
 from storage.errors import BudgetSpent, InvalidInput
 from storage.ledger import Ledger, today
 from storage.people import Users
@@ -115,20 +115,18 @@ class MonthlyCalls:
 
 
 def of_answer(user_id: UUID, answer: Answer) -> list[Spending]:
-    """What is written down for it: the model that answered, and those tried before."""
-    if answer.model is None:
-        return of_attempts(user_id, answer.attempts)
-    usage = answer.usage
-    own = Spending(
-        user_id=user_id,
-        day=today(),
-        model=answer.model,
-        calls=1,
-        prompt_tokens=usage.prompt_tokens,
-        completion_tokens=usage.completion_tokens,
-        cost=usage.cost or 0.0,
-    )
-    return [own, *of_attempts(user_id, answer.attempts)]
+    """What is written down for it: the models that answered and rewrote, and those tried in vain."""
+    own = [_of_call(user_id, answer.model, answer.usage)] if answer.model is not None else []
+    return [
+        *own,
+        *of_rewriting(user_id, answer.rewriting),
+        *of_attempts(user_id, answer.attempts),
+    ]
+
+
+def of_rewriting(user_id: UUID, rewriting: Rewriting | None) -> list[Spending]:
+    """One call, or none."""
+    return [_of_call(user_id, rewriting.model, rewriting.usage)] if rewriting else []
 
 
 def of_attempts(user_id: UUID, attempts: Sequence[Attempt]) -> list[Spending]:
@@ -137,3 +135,15 @@ def of_attempts(user_id: UUID, attempts: Sequence[Attempt]) -> list[Spending]:
         Spending(user_id=user_id, day=today(), model=one.model, calls=1, cost=one.cost or 0.0)
         for one in attempts
     ]
+
+
+def _of_call(user_id: UUID, model: str, usage: Usage) -> Spending:
+    return Spending(
+        user_id=user_id,
+        day=today(),
+        model=model,
+        calls=1,
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        cost=usage.cost or 0.0,
+    )

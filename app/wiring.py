@@ -16,8 +16,10 @@ from app.library import Library
 from app.people.service import People
 from app.providers import (
     build_embeddings,
+    build_hosted,
     build_llm,
     build_reranker,
+    build_rewriter,
     build_verifier,
     check_keys,
     configured_fingerprint,
@@ -99,12 +101,14 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
         open_database(settings) as database,
     ):
         calls = MonthlyCalls(database, settings.cohere_calls_per_month)
-        words, llm = LocalEmbedding(), build_llm(settings, http)
+        words, hosted = LocalEmbedding(), build_hosted(settings, http)
+        llm = build_llm(settings, hosted)
         indexes = Indexes(database, engine, build_embeddings(settings, http, calls))
         search = Search(database, indexes, build_reranker(settings, http, calls))
         verifier = build_verifier(settings, words, llm)
         relevance = Relevance(settings.strictness, words)
-        turns = TurnEngine(search, llm, verifier, settings.verify, relevance)
+        rewriter = build_rewriter(hosted)
+        turns = TurnEngine(search, llm, verifier, settings.verify, relevance, rewriter)
         budget = Budget(daily=settings.daily_budget, monthly=settings.monthly_budget)
         chat = ChatService(database, turns, budget, TurnLimit(settings.turn_limit))
         blobs, locks = Blobs(settings.blobs), build_locks(settings)

@@ -185,8 +185,11 @@ class Conversations:
     async def branch(self, conversation_id: UUID, last: int, leaf: UUID | None) -> list[Said]:
         """The `last` messages of the branch that ends in `leaf`, or that is active; oldest first."""
         asked_for = {"conversation": conversation_id, "leaf": leaf, "last": last}
-        found: Any = await self._session.exec(_BRANCH, params={**asked_for, "owner": self._owner})
-        return [Said(*row) for row in cast("Iterable[tuple[UUID, str, str]]", found)]
+        rows = cast(
+            "Iterable[tuple[UUID, str, str]]",
+            await self._session.exec(_BRANCH, params={**asked_for, "owner": self._owner}),
+        )
+        return [Said(*row) for row in rows]
 
     async def answers(self, message_ids: Iterable[UUID]) -> dict[UUID, Answer]:
         """Those of the messages that are answers, whole."""

@@ -249,6 +249,13 @@ class Attempt(Value):
     """In US dollars; None when it had begun to answer and never said."""
 
 
+class Rewriting(Value):
+    """The call by which a model made a question whole that leaned on earlier ones."""
+
+    model: str
+    usage: Usage = Usage()
+
+
 class Answer(Value):
     """What was said to a question, kept exactly as it was given: the same on every surface."""
 
@@ -269,6 +276,8 @@ class Answer(Value):
     attempts: tuple[Attempt, ...] = ()
     release: str | None = None
     usage: Usage = Usage()
+    rewriting: Rewriting | None = None
+    """Paid for besides `usage`, and also when the question was declined."""
 
     @property
     def citations(self) -> list[Citation]:

@@ -25,7 +25,7 @@ def condense(question: str, history: Sequence[ChatMessage]) -> str:
 
     Without a model to rewrite it, carrying the topic over means carrying its words over.
     """
-    earlier = _asked(history)
+    earlier = asked(history)
     parts = [question]
     while earlier and len(parts) <= _MOST_TURNS and leans(parts[-1]):
         parts.append(earlier.pop())
@@ -40,7 +40,7 @@ def keywords(question: str, history: Sequence[ChatMessage]) -> dict[str, float]:
     the topic has changed.
     """
     weights = {question: 1.0}
-    for turn, earlier in enumerate(reversed(_asked(history)[-_MOST_TURNS:]), 1):
+    for turn, earlier in enumerate(reversed(asked(history)[-_MOST_TURNS:]), 1):
         weights.setdefault(earlier, _ECHO**turn)
     return weights
 
@@ -54,5 +54,6 @@ def leans(question: str) -> bool:
     )
 
 
-def _asked(history: Sequence[ChatMessage]) -> list[str]:
+def asked(history: Sequence[ChatMessage]) -> list[str]:
+    """The questions so far, oldest first."""
     return [message.content or "" for message in history if message.role == MessageRole.USER]

@@ -12,15 +12,25 @@ from llama_index.core.llms import LLM
 from app.chat.checking import Checker, Verify
 from app.chat.condense import condense, keywords
 from app.chat.draft import Draft
-from app.chat.events import ChatEvent, Completed, Restarted, Retrieved, Token
+from app.chat.events import ChatEvent, Completed, Condensed, Condensing, Restarted, Retrieved, Token
 from app.chat.listening import Listening
 from app.chat.relevance import Relevance
+from app.chat.rewriting import Rewriter
 from app.chat.verification import Verifier
 from app.llms import prompts
 from app.llms.spoken import Spoken
 from app.notes import NOT_PEER_REVIEWED
 from app.search import Scope, Search, is_peer_reviewed
-from storage.domain import Abstention, Answer, Claim, NearestSection, Passage, Reason
+from storage.domain import (
+    Abstention,
+    Answer,
+    Attempt,
+    Claim,
+    NearestSection,
+    Passage,
+    Reason,
+    Rewriting,
+)
 
 PASSAGES = 8
 """How many a model sees, and an answer may cite."""
@@ -42,6 +52,17 @@ class Turn:
     """None for the engine's own setting."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was searched for a turn and what came of it, with what that took."""
+
+    query: str
+    passages: Sequence[Passage]
+    release: str | None
+    rewriting: Rewriting | None
+    attempts: tuple[Attempt, ...]
+
+
 class Engine:
     """Answers turns with one model, from what one search finds."""
 
@@ -52,13 +73,15 @@ class Engine:
         verifier: Verifier | None = None,
         verify: Verify = "mark",
         relevance: Relevance | None = None,
+        rewriter: Rewriter | None = None,
     ) -> None:
-        """Without a verifier all claims stay unchecked."""
+        """Without a verifier all claims stay unchecked; without a rewriter only words carry over."""
         self.search = search
         self._llm = llm
         self._verifier = verifier
         self._verify: Verify = verify
         self._relevance = relevance or Relevance()
+        self._rewriter = rewriter
 
     @property
     def model(self) -> str:
@@ -66,27 +89,29 @@ class Engine:
         return self._llm.metadata.model_name
 
     async def stream(self, turn: Turn) -> AsyncGenerator[ChatEvent]:
-        """`Retrieved`, then `Token` and `Cited`, at last `Completed`; raises `IbidError`.
+        """The events of `app.chat.events`, in their order; raises `IbidError`.
 
         A model that breaks off is followed by `Restarted` and the next one's words. A question that
         the corpus does not speak to is declined without calling the model.
         """
-        query = condense(turn.question, turn.history)
-        weighted = keywords(turn.question, turn.history)
-        passages, skipped = await self.search.ranked(turn.scope, query, PASSAGES, weighted)
-        release = await self.search.release()
-        language = min(turn.scope.languages)
+        condensed = Condensed(query=condense(turn.question, turn.history))
+        if self._rewriter is not None and self._rewriter.takes(turn.question, turn.history):
+            yield Condensing(model=self._rewriter.model)
+            condensed = await self._rewriter.condense(turn.question, turn.history)
+            yield condensed
+        found = await self._find(turn, condensed)
+        passages, language = found.passages, min(turn.scope.languages)
         if reason := self._relevance.declines(
-            query, passages, language, foreign=await self.search.is_foreign()
+            found.query, passages, language, foreign=await self.search.is_foreign()
         ):
-            declined = _declined(turn, reason, passages, release)
+            declined = _declined(turn, reason, found)
             yield Retrieved(passages=())
             yield Token(text=declined.text)
             yield Completed(answer=declined)
             return
         yield Retrieved(passages=tuple(passages))
         draft = self._draft(turn, passages, language)
-        async with aclosing(self._generate(turn, query, passages)) as responses:
+        async with aclosing(self._generate(turn, found)) as responses:
             heard = Listening(responses, self.model)
             while True:
                 async with aclosing(heard.words()) as words, aclosing(draft.events(words)) as said:
@@ -96,17 +121,23 @@ class Engine:
                     break
                 yield Restarted(attempt=heard.spoken.attempts[-1])
                 draft = self._draft(turn, passages, language)
-        failed = (*([skipped] if skipped else []), *heard.spoken.attempts)
-        spoken = heard.spoken.model_copy(update={"attempts": failed})
         claims = await draft.claims()
         if turn.scope.peer_review:
             claims = tuple(_reviewed(claim) for claim in claims)
-        answer = _answered(turn, draft, claims, spoken, release)
+        answer = _answered(turn, draft, claims, heard.spoken, found)
         if not answer.citations:
             answer = _unsupported(answer, passages)
             if not draft.text.text:
                 yield Token(text=answer.text)
         yield Completed(answer=answer)
+
+    async def _find(self, turn: Turn, condensed: Condensed) -> _Found:
+        """A rewriting has all its words; to any other query those of earlier questions are added."""
+        query = condensed.query
+        weighted = None if condensed.rewriting else keywords(turn.question, turn.history)
+        passages, skipped = await self.search.ranked(turn.scope, query, PASSAGES, weighted)
+        attempts = (*condensed.attempts, *([skipped] if skipped else []))
+        return _Found(query, passages, await self.search.release(), condensed.rewriting, attempts)
 
     def _draft(self, turn: Turn, passages: Sequence[Passage], language: str) -> Draft:
         verify = turn.verify or self._verify
@@ -115,11 +146,9 @@ class Engine:
         checker = Checker(self._verifier, passages, language)
         return Draft(passages, language, checker, strict=verify == "strict")
 
-    async def _generate(
-        self, turn: Turn, query: str, passages: Sequence[Passage]
-    ) -> AsyncGenerator[ChatResponse]:
-        context = query if query != turn.question else ""
-        prompt = prompts.messages(turn.question, passages, turn.history, context)
+    async def _generate(self, turn: Turn, found: _Found) -> AsyncGenerator[ChatResponse]:
+        context = found.query if found.query != turn.question else ""
+        prompt = prompts.messages(turn.question, found.passages, turn.history, context)
         async with aclosing(await self._llm.astream_chat(prompt)) as responses:
             async for response in responses:
                 yield response
@@ -133,7 +162,7 @@ def _reviewed(claim: Claim) -> Claim:
 
 
 def _answered(
-    turn: Turn, draft: Draft, claims: tuple[Claim, ...], spoken: Spoken, release: str | None
+    turn: Turn, draft: Draft, claims: tuple[Claim, ...], spoken: Spoken, found: _Found
 ) -> Answer:
     return Answer(
         id=turn.message_id,
@@ -146,16 +175,15 @@ def _answered(
         sources=draft.text.sources(),
         model=spoken.model,
         generation=spoken.generation,
-        attempts=spoken.attempts,
+        attempts=(*found.attempts, *spoken.attempts),
         usage=spoken.usage,
-        release=release,
+        rewriting=found.rewriting,
+        release=found.release,
     )
 
 
-def _declined(
-    turn: Turn, reason: Reason, passages: Sequence[Passage], release: str | None
-) -> Answer:
-    nearest = _nearest(passages)
+def _declined(turn: Turn, reason: Reason, found: _Found) -> Answer:
+    nearest = _nearest(found.passages)
     return Answer(
         id=turn.message_id,
         conversation_id=turn.conversation_id,
@@ -163,7 +191,9 @@ def _declined(
         status="abstained",
         text=_pointing("The documentation does not speak to this question.", nearest),
         abstention=Abstention(reason=reason, nearest=nearest),
-        release=release,
+        attempts=found.attempts,
+        rewriting=found.rewriting,
+        release=found.release,
     )
 
 

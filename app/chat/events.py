@@ -1,11 +1,28 @@
 """What a turn says while it happens: `Retrieved`, then `Token` and `Cited`, at last `Completed`.
 
-After `Restarted` the tokens and footnotes come anew.
+Before these, a question that a model makes whole has `Condensing` and `Condensed`. After `Restarted`
+the tokens and footnotes come anew.
 """
 
 from typing import Literal
 
-from storage.domain import Answer, Attempt, Citation, Passage, Value
+from storage.domain import Answer, Attempt, Citation, Passage, Rewriting, Value
+
+
+class Condensing(Value):
+    """The question leans on earlier ones, and a model is asked to make it whole."""
+
+    kind: Literal["condensing"] = "condensing"
+    model: str
+
+
+class Condensed(Value):
+    """What is searched; by a `rewriting`, or, when the model failed, with the earlier questions."""
+
+    kind: Literal["condensed"] = "condensed"
+    query: str
+    rewriting: Rewriting | None = None
+    attempts: tuple[Attempt, ...] = ()
 
 
 class Retrieved(Value):
@@ -43,4 +60,4 @@ class Completed(Value):
     answer: Answer
 
 
-ChatEvent = Retrieved | Token | Cited | Restarted | Completed
+ChatEvent = Condensing | Condensed | Retrieved | Token | Cited | Restarted | Completed

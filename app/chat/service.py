@@ -18,11 +18,11 @@ from app.chat.heard import Heard
 from app.chat.limits import TurnLimit
 from app.chat.withholding import rests_on, withhold
 from app.search import NO_FILTER, Scope, checked_query
-from app.spending import Budget, of_answer, of_attempts
+from app.spending import Budget, of_answer
 from storage.conversations import Conversations, Said
 from storage.database import Database, Session, retried
 from storage.domain import LOCAL, Answer, Attempt, Principal
-from storage.errors import InvalidInput, ModelUnavailable
+from storage.errors import IndexUnavailable, InvalidInput, ModelUnavailable
 from storage.ledger import Ledger
 from storage.people import Users
 from storage.repositories import Sources
@@ -139,9 +139,9 @@ class ChatService:
                     heard.take(event)
                     yield event
         except ModelUnavailable as error:
-            await self._write_off(error.attempts)
+            await self._write_off(heard, error.attempts)
             raise
-        except (asyncio.CancelledError, GeneratorExit):
+        except (asyncio.CancelledError, GeneratorExit, IndexUnavailable):
             self._write_down_later(heard)
             raise
 
@@ -150,7 +150,7 @@ class ChatService:
         await asyncio.gather(*self._late)
 
     def _write_down_later(self, heard: Heard) -> None:
-        """What a reader who left had been told; in a task, for the turn's own is being torn down."""
+        """What a turn took that came to no end; in a task, for the turn's own may be torn down."""
         if heard.asked:
             task = asyncio.create_task(self._write_down(heard))
             self._late.add(task)
@@ -159,13 +159,13 @@ class ChatService:
     async def _write_down(self, heard: Heard) -> None:
         async with self._database.transaction() as session:
             user = await Users(session).named(self._principal.name)
-            await Ledger(session).add([heard.spending(user.id, self._engine.model)])
+            await Ledger(session).add(heard.spent(user.id, self._engine.model))
 
-    async def _write_off(self, attempts: Sequence[Attempt]) -> None:
+    async def _write_off(self, heard: Heard, attempts: Sequence[Attempt]) -> None:
         """What was spent on models that did not answer."""
         async with self._database.transaction() as session:
             user = await Users(session).named(self._principal.name)
-            await Ledger(session).add(of_attempts(user.id, attempts))
+            await Ledger(session).add(heard.lost(user.id, attempts))
 
     @retried
     async def _start(self, conversation_id: UUID, title: str) -> Conversation:

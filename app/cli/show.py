@@ -55,11 +55,12 @@ def _place(at: "Citation | Passage") -> str:
 
 
 def _signature(answer: "Answer") -> str:
-    if answer.status == "abstained" and answer.model is None:
-        return "Declined: no model was asked."
     if answer.model == "extractive":
         return "Answered by the extractive model: sentences of the sources themselves, quoted."
-    told = [f"Answered by {answer.model}."]
+    model = answer.model
+    told = [f"Answered by {model}." if model else "Declined: no model was asked to answer."]
+    if answer.rewriting:
+        told.append(f"{answer.rewriting.model} made the question whole.")
     if answer.finish == "length":
         told.append("It ran into its limit: the answer is not whole.")
     told += [f"{tried.model} did not answer: {tried.error}." for tried in answer.attempts]

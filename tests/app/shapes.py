@@ -15,6 +15,7 @@ ANSWER = {
     "attempts",
     "release",
     "usage",
+    "rewriting",
 }
 CLAIM = {"text", "start", "end", "citations", "verdict", "score", "flags"}
 CITATION = {

@@ -3,6 +3,7 @@
 Models are called `double/WHAT`. Before the first token: `status-CODE` (and `status-CODE-after-S`, with
 a `Retry-After`), `fails-N` (503 N times, then an answer), `resets`, `slow-headers`, `json-error`. Within
 the stream: everything in `STREAMS`. Any other name of the form `double/…` answers; the rest are unknown.
+Asked to make a question whole, `means-WORDS` puts these for its pronouns, and `rambles` says too much.
 """
 
 import json
@@ -14,7 +15,7 @@ from itertools import count
 
 from tests.doubles.http import JSON, Exchange
 from tests.doubles.limits import Keys, Refusal
-from tests.doubles.speech import cited, parroted
+from tests.doubles.speech import cited, parroted, rambled, rewritten, to_rewrite
 
 CONTEXT, LONGEST = 32_768, 2_048
 PRICES = 0.000_001, 0.000_002
@@ -164,8 +165,7 @@ class Stream:
 
     def text(self) -> Iterator[str]:
         """What this model has to say, in words with the space before them."""
-        speak = parroted if self.what.startswith("obedient") else cited
-        return (word[0] for word in re.finditer(r"\s*\S+", speak(self.exchange.body)))
+        return (word[0] for word in re.finditer(r"\s*\S+", _spoken(self.what, self.exchange.body)))
 
     async def finish(self, reason: str = "stop", *, done: bool = True) -> None:
         """The reason, the usage in a chunk without choices, and `[DONE]`."""
@@ -174,6 +174,15 @@ class Stream:
         if done:
             await self.exchange.send(b"data: [DONE]\n\n")
         await self.exchange.end()
+
+
+def _spoken(what: str, body: JSON) -> str:
+    if what.startswith("obedient"):
+        return parroted(body)
+    if not to_rewrite(body):
+        return cited(body)
+    meant = what.removeprefix("means-").replace("-", " ") if what.startswith("means-") else None
+    return rambled(body) if what.startswith("rambles") else rewritten(body, meant)
 
 
 async def _answers(stream: Stream) -> None:

@@ -1,4 +1,4 @@
-"""What the stand-in's models say: one reads its passages and cites them, one does what they tell it."""
+"""What the stand-in's models say: they cite passages, do what these tell, make questions whole."""
 
 import re
 from html import unescape
@@ -6,6 +6,9 @@ from typing import Any
 
 _PASSAGE = re.compile(r'<passage n="(\d+)"[^>]*>\n(.*?)\n</passage>', re.DOTALL)
 _SENTENCE = re.compile(r"(?:[^.!?]|[.!?](?=\S)){12,}[.!?](?!\S)")
+_REWRITE = re.compile(r"</conversation>\s*Question: (.*)\Z", re.DOTALL)
+_ASKED = re.compile(r"^user: (.*)$", re.MULTILINE)
+_PRONOUN = re.compile(r"\b(?:it|they|them|this|that|one)\b", re.IGNORECASE)
 LURE = "https://lure.example/?q="
 """Where a planted instruction would send the reader's words."""
 
@@ -20,6 +23,24 @@ def cited(body: dict[str, Any]) -> str:
     return " ".join(said) or "There is nothing here that I could cite."
 
 
+def to_rewrite(body: dict[str, Any]) -> bool:
+    """Whether the prompt has a question to make whole, and no passages."""
+    return _REWRITE.search(_prompt(body)) is not None
+
+
+def rewritten(body: dict[str, Any], meant: str | None = None) -> str:
+    """The question with what is meant for its pronouns; else with the question before it."""
+    question = _REWRITE.findall(_prompt(body))[-1]
+    if meant is not None:
+        return _PRONOUN.sub(meant, question)
+    return " ".join([question, *_ASKED.findall(_prompt(body))[-1:]])
+
+
+def rambled(body: dict[str, Any]) -> str:
+    """The question, in a good deal of talk."""
+    return f"Certainly! Here is the question:\n\n**{rewritten(body)}**\n\nShall I answer it, too?"
+
+
 def parroted(body: dict[str, Any]) -> str:
     """Every passage as it stands, then all that a planted instruction could want."""
     said = [f"{text} [{n}]" for n, text in _passages(body)]
@@ -32,5 +53,8 @@ def parroted(body: dict[str, Any]) -> str:
 
 
 def _passages(body: dict[str, Any]) -> list[tuple[str, str]]:
-    prompt = str(body["messages"][-1].get("content"))
-    return [(n, unescape(text)) for n, text in _PASSAGE.findall(prompt)]
+    return [(n, unescape(text)) for n, text in _PASSAGE.findall(_prompt(body))]
+
+
+def _prompt(body: dict[str, Any]) -> str:
+    return str(body["messages"][-1].get("content"))

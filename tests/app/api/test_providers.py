@@ -65,6 +65,18 @@ def test_a_stream_says_where_it_begins_anew(client: Client) -> None:
     assert answer["attempts"] == [attempt]
 
 
+def test_a_stream_says_what_is_searched_for_a_follow_up(folder: Path, doubles: Doubles) -> None:
+    with TestClient(create_app(serving(folder, doubles, "means-the-foghorn"))) as client:
+        conversation = start(client)
+        ask(client, conversation)
+        first, second, third, *_, last = streamed(client, conversation, "What is it for?")
+    assert [first.event, second.event, third.event] == ["condensing", "condensed", "retrieved"]
+    assert json.loads(first.data) == {"model": "double/means-the-foghorn"}
+    condensed = json.loads(second.data)
+    assert condensed["query"] == "What is the foghorn for?"
+    assert json.loads(last.data)["answer"]["rewriting"] == condensed["rewriting"]
+
+
 def test_what_was_spent_can_be_read(client: Client) -> None:
     assert ask(client, start(client)).status_code == 201
     report = client.get(f"{API}/usage", params={"days": 1}).json()

@@ -44,6 +44,16 @@ def test_a_turn_and_what_it_cost(home: Path, doubles: Doubles) -> None:
     assert_refused(ibid(home, "usage", "--days", "0"), "1 to 366")
 
 
+def test_a_follow_up_says_which_model_made_it_whole(home: Path, doubles: Doubles) -> None:
+    models = hosted(doubles, "means-the-foghorn")
+    first = json.loads(ibid(home, "ask", FUEL, "--json", **models).stdout)
+    goes_on = ("--conversation", first["conversation_id"])
+    shown = ibid(home, "ask", "What is it for?", *goes_on, **models).stdout
+    assert "double/means-the-foghorn made the question whole." in shown
+    declined = ibid(home, "ask", "And who won at chess in 1972?", *goes_on, **models).stdout
+    assert "no model was asked to answer. double/means-the-foghorn made" in declined
+
+
 def test_a_turn_without_a_model_has_failed(home: Path, doubles: Doubles) -> None:
     failed = ibid(home, "ask", FUEL, **hosted(doubles, "status-401"))
     assert_refused(failed, "OPENROUTER_API_KEY", code=1)
