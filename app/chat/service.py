@@ -101,7 +101,10 @@ class ChatService:
         only: Mapping[str, str] = NO_FILTER,
         verify: Verify | None = None,
     ) -> AsyncGenerator[ChatEvent]:
-        """Another answer to a question, named by itself or by an answer it had; on a new branch."""
+        """Another answer to a question, named by itself or by an answer it had; on a new branch.
+
+        Raises `BudgetSpent` before anything is asked.
+        """
         self._principal.require("ask")
         with self._limit.turn(self._principal):
             question = await self._question(conversation_id, message_id)
@@ -222,6 +225,7 @@ class ChatService:
         async with self._database.reading() as session:
             mine = Conversations(session, self._principal.name)
             await mine.get(conversation_id)
+            await self._budget.check(Ledger(session))
             message = await mine.message(conversation_id, message_id)
             if message.role != "user" and message.parent_id is not None:
                 message = await mine.message(conversation_id, message.parent_id)

@@ -13,6 +13,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from app.chat.events import ChatEvent, Completed, Restarted, Token
+from app.chat.service import drained
 from app.settings import Settings
 from app.wiring import Services, open_services
 from storage.domain import Answer
@@ -211,10 +212,12 @@ async def test_a_budget_that_is_spent_is_refused_before_anything_is_asked(
     settings = hosted(doubles, tmp_path / "home", "answers", daily_budget=0.000_1)
     async with open_services(settings) as services:
         await services.ingestion.run([docs])
-        await answered(services)
+        said = await answered(services)
         asked = len(doubles.asked)
         with pytest.raises(BudgetSpent, match="daily budget of"):
             await answered(services)
+        with pytest.raises(BudgetSpent, match="daily budget of"):
+            await drained(services.chat.again(said.conversation_id, said.message_id))
         assert len(doubles.asked) == asked
         usage = await services.usages.report(1)
         assert await services.search.passages(FUEL), "searching costs nothing"
