@@ -3,9 +3,12 @@
 import errno
 import sqlite3
 import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 
+import aiosqlite
 from sqlalchemy import URL, Connection, event
 from sqlalchemy.exc import ArgumentError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -18,16 +21,75 @@ _ATTEMPTS, _PAUSE = 200, 0.02
 def build_engine(address: URL) -> AsyncEngine:
     """Makes the file's folder and connects to nothing yet; raises `InvalidInput`."""
     try:
-        engine = create_async_engine(address)
+        is_sqlite = address.get_backend_name() == "sqlite"
+        how = {"async_creator_fn": OneTripConnection} if is_sqlite else {}
+        engine = create_async_engine(address, connect_args=how)
     except (ArgumentError, InvalidRequestError, ImportError) as error:
         reason = str(error).rstrip(".")
         raise InvalidInput(f"DATABASE_URL cannot be used: {reason}.") from error
-    if engine.dialect.name == "sqlite":
+    if is_sqlite:
         _make_folder(Path(address.database or "").parent)
         event.listen(engine.sync_engine, "connect", _prepare)
         event.listen(engine.sync_engine, "begin", _begin)
         event.listen(engine.sync_engine, "invalidate", _release)
     return engine
+
+
+class OneTripConnection(aiosqlite.Connection):
+    """A statement takes one trip to the connection's thread, where a cursor of aiosqlite takes four."""
+
+    def __init__(self, database: str, **options: Any) -> None:
+        super().__init__(lambda: sqlite3.connect(database, **options), iter_chunk_size=64)
+        self._thread.daemon = True
+
+    def cursor(self) -> "_Cursor":  # pyright: ignore[reportIncompatibleMethodOverride]
+        """What SQLAlchemy asks each statement of."""
+        return _Cursor(self)
+
+    async def carry_out(self, work: Callable[[sqlite3.Cursor], object]) -> "_Outcome":
+        """Everything about one statement, rows and all."""
+        return await self._execute(self._do, work)
+
+    def _do(self, work: Callable[[sqlite3.Cursor], object]) -> "_Outcome":
+        with closing(self._conn.cursor()) as cursor:
+            work(cursor)
+            rows = cursor.fetchall() if cursor.description else []
+            return _Outcome(rows, cursor.description, cursor.rowcount, cursor.lastrowid)
+
+
+class _Outcome(NamedTuple):
+    rows: list[Any]
+    description: Any = None
+    rowcount: int = -1
+    lastrowid: int | None = None
+
+
+class _Cursor:
+    """As much of a cursor as SQLAlchemy's adapter asks for."""
+
+    def __init__(self, connection: OneTripConnection) -> None:
+        self._connection = connection
+        self._outcome = _Outcome([])
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def execute(self, statement: str, parameters: Sequence[Any] = ()) -> None:
+        self._outcome = await self._connection.carry_out(lambda c: c.execute(statement, parameters))
+
+    async def executemany(self, statement: str, parameters: Sequence[Any]) -> None:
+        self._outcome = await self._connection.carry_out(
+            lambda c: c.executemany(statement, parameters)
+        )
+
+    async def fetchall(self) -> list[Any]:
+        return self._outcome.rows
+
+    async def close(self) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._outcome, name)
 
 
 class Commits:

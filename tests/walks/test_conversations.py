@@ -198,3 +198,4 @@ async def test_one_user_asks_so_many_questions_at_once_and_no_more(manual: Servi
     await first.aclose()
     assert await chat.answer(conversation, FUEL)
     await second.aclose()
+    await chat.settled()
