@@ -59,6 +59,7 @@ async def examine(settings: Settings) -> list[Finding]:
                 lambda: _models(settings, http),
                 "Look at LLM, OPENROUTER_… and LLM_FALLBACKS.",
             ),
+            ("limits", lambda: _limits(settings), "Look at RATE_LIMIT_STORE."),
         ]
         for name, check, mend in checks:
             try:
@@ -145,6 +146,20 @@ async def _models(settings: Settings, http: "AsyncClient | None") -> Findings:
         told = f"{name} is {'' if there else 'not '}at {url}"
         mend = "" if there else "Correct LLM_FALLBACKS, or load the model there."
         yield Finding(name="fallback", state="ok" if there else "wrong", told=told, mend=mend)
+
+
+async def _limits(settings: Settings) -> Findings:
+    if not settings.rate_limit_store:
+        yield Finding(name="limits", state="ok", told="no store is set for all processes")
+        return
+    from app.api.counts import build_counts  # noqa: PLC0415 - Litestar takes a moment
+
+    counts = build_counts(settings)
+    async with counts:
+        together = await counts.is_shared()
+    if not together:
+        raise InvalidInput("the store fails, so that each process counts requests for itself")
+    yield Finding(name="limits", state="ok", told="processes count requests together")
 
 
 def _credits(left: float | None, *, is_free: bool) -> Finding:

@@ -176,8 +176,11 @@ class Settings(BaseSettings):
     rate_limit: int = Field(default=120, ge=1)
     """Requests that one user or key may make in a minute, when there is sign-in."""
 
+    rate_limit_store: str | None = None
+    """Where requests are counted: `file` in `IBID_HOME`, or a Redis; by default in each process."""
+
     turn_limit: int = Field(default=4, ge=1)
-    """Questions that one user or key may have under way at once, when there is sign-in."""
+    """Questions that one user or key may have under way in each process, when there is sign-in."""
 
     allowed_hosts: str = "127.0.0.1,localhost,[::1]"
     """Names a browser may address the server by, separated by commas; `*` for any.
@@ -201,6 +204,13 @@ class Settings(BaseSettings):
     def _page(cls, value: str | None) -> str | None:
         if value and not value.startswith(("https://", "http://")):
             raise ValueError("it begins with https:// or http://")
+        return value
+
+    @field_validator("rate_limit_store")
+    @classmethod
+    def _store(cls, value: str | None) -> str | None:
+        if value and value != "file" and not value.startswith(("redis://", "rediss://")):
+            raise ValueError("say file, or an address that begins with redis:// or rediss://")
         return value
 
     @field_validator("auth_sessions")

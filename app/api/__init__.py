@@ -15,6 +15,7 @@ from app.api import problems
 from app.api.auth import build_cors, build_middleware, only_editors_change, provide_services
 from app.api.conversations import ConversationController
 from app.api.corpora import CorpusController
+from app.api.counts import build_counts
 from app.api.health import HealthController
 from app.api.hosts import answer_to
 from app.api.jobs import JobController, uploads_up_to
@@ -70,6 +71,7 @@ def create_app(settings: Settings) -> Litestar:
         plugins=[ProblemDetailsPlugin(problems.config), problems.Documented()],
         state=State({"signs_in": settings.auth != "off", "sign_in_url": settings.auth_sign_in_url}),
         middleware=build_middleware(settings),
+        stores={"rate_limit": build_counts(settings)},
         guards=[only_editors_change],
         cors_config=build_cors(settings),
         dependencies={

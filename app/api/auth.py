@@ -63,7 +63,11 @@ def only_editors_change(connection: Connection, handler: BaseRouteHandler) -> No
 
 
 def build_middleware(settings: Settings) -> list[Middleware]:
-    """Sign-in, then a rate limit for each user or key; nothing where there is no sign-in."""
+    """Sign-in, then a rate limit for each user or key; nothing where there is no sign-in.
+
+    The limit is Litestar's, which reads a count and then writes it: of requests at the same moment in
+    several processes it may count one.
+    """
     if settings.auth == "off":
         return []
     limit = RateLimitConfig(

@@ -10,7 +10,7 @@ import click
 from app.cli.running import MISUSED, fail, load_settings, run
 
 if TYPE_CHECKING:
-    from app.wiring import Services
+    from app.settings import Settings
 
 
 @click.command()
@@ -36,7 +36,9 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     address = _listening(host, port)
     if insecure:
         os.environ["ALLOWED_HOSTS"] = "*"
-    run(_open_once, settings)
+    if workers > 1 and not settings.rate_limit_store:
+        os.environ["RATE_LIMIT_STORE"] = "file"
+    run(lambda _: _open_once(settings), settings)
     from granian import Granian  # noqa: PLC0415 - only this command serves
     from granian.constants import Interfaces  # noqa: PLC0415
     from granian.log import LogLevels  # noqa: PLC0415
@@ -55,8 +57,11 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     ).serve()
 
 
-async def _open_once(_: "Services") -> None:
+async def _open_once(settings: "Settings") -> None:
     """What cannot be opened is told in one line now, not in a worker's traceback."""
+    from app.api.counts import build_counts  # noqa: PLC0415 - Litestar takes a moment
+
+    build_counts(settings)
 
 
 def _listening(host: str, port: int) -> str:

@@ -70,6 +70,7 @@ def test_a_turn_without_a_model_has_failed(home: Path, doubles: Doubles) -> None
         ("DAILY_BUDGET", "-1", "DAILY_BUDGET"),
         ("COHERE_RERANK_MODEL", "rerank-v3.5", "COHERE_API_KEY"),
         ("LLM_FIRST_TOKEN_SECONDS", "0", "LLM_FIRST_TOKEN_SECONDS"),
+        ("RATE_LIMIT_STORE", "memcached://127.0.0.1", "RATE_LIMIT_STORE"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named(
@@ -86,11 +87,13 @@ def test_the_doctor_finds_nothing_wrong(home: Path, doubles: Doubles) -> None:
         LLM_FALLBACKS=fallback,
         COHERE_API_KEY=KEY,
         COHERE_RERANK_MODEL="rerank-v3.5",
+        RATE_LIMIT_STORE="file",
     )
     well = ibid(home, "doctor", **settings)
     assert well.exit_code == 0, well.output
     for told in ("migrated", "ibid-1 serves", "256 dimensions", "rerank-v3.5 ranks", "key is good"):
         assert told in well.stdout
+    assert "count requests together" in well.stdout
     assert "FAIL" not in well.stdout
     assert KEY not in well.output
     assert ibid(home, "doctor").exit_code == 0, "with no service at all, too"
@@ -117,6 +120,7 @@ def test_the_doctor_notes_that_another_embedding_waits_to_be_built(
         ({"EMBEDDING": "cohere", "COHERE_API_KEY": "bad-key"}, "COHERE_API_KEY was refused"),
         ({"EMBEDDING": "cohere"}, "COHERE_API_KEY, which is not set"),
         ({"COHERE_API_KEY": "any", "COHERE_RERANK_MODEL": "rerank-v0"}, "no such model"),
+        ({"RATE_LIMIT_STORE": "redis://127.0.0.1:9"}, "counts requests for itself"),
         ({"DATABASE_URL": "sqlite+aiosqlite:////proc/none/ibid.db"}, "Cannot create"),
     ],
 )

@@ -17,6 +17,7 @@ from httpx_sse import connect_sse
 
 from storage.index.files import is_locked
 from tests.app.cli.commands import FUEL, SCRIPT, environment, ibid, script
+from tests.doubles.issuer import Issuer
 from tests.library import write_docs
 
 
@@ -27,12 +28,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(home: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
+def serving(
+    home: Path, *options: str, **settings: str
+) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
     """The server, once it is ready, and a client to call it with."""
     port = free_port()
     server = subprocess.Popen(
         [SCRIPT, "serve", "--port", str(port), *options],
-        env=environment(home),
+        env=environment(home) | settings,
         cwd=home.parent,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -132,6 +135,16 @@ def test_several_processes_answer_as_one(tmp_path: Path) -> None:
         output, _ = server.communicate(timeout=15)
         assert (server.returncode, "Traceback" in output) == (0, False), output
         until(is_gone, server.pid)
+
+
+@pytest.mark.slow
+def test_several_processes_have_one_limit(tmp_path: Path, issuer: Issuer) -> None:
+    home = tmp_path / "home"
+    signing_in = {name.upper(): value for name, value in issuer.settings().items()}
+    with serving(home, "--workers", "2", **signing_in, RATE_LIMIT="10") as (_, client):
+        headers = {"authorization": f"Bearer {issuer.token('ada')}", "connection": "close"}
+        told = [client.get("/api/v1/corpora", headers=headers).status_code for _ in range(30)]
+        assert told == [200] * 10 + [429] * 20
 
 
 def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:

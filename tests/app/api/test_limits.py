@@ -1,0 +1,174 @@
+"""How often somebody may ask, where several processes answer."""
+
+import logging
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from litestar.testing import TestClient
+
+from app.api import create_app
+from app.api.counts import PERIOD, FileCounts, build_counts
+from app.settings import Settings
+from storage.errors import InvalidInput
+from tests.app.api.calls import API, Client
+from tests.app.api.conftest import local
+from tests.doubles.issuer import Issuer
+from tests.postgres import free_port
+
+needs_redis = pytest.mark.skipif(
+    shutil.which("redis-server") is None,
+    reason="Redis is not installed: apt-get install redis-server",
+)
+
+
+class Redis:
+    """A server of one's own on loopback, which can die and come back."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"redis://:hidden@127.0.0.1:{self.port}"
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--requirepass", "hidden"]
+        self._process = subprocess.Popen(
+            ["redis-server", *options, "--save", "", "--dir", self._folder],
+            stdout=subprocess.DEVNULL,
+        )
+        for _ in range(300):
+            with socket.socket() as trial:
+                if trial.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.02)
+        raise AssertionError("Redis does not start")
+
+    def kill(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.wait(10)
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Redis]:
+    server = Redis(tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(params=["file", pytest.param("redis", marks=needs_redis)])
+def store(request: pytest.FixtureRequest) -> str:
+    """Every store that processes can share, as it is set."""
+    return "file" if request.param == "file" else request.getfixturevalue("redis").url
+
+
+Door = Callable[[str], Client]
+
+
+@pytest.fixture
+def door(issuer: Issuer, tmp_path: Path) -> Iterator[Door]:
+    """Opens one more server of the same home, with a limit of three a minute."""
+    with ExitStack() as stack:
+
+        def opened(store: str) -> Client:
+            settings = local(tmp_path, **issuer.settings(), rate_limit=3, rate_limit_store=store)
+            return stack.enter_context(TestClient(create_app(settings)))
+
+        yield opened
+
+
+def asked(client: Client, issuer: Issuer, who: str = "ada") -> int:
+    headers = {"authorization": f"Bearer {issuer.token(who)}"}
+    return client.get(f"{API}/corpora", headers=headers).status_code
+
+
+def test_servers_with_one_store_have_one_limit(store: str, door: Door, issuer: Issuer) -> None:
+    one, other = door(store), door(store)
+    assert [asked(client, issuer) for client in (one, other, one, other, one)] == [
+        *(200, 200, 200),
+        *(429, 429),
+    ]
+    assert asked(one, issuer, "eve") == 200
+
+
+@needs_redis
+def test_a_server_that_lost_the_store_counts_for_itself(
+    redis: Redis,
+    door: Door,
+    issuer: Issuer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(logging.getLogger("ibid.limits"), "handlers", [caplog.handler])
+    one, other = door(redis.url), door(redis.url)
+    assert [asked(one, issuer) for _ in range(4)] == [200, 200, 200, 429]
+    redis.kill()
+    assert [asked(other, issuer) for _ in range(4)] == [200, 200, 200, 429]
+    assert "this process counts for itself" in caplog.text
+    assert "hidden" not in caplog.text
+
+    monkeypatch.setattr("app.api.counts._REST", 0)
+    assert asked(one, issuer) == 200, "it had not noticed, and has no count of its own"
+    redis.start()
+    assert [asked(one, issuer, "eve") for _ in range(4)] == [200, 200, 200, 429]
+    assert asked(door(redis.url), issuer, "eve") == 429
+
+
+def test_a_store_that_says_nothing_delays_one_request(door: Door, issuer: Issuer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        client = door(f"redis://127.0.0.1:{silent.getsockname()[1]}")
+        began = time.monotonic()
+        assert [asked(client, issuer) for _ in range(4)] == [200, 200, 200, 429]
+        assert time.monotonic() - began < 3
+
+
+def test_a_file_that_cannot_be_read_locks_nobody_out(
+    door: Door, issuer: Issuer, tmp_path: Path
+) -> None:
+    client = door("file")
+    assert asked(client, issuer) == 200
+    (file,) = (tmp_path / "home" / "limits").iterdir()
+    file.write_bytes(file.read_bytes()[:10])
+    assert [asked(client, issuer) for _ in range(4)] == [200, 200, 200, 429]
+
+
+async def test_what_is_over_goes_with_what_a_killed_process_left(tmp_path: Path) -> None:
+    folder = tmp_path / "limits"
+    counts = FileCounts(folder)
+    await counts.set("ada", b"1", PERIOD)
+    (old,) = folder.iterdir()
+    half = folder / f"{old.name}.tmp1"
+    half.touch()
+    past = time.time() - PERIOD - 1
+    for file in (old, half):
+        os.utime(file, (past, past))
+    await counts.set("eve", b"1", PERIOD)
+    await counts.delete_expired()
+    assert await counts.get("eve") == b"1"
+    assert len([*folder.iterdir()]) == 1
+
+
+def test_a_store_whose_package_is_missing_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "valkey.asyncio", None)
+    settings = Settings(ibid_home=tmp_path, rate_limit_store="redis://127.0.0.1")
+    with pytest.raises(InvalidInput, match=r"needs the package valkey: install ibid\[redis\]"):
+        build_counts(settings)
+
+
+@pytest.mark.parametrize("address", ["redis://h:p/w@x", "rediss://h?nonsense=1"])
+def test_an_address_that_makes_no_sense_is_refused_and_not_repeated(
+    tmp_path: Path, address: str
+) -> None:
+    with pytest.raises(InvalidInput, match=r"^RATE_LIMIT_STORE is no address of a Redis or Valkey"):
+        build_counts(Settings(ibid_home=tmp_path, rate_limit_store=address))
