@@ -41,14 +41,18 @@ async def open_http(settings: Settings) -> AsyncGenerator["AsyncClient | None"]:
 
 def configured_fingerprint(settings: Settings) -> Fingerprint:
     """Of a release built now; needs no key."""
-    embedding, dimension = LOCAL_MODEL, DIMENSION
-    if settings.embedding == "cohere":
+    embedding, dimension, hosted = LOCAL_MODEL, DIMENSION, settings.embedding == "cohere"
+    if hosted:
         from storage.cohere import checked_dimension  # noqa: PLC0415 - the SDK takes a second
 
         embedding = settings.cohere_embed_model
         dimension = checked_dimension(embedding, settings.cohere_embed_dimension)
     return fingerprint(
-        embedding, dimension, on_disk=settings.vectors_on_disk, quantized=settings.vectors_int8
+        embedding,
+        dimension,
+        embedding_type="int8" if hosted and settings.vectors_int8 else "float",
+        on_disk=settings.vectors_on_disk,
+        quantized=settings.vectors_int8,
     )
 
 
@@ -75,6 +79,7 @@ def build_embeddings(
             key,
             settings.cohere_base_url,
             dimension=made.dimension if has_choice(made.embedding) else None,
+            embedding_type=made.embedding_type,
             inputs_per_minute=settings.cohere_inputs_per_minute,
             http=http,
             calls=calls,

@@ -240,7 +240,7 @@ class Reindexing:
         copied = await serving.passages([source.id for source in sources])
         passages = [passage for passage, _ in copied]
         vectors = [vector for _, vector in copied]
-        if not _same_embedding(target, serving):
+        if not target.fingerprint.shares_vectors(serving.fingerprint):
             vectors = await _vectors(passages, target)
         versions = {p.source_id: p.version for p in passages}
         held = {s.id: _held(s, versions.get(s.id, s.version), passages) for s in sources}
@@ -342,11 +342,6 @@ async def _vectors(passages: Sequence[Passage], target: PassageIndex) -> list[li
     made = await target.embedding.aget_text_embedding_batch(texts)
     known |= {(p.section, p.text): vector for p, vector in zip(new, made, strict=True)}
     return [known[passage.section, passage.text] for passage in passages]
-
-
-def _same_embedding(one: PassageIndex, other: PassageIndex) -> bool:
-    a, b = one.fingerprint, other.fingerprint
-    return (a.embedding, a.dimension) == (b.embedding, b.dimension)
 
 
 def _held(source: Source, version: int, passages: Sequence[Passage]) -> SourceVersion:

@@ -17,11 +17,10 @@ class Writer:
 
     def __init__(self, index: PassageIndex, *others: PassageIndex) -> None:
         self.index = index
-        made = index.fingerprint
         self._known_to = [
             known
             for known in (*others, index)
-            if (known.fingerprint.embedding, known.dimension) == (made.embedding, made.dimension)
+            if known.fingerprint.shares_vectors(index.fingerprint)
         ]
         self._pipeline = IngestionPipeline(
             transformations=[SectionSplitter(), EmbedNew(embedding=index.embedding)],

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import msgspec
@@ -13,6 +13,7 @@ from llama_index.embeddings.cohere import CohereEmbedding
 from pydantic import Field, PrivateAttr
 
 from storage.cohere_api import BASE_URL, Calls, CohereAPI
+from storage.embeddings import unit
 from storage.errors import InvalidInput, ModelRefused, ModelUnavailable
 from storage.pacing import Pace
 from storage.windows import windows
@@ -38,12 +39,8 @@ _BLANK = "."
 _DOCUMENT = "search_document"
 
 
-class _Embeddings(msgspec.Struct):
-    float: list[list[float]]
-
-
 class _Embedded(msgspec.Struct):
-    embeddings: _Embeddings
+    embeddings: dict[str, list[list[float]] | None]
 
 
 _embedded = msgspec.json.Decoder(_Embedded)
@@ -52,8 +49,9 @@ _embedded = msgspec.json.Decoder(_Embedded)
 class HostedEmbedding(CohereEmbedding):
     """Marks documents and queries as what they are; raises `ModelUnavailable`.
 
-    A text that is too long for its model is embedded in parts, whose mean stands for it: nothing is cut
-    off unseen. Queries are remembered. Documents wait for the limits, a query only for a moment.
+    Vectors are of unit length, also those that come as int8. A text that is too long for its model is
+    embedded in parts, whose mean stands for it: nothing is cut off unseen. Queries are remembered.
+    Documents wait for the limits, a query only for a moment.
     """
 
     api_key: str = Field(repr=False, exclude=True)
@@ -72,6 +70,7 @@ class HostedEmbedding(CohereEmbedding):
         base_url: str = BASE_URL,
         *,
         dimension: int | None = None,
+        embedding_type: Literal["float", "int8"] = "float",
         inputs_per_minute: int = 2_000,
         http: httpx.AsyncClient | None = None,
         calls: Calls | None = None,
@@ -84,6 +83,7 @@ class HostedEmbedding(CohereEmbedding):
             base_url=base_url,
             embed_batch_size=_BATCH,
             truncate="NONE",
+            embedding_type=embedding_type,
             dimension=dimension if len(DIMENSIONS[model]) > 1 else None,  # pyright: ignore[reportCallIssue]
         )
         hosted._api = CohereAPI(api_key, base_url, http=http, calls=calls)
@@ -145,7 +145,7 @@ class HostedEmbedding(CohereEmbedding):
             "model": self.model_name,
             "texts": texts,
             "input_type": self.input_type or input_type,
-            "embedding_types": ["float"],
+            "embedding_types": [self.embedding_type],
             "truncate": self.truncate,
         }
         if self.dimension:
@@ -159,12 +159,14 @@ class HostedEmbedding(CohereEmbedding):
             before=lambda: self._pace.wait(len(texts), share),
         )
         try:
-            vectors = _embedded.decode(data).embeddings.float
+            vectors = _embedded.decode(data).embeddings.get(self.embedding_type) or []
         except msgspec.DecodeError as error:
             raise ModelUnavailable("it sent what cannot be read") from error
         if len(vectors) != len(texts):
             raise ModelUnavailable(f"it gave {len(vectors)} vectors for {len(texts)} texts")
-        return vectors
+        if self.embedding_type == "float":
+            return vectors
+        return unit(np.asarray(vectors, dtype=np.float32)).tolist()
 
 
 def has_choice(model: str) -> bool:

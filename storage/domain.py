@@ -100,10 +100,17 @@ class Fingerprint(Value):
     """The model's name, as its vendor spells it."""
     dimension: int
     """Length of the dense vectors."""
+    embedding_type: Literal["float", "int8"] = "float"
+    """In what numbers the embedding gives them, where its vendor leaves a choice."""
     fields: str
     """Of the payload and of how keywords are counted."""
     on_disk: bool = False
     quantized: bool = False
+
+    def shares_vectors(self, other: "Fingerprint") -> bool:
+        """Whether a vector of one means the same in the other."""
+        changed = self.differences(other)
+        return not {"embedding", "dimension", "embedding_type"}.intersection(changed)
 
     def differences(self, other: "Fingerprint") -> list[str]:
         """Names of the parts in which another one differs."""

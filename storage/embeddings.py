@@ -41,7 +41,7 @@ class LocalEmbedding(BaseEmbedding):
         return vectors
 
     def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-        return _unit(np.asarray(_load().embed(texts), dtype=np.float32)).tolist()
+        return unit(np.asarray(_load().embed(texts), dtype=np.float32)).tolist()
 
     def _get_text_embedding(self, text: str) -> list[float]:
         return self._get_text_embeddings([text])[0]
@@ -65,7 +65,7 @@ def _encoded(model: "WordLlamaInference", words: Sequence[str]) -> list[list[int
     ]
 
 
-def _unit(vectors: "NDArray[np.float32]") -> "NDArray[np.float32]":
+def unit(vectors: "NDArray[np.float32]") -> "NDArray[np.float32]":
     """A text with no known token has the zero vector, and stays without direction."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     norms[norms == 0] = 1

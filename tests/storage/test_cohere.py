@@ -117,6 +117,18 @@ async def test_the_end_of_a_long_text_counts(doubles: Doubles) -> None:
     assert all(seen.status == 200 for seen in doubles.log)
 
 
+@pytest.mark.parametrize("text", ["The lamp burns oil.", f"{'weather ' * 600}paraffin"])
+async def test_int8_vectors_are_those_of_the_floats_but_for_rounding(
+    doubles: Doubles, text: str
+) -> None:
+    floats, int8 = embedding(doubles), embedding(doubles, embedding_type="int8")
+    exact, rounded = [await one.aget_text_embedding(text) for one in (floats, int8)]
+    assert math.isclose(cosine(rounded, rounded), 1, abs_tol=1e-3)
+    assert exact != rounded
+    assert cosine(exact, rounded) > 0.999
+    assert doubles.log[-1].body["embedding_types"] == ["int8"]
+
+
 async def test_a_text_of_more_tokens_than_was_thought_is_cut_once_more(doubles: Doubles) -> None:
     dense = "ab1cd2ef3 " * 400
     vector = await embedding(doubles).aget_text_embedding(dense.replace(" ", ""))

@@ -54,6 +54,13 @@ def with_cohere(doubles: Doubles, **more: Any) -> dict[str, Any]:
     return {"embedding": "cohere", "cohere_api_key": KEY, "cohere_base_url": doubles.cohere, **more}
 
 
+def asked_of(doubles: Doubles, input_type: str) -> list[list[str]]:
+    """The types of such embeddings that were asked for since the last time."""
+    bodies = [seen.body for seen in doubles.log if seen.path == "/v2/embed"]
+    doubles.log.clear()
+    return [body["embedding_types"] for body in bodies if body["input_type"] == input_type]
+
+
 async def events_of(services: Services, question: str = FUEL) -> list[ChatEvent]:
     conversation = await services.chat.start()
     return [event async for event in services.chat.stream(conversation.id, question)]
@@ -98,6 +105,27 @@ async def test_both_services_and_a_reranker(doubles: Doubles, docs: Path, tmp_pa
     calls = {one.model: one.calls for one in usage.spent}
     assert calls["double/answers"] == calls["rerank-v3.5"] == 1
     assert calls["embed-v4.0"] == sum(seen.path == "/v2/embed" for seen in doubles.log)
+
+
+async def test_an_index_of_int8_copies_asks_for_int8_and_one_of_floats_goes_on_with_floats(
+    doubles: Doubles, docs: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    async with open_services(hosted(doubles, home, "answers", **with_cohere(doubles))) as services:
+        await services.ingestion.run([docs])
+    doubles.log.clear()
+    int8 = with_cohere(doubles, vectors_int8=True)
+    async with open_services(hosted(doubles, home, "answers", **int8)) as services:
+        proposal = await services.reindexing.proposal()
+        assert proposal is not None
+        assert [*proposal.changed] == ["embedding_type", "quantized"]
+        assert "2.4 litres" in (await answered(services)).text
+        assert asked_of(doubles, "search_query") == [["float"]]
+
+        await services.reindexing.run()
+        assert asked_of(doubles, "search_document") == [["int8"]]
+        assert "2.4 litres" in (await answered(services)).text
+        assert asked_of(doubles, "search_query") == [["int8"]]
 
 
 async def test_a_reranker_that_fails_leaves_the_order_and_is_told(
