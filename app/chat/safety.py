@@ -21,14 +21,14 @@ _PROSE = re.compile(
     rf"(?P<escaped>\\[!-/:-@\[-`{{-~])"
     rf"|(?P<auto><(?:https?)://[^\s<>]*>)"
     rf"|(?P<tag><(?=[A-Za-z/!?]))"
-    rf"|(?P<image>!(?=\[))"
+    rf"|(?P<image>!+(?=\[))"
     rf"|\]\((?P<target>[^\n]*?)\)"
     rf"|(?P<open>\](?=[(:]))"
     rf"|(?P<url>{_URL})",
     re.IGNORECASE,
 )
 _HELD = re.compile(
-    r"(?:[\\!\]<]+|\]\([^\n)]{0,2000}|<[a-z]{1,5}|<https?:[^\s<>]{0,2000}"
+    r"(?:[\\!\]<~]+|\]\([^\n)]{0,2000}|<[a-z]{1,5}|<https?:[^\s<>]{0,2000}"
     rf"|{_URL.removesuffix('+')}*)\Z",
     re.IGNORECASE,
 )
@@ -42,7 +42,7 @@ _OPENING = "\\!]<"
 """What means something else by what comes after it."""
 _TRAILING = ".,;:!?*_~"
 _FENCE = re.compile(r"(?P<indent> {0,3})(?P<run>`{3,}(?=[^`\n]*\n)|~{3,})[^\n]*\n")
-_MAYBE_FENCE = re.compile(r" {0,3}(?:`{0,2}|~{0,2}|`{3,}[^`\n]*|~{3,}[^\n]*)\Z")
+_MAYBE_FENCE = re.compile(r" {0,3}(?:`{0,2}|~{0,2}|`{3,}[^`\n]*|~{3,}[^\n]*)\Z|[ \t]*\Z")
 _TICKS = re.compile(r"`+")
 _STOP = re.compile(r"\\[^\n]|`|\n")
 
@@ -51,7 +51,8 @@ class SafeText:
     """Feed it words; it gives them back safe, the same whatever their borders.
 
     Code is left alone: what stands in it is shown and not followed. Only what every reader of Markdown
-    takes for code counts as such: a span within its line, a fence that its list does not end.
+    takes for code counts as such: a span within its line, a fence that begins a line, is not ended by
+    its list, and closes as it opened.
     """
 
     def __init__(self, passages: Sequence[Passage]) -> None:
@@ -65,7 +66,7 @@ class SafeText:
         self._unclosed = False
         """A run of backticks in this paragraph has not closed in its line."""
         self._lost = False
-        """A fence ended in a way that others may see differently: there is no more code."""
+        """A fence began or ended in a way that others may see differently: no more of them is code."""
 
     def feed(self, words: str) -> str:
         """What is certain now."""
@@ -105,11 +106,12 @@ class SafeText:
         line, newline, _ = self._held.partition("\n")
         if not newline and not final:
             return ""
-        if line.strip() and not line.startswith(indent):
-            self._fence, self._lost = None, True
-            return self._prose(final=final)
-        if line.lstrip().startswith(run):
+        closes = line.lstrip().startswith(run)
+        if closes and line.rstrip() == indent + run:
             self._fence = None
+        elif closes or (line.strip() and not line.startswith(indent)):
+            self._fence, self._lost, self._unclosed = None, True, True
+            return self._step(final=final)
         return self._give(len(line + newline))
 
     def _inline(self, *, final: bool) -> str:
@@ -124,6 +126,7 @@ class SafeText:
         closing = next((run for run in others if len(run[0]) == len(opening[0])), None)
         if closing is None and not whole:
             return ""
+        self._lost = self._lost or (closing is None and opening[0].startswith("```"))
         is_cell = closing is not None and "|" in line[opening.end() : closing.start()]
         if closing is None or is_cell or self._unclosed:
             self._unclosed = True
@@ -138,6 +141,7 @@ class SafeText:
             end = stop.end() if stop[0] == "\n" else stop.start()
         else:
             end = len(self._held) if final else self._certain()
+        self._lost = self._lost or "~~~" in self._held[:end]
         text = _PROSE.sub(self._safe, self._held[:end])
         return text if self._give(end) else ""
 

@@ -51,6 +51,12 @@ PIECES = [
     ),
     *("\t", '"', f"![a]({EVIL})", f"[a]({EVIL})", f"<{EVIL}>", EVIL, f"[a]({PAGE})"),
 ]
+STARTS = ["", "", " ", "  ", "   ", "    ", "        ", "\t", "- ", "> ", "1. ", "- > "]
+RESTS = [
+    *("```", "```", "````", "~~~", "~~~~", "```sh", "``` x", "``` ` x", "`", "", "word", "\\```"),
+    *("<script>", f"![a]({EVIL})", f"` ![a]({EVIL}) `", f"[a]({EVIL})"),
+]
+LINES = st.tuples(st.sampled_from(STARTS), st.sampled_from(RESTS)).map("".join)
 _MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 
@@ -80,6 +86,7 @@ def tokens(text: str) -> list[Token]:
         (f"See <{EVIL}>", f"See {REMOVED}"),
         (f"Open {NAMED}.", f"Open `{NAMED}`."),
         (f"![pixel]({EVIL})", r"[pixel\]"),
+        (f"!![lamp]({PAGE})", f"[lamp]({PAGE})"),
         ("a <b>c</b>", "a &lt;b>c&lt;/b>"),
         ("1 < 2 <- 3", "1 < 2 <- 3"),
         (r"\<b> \![a]", r"\<b> \![a]"),
@@ -95,7 +102,14 @@ def test_what_is_shown(said: str, shown: str) -> None:
     assert safe(said) == shown
 
 
-@given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join))
+@given(
+    st.lists(st.sampled_from(PIECES), max_size=25).map("".join)
+    | st.lists(LINES, max_size=12).map("\n".join)
+)
+@example(f"```\ncode\n    ```\nx\n```\n![a]({EVIL})")
+@example(f"- ```\n  x\n  ```\n  ![a]({EVIL})")
+@example(f"```\nx\n``` y\n```\n![a]({EVIL})")
+@example("1. ~~~\n   x\n   ~~~\n   <script>")
 @example("`a\nb` <script> `c`")
 @example("| `a | <script> | b` |\n|-|-|-|\n")
 @example("1. x\n   ```\n<script>")
@@ -113,7 +127,8 @@ def test_no_reader_of_markdown_is_led_astray(text: str) -> None:
 
 
 @given(
-    st.lists(st.sampled_from(PIECES), max_size=20).map("".join),
+    st.lists(st.sampled_from(PIECES), max_size=20).map("".join)
+    | st.lists(LINES, max_size=8).map("\n".join),
     st.lists(st.integers(0), max_size=9),
 )
 def test_where_the_model_pauses_makes_no_difference(text: str, cuts: list[int]) -> None:
