@@ -81,6 +81,9 @@ class _Candidate:
     news: frozenset[int]
     """The terms of it that the question does not have."""
     shares: bool
+    """Whether it has a word of the question."""
+    bears: bool
+    """Whether it, or what it stands under, has one: else it answers something else."""
     words: int
     suits: float
     relevance: float
@@ -132,7 +135,8 @@ def _candidates(question: Question, passages: Sequence[Quotable]) -> Iterator[_C
         heading = passage.section.rpartition(" > ")[2]
         headings = f"{passage.title}\n{passage.section}\n{quote.topic}"
         suits = question.suits(text)
-        topic = share(question.terms_of(headings) - stems)
+        above = question.terms_of(headings)
+        topic = share(above - stems)
         relevance = 0.05 + 0.6 * share(stems) + (0.5 if quote.opens else 0.3) * topic
         relevance += 0.15 * share(around[passage]) + suits
         named = max(question.likeness(heading), question.likeness(quote.topic))
@@ -148,15 +152,16 @@ def _candidates(question: Question, passages: Sequence[Quotable]) -> Iterator[_C
         weight /= 1 + max(0, length - 35) / 80
         length = words_in(text) + words_in(snippet)
         shares = not stems.isdisjoint(known) or not known
+        bears = shares or not above.isdisjoint(known)
         yield _Candidate(
-            quote, text, stems - question.terms, shares, length, suits, relevance, weight
+            quote, text, stems - question.terms, shares, bears, length, suits, relevance, weight
         )
 
 
 def _chosen(ranked: Sequence[_Candidate]) -> list[Quote]:
     """Quotes of one answer in reading order; those that follow on each other are made one."""
     pool = [candidate for candidate in ranked if candidate.words <= _MOST_WORDS] or ranked[:1]
-    chosen = list(pool[:1])
+    chosen = [candidate for candidate in pool if candidate.bears][:1]
     if chosen and chosen[0].suits >= _TELLING:
         pool = [c for c in pool if c.place >= chosen[0].place]
     while 0 < len(chosen) < _MOST_QUOTES and (best := _next(pool, chosen)):
