@@ -22,6 +22,7 @@ from tests.bench import (
     reading,
     search,
     turn,
+    users,
 )
 from tests.bench.figures import Result, as_json, show
 from tests.bench.homes import Options
@@ -37,6 +38,7 @@ BENCHES: dict[str, Bench] = {
     "alongside": alongside.run,
     "first_token": first_token.run,
     "conversations": conversations.run,
+    "users": users.run,
 }
 
 

@@ -1,13 +1,11 @@
 """Time to the first token over HTTP, with many turns open: Ibid against LlamaIndex's stock chat engine."""
 
 import asyncio
-import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 from llama_index.core.base.llms.types import ChatMessage
@@ -27,6 +25,7 @@ from storage.tables import Message
 from tests.bench import generator
 from tests.bench.figures import Result
 from tests.bench.homes import Options, open_home, stage
+from tests.bench.processes import stand_in
 from tests.bench.timing import Samples, less
 
 LIMIT, SHARE = 15.0, 0.5
@@ -113,7 +112,7 @@ async def run(options: Options) -> Result:
     questions = [f"What is the {page.sections[0].heading.lower()}?" for page in pages]
     threads: dict[str, int] = {}
     async with (
-        _stand_in() as base,
+        stand_in() as base,
         open_home(options.scratch / "home") as services,
         httpx.AsyncClient(limits=httpx.Limits(max_connections=None), timeout=60.0) as http,
     ):
@@ -138,25 +137,6 @@ async def run(options: Options) -> Result:
     result.add("threads more at most, Ibid", threads["ibid"], "", MOST_THREADS)
     result.add("threads more at most, stock chat engine", threads["llamaindex"], "")
     return result
-
-
-@asynccontextmanager
-async def _stand_in() -> AsyncGenerator[str]:
-    """The base URL of one that has a process of its own."""
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.doubles", "--port", "0"),
-        cwd=Path(__file__).parents[2],
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert child.stdout
-    try:
-        line = (await child.stdout.readline()).decode()
-        drain = asyncio.create_task(child.stdout.read())
-        yield line.rpartition("=")[2].strip()
-    finally:
-        child.terminate()
-        await child.wait()
-    await drain
 
 
 async def _paced(ways: dict[str, Asked], questions: list[str]) -> tuple[dict[str, Samples], int]:

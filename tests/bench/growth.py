@@ -2,10 +2,8 @@
 
 import asyncio
 import math
-import os
 import shutil
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from tests.app.cli.test_serve import serving
 from tests.bench import generator
 from tests.bench.figures import Result
 from tests.bench.homes import CORPUS, Options, left, open_home, settings
+from tests.bench.meters import Memory
 from tests.bench.search import P95_LIMIT, RATIO_LIMIT, Searching
 from tests.bench.timing import Samples, seconds
 
@@ -23,37 +22,6 @@ LARGEST, STEPS = 100_000, (100, 10, 1)
 """Passages, and what each of the sizes is a part of them."""
 QUERIES = 200
 MEMORY_LIMIT, EXPONENT_LIMIT = 500.0, 1.1
-
-_PAGE = os.sysconf("SC_PAGE_SIZE")
-_SAMPLED = 0.05
-
-
-def _resident() -> float:
-    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE / 1e6
-
-
-@dataclass
-class Memory:
-    """Of this process, in megabytes beyond what it had at first."""
-
-    first: float = field(default_factory=_resident)
-    most: float = 0.0
-
-    @asynccontextmanager
-    async def watched(self) -> AsyncGenerator[None]:
-        """The most that was taken meanwhile."""
-        watching = asyncio.create_task(self._watch())
-        try:
-            yield
-        finally:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
-
-    async def _watch(self) -> None:
-        while True:
-            self.most = max(self.most, _resident() - self.first)
-            await asyncio.sleep(_SAMPLED)
 
 
 @dataclass

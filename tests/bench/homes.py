@@ -16,6 +16,7 @@ from storage.domain import Passage
 from storage.embeddings import LocalEmbedding
 from storage.index.files import is_locked
 from storage.index.passages import PassageIndex
+from storage.indexes import ALIAS
 from tests.bench.generator import Page
 
 CORPUS = "bench"
@@ -80,6 +81,15 @@ async def stage(services: Services, pages: Iterable[Page]) -> int:
             await _publish(index, some)
             some = []
     await _publish(index, some)
+    return count
+
+
+async def fill(home: Path, pages: Iterable[Page]) -> int:
+    """Make a home of theirs, its index as fast as an ingestion leaves it; returns how many passages."""
+    async with open_home(home) as services:
+        count = await stage(services, pages)
+        if await services.indexes.engine.is_slow(ALIAS):
+            await services.indexes.engine.optimize(ALIAS)
     return count
 
 

@@ -1,10 +1,12 @@
-"""`ibid` as a process of its own, on a home that is measured in."""
+"""`ibid`, and what it talks to, each as a process of its own."""
 
 import asyncio
 import os
 import subprocess
 import sys
 import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,3 +49,22 @@ class Shell:
         if child.returncode:
             raise RuntimeError(f"{arguments} failed:\n{said.decode()[-2000:]}")
         return said.decode()
+
+
+@asynccontextmanager
+async def stand_in() -> AsyncGenerator[str]:
+    """The base URL of one for OpenRouter."""
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.doubles", "--port", "0"),
+        cwd=Path(app.__file__).parents[1],
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert child.stdout
+    try:
+        line = (await child.stdout.readline()).decode()
+        drain = asyncio.create_task(child.stdout.read())
+        yield line.rpartition("=")[2].strip()
+    finally:
+        child.terminate()
+        await child.wait()
+    await drain

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import generator, turn
+from tests.bench import generator, turn, users
 from tests.bench.__main__ import BENCHES
 from tests.bench.figures import as_json
 from tests.bench.homes import Options
@@ -55,3 +55,16 @@ async def test_every_bench_runs(name: str, tmp_path: Path) -> None:
 
     assert result.bench == name
     assert any(figure.limit for figure in result.figures)
+
+
+@pytest.mark.slow
+async def test_a_crowd_may_be_small(tmp_path: Path) -> None:
+    crowd = users.Crowd(users=10, think=0.2, ramp=0.2, seconds=1, turns=5)
+
+    result = await users.run(Options(tmp_path, passages=60), crowd)
+
+    values = {figure.name: figure.value for figure in result.figures}
+    assert values["searches that failed"] == values["turns that failed"] == 0
+    assert values["searches a second"] > 1
+    assert values["streams open at most"] > 1
+    assert values["memory of the server at most"] >= values["memory of the server before"] > 50

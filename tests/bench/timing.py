@@ -31,8 +31,12 @@ class Samples:
     @property
     def p95(self) -> float:
         """In seconds; of few samples, the longest."""
+        return self.percentile(95)
+
+    def percentile(self, percent: float) -> float:
+        """In seconds; of few samples, the longest."""
         ordered = sorted(self.seconds)
-        return ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
+        return ordered[min(len(ordered) - 1, int(percent * len(ordered) / 100))]
 
 
 def ratio(ours: Samples, theirs: Samples) -> float:

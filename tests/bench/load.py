@@ -1,0 +1,161 @@
+"""Users of a server, in a process of their own: `driven` starts it, a plan goes in, `Taken` comes out."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from random import Random
+from time import perf_counter
+from urllib.parse import quote, urlsplit
+
+from tests.bench.wire import Wire
+
+_PATIENCE = 60.0
+_PROBED = 10
+"""With one turn in so many the model behind the server is asked, too, past the server."""
+
+
+@dataclass
+class Taken:
+    """What the users saw."""
+
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+    open: int = 0
+    most_open: int = 0
+    """Answers under way at one time."""
+
+    def add(self, kind: str, seconds: float) -> None:
+        """One more of its kind."""
+        self.seconds.setdefault(kind, []).append(seconds)
+
+    async def attempt(self, wire: Wire, work: Awaitable[None]) -> None:
+        """What goes wrong is counted, and costs the connection."""
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await work
+        except (OSError, EOFError, ValueError) as error:
+            self.failures.append(repr(error))
+            wire.close()
+        finally:
+            self.open -= 1
+
+
+@dataclass(frozen=True)
+class Searches:
+    """Each user, on a connection of their own, searches, thinks, and searches again."""
+
+    base: str
+    path: str
+    """Up to the words that are searched."""
+    tokens: Sequence[str]
+    """Of each user."""
+    queries: Sequence[str]
+    seconds: float
+    ramp: float = 0.0
+    """Seconds in which one user after the other comes; what is searched then is not counted."""
+    think: float = 0.0
+    """Seconds from an answer to the next search, on average."""
+
+    async def run(self) -> Taken:
+        """`search`: until the whole answer was there."""
+        taken, counted = Taken(), perf_counter() + self.ramp
+        users = (self._user(number, counted, taken) for number in range(len(self.tokens)))
+        await asyncio.gather(*users)
+        return taken
+
+    async def _user(self, number: int, counted: float, taken: Taken) -> None:
+        random, wire = Random(number), Wire(self.base, self.tokens[number])  # noqa: S311 - no secret
+        pause = random.uniform(0, self.ramp)
+        while perf_counter() + pause < counted + self.seconds:
+            await asyncio.sleep(pause)
+            began = perf_counter()
+            await taken.attempt(wire, self._search(wire, random.choice(self.queries)))
+            if began >= counted:
+                taken.add("search", perf_counter() - began)
+            pause = random.uniform(0, 2 * self.think)
+        wire.close()
+
+    async def _search(self, wire: Wire, query: str) -> None:
+        await wire.get(self.path + quote(query))
+
+
+@dataclass(frozen=True)
+class Chats:
+    """Turns that begin by chance, so many a second on average, however many are under way."""
+
+    base: str
+    paths: Sequence[str]
+    """Of conversations, for their messages."""
+    tokens: Sequence[str]
+    """Of those whose conversations they are."""
+    questions: Sequence[str]
+    rate: float
+    seconds: float
+    model: tuple[str, str] | None = None
+    """URL and name of the one behind the server."""
+
+    async def run(self) -> Taken:
+        """`event` and `token`: until the first of them; `turn`; `model`: until its own first token."""
+        taken, random, due = Taken(), Random(1), perf_counter()  # noqa: S311 - no secret
+        asked: list[asyncio.Task[None]] = []
+        for number in range(round(self.rate * self.seconds)):
+            user = number % len(self.paths)
+            wire = Wire(self.base, self.tokens[user])
+            turn = self._turn(wire, self.paths[user], self._question(number), taken)
+            asked.append(asyncio.create_task(taken.attempt(wire, turn)))
+            if self.model and number % _PROBED == 0:
+                asked.append(asyncio.create_task(_ask(*self.model, taken)))
+            due += random.expovariate(self.rate)
+            await asyncio.sleep(due - perf_counter())
+        await asyncio.gather(*asked)
+        return taken
+
+    def _question(self, number: int) -> str:
+        return self.questions[number % len(self.questions)]
+
+    async def _turn(self, wire: Wire, path: str, question: str, taken: Taken) -> None:
+        began, event, seen = perf_counter(), b"", dict[str, float]()
+        async for event in wire.events(path, {"text": question}):
+            kind = "token" if event.startswith(b"event: token") else "event"
+            seen.setdefault(kind, perf_counter() - began)
+        if not event.startswith(b"event: completed"):
+            raise ValueError(event.decode())
+        for kind, seconds in [*seen.items(), ("turn", perf_counter() - began)]:
+            taken.add(kind, seconds)
+        wire.close()
+
+
+async def _ask(url: str, name: str, taken: Taken) -> None:
+    wire, began, first = Wire(url, "any"), perf_counter(), 0.0
+    said = {"model": name, "messages": [{"role": "user", "content": "?"}], "stream": True}
+    async for event in wire.events(f"{urlsplit(url).path}/chat/completions", said):
+        if not first and b'"content": "' in event and b'"content": ""' not in event:
+            first = perf_counter() - began
+    taken.add("model", first)
+    wire.close()
+
+
+async def driven(plan: Searches | Chats) -> Taken:
+    """Carried out by a process that does nothing else."""
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.bench.load", type(plan).__name__),
+        cwd=Path(__file__).parents[2],
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await child.communicate(json.dumps(asdict(plan)).encode())
+    assert child.returncode == 0, plan
+    return Taken(**json.loads(output))
+
+
+if __name__ == "__main__":
+    plan = {"Searches": Searches, "Chats": Chats}[sys.argv[1]](**json.load(sys.stdin))
+    taken = asyncio.run(plan.run())
+    if taken.failures:
+        sys.stderr.write(f"{len(taken.failures)} failed, the first with {taken.failures[0]}\n")
+    json.dump(asdict(taken), sys.stdout)

@@ -1,0 +1,71 @@
+"""What processes hold and use, as Linux tells it: memory, and seconds of a processor."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_TICKS = os.sysconf("SC_CLK_TCK")
+_SAMPLED = 0.05
+_ENGINE = b"storage.index.process"
+
+
+def resident(pids: Sequence[int]) -> float:
+    """Megabytes in memory, those that several share counted for each."""
+    pages = (int(_about(pid, "statm").split()[1]) for pid in pids)
+    return sum(pages) * _PAGE / 1e6
+
+
+def processor(pids: Sequence[int]) -> float:
+    """Seconds of a processor since the start of each."""
+    return sum(sum(map(int, _fields(pid)[11:13])) for pid in pids) / _TICKS
+
+
+def family(pid: int) -> tuple[list[int], list[int]]:
+    """A server and its children; and apart from them those that are an engine's process."""
+    found = [pid]
+    for one in found:
+        for thread in Path(f"/proc/{one}/task").iterdir():
+            found += map(int, (thread / "children").read_text(encoding="ascii").split())
+    engine = [one for one in found if _ENGINE in Path(f"/proc/{one}/cmdline").read_bytes()]
+    return [one for one in found if one not in engine], engine
+
+
+@dataclass
+class Memory:
+    """In megabytes beyond what there was at first."""
+
+    pids: Sequence[int] = field(default_factory=lambda: [os.getpid()])
+    most: float = 0.0
+
+    def __post_init__(self) -> None:
+        """What there was at first is taken now."""
+        self.first = resident(self.pids)
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncGenerator[None]:
+        """The most that was taken meanwhile."""
+        watching = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+
+    async def _watch(self) -> None:
+        while True:
+            self.most = max(self.most, resident(self.pids) - self.first)
+            await asyncio.sleep(_SAMPLED)
+
+
+def _about(pid: int, what: str) -> str:
+    return Path(f"/proc/{pid}/{what}").read_text(encoding="utf-8")
+
+
+def _fields(pid: int) -> list[str]:
+    """Of `stat`, from the state on: before it comes a name, which may have blanks in it."""
+    return _about(pid, "stat").rpartition(") ")[2].split()

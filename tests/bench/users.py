@@ -1,0 +1,162 @@
+"""A thousand users of one server, over real sockets: their searches, then their turns."""
+
+from collections.abc import Generator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tests.app.api.calls import API
+from tests.app.cli.test_serve import serving
+from tests.bench import generator
+from tests.bench.figures import Result
+from tests.bench.homes import Options, fill, left, settings
+from tests.bench.load import Chats, Searches, Taken, driven
+from tests.bench.meters import Memory, family, processor
+from tests.bench.processes import stand_in
+from tests.bench.timing import Samples
+from tests.doubles.issuer import Issuer
+
+SEARCH_LIMIT, EVENT_LIMIT, STREAM_LIMIT = 200.0, 200.0, 100.0
+PASSAGES, QUERIES = 100_000, 500
+MODEL = "double/paced-100"
+"""Says some forty words, ten a second."""
+_WARM_UP = 3.0
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """How many there are, what they do, and for how many seconds."""
+
+    users: int = 1_000
+    think: float = 5.0
+    ramp: float = 5.0
+    seconds: float = 20.0
+    turns: float = 20.0
+    """That begin in a second; and so many when the extractive model answers, which costs more."""
+    extractive: float = 5.0
+
+
+@dataclass(frozen=True)
+class Door:
+    """A server that is ready, and the users who have signed in to it, with a conversation each."""
+
+    base: str
+    tokens: Sequence[str]
+    paths: Sequence[str]
+    server: Sequence[int]
+    """Its processes, and those of the engine."""
+    engine: Sequence[int]
+
+
+async def run(options: Options, crowd: Crowd | None = None) -> Result:
+    """With sign-in, and SQL for whatever they do; a smaller crowd is for trying this out."""
+    crowd = crowd or Crowd()
+    home = options.scratch / "home"
+    pages = [*generator.pages(options.passages or PASSAGES)]
+    options.say("embedding and staging")
+    passages = await fill(home, pages)
+    queries = generator.questions(pages, QUERIES)
+    questions = [f"What is the {page.sections[0].heading.lower()}?" for page in pages[:QUERIES]]
+    result = Result("users", f"{crowd.users:,} users, {passages:,} passages, {crowd.seconds:g} s")
+    with closing(Issuer()) as issuer:
+        async with stand_in() as model:
+            hosted = {"OPENROUTER_API_KEY": "any", "OPENROUTER_BASE_URL": model}
+            with _door(home, issuer, crowd, **hosted, OPENROUTER_MODELS=MODEL) as door:
+                options.say("searches")
+                await _search(door, crowd, queries, result)
+                options.say("turns")
+                await _chat(door, crowd, questions, model, result)
+        await left(settings(home).index_folder)
+        with _door(home, issuer, crowd) as door:
+            options.say("turns of the extractive model")
+            await _extract(door, crowd, questions, result)
+    await left(settings(home).index_folder)
+    return result
+
+
+@contextmanager
+def _door(home: Path, issuer: Issuer, crowd: Crowd, **settings: str) -> Generator[Door]:
+    """Only warnings are logged: nobody reads them meanwhile, and a full pipe stops who writes."""
+    signing_in = {name.upper(): value for name, value in issuer.settings().items()}
+    limits = {"RATE_LIMIT": "1000000", "LOG_LEVEL": "warning"}
+    with serving(home, **signing_in, **limits, **settings) as (process, client):
+        tokens = [issuer.token(f"user-{number}") for number in range(crowd.users)]
+        paths: list[str] = []
+        for token in tokens:
+            who = {"authorization": f"Bearer {token}"}
+            begun = client.post(f"{API}/conversations", headers=who).raise_for_status().json()
+            paths.append(f"{API}/conversations/{begun['id']}/messages")
+        yield Door(str(client.base_url), tokens, paths, *family(process.pid))
+
+
+async def _search(door: Door, crowd: Crowd, queries: Sequence[str], result: Result) -> None:
+    plan = Searches(
+        base=door.base,
+        path=f"{API}/search?k=10&q=",
+        tokens=door.tokens,
+        queries=queries,
+        seconds=crowd.seconds,
+        ramp=crowd.ramp,
+        think=crowd.think,
+    )
+    taken = await _driven(plan, door, result, "searches")
+    searches = Samples(taken.seconds["search"])
+    result.add("search, p95", 1e3 * searches.p95, "ms", SEARCH_LIMIT)
+    result.add_times("search", searches, part=True)
+    result.add("search, p99", 1e3 * searches.percentile(99), "ms", part=True)
+    result.add("searches a second", len(searches.seconds) / crowd.seconds, "/s", part=True)
+
+
+async def _chat(
+    door: Door, crowd: Crowd, questions: Sequence[str], model: str, result: Result
+) -> None:
+    plan = Chats(
+        base=door.base,
+        paths=door.paths,
+        tokens=door.tokens,
+        questions=questions,
+        rate=crowd.turns,
+        seconds=crowd.seconds,
+        model=(model, MODEL),
+    )
+    await driven(replace(plan, seconds=_WARM_UP))
+    memory = Memory(door.server)
+    async with memory.watched():
+        taken = await _driven(plan, door, result, "turns")
+    events, tokens = Samples(taken.seconds["event"]), Samples(taken.seconds["token"])
+    own = Samples(taken.seconds["model"]).median
+    result.add("first event, p95", 1e3 * events.p95, "ms", EVENT_LIMIT)
+    result.add_times("first event", events, part=True)
+    beyond = Samples([seconds - own for seconds in tokens.seconds])
+    result.add_times("first token beyond the model's own", beyond, part=True)
+    result.add("turns a second", len(events.seconds) / crowd.seconds, "/s", part=True)
+    result.add("memory for an open stream", 1e3 * memory.most / taken.most_open, "kB", STREAM_LIMIT)
+    result.add("streams open at most", taken.most_open, "", part=True)
+    result.add("memory of the server before", memory.first, "MB", part=True)
+    result.add("memory of the server at most", memory.first + memory.most, "MB", part=True)
+
+
+async def _extract(door: Door, crowd: Crowd, questions: Sequence[str], result: Result) -> None:
+    plan = Chats(
+        base=door.base,
+        paths=door.paths,
+        tokens=door.tokens,
+        questions=questions,
+        rate=crowd.extractive,
+        seconds=crowd.seconds,
+    )
+    await driven(replace(plan, seconds=_WARM_UP))
+    taken = await _driven(plan, door, result, "turns of the extractive model")
+    result.add_times("whole turn of the extractive model", Samples(taken.seconds["turn"]))
+
+
+async def _driven(plan: Searches | Chats, door: Door, result: Result, what: str) -> Taken:
+    """With the figures that all loads have; every failure counts."""
+    before = processor(door.server), processor(door.engine)
+    taken = await driven(plan)
+    result.add(f"{what} that failed", len(taken.failures), "", 0)
+    for name, pids, spent in zip(
+        ("server", "engine"), (door.server, door.engine), before, strict=True
+    ):
+        result.add(f"{what}: processor, {name}", processor(pids) - spent, "s", part=True)
+    return taken

@@ -1,0 +1,61 @@
+"""HTTP/1.1 on one bare connection: a client library would take more of the machine than the server does."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from urllib.parse import urlsplit
+
+
+class Wire:
+    """Kept alive; opened by the first call, and again once the server has closed it.
+
+    Calls raise `OSError` or `EOFError`, and `ValueError` when the answer is none of 2xx.
+    """
+
+    def __init__(self, base: str, token: str) -> None:
+        address = urlsplit(base)
+        self._host, self._port = address.hostname, address.port
+        self._who = f"host: {address.netloc}\r\nauthorization: Bearer {token}\r\n"
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def get(self, path: str) -> bytes:
+        """The whole body."""
+        return b"".join([piece async for piece in self._pieces(f"GET {path}", "")])
+
+    async def events(self, path: str, body: dict[str, object]) -> AsyncGenerator[bytes]:
+        """What comes of a POST as server-sent events, each with all its lines."""
+        rest = b""
+        async with aclosing(self._pieces(f"POST {path}", json.dumps(body))) as pieces:
+            async for piece in pieces:
+                *whole, rest = (rest + piece).replace(b"\r\n", b"\n").split(b"\n\n")
+                for event in whole:
+                    yield event
+
+    def close(self) -> None:
+        """What a call that failed leaves behind is of no use to the next one."""
+        if self._streams:
+            self._streams[1].close()
+            self._streams = None
+
+    async def _pieces(self, what: str, body: str) -> AsyncGenerator[bytes]:
+        reader, writer = await self._opened()
+        kinds = "accept: text/event-stream\r\ncontent-type: application/json\r\n" if body else ""
+        length = f"content-length: {len(body)}\r\n\r\n"
+        writer.write(f"{what} HTTP/1.1\r\n{self._who}{kinds}{length}{body}".encode())
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        _, known, rest = head.partition(b"content-length: ")
+        if known:
+            yield await reader.readexactly(int(rest.partition(b"\r")[0]))
+        else:
+            while size := int(await reader.readline(), 16):
+                yield (await reader.readexactly(size + 2))[:-2]
+            await reader.readline()
+        if not head.startswith(b"http/1.1 2"):
+            raise ValueError(head.partition(b"\r")[0].decode())
+
+    async def _opened(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._streams is None or self._streams[0].at_eof():
+            self.close()
+            self._streams = await asyncio.open_connection(self._host, self._port)
+        return self._streams
