@@ -1,4 +1,4 @@
-"""The command: `uv run python -m tests.bench [NAME ...] [--json] [--passages N]`."""
+"""The command: `uv run python -m tests.bench [NAME ...] [OPTION ...]`."""
 
 import argparse
 import asyncio
@@ -24,6 +24,7 @@ from tests.bench import (
     turn,
     users,
 )
+from tests.bench.baseline import Comparison, compare
 from tests.bench.figures import Result, as_json, show
 from tests.bench.homes import Options
 
@@ -43,8 +44,9 @@ BENCHES: dict[str, Bench] = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns 1 when a figure is over its limit."""
+    """Returns 1 when a figure is over its limit, or got slower than it was."""
     given = _parser().parse_args(arguments)
+    before = given.against and given.against.read_text(encoding="utf-8")
     for name in Settings.model_fields:
         os.environ.pop(name.upper(), None)
     about = machine.describe()
@@ -69,7 +71,11 @@ def main(arguments: list[str] | None = None) -> int:
             show(results[-1], output)
     if given.json:
         sys.stdout.write(as_json(about, results) + "\n")
-    return int(any(f.verdict == "over" for result in results for f in result.figures))
+    comparison = compare(results, before) if before else Comparison()
+    if before:
+        progress.print(comparison.in_words, highlight=False)
+    over = any(figure.verdict == "over" for result in results for figure in result.figures)
+    return int(over or bool(comparison.slower))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -78,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         "names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHES)}; all of them"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--against", type=Path, metavar="FILE", help="what --json wrote before")
     parser.add_argument("--passages", type=int, help="size of the generated corpus")
     parser.add_argument(
         "--folder", type=Path, help="ingest, reading: real pages instead of generated ones"

@@ -31,6 +31,11 @@ class Figure:
             return ""
         return "ok" if self.value <= self.limit else "over"
 
+    @property
+    def compares(self) -> bool:
+        """With a measurement elsewhere: a ratio does, and what is held to a limit anywhere."""
+        return self.unit in ("x", "%") or self.limit is not None
+
 
 @dataclass(frozen=True)
 class Result:

@@ -7,7 +7,8 @@ import pytest
 
 from tests.bench import generator, turn, users
 from tests.bench.__main__ import BENCHES
-from tests.bench.figures import as_json
+from tests.bench.baseline import compare
+from tests.bench.figures import Result, as_json
 from tests.bench.homes import Options
 from tests.bench.machine import describe
 
@@ -46,6 +47,33 @@ async def test_a_bench_says_what_it_measured_and_whether_that_is_too_much(tmp_pa
     assert overhead["unit"] == "ms"
     assert overhead["limit"] == turn.LIMIT
     assert overhead["verdict"] in ("ok", "over")
+
+
+def measured(bench: str, **values: float) -> Result:
+    """With a ratio, a time that has a limit and one that has none, as far as they are given."""
+    result = Result(bench, "one lamp")
+    for name, value in values.items():
+        unit = "x" if name == "ratio" else "ms"
+        result.add(name, value, unit, 5.0 if name == "limited" else None)
+    return result
+
+
+def test_what_got_slower_is_told_and_no_time_that_another_machine_explains() -> None:
+    stored = as_json({}, [measured("lamp", ratio=2, limited=2, unlimited=2)])
+    now = measured("lamp", ratio=2.6, limited=2.4, unlimited=9, new=1)
+
+    comparison = compare([now, measured("horn", ratio=1)], stored)
+
+    assert comparison.slower == ["lamp, ratio: 2.6 x, was 2"]
+    assert comparison.skipped == ["horn"]
+    assert compare([measured("lamp", limited=2.6)], stored).slower
+    assert "no other times" in comparison.in_words
+
+
+def test_another_size_is_not_compared() -> None:
+    stored = as_json({}, [Result("lamp", "two lamps")])
+
+    assert compare([measured("lamp", ratio=1)], stored).skipped == ["lamp"]
 
 
 @pytest.mark.slow
