@@ -17,6 +17,7 @@ from tests.bench import (
     conversations,
     first_token,
     growth,
+    idle,
     ingest,
     machine,
     reading,
@@ -40,6 +41,7 @@ BENCHES: dict[str, Bench] = {
     "first_token": first_token.run,
     "conversations": conversations.run,
     "users": users.run,
+    "idle": idle.run,
 }
 
 

@@ -19,6 +19,12 @@ def resident(pids: Sequence[int]) -> float:
     return sum(pages) * _PAGE / 1e6
 
 
+def shared_out(pids: Sequence[int]) -> float:
+    """The same with what several share divided among them: what the machine has less."""
+    lines = (line.split() for pid in pids for line in _about(pid, "smaps_rollup").splitlines())
+    return sum(int(line[1]) for line in lines if line[0] == "Pss:") / 1e3
+
+
 def processor(pids: Sequence[int]) -> float:
     """Seconds of a processor since the start of each."""
     return sum(sum(map(int, _fields(pid)[11:13])) for pid in pids) / _TICKS

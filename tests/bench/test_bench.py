@@ -77,7 +77,7 @@ def test_another_size_is_not_compared() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ingest", "search", "cold", "first_token"])
+@pytest.mark.parametrize("name", ["ingest", "search", "cold", "first_token", "idle"])
 async def test_every_bench_runs(name: str, tmp_path: Path) -> None:
     result = await BENCHES[name](Options(tmp_path, passages=60, rounds=1))
 

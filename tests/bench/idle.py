@@ -1,0 +1,49 @@
+"""Memory of a server that nobody asks anything: of all its processes, before its first answer and after."""
+
+import asyncio
+
+from tests.app.api.calls import API
+from tests.app.cli.test_serve import serving
+from tests.bench import generator
+from tests.bench.figures import Result
+from tests.bench.homes import Options, fill, left, settings
+from tests.bench.meters import family, resident, shared_out
+
+LIMIT = 350.0
+PASSAGES, ASKED = 10_000, 50
+_SETTLED = 2.0
+"""Seconds after the last answer."""
+
+
+async def run(options: Options) -> Result:
+    """The limit is for the sum, although what two processes share counts twice in it."""
+    home = options.scratch / "home"
+    pages = [*generator.pages(options.passages or PASSAGES)]
+    questions = generator.questions(pages, options.rounds or ASKED)
+    options.say("embedding and staging")
+    passages = await fill(home, pages)
+    result = Result("idle", f"{passages:,} passages; {len(questions)} searches and turns")
+    with serving(home, LOG_LEVEL="warning") as (process, client):
+        await asyncio.sleep(_SETTLED)
+        _add(result, "just started", process.pid)
+        options.say("searching and asking")
+        conversation = client.post(f"{API}/conversations").json()["id"]
+        for question in questions:
+            client.get(f"{API}/search", params={"q": question}).raise_for_status()
+            path = f"{API}/conversations/{conversation}/messages"
+            client.post(path, json={"text": question}).raise_for_status()
+        await asyncio.sleep(_SETTLED)
+        _add(result, "after answers", process.pid)
+    await left(settings(home).index_folder)
+    return result
+
+
+def _add(result: Result, when: str, pid: int) -> None:
+    server, engine = family(pid)
+    result.add(f"{when}: memory", resident([*server, *engine]), "MB", LIMIT)
+    shared = shared_out([*server, *engine])
+    result.add(f"{when}: memory, what is shared counted once", shared, "MB", part=True)
+    for number, one in enumerate(server):
+        name = "the process that answers" if number else "the one that keeps it running"
+        result.add(f"{when}: {name}", resident([one]), "MB", part=True)
+    result.add(f"{when}: engine", resident(engine), "MB", part=True)
