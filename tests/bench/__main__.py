@@ -20,6 +20,7 @@ from tests.bench import (
     idle,
     ingest,
     machine,
+    peers,
     reading,
     search,
     turn,
@@ -42,6 +43,7 @@ BENCHES: dict[str, Bench] = {
     "conversations": conversations.run,
     "users": users.run,
     "idle": idle.run,
+    "peers": peers.run,
 }
 
 

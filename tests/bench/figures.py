@@ -89,7 +89,7 @@ def show(result: Result, console: Console) -> None:
             ("  " if figure.part else "") + figure.name,
             f"{_rounded(figure.value)} {figure.unit}",
             "" if figure.p95 is None else f"{figure.p95:,.1f}",
-            "" if figure.limit is None else f"{figure.limit:g}",
+            "" if figure.limit is None else f"{figure.limit:.3g}",
             f"[{colour}]{figure.verdict}[/]",
         )
     console.print(table)

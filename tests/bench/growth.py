@@ -15,7 +15,7 @@ from tests.bench import generator
 from tests.bench.figures import Result
 from tests.bench.homes import CORPUS, Options, left, open_home, settings
 from tests.bench.meters import Memory
-from tests.bench.search import P95_LIMIT, RATIO_LIMIT, Searching
+from tests.bench.search import P95_LIMIT, RATIO_LIMIT, Searching, served_folder
 from tests.bench.timing import Samples, seconds
 
 LARGEST, STEPS = 100_000, (100, 10, 1)
@@ -49,9 +49,7 @@ class Grown:
             async with memory.watched():
                 self.taken = await seconds(services.ingestion.run([docs], CORPUS))
             self.again = await seconds(services.ingestion.run([docs], CORPUS))
-            collection = await services.search.release()
-            assert collection is not None
-            folder = settings(home).index_folder / "collections" / collection
+            folder = await served_folder(services, home)
             work = Searching(services, queries, folder, self.scratch / "copy")
             self.ours, self.raw = await work.compare(1)
             self.memory = memory.most

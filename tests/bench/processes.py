@@ -2,15 +2,21 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
 import app
+from tests.app.api.calls import API
+from tests.app.cli.test_serve import free_port, until_ready
 
 IBID = ("-c", "import sys; from app.cli import main; sys.exit(main())")
 """What the console script does."""
@@ -68,3 +74,30 @@ async def stand_in() -> AsyncGenerator[str]:
         child.terminate()
         await child.wait()
     await drain
+
+
+@contextmanager
+def served(module: str, *arguments: str, **environment: str) -> Generator[httpx.Client]:
+    """`python -m MODULE PORT ARGUMENTS`, once it is ready, outside the checkout and its `.env`."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as elsewhere:
+        server = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", module, str(port), *arguments],
+            cwd=elsewhere,
+            env={**os.environ, **environment, "PYTHONPATH": str(Path(app.__file__).parents[1])},
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+                until_ready(server, client)
+                yield client
+        finally:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+
+
+def conversations(client: httpx.Client, count: int) -> list[str]:
+    """Where questions are sent, each to a conversation that has no history."""
+    begun = (client.post(f"{API}/conversations").raise_for_status().json() for _ in range(count))
+    return [f"{API}/conversations/{one['id']}/messages" for one in begun]

@@ -101,7 +101,9 @@ async def run(options: Options) -> Result:
 
     async def measure(services: Services, state: str) -> None:
         options.say(f"searching, {state}")
-        work = Searching(services, queries, await _folder(services, home), options.scratch / "copy")
+        work = Searching(
+            services, queries, await served_folder(services, home), options.scratch / "copy"
+        )
         await _measure(work, rounds, result, state)
 
     async with open_home(home) as services:
@@ -111,13 +113,13 @@ async def run(options: Options) -> Result:
     async with open_home(home) as services:
         await measure(services, "opened again")
         options.say("optimising")
-        engine, collection = services.indexes.engine, (await _folder(services, home)).name
+        engine, collection = services.indexes.engine, (await served_folder(services, home)).name
         result.add("optimize", await seconds(engine.optimize(collection)), "s")
         await measure(services, "optimised")
     return result
 
 
-async def _folder(services: Services, home: Path) -> Path:
+async def served_folder(services: Services, home: Path) -> Path:
     """Of the collection that serves."""
     collection = await services.search.release()
     assert collection is not None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import generator, turn, users
+from tests.bench import generator, peers, turn, users
 from tests.bench.__main__ import BENCHES
 from tests.bench.baseline import compare
 from tests.bench.figures import Result, as_json
@@ -96,3 +96,18 @@ async def test_a_crowd_may_be_small(tmp_path: Path) -> None:
     assert values["searches a second"] > 1
     assert values["streams open at most"] > 1
     assert values["memory of the server at most"] >= values["memory of the server before"] > 50
+
+
+@pytest.mark.slow
+async def test_a_peer_is_asked_what_ibid_is_asked(tmp_path: Path) -> None:
+    load = peers.Load(seconds=1, turns=4)
+
+    result = await peers.run(Options(tmp_path, passages=60, rounds=1), load)
+
+    assert [figure.limit for figure in result.figures if figure.unit == "x"] == [
+        peers.RATIO_LIMIT,
+        peers.INGEST_LIMIT,
+        peers.SEARCH_LIMIT,
+        peers.CHAT_LIMIT,
+    ]
+    assert all(figure.value > 0 for figure in result.figures if figure.unit == "x")

@@ -1,0 +1,149 @@
+"""Ibid beside what a tutorial builds, over HTTP, and beside the bare engine: on the same passages."""
+
+import json
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import httpx
+
+from storage.index.engine import Record
+from storage.indexes import ALIAS
+from tests.app.api.calls import API
+from tests.app.cli.test_serve import serving
+from tests.bench import generator
+from tests.bench.figures import Result
+from tests.bench.homes import CORPUS, Options, left, open_home, settings
+from tests.bench.load import Chats, Searches, driven
+from tests.bench.processes import conversations, served, stand_in
+from tests.bench.search import RATIO_LIMIT, Searching, served_folder
+from tests.bench.timing import Samples, in_turns, ratio, seconds
+
+SEARCH_LIMIT, INGEST_LIMIT, CHAT_LIMIT = 1 / 20, 1 / 3, 1 / 3
+PASSAGES, QUERIES, ROUNDS = 20_000, 200, 3
+CLIENTS = 4
+"""Who search at once, and without a pause."""
+MODEL = "double/paced-20"
+
+
+@dataclass(frozen=True)
+class Load:
+    """Seconds of each measurement, and turns that begin in one."""
+
+    seconds: float = 6.0
+    turns: float = 2.0
+
+
+@dataclass(frozen=True)
+class Served:
+    """One of the two servers."""
+
+    client: httpx.Client
+    search: str
+    """Up to the words that are searched."""
+    chats: Callable[[int], list[str]]
+    """Where so many questions are sent, none of them with a history."""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What both are asked."""
+
+    questions: Sequence[str]
+    model: str
+    load: Load
+
+    async def search(self, served: Served, _: int) -> float:
+        """Seconds for one search, so many going on at once."""
+        base, tokens = str(served.client.base_url), [""] * CLIENTS
+        plan = Searches(base, served.search, tokens, self.questions, self.load.seconds)
+        taken = await driven(plan)
+        assert not taken.failures
+        return statistics.fmean(taken.seconds["search"]) / CLIENTS
+
+    async def chat(self, served: Served, _: int) -> float:
+        """Seconds to the first token beyond those that the model takes, in the median."""
+        paths = served.chats(round(self.load.turns * self.load.seconds))
+        plan = Chats(
+            base=str(served.client.base_url),
+            paths=paths,
+            tokens=[""] * len(paths),
+            questions=self.questions,
+            rate=self.load.turns,
+            seconds=self.load.seconds,
+            model=(self.model, MODEL),
+        )
+        taken = await driven(plan)
+        assert not taken.failures
+        return Samples(taken.seconds["token"]).median - Samples(taken.seconds["model"]).median
+
+
+async def run(options: Options, load: Load | None = None) -> Result:
+    """The tutorial's is given passages that are read and split; Ibid has to read and split them."""
+    home, nodes = options.scratch / "home", options.scratch / "nodes"
+    pages = [*generator.pages(options.passages or PASSAGES)]
+    options.say("ingesting, and searching beside the bare engine")
+    ingestion, slower = await _ingest(options.scratch, home, nodes, pages)
+    asked = [f"What is the {page.sections[0].heading.lower()}?" for page in pages[:QUERIES]]
+    load = load or Load()
+    result = Result(
+        "peers",
+        f"some {options.passages or PASSAGES:,} passages, {CLIENTS} clients, {load.seconds:g} s",
+    )
+    result.add("search / bare engine, in-process", slower, "x", RATIO_LIMIT)
+    async with stand_in() as model:
+        data = str(options.scratch / "tutorial")
+        with served("tests.bench.tutorial", data, model, MODEL) as client:
+            options.say("ingesting into the tutorial's")
+            said = client.post("/ingest", params={"path": str(nodes)}, timeout=None)
+            theirs: float = said.raise_for_status().json()
+            result.add("ingestion / tutorial's", ingestion / theirs, "x", INGEST_LIMIT)
+            result.add("ingestion", ingestion, "s", part=True)
+            result.add("ingestion, tutorial's", theirs, "s", part=True)
+            tutorial = Served(client, "/search?k=10&q=", lambda count: ["/chat"] * count)
+            hosted = {"OPENROUTER_API_KEY": "any", "OPENROUTER_BASE_URL": model}
+            names = {"OPENROUTER_MODELS": MODEL, "LOG_LEVEL": "warning"}
+            with serving(home, **hosted, **names) as (_, door):
+                ibid = Served(door, f"{API}/search?k=10&q=", partial(conversations, door))
+                await _compare(options, Asking(asked, model, load), ibid, tutorial, result)
+    await left(settings(home).index_folder)
+    return result
+
+
+async def _ingest(
+    scratch: Path, home: Path, nodes: Path, pages: Sequence[generator.Page]
+) -> tuple[float, float]:
+    """Seconds, and what a search takes for each second of the engine's; the passages become nodes."""
+    docs, queries = generator.write(pages, scratch / "docs"), generator.questions(pages, QUERIES)
+    async with open_home(home) as services:
+        ingestion = await seconds(services.ingestion.run([docs], CORPUS))
+        _write(await services.indexes.engine.scan(ALIAS, {}), nodes)
+        folder = await served_folder(services, home)
+        ours, bare = await Searching(services, queries, folder, scratch / "copy").compare(1)
+    return ingestion, ours.median / bare.median
+
+
+async def _compare(
+    options: Options, asking: Asking, ibid: Served, tutorial: Served, result: Result
+) -> None:
+    for what, limit, work in (
+        ("a search", SEARCH_LIMIT, asking.search),
+        ("first token beyond the model's own", CHAT_LIMIT, asking.chat),
+    ):
+        options.say(f"{what}, in turns")
+        rounds = options.rounds or ROUNDS
+        taken = await in_turns(rounds, ibid=partial(work, ibid), tutorial=partial(work, tutorial))
+        result.add(f"{what} / tutorial's", ratio(taken["ibid"], taken["tutorial"]), "x", limit)
+        result.add_times(what, taken["ibid"], part=True)
+        result.add_times(f"{what}, tutorial's", taken["tutorial"], part=True)
+
+
+def _write(records: Sequence[Record], path: Path) -> None:
+    """As LlamaIndex's nodes, one in a line."""
+    with path.open("w", encoding="utf-8") as lines:
+        for record in records:
+            about = {name: record.payload[name] for name in ("title", "section", "url")}
+            node = {"id_": record.id, "text": record.payload["text"], "metadata": about}
+            lines.write(json.dumps(node) + "\n")
