@@ -19,6 +19,7 @@ from tests.bench import (
     growth,
     idle,
     ingest,
+    loop,
     machine,
     peers,
     reading,
@@ -42,6 +43,7 @@ BENCHES: dict[str, Bench] = {
     "first_token": first_token.run,
     "conversations": conversations.run,
     "users": users.run,
+    "loop": loop.run,
     "idle": idle.run,
     "peers": peers.run,
 }

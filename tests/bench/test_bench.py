@@ -1,16 +1,19 @@
 """The harness does not rot: its pages are the same for ever, and its benches run."""
 
+import asyncio
 import json
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.bench import generator, peers, turn, users
+from tests.bench import generator, loop, peers, turn, users
 from tests.bench.__main__ import BENCHES
 from tests.bench.baseline import compare
 from tests.bench.figures import Result, as_json
 from tests.bench.homes import Options
 from tests.bench.machine import describe
+from tests.bench.ticking import Clock
 
 
 def test_a_seed_gives_the_same_pages_and_another_seed_others() -> None:
@@ -111,3 +114,18 @@ async def test_a_peer_is_asked_what_ibid_is_asked(tmp_path: Path) -> None:
         peers.CHAT_LIMIT,
     ]
     assert all(figure.value > 0 for figure in result.figures if figure.unit == "x")
+
+
+@pytest.mark.slow
+async def test_a_loop_that_is_blocked_ticks_late(tmp_path: Path) -> None:
+    clock = Clock()
+    clock.start()
+    await asyncio.sleep(0.02)
+    time.sleep(0.05)  # noqa: ASYNC251 - it is to block
+    await asyncio.sleep(0.02)
+    assert max(clock.read().late) > 0.04
+
+    result = await loop.run(Options(tmp_path, passages=60), loop.Load(1, searches=2, turns=3))
+
+    assert [figure.limit for figure in result.figures if figure.limit] == [loop.LIMIT] * 4
+    assert all(figure.value > 0 for figure in result.figures)

@@ -1,0 +1,105 @@
+"""For how long a server's event loop is blocked, while it answers and while another process ingests."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import httpx
+
+from tests.app.api.calls import API
+from tests.app.cli.commands import environment
+from tests.bench import generator
+from tests.bench.figures import Result
+from tests.bench.homes import CORPUS, Options, fill, left, settings
+from tests.bench.load import Chats, Searches, driven
+from tests.bench.processes import IBID, Shell, conversations, served, stand_in
+from tests.bench.ticking import Clock, Ticks
+from tests.bench.timing import Samples
+
+LIMIT = 20.0
+PASSAGES, INGESTED, QUERIES = 20_000, 10_000, 200
+MODEL = "double/paced-100"
+
+
+@dataclass(frozen=True)
+class Load:
+    """For so many seconds; what happens in one."""
+
+    seconds: float = 15.0
+    searches: int = 40
+    turns: float = 5.0
+
+
+async def run(options: Options, load: Load | None = None) -> Result:
+    """Lateness has its limit at p99.9: beyond, it is the machine that has given the time to others.
+
+    What the loop's own thread worked between two ticks has it at its longest, whatever the machine does.
+    """
+    load, home = load or Load(), options.scratch / "home"
+    pages = [*generator.pages(options.passages or PASSAGES)]
+    options.say("embedding and staging")
+    passages = await fill(home, pages)
+    more = min(options.passages or INGESTED, INGESTED)
+    docs = generator.write([*generator.pages(more, 11)], options.scratch / "docs")
+    about = f"{load.searches} searches and {load.turns:g} turns a second, {passages:,} passages"
+    result = Result("loop", about)
+    async with stand_in() as model:
+        hosted = {"OPENROUTER_API_KEY": "any", "OPENROUTER_BASE_URL": model}
+        names = {"OPENROUTER_MODELS": MODEL, "LOG_LEVEL": "warning"}
+        with served("tests.bench.ticking", **environment(home), **hosted, **names) as client:
+            work = Ticking(client, load, pages)
+            options.say("warming up")
+            await work.measure()
+            options.say("answering")
+            _add(result, "answering", *await work.measure())
+            options.say("answering while another process ingests")
+            shell = Shell(home, options.scratch)
+            ingesting = asyncio.create_task(
+                shell.said(*IBID, "ingest", str(docs), "--corpus", CORPUS)
+            )
+            _add(result, "ingestion in another process", *await work.measure())
+            await ingesting
+    await left(settings(home).index_folder)
+    return result
+
+
+@dataclass(frozen=True)
+class Ticking:
+    """A server with a clock in it, and what it is asked."""
+
+    client: httpx.Client
+    load: Load
+    pages: Sequence[generator.Page]
+
+    async def measure(self) -> tuple[Ticks, Ticks]:
+        """Of the server's loop, and of this one, which meanwhile has nothing to do."""
+        plans, idle = self.plans(), Clock()
+        self.client.get("/ticks")
+        idle.start()
+        for taken in await asyncio.gather(*map(driven, plans)):
+            assert not taken.failures
+        return Ticks(**self.client.get("/ticks").json()), idle.read()
+
+    def plans(self) -> tuple[Searches, Chats]:
+        """At the same time, and for as long."""
+        base, seconds = str(self.client.base_url), self.load.seconds
+        asked = [
+            f"What is the {page.sections[0].heading.lower()}?" for page in self.pages[:QUERIES]
+        ]
+        searchers = [""] * self.load.searches
+        paths = conversations(self.client, round(self.load.turns * seconds))
+        return (
+            Searches(base, f"{API}/search?k=10&q=", searchers, asked, seconds, think=1),
+            Chats(base, paths, [""] * len(paths), asked, self.load.turns, seconds),
+        )
+
+
+def _add(result: Result, when: str, server: Ticks, idle: Ticks) -> None:
+    late, machine = Samples(server.late), Samples(idle.late)
+    result.add(f"{when}: late, p99.9", 1e3 * late.percentile(99.9), "ms", LIMIT)
+    result.add_times(f"{when}: late", late, part=True)
+    result.add(f"{when}: late, at most", 1e3 * max(late.seconds), "ms", part=True)
+    for name, value in (("p99.9", machine.percentile(99.9)), ("at most", max(machine.seconds))):
+        result.add(f"{when}: late in an idle process, {name}", 1e3 * value, "ms", part=True)
+    worked = 1e3 * max(server.worked)
+    result.add(f"{when}: work between two ticks, at most", worked, "ms", LIMIT)
