@@ -23,6 +23,7 @@ from tests.bench import (
     machine,
     peers,
     reading,
+    report,
     search,
     turn,
     users,
@@ -77,9 +78,11 @@ def main(arguments: list[str] | None = None) -> int:
             show(results[-1], output)
     if given.json:
         sys.stdout.write(as_json(about, results) + "\n")
+    if given.report:
+        given.report.write_text(report.page(machine.in_words(about), results), encoding="utf-8")
     comparison = compare(results, before) if before else Comparison()
     if before:
-        progress.print(comparison.in_words, highlight=False)
+        progress.print(comparison.told(), highlight=False)
     over = any(figure.verdict == "over" for result in results for figure in result.figures)
     return int(over or bool(comparison.slower))
 
@@ -91,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.add_argument("--against", type=Path, metavar="FILE", help="what --json wrote before")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write a page with plots")
     parser.add_argument("--passages", type=int, help="size of the generated corpus")
     parser.add_argument(
         "--folder", type=Path, help="ingest, reading: real pages instead of generated ones"

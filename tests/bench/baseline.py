@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.bench.figures import Result
+from tests.bench.figures import Result, in_words
 
 TOLERANCE = 0.25
 """By how much more than the stored value a figure may be: two runs of the same differ by so much."""
@@ -20,11 +20,10 @@ class Comparison:
     skipped: list[str] = field(default_factory=list)
     """Names of benches that the document has not, or that measured something of another size."""
 
-    @property
-    def in_words(self) -> str:
+    def told(self) -> str:
         """For a person; a line each."""
-        told = f"Ratios and limited figures by more than {TOLERANCE:.0%}, and no other times"
-        lines = [f"Slower than before ({told}): {len(self.slower)}", *self.slower]
+        what = f"ratios and limited figures by more than {TOLERANCE:.0%}, and no other times"
+        lines = [f"Slower than before ({what}): {len(self.slower)}", *self.slower]
         if self.skipped:
             lines.append(f"Nothing to compare with: {', '.join(self.skipped)}")
         return "\n".join(lines)
@@ -48,5 +47,7 @@ def _slower(result: Result, before: Mapping[str, float]) -> Iterator[str]:
     for figure in result.figures:
         was = before.get(figure.name)
         if was is not None and figure.compares and figure.value > was + TOLERANCE * abs(was):
-            values = f"{figure.value:.3g} {figure.unit}".rstrip() + f", was {was:.3g}"
-            yield f"{result.bench}, {figure.name}: {values}"
+            yield (
+                f"{result.bench}, {figure.name}: {in_words(figure.value, figure.unit)}, "
+                f"was {in_words(was, figure.unit)}"
+            )

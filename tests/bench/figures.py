@@ -87,7 +87,7 @@ def show(result: Result, console: Console) -> None:
         colour = "red" if figure.verdict == "over" else "green"
         table.add_row(
             ("  " if figure.part else "") + figure.name,
-            f"{_rounded(figure.value)} {figure.unit}",
+            in_words(figure.value, figure.unit),
             "" if figure.p95 is None else f"{figure.p95:,.1f}",
             "" if figure.limit is None else f"{figure.limit:.3g}",
             f"[{colour}]{figure.verdict}[/]",
@@ -95,6 +95,6 @@ def show(result: Result, console: Console) -> None:
     console.print(table)
 
 
-def _rounded(value: float) -> str:
+def in_words(value: float, unit: str) -> str:
     """To three digits, or to the unit."""
-    return f"{value:.3g}" if value < 1e3 else f"{value:,.0f}"
+    return (f"{value:.3g}" if value < 1e3 else f"{value:,.0f}") + f" {unit}".rstrip()

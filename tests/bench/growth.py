@@ -93,7 +93,7 @@ def _add(result: Result, one: Grown) -> None:
     result.add(f"{about}: no-change re-ingest", one.again, "s", part=True)
     result.add(f"{about}: memory meanwhile", one.memory, "MB", part=True)
     result.add_times(f"{about}: search in-process", one.ours)
-    result.add(f"{about}: its p95", 1e3 * one.ours.p95, "ms", P95_LIMIT, part=True)
+    result.add(f"{about}: search in-process, p95", 1e3 * one.ours.p95, "ms", P95_LIMIT, part=True)
     result.add_times(f"{about}: raw engine", one.raw, part=True)
     result.add(
         f"{about}: p50 / raw p50", one.ours.median / one.raw.median, "x", RATIO_LIMIT, part=True

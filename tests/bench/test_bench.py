@@ -2,18 +2,20 @@
 
 import asyncio
 import json
+import re
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.bench import generator, loop, peers, turn, users
+from tests.bench import generator, loop, peers, report, turn, users
 from tests.bench.__main__ import BENCHES
 from tests.bench.baseline import compare
 from tests.bench.figures import Result, as_json
 from tests.bench.homes import Options
 from tests.bench.machine import describe
 from tests.bench.ticking import Clock
+from tests.bench.timing import Samples
 
 
 def test_a_seed_gives_the_same_pages_and_another_seed_others() -> None:
@@ -67,16 +69,32 @@ def test_what_got_slower_is_told_and_no_time_that_another_machine_explains() -> 
 
     comparison = compare([now, measured("horn", ratio=1)], stored)
 
-    assert comparison.slower == ["lamp, ratio: 2.6 x, was 2"]
+    assert comparison.slower == ["lamp, ratio: 2.6 x, was 2 x"]
     assert comparison.skipped == ["horn"]
     assert compare([measured("lamp", limited=2.6)], stored).slower
-    assert "no other times" in comparison.in_words
+    assert "no other times" in comparison.told()
 
 
 def test_another_size_is_not_compared() -> None:
     stored = as_json({}, [Result("lamp", "two lamps")])
 
     assert compare([measured("lamp", ratio=1)], stored).skipped == ["lamp"]
+
+
+def test_what_grows_is_plotted_by_size() -> None:
+    result = Result("growth", "lamps & horns")
+    for size, seconds in (("1 lamp", 0.01), ("10 lamps", 0.04)):
+        result.add_times(f"{size}: lighting", Samples([seconds]), 20)
+    result.add("all", 2, "s")
+
+    html = report.page("a machine", [result])
+
+    widths = re.findall(r'<rect x="\d+" y="\d+" width="([\d.]+)"', html)
+    assert float(widths[1]) == pytest.approx(4 * float(widths[0]))
+    assert html.count("<svg") == 1
+    assert "<td>10 lamps: lighting</td><td>40 ms</td><td>40 ms</td><td>20 ms</td><td>over" in html
+    assert "<td>all</td><td>2 s</td>" in html
+    assert "lamps &amp; horns" in html
 
 
 @pytest.mark.slow

@@ -68,7 +68,7 @@ def test_a_set_is_measured_in_a_home_of_its_own(tmp_path: Path, golden: Path) ->
     assert done.exit_code == 0, done.output
     html = page.read_text()
     assert "3 questions" in html
-    assert 'class="earlier" x="110" y="20" width="375.0"' in html
+    assert 'class="other" x="200" y="20" width="300.0"' in html
     assert "http" not in html, "it needs nothing from elsewhere"
 
 
