@@ -117,7 +117,7 @@ async def run(options: Options) -> Result:
         httpx.AsyncClient(limits=httpx.Limits(max_connections=None), timeout=60.0) as http,
     ):
         options.say("embedding and staging")
-        await stage(services, pages)
+        passages = await stage(services, pages)
         asking = Asking(services, base, http)
         ways: dict[str, Asked] = {n: getattr(asking, n) for n in ("bare", "ibid", "llamaindex")}
         options.say("threads, each way by itself")
@@ -129,7 +129,8 @@ async def run(options: Options) -> Result:
             taken, _ = await _paced({"bare": ways["bare"], name: ways[name]}, questions[:turns])
             over[name] = less(taken[name], taken["bare"])
     share = over["ibid"].median / over["llamaindex"].median
-    result = Result("first_token", f"{turns} turns, {1 / GAP:.0f} new a second, history {HISTORY}")
+    about = f"{passages:,} passages, {turns} turns, {1 / GAP:.0f} new a second, history {HISTORY}"
+    result = Result("first_token", about)
     result.add("overhead, Ibid, p95", 1e3 * over["ibid"].p95, "ms", LIMIT)
     result.add("overhead, Ibid / stock chat engine", share, "x", SHARE)
     result.add_times("overhead, Ibid", over["ibid"])

@@ -71,9 +71,8 @@ async def run(options: Options) -> Result:
     largest = options.passages or LARGEST
     options.say("warming up")
     await Grown(options.scratch / "warm", 60).measure()
-    result = Result(
-        "growth", f"generated pages, {QUERIES} queries, k=10, one process and its engine"
-    )
+    about = f"up to {largest:,} passages, {QUERIES} queries, k=10, one process and its engine"
+    result = Result("growth", about)
     grown: list[Grown] = []
     for step in STEPS:
         options.say(f"{largest // step:,} passages")

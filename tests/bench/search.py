@@ -95,15 +95,16 @@ async def run(options: Options) -> Result:
     """In-process search at a given size: just written, opened again, and after `optimize`."""
     home, rounds = options.scratch / "home", options.rounds or ROUNDS
     options.say("generating")
-    pages = [*generator.pages(options.passages or PASSAGES)]
+    size = options.passages or PASSAGES
+    pages = [*generator.pages(size)]
     queries = generator.questions(pages, QUERIES)
-    result = Result("search", f"{QUERIES} queries, k={_FOUND}, {rounds} rounds; {_RAW}")
+    about = f"{size:,} passages, {QUERIES} queries, k={_FOUND}, {rounds} rounds; {_RAW}"
+    result = Result("search", about)
 
     async def measure(services: Services, state: str) -> None:
         options.say(f"searching, {state}")
-        work = Searching(
-            services, queries, await served_folder(services, home), options.scratch / "copy"
-        )
+        folder = await served_folder(services, home)
+        work = Searching(services, queries, folder, options.scratch / "copy")
         await _measure(work, rounds, result, state)
 
     async with open_home(home) as services:
