@@ -31,8 +31,8 @@ class Taken:
         """One more of its kind."""
         self.seconds.setdefault(kind, []).append(seconds)
 
-    async def attempt(self, wire: Wire, work: Awaitable[None]) -> None:
-        """What goes wrong is counted, and costs the connection."""
+    async def attempt(self, wire: Wire, work: Awaitable[None]) -> bool:
+        """Whether it succeeded; what goes wrong is counted, and costs the connection."""
         self.open += 1
         self.most_open = max(self.most_open, self.open)
         try:
@@ -41,8 +41,10 @@ class Taken:
         except (OSError, EOFError, ValueError) as error:
             self.failures.append(repr(error))
             wire.close()
+            return False
         finally:
             self.open -= 1
+        return True
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,8 @@ class Searches:
         while perf_counter() + pause < counted + self.seconds:
             await asyncio.sleep(pause)
             began = perf_counter()
-            await taken.attempt(wire, self._search(wire, random.choice(self.queries)))
-            if began >= counted:
+            work = self._search(wire, random.choice(self.queries))
+            if await taken.attempt(wire, work) and began >= counted:
                 taken.add("search", perf_counter() - began)
             pause = random.uniform(0, 2 * self.think)
         wire.close()
@@ -102,7 +104,7 @@ class Chats:
     async def run(self) -> Taken:
         """`event` and `token`: until the first of them; `turn`; `model`: until its own first token."""
         taken, random, due = Taken(), Random(1), perf_counter()  # noqa: S311 - no secret
-        asked: list[asyncio.Task[None]] = []
+        asked: list[asyncio.Task[object]] = []
         for number in range(round(self.rate * self.seconds)):
             user = number % len(self.paths)
             wire = Wire(self.base, self.tokens[user])
@@ -121,8 +123,9 @@ class Chats:
     async def _turn(self, wire: Wire, path: str, question: str, taken: Taken) -> None:
         began, event, seen = perf_counter(), b"", dict[str, float]()
         async for event in wire.events(path, {"text": question}):
-            kind = "token" if event.startswith(b"event: token") else "event"
-            seen.setdefault(kind, perf_counter() - began)
+            seen.setdefault("event", perf_counter() - began)
+            if event.startswith(b"event: token"):
+                seen.setdefault("token", perf_counter() - began)
         if not event.startswith(b"event: completed"):
             raise ValueError(event.decode())
         for kind, seconds in [*seen.items(), ("turn", perf_counter() - began)]:

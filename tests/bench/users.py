@@ -75,11 +75,11 @@ async def run(options: Options, crowd: Crowd | None = None) -> Result:
 
 
 @contextmanager
-def _door(home: Path, issuer: Issuer, crowd: Crowd, **settings: str) -> Generator[Door]:
+def _door(home: Path, issuer: Issuer, crowd: Crowd, **model: str) -> Generator[Door]:
     """Only warnings are logged: nobody reads them meanwhile, and a full pipe stops who writes."""
     signing_in = {name.upper(): value for name, value in issuer.settings().items()}
     limits = {"RATE_LIMIT": "1000000", "LOG_LEVEL": "warning"}
-    with serving(home, **signing_in, **limits, **settings) as (process, client):
+    with serving(home, **signing_in, **limits, **model) as (process, client):
         tokens = [issuer.token(f"user-{number}") for number in range(crowd.users)]
         paths: list[str] = []
         for token in tokens:
