@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import wraps
 from typing import Any, ParamSpec, Self, TypeVar
 
@@ -59,6 +59,9 @@ class Database:
         self.engine = engine
         self._migrating = migrating
         self._commits = sqlite.commits(engine)
+        # SQLite has one writer at a time: here they queue, there they would try again and again.
+        is_sqlite = engine.dialect.name == "sqlite"
+        self._writing = asyncio.Lock() if is_sqlite else nullcontext()
 
     @classmethod
     @asynccontextmanager
@@ -98,7 +101,7 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[AsyncSession]:
         """Everything inside is kept, or nothing is."""
-        async with self._session(sqlite_begin="BEGIN IMMEDIATE") as session:
+        async with self._writing, self._session(sqlite_begin="BEGIN IMMEDIATE") as session:
             yield session
 
     @asynccontextmanager

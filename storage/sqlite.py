@@ -22,8 +22,8 @@ def build_engine(address: URL) -> AsyncEngine:
     """Makes the file's folder and connects to nothing yet; raises `InvalidInput`."""
     try:
         is_sqlite = address.get_backend_name() == "sqlite"
-        how = {"async_creator_fn": OneTripConnection} if is_sqlite else {}
-        engine = create_async_engine(address, connect_args=how)
+        how = {"connect_args": {"async_creator_fn": OneTripConnection}} if is_sqlite else {}
+        engine = create_async_engine(address, **how)
     except (ArgumentError, InvalidRequestError, ImportError) as error:
         reason = str(error).rstrip(".")
         raise InvalidInput(f"DATABASE_URL cannot be used: {reason}.") from error
