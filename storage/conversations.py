@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
@@ -22,6 +23,12 @@ _OWNER = select(User.id).where(col(User.name) == bindparam("owner")).scalar_subq
 _OWN = select(Conversation).where(
     col(Conversation.id) == bindparam("id"), col(Conversation.user_id) == _OWNER
 )
+_OWN_TO_WRITE = _OWN.with_for_update()
+
+
+@cache
+def _once(insert: Any) -> Any:
+    return insert.on_conflict_do_nothing(index_elements=["id"])
 
 
 def _showing() -> Any:
@@ -87,7 +94,10 @@ class Conversations:
         """Of the user by that name; of one who was never seen there are none."""
         self._session = session
         self._owner = owner
-        self._owner_id = select(User.id).where(col(User.name) == owner).scalar_subquery()
+
+    @property
+    def _owner_id(self) -> Any:
+        return select(User.id).where(col(User.name) == self._owner).scalar_subquery()
 
     async def recent(
         self, limit: int, after: Place | None = None, search: str = ""
@@ -115,7 +125,7 @@ class Conversations:
 
     async def get(self, conversation_id: UUID, *, to_write: bool = False) -> Conversation:
         """Raises `NotFound`, for another user's too. To write, others wait until this is done."""
-        statement = _OWN.with_for_update() if to_write else _OWN
+        statement = _OWN_TO_WRITE if to_write else _OWN
         asked_for = {"id": conversation_id, "owner": self._owner}
         conversation = (await self._session.exec(statement, params=asked_for)).first()
         if conversation is None:
@@ -199,7 +209,7 @@ class Conversations:
 
     async def add(self, message: Message) -> bool:
         """Keeps it, and for an answer which versions it cites; False when it was kept before."""
-        insert = inserting(self._session, Message).on_conflict_do_nothing(index_elements=["id"])
+        insert = _once(inserting(self._session, Message))
         kept = cast(
             "CursorResult[Any]", await self._session.exec(insert, params=column_values(message))
         )

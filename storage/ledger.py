@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any
 
 from sqlmodel import col, func, select
@@ -21,8 +22,9 @@ class Ledger:
 
     async def add(self, spendings: Sequence[Spending]) -> None:
         """On top of what stands there; also when another process adds at the same moment."""
+        adding = _adding(inserting(self._session, Spending))
         for spending in spendings:
-            await self._session.exec(self._adding(), params=column_values(spending))
+            await self._session.exec(adding, params=column_values(spending))
 
     async def spent(self, since: date) -> float:
         """US dollars of all users."""
@@ -46,10 +48,11 @@ class Ledger:
         )
         return list(await self._session.exec(statement))
 
-    def _adding(self) -> Any:
-        added = inserting(self._session, Spending)
-        sums = {name: added.table.c[name] + added.excluded[name] for name in _COUNTED}
-        return added.on_conflict_do_update(index_elements=["user_id", "day", "model"], set_=sums)
+
+@cache
+def _adding(insert: Any) -> Any:
+    sums = {name: insert.table.c[name] + insert.excluded[name] for name in _COUNTED}
+    return insert.on_conflict_do_update(index_elements=["user_id", "day", "model"], set_=sums)
 
 
 def today() -> date:
