@@ -23,6 +23,7 @@ async function send(event) {
       if (kind === "retrieved") turn.retrieved(data.passages);
       if (kind === "cited") turn.cited(data.citation);
       if (kind === "token") turn.token(data.text);
+      if (kind === "restart") turn.restart();
       if (kind === "completed") await complete(turn, data.answer);
     }
   } catch (error) {

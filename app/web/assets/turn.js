@@ -52,6 +52,13 @@ export class Turn {
     this.words.append(this.citations.has(n) ? marker(n) : text);
   }
 
+  /** What a model said before it broke off is void. */
+  restart() {
+    this.words.replaceChildren();
+    this.citations.clear();
+    this.progress.textContent = "Another model answers…";
+  }
+
   complete(answer, html) {
     this.progress.remove();
     this.claims = answer.claims;

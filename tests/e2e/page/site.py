@@ -14,10 +14,13 @@ import httpx
 from granian.constants import Interfaces
 from granian.server.embed import Server
 from litestar import Litestar
+from llama_index.core.base.llms.types import LLMMetadata
+from llama_index.core.llms import LLM
 
 from app.api import create_app
 from app.chat.engine import Engine
 from app.chat.service import ChatService
+from app.llms.fallback import FallbackLLM
 from app.settings import Settings
 from app.wiring import Services
 from storage.conversations import Conversations
@@ -34,6 +37,10 @@ class HeldLLM(ScriptedLLM):
     """Says its last piece only when it is let go."""
 
     held: Any
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        return LLMMetadata(model_name="held")
 
     async def astream_chat(self, messages: list[ChatMessage], **kwargs: Any) -> AsyncIterator[Any]:
         whole = await super().astream_chat(messages, **kwargs)
@@ -74,11 +81,14 @@ class Site:
             yield
 
     @contextmanager
-    def holding(self, *pieces: str) -> Iterator[threading.Event]:
-        """The last piece is said when the event is set."""
+    def holding(self, *pieces: str, instead_of: str = "") -> Iterator[threading.Event]:
+        """The last piece is said when the event is set; before the first, another model broke off."""
         held = threading.Event()
+        models: list[LLM] = [HeldLLM(pieces=list(pieces), held=held)]
+        if instead_of:
+            models.insert(0, ScriptedLLM(pieces=[instead_of, "never"], fails_after=1))
         try:
-            with self._with(HeldLLM(pieces=list(pieces), held=held)):
+            with self._with(FallbackLLM(models=models, restarts=True)):
                 yield held
         finally:
             held.set()
@@ -100,7 +110,7 @@ class Site:
         return self.run(work())
 
     @contextmanager
-    def _with(self, llm: ScriptedLLM) -> Iterator[None]:
+    def _with(self, llm: LLM) -> Iterator[None]:
         services = self.services
         turns = Engine(services.search, llm)
         chat = ChatService(services.database, turns)

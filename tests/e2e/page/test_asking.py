@@ -37,6 +37,16 @@ def test_an_answer_streams_and_is_then_set_in_type(page: Page, site: Site) -> No
     expect(page.get_by_role("status")).to_contain_text("complete")
 
 
+def test_what_a_model_said_before_it_broke_off_goes(page: Page, site: Site) -> None:
+    with site.holding("It burns 2.4", " litres [1].", instead_of="A lamp [2] of old") as rest:
+        ask(page, FUEL)
+        expect(page.locator(".stream")).to_have_text("It burns 2.4")
+        expect(page.get_by_text("Another model answers…")).to_be_visible()
+        rest.set()
+        expect(page.locator(".answer")).to_have_text("It burns 2.4 litres 1.")
+    expect(page.get_by_role("status")).to_contain_text("with 1 footnotes")
+
+
 def test_a_turn_can_be_stopped(page: Page, site: Site) -> None:
     with site.holding("It burns ", "oil."):
         ask(page, FUEL)
