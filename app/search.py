@@ -52,6 +52,7 @@ class Search:
         self._indexes = indexes
         self._reranker = reranker
         self._scopes = Remembered[Scope](database)
+        self._listing = Remembered[bool](database)
         self.principal = principal
         self.loop = running_loop()
         """The event loop that the services live on."""
@@ -120,8 +121,16 @@ class Search:
 
     async def scope(self, names: Sequence[str], only: Mapping[str, str] = NO_FILTER) -> Scope:
         """Raises `NotFound` when one of them, or any at all, is missing; `InvalidInput` by `only`."""
-        key = (self.principal, *names, *sorted(only.items()))
+        is_listed = await self._listing.get("any", self._is_any_listed)
+        # Where all corpora are public, whoever may ask sees the same.
+        reader = self.principal if is_listed else bool(self.principal.rights)
+        key = (reader, *names, *sorted(only.items()))
         return await self._scopes.get(key, lambda: self._read_scope(names, only))
+
+    @retried
+    async def _is_any_listed(self) -> bool:
+        async with self._database.reading() as session:
+            return await Corpora(session).is_any_listed()
 
     @retried
     async def _read_scope(self, names: Sequence[str], only: Mapping[str, str]) -> Scope:

@@ -48,6 +48,11 @@ class Corpora:
         corpora = {corpus.name: corpus for corpus, _ in rows}
         return corpora, [Edition.of(key) for _, key in rows if key is not None]
 
+    async def is_any_listed(self) -> bool:
+        """Whether there is a corpus that not everyone may see."""
+        statement = select(Corpus.name).where(col(Corpus.access) != "public").limit(1)
+        return (await self._session.exec(statement)).first() is not None
+
     async def get(self, name: str) -> Corpus:
         """Raises `NotFound`, naming those that exist."""
         corpus = await self.find(name)

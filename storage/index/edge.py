@@ -134,16 +134,15 @@ def _of_engine(reason: str, path: Path, *, panicked: bool) -> IbidError:
     return IndexUnavailable(f"The index in {path} refused: {reason}.")
 
 
-def _conditions(matching: Filter) -> "list[qdrant.ConditionType]":  # a name of its stubs only
+# `ConditionType` is a name of its stubs only.
+def _conditions(matching: Filter) -> "list[qdrant.ConditionType]":
     return [_condition(name, values) for name, values in matching.items()]
 
 
-def _condition(name: str, values: Sequence[Scalar]) -> qdrant.Filter:
+def _condition(name: str, values: Sequence[Scalar]) -> "qdrant.ConditionType":
+    """Each point that is looked at is asked: the fewer questions, the quicker."""
     texts = [value for value in values if isinstance(value, str)]
     numbers = [value for value in values if isinstance(value, int)]
-    return qdrant.Filter(
-        should=[
-            qdrant.FieldCondition(name, match=qdrant.MatchAny(texts)),
-            qdrant.FieldCondition(name, match=qdrant.MatchAny(numbers)),
-        ]
-    )
+    matches = [qdrant.MatchAny(some) for some in (texts, numbers) if some or not values]
+    asked = [qdrant.FieldCondition(name, match=match) for match in matches]
+    return asked[0] if len(asked) == 1 else qdrant.Filter(should=[*asked])

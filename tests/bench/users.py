@@ -29,7 +29,8 @@ class Crowd:
 
     users: int = 1_000
     think: float = 5.0
-    ramp: float = 5.0
+    ramp: float = 10.0
+    """As long as the longest thought, so that as many ask in its last second as in any later one."""
     seconds: float = 20.0
     turns: float = 20.0
     """That begin in a second; and so many when the extractive model answers, which costs more."""
