@@ -1,5 +1,6 @@
 """An answer in the making: said as it comes, or claim by claim once each has its verdict."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from app.chat.checking import Checker, withheld
@@ -60,8 +61,14 @@ class Draft:
         """What was said, with verdicts if claims are checked at all, and gaps where it was not."""
         claims = self.text.claims()
         if self._checker is not None:
-            claims = [await self._checker.check(claim) for claim in claims]
+            claims = [await self._checked(claim, self._checker) for claim in claims]
         return tuple(sorted((*claims, *self._withheld), key=lambda claim: (claim.start, claim.end)))
+
+    async def _checked(self, claim: Claim, checker: Checker) -> Claim:
+        """A millisecond or more of work, after which others of the loop have their turn."""
+        checked = await checker.check(claim)
+        await asyncio.sleep(0)
+        return checked
 
     async def _weighed(
         self, heard: CitedText, claim: Claim, part: tuple[int, int]
