@@ -121,6 +121,8 @@ class Search:
 
     async def scope(self, names: Sequence[str], only: Mapping[str, str] = NO_FILTER) -> Scope:
         """Raises `NotFound` when one of them, or any at all, is missing; `InvalidInput` by `only`."""
+        if not self._scopes.keeps:
+            return await self._read_scope(names, only)
         is_listed = await self._listing.get("any", self._is_any_listed)
         # Where all corpora are public, whoever may ask sees the same.
         reader = self.principal if is_listed else bool(self.principal.rights)

@@ -18,6 +18,11 @@ class Remembered(Generic[T]):
         self._state: int | None = None
         self._values: dict[Hashable, T] = {}
 
+    @property
+    def keeps(self) -> bool:
+        """Whether anything is remembered at all, of this database."""
+        return self._database.state is not None
+
     async def get(self, key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
         """What `read` gives, or gave since the last commit; what it raises is not remembered."""
         state = self._database.state

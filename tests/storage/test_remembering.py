@@ -106,5 +106,6 @@ async def test_on_postgres_all_is_read_anew(request: pytest.FixtureRequest, tmp_
         fresh_database(request, "postgres", tmp_path, empty=False)
     ) as database:
         reading = Reading(database)
+        assert not reading.remembered.keeps
         assert [await reading.names() for _ in range(3)] == [[], [], []]
     assert reading.times == 3
