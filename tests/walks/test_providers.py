@@ -18,6 +18,7 @@ from app.settings import Settings
 from app.wiring import Services, open_services
 from storage.domain import Answer
 from storage.errors import BudgetSpent, ModelUnavailable
+from tests.app.cli.commands import until_released
 from tests.doubles.services import Doubles
 from tests.doubles.speech import LURE
 from tests.library import write_docs
@@ -322,6 +323,7 @@ async def test_no_key_is_found_anywhere(
         ):
             told += [repr(part), str(part), part.to_json(), part.model_dump_json()]
     assert any(seen.key == KEY for seen in doubles.log)
+    until_released(settings.ibid_home)  # the engine moves files about until it has left
     told += [caplog.text]
     told += [path.read_bytes().decode("latin-1") for path in tmp_path.rglob("*") if path.is_file()]
     assert not [text for text in told if KEY in text]
