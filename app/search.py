@@ -9,7 +9,7 @@ from types import MappingProxyType
 from app.editions import choose
 from app.waiting import running_loop
 from storage.database import Database, Session, retried
-from storage.domain import LOCAL, Attempt, Metadata, Passage, Principal
+from storage.domain import LOCAL, RIGHTS, Attempt, Metadata, Passage, Principal
 from storage.embeddings import LOCAL_MODEL
 from storage.errors import InvalidInput, ModelUnavailable, NotFound
 from storage.indexes import Indexes
@@ -23,6 +23,8 @@ LONGEST_QUERY = 4_000
 MOST_PASSAGES = 100
 _OVERTAKING = 20
 """How far down a peer-reviewed passage may stand that comes in front of others."""
+_ANYONE = Principal(name="", rights=RIGHTS["reader"])
+"""Listed by no corpus."""
 NO_FILTER: Mapping[str, str] = MappingProxyType({})
 
 
@@ -122,12 +124,12 @@ class Search:
     async def scope(self, names: Sequence[str], only: Mapping[str, str] = NO_FILTER) -> Scope:
         """Raises `NotFound` when one of them, or any at all, is missing; `InvalidInput` by `only`."""
         if not self._scopes.keeps:
-            return await self._read_scope(names, only)
+            return await self._read_scope(self.principal, names, only)
         is_listed = await self._listing.get("any", self._is_any_listed)
-        # Where all corpora are public, whoever may ask sees the same.
-        reader = self.principal if is_listed else bool(self.principal.rights)
+        # Where all corpora are public, whoever may ask sees the same: what anyone at all may see.
+        reader = _ANYONE if self.principal.rights and not is_listed else self.principal
         key = (reader, *names, *sorted(only.items()))
-        return await self._scopes.get(key, lambda: self._read_scope(names, only))
+        return await self._scopes.get(key, lambda: self._read_scope(reader, names, only))
 
     @retried
     async def _is_any_listed(self) -> bool:
@@ -135,9 +137,11 @@ class Search:
             return await Corpora(session).is_any_listed()
 
     @retried
-    async def _read_scope(self, names: Sequence[str], only: Mapping[str, str]) -> Scope:
+    async def _read_scope(
+        self, reader: Principal, names: Sequence[str], only: Mapping[str, str]
+    ) -> Scope:
         async with self._database.reading() as session:
-            return await self.scope_in(session, names, only)
+            return await self.acting_for(reader).scope_in(session, names, only)
 
     async def scope_in(
         self, session: Session, names: Sequence[str], only: Mapping[str, str] = NO_FILTER
