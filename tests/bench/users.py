@@ -111,15 +111,8 @@ async def _search(door: Door, crowd: Crowd, queries: Sequence[str], result: Resu
 async def _chat(
     door: Door, crowd: Crowd, questions: Sequence[str], model: str, result: Result
 ) -> None:
-    plan = Chats(
-        base=door.base,
-        paths=door.paths,
-        tokens=door.tokens,
-        questions=questions,
-        rate=crowd.turns,
-        seconds=crowd.seconds,
-        model=(model, MODEL),
-    )
+    turns = Chats(door.base, door.paths, door.tokens, questions, crowd.turns, crowd.seconds)
+    plan = replace(turns, model=(model, MODEL))
     await driven(replace(plan, seconds=_WARM_UP))
     memory = Memory(door.server)
     async with memory.watched():
@@ -138,14 +131,7 @@ async def _chat(
 
 
 async def _extract(door: Door, crowd: Crowd, questions: Sequence[str], result: Result) -> None:
-    plan = Chats(
-        base=door.base,
-        paths=door.paths,
-        tokens=door.tokens,
-        questions=questions,
-        rate=crowd.extractive,
-        seconds=crowd.seconds,
-    )
+    plan = Chats(door.base, door.paths, door.tokens, questions, crowd.extractive, crowd.seconds)
     await driven(replace(plan, seconds=_WARM_UP))
     taken = await _driven(plan, door, result, "turns of the extractive model")
     result.add_times("whole turn of the extractive model", Samples(taken.seconds["turn"]))

@@ -18,12 +18,6 @@ AUTH = {"Authorization": "Bearer any"}
 
 
 @pytest.fixture
-async def doubles() -> AsyncIterator[Doubles]:
-    async with Doubles().running() as doubles:
-        yield doubles
-
-
-@pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(headers=AUTH) as http:
         yield http
