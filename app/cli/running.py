@@ -44,7 +44,8 @@ def load_settings() -> "Settings":
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]).upper() if first["loc"] else "A setting"
-        fail(f"{name} is not valid: {first['msg']}.", MISUSED)
+        reason = first["msg"].removeprefix("Value error, ")
+        fail(f"{name} is not valid: {reason}.", MISUSED)
     except SettingsError as error:
         name = str(error).partition('"')[2].partition('"')[0].upper()
         fail(f"{name or 'A setting'} is not valid: it must be JSON.", MISUSED)
