@@ -4,7 +4,7 @@ import errno
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 from uuid import UUID
 
 import qdrant_edge as qdrant
@@ -18,6 +18,14 @@ from storage.errors import (
     StorageFull,
 )
 from storage.index.engine import DENSE, SPARSE, Filter, Point, Query, Record, Scalar, Schema
+
+
+class _Identified(Protocol):
+    """A point that was found, all ids being UUIDs."""
+
+    id: UUID
+    score: float
+
 
 _RESCORED = qdrant.SearchParams(quantization=qdrant.QuantizationSearchParams(rescore=True))
 """A similarity is compared with a floor: int8 copies may choose candidates, not score them."""
@@ -80,7 +88,7 @@ def queries(query: Query) -> dict[str, qdrant.QueryRequest]:
 
 def ranking(found: Iterable[qdrant.ScoredPoint]) -> list[tuple[int, float]]:
     """Ids as the numbers they are, with scores: to write out hundreds of them takes its time."""
-    return [(cast("UUID", scored.id).int, scored.score) for scored in found]
+    return [(scored.id.int, scored.score) for scored in cast("Iterable[_Identified]", found)]
 
 
 def record(found: qdrant.Record) -> Record:

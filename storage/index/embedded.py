@@ -157,11 +157,11 @@ class EmbeddedEngine:
                 limit=query.limit,
             )
             # Without their payloads the candidates cost little: only those that won are looked up.
-            ids = [str(UUID(int=hit.id)) for hit in fused]
+            ids = [UUID(int=hit.id) for hit in fused]
             records = shard.retrieve([*ids], with_payload=True, with_vector=False)
-            payloads = {str(record.id): record.payload or {} for record in records}
+            payloads = {record.id: record.payload or {} for record in records}
             return [
-                Hit(key, hit.score, payloads[key], hit.similarity, hit.bm25)
+                Hit(str(key), hit.score, payloads[key], hit.similarity, hit.bm25)
                 for key, hit in zip(ids, fused, strict=True)
             ]
 

@@ -28,7 +28,7 @@ _FOUND = 10
 _RAW = "raw is both rankings by `EdgeShard.query_batch` in this process, on a copy of the shard"
 _PHASES = {
     "SQL: which corpora": [(Search, "scope")],
-    "embedding": [(LocalEmbedding, "_get_text_embeddings")],
+    "embedding": [(LocalEmbedding, "aget_query_embedding")],
     "BM25": [(storage.index.passages, "encode_query")],
     "engine and the way to it": [(EngineClient, "search")],
     "LlamaIndex, passages": [(PassageIndex, "search")],
