@@ -32,10 +32,9 @@ async def open_http(settings: Settings) -> AsyncGenerator["AsyncClient | None"]:
     if not (settings.openrouter_api_key or settings.cohere_api_key):
         yield None
         return
-    import httpx  # noqa: PLC0415 - with its certificates it takes 0.1 s
+    from app.connections import open_pool  # noqa: PLC0415 - with httpx and its certificates
 
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
-    async with httpx.AsyncClient(limits=limits) as http:
+    async with open_pool() as http:
         yield http
 
 

@@ -104,7 +104,7 @@ class CohereAPI:
                 answer = await http.post(
                     f"{self._base}{path}", json=body, headers=headers, timeout=None
                 )
-        except (TimeoutError, httpx.TimeoutException) as error:
+        except TimeoutError as error:
             raise ModelSilent("it took too long") from error
         except httpx.HTTPError as error:
             raise ModelUnavailable("the connection failed") from error

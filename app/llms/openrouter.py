@@ -137,7 +137,7 @@ class HostedLLM(OpenRouter):
                     if delta:
                         said += delta
                         yield response(said, delta)
-        except (TimeoutError, httpx.TimeoutException) as error:
+        except TimeoutError as error:
             raise reading.failed("it took too long", ModelSilent) from error
         except (httpx.HTTPError, UnicodeDecodeError) as error:
             raise reading.failed("the connection failed") from error
