@@ -55,8 +55,11 @@ def principal_of(connection: Connection) -> Principal:
     return known or (STRANGER if connection.app.state.signs_in else LOCAL)
 
 
-def only_editors_change(connection: Connection, handler: BaseRouteHandler) -> None:
-    """A door that changes something is closed to readers, unless its `opt` names another right."""
+async def only_editors_change(connection: Connection, handler: BaseRouteHandler) -> None:
+    """A door that changes something is closed to readers, unless its `opt` names another right.
+
+    Async, for one that is not would be run in a thread.
+    """
     changes = connection.scope.get("method") not in ("GET", "HEAD", "OPTIONS")
     if right := handler.opt.get("right", "ingest" if changes else None):
         principal_of(connection).require(right)

@@ -56,6 +56,11 @@ class Issuer:
     def rotate(self) -> None:
         self._keys[f"key-{len(self._keys)}"] = Ed25519PrivateKey.generate()
 
+    def withdraw(self) -> None:
+        """Publish, and sign with, nothing but a new key."""
+        kid = f"key-{len(self._keys)}"
+        self._keys = {kid: Ed25519PrivateKey.generate()}
+
     def published(self) -> list[dict[str, Any]]:
         """As Better Auth does it, without `use`."""
         return [

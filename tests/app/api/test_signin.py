@@ -166,6 +166,28 @@ async def test_keys_are_fetched_once_and_again_when_they_rotate(issuer: Issuer) 
     assert issuer.fetches == before + 2
 
 
+async def test_a_token_that_was_good_is_refused_once_it_ends(issuer: Issuer) -> None:
+    checks, ends = verifier(issuer), int(time.time()) + 1
+    token = issuer.token("ada", exp=ends - 30)
+    assert (await checks.verify(token)).subject == "ada"
+    assert (await checks.verify(token)).subject == "ada"
+    await asyncio.sleep(ends - time.time() + 0.01)
+    with pytest.raises(NotSignedIn, match="expired"):
+        await checks.verify(token)
+
+
+async def test_a_token_that_was_good_is_refused_once_its_key_is_withdrawn(issuer: Issuer) -> None:
+    checks = verifier(issuer)
+    ada = issuer.token("ada")
+    assert (await checks.verify(ada)).subject == "ada"
+    issuer.withdraw()
+    assert (await checks.verify(issuer.token("bob"))).subject == "bob", (
+        "with a new key, and new keys"
+    )
+    with pytest.raises(NotSignedIn, match="not publish"):
+        await checks.verify(ada)
+
+
 async def test_keys_that_strangers_think_up_are_not_looked_for_one_by_one(issuer: Issuer) -> None:
     checks, before = verifier(issuer, apart=0.5), issuer.fetches
     mine = Ed25519PrivateKey.generate()
