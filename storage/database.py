@@ -148,6 +148,8 @@ class Database:
                         await connection.execute(
                             text("select pg_advisory_xact_lock(:name)"), {"name": _MIGRATING}
                         )
+                    else:  # the first statement takes SQLite's lock
+                        await connection.execute(text("select 1"))
                     yield connection
 
     async def _migrate(self) -> None:

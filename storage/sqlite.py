@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 
 import aiosqlite
 from sqlalchemy import URL, Connection, event
@@ -36,22 +36,48 @@ def build_engine(address: URL) -> AsyncEngine:
 
 
 class OneTripConnection(aiosqlite.Connection):
-    """A statement takes one trip to the connection's thread, where a cursor of aiosqlite takes four."""
+    """A statement takes one trip to the connection's thread, where a cursor of aiosqlite takes four.
+
+    A transaction begins with its first statement, on the same trip, and what is committed already is
+    not rolled back again when the connection is given back.
+    """
 
     def __init__(self, database: str, **options: Any) -> None:
         super().__init__(lambda: sqlite3.connect(database, **options), iter_chunk_size=64)
         self._thread.daemon = True
+        self._opening: str | None = None
+        self._is_at_rest = False
 
     def cursor(self) -> "_Cursor":  # pyright: ignore[reportIncompatibleMethodOverride]
         """What SQLAlchemy asks each statement of."""
         return _Cursor(self)
 
+    def begin(self, statement: str) -> None:
+        """What the next statement is to follow."""
+        self._opening = statement
+
+    async def commit(self) -> None:
+        """A transaction that nothing was asked in was never begun."""
+        self._opening = None
+        await super().commit()
+        self._is_at_rest = True
+
+    async def rollback(self) -> None:
+        """To where the last commit left it."""
+        self._opening = None
+        if not self._is_at_rest:
+            await super().rollback()
+            self._is_at_rest = True
+
     async def carry_out(self, work: Callable[[sqlite3.Cursor], object]) -> "_Outcome":
         """Everything about one statement, rows and all."""
-        return await self._execute(self._do, work)
+        opening, self._opening, self._is_at_rest = self._opening, None, False
+        return await self._execute(self._do, work, opening)
 
-    def _do(self, work: Callable[[sqlite3.Cursor], object]) -> "_Outcome":
+    def _do(self, work: Callable[[sqlite3.Cursor], object], opening: str | None) -> "_Outcome":
         with closing(self._conn.cursor()) as cursor:
+            if opening:
+                cursor.execute(opening)
             work(cursor)
             rows = cursor.fetchall() if cursor.description else []
             return _Outcome(rows, cursor.description, cursor.rowcount, cursor.lastrowid)
@@ -148,7 +174,8 @@ def _write_ahead(cursor: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
+    beginning = connection.get_execution_options().get("sqlite_begin", "BEGIN")
+    cast("OneTripConnection", connection.connection.driver_connection).begin(beginning)
 
 
 def _release(connection: Any, _record: Any, _error: BaseException | None) -> None:

@@ -196,10 +196,10 @@ class ChatService:
 
     async def _withheld(self, session: Session, said: Sequence[Said]) -> dict[UUID, str]:
         """What is left of the answers that quote what this user may not see, any more."""
-        if self._principal == LOCAL:
+        replies = [line.id for line in said if line.role != "user"]
+        if self._principal == LOCAL or not replies:
             return {}
-        mine = Conversations(session, self._principal.name)
-        answers = await mine.answers(line.id for line in said if line.role != "user")
+        answers = await Conversations(session, self._principal.name).answers(replies)
         sources = {source for answer in answers.values() for source in rests_on(answer)}
         hidden = await Sources(session).hidden(sources, self._principal)
         return {key: withhold(answer, hidden).text for key, answer in answers.items()}
