@@ -81,7 +81,7 @@ class Relevance:
         stems, weights = read.content.tolist(), read.weights.tolist()
         told = dict(zip(stems, weights, strict=True))
         # A word of a script without spaces has several terms.
-        return dict.fromkeys(terms(query, language), 1.0) | told
+        return {term: told.get(term, 1.0) for term in terms(query, language)}
 
 
 def _likened(query: str, passages: Sequence[Passage], embedding: "LocalEmbedding") -> list[Passage]:

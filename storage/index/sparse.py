@@ -7,7 +7,7 @@ from itertools import pairwise
 from qdrant_edge import TokenizerType
 
 from storage.index.engine import Sparse
-from storage.index.words import encoder, is_unspaced, words
+from storage.index.words import encoder, is_indic, is_unspaced, words
 
 _SATURATION = 1.2
 """BM25's k1: how soon one more occurrence of a word says nothing new."""
@@ -50,6 +50,8 @@ def encode_query(texts: Mapping[str, float], languages: Iterable[str]) -> Sparse
 
 def terms(text: str, language: str) -> frozenset[int]:
     """The stemmed content words of a text, also where no space stands between them."""
+    if is_indic(text):
+        return frozenset(words(text, language)[0])
     tokenizer = TokenizerType.Multilingual if is_unspaced(text) else TokenizerType.Word
     return frozenset(encoder(language, tokenizer).embed_query(text).indices)
 

@@ -66,6 +66,11 @@ def is_unspaced(text: str) -> bool:
     return _RUN.search(text) is not None
 
 
+def is_indic(text: str) -> bool:
+    """Whether any of it is in a script of India, which the engine's tokenizer cuts to pieces."""
+    return _INDIC.search(text) is not None
+
+
 def is_latin(text: str) -> bool:
     """Whether at least half of its letters are Latin."""
     letters = [character for character in text if character.isalpha()]

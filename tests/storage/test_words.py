@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.index.engine import Sparse
-from storage.index.sparse import encode_document, encode_query
+from storage.index.sparse import encode_document, encode_query, terms
 from storage.index.words import is_latin, words
 
 
@@ -37,6 +37,8 @@ def test_ways_to_write_a_word_are_one_word(language: str, one: str, other: str) 
 
 def test_a_hindi_word_is_not_cut_at_its_joined_consonants() -> None:
     assert len(words("पैंथर्स", "hi")[0]) == 1
+    assert len(terms("पैंथर्स", "hi")) == 1
+    assert terms("चन्द्र", "hi").isdisjoint(terms("पैंथर्स केन्द्र", "hi"))
 
 
 @pytest.mark.parametrize(
