@@ -9,7 +9,7 @@ from types import MappingProxyType
 from app.editions import choose
 from app.waiting import running_loop
 from storage.database import Database, Session, retried
-from storage.domain import LOCAL, RIGHTS, Attempt, Metadata, Passage, Principal
+from storage.domain import LOCAL, RIGHTS, Attempt, Calibration, Metadata, Passage, Principal
 from storage.embeddings import LOCAL_MODEL
 from storage.errors import InvalidInput, ModelUnavailable, NotFound
 from storage.indexes import Indexes
@@ -38,6 +38,10 @@ class Scope:
     """Keys of those it is confined to; none when there is nothing to confine."""
     peer_review: Mapping[str, float] = field(default_factory=dict[str, float])
     """What a peer-reviewed source gains, in the corpora that ask for it."""
+    calibrations: Mapping[tuple[str, str], Calibration] = field(
+        default_factory=dict[tuple[str, str], Calibration]
+    )
+    """By corpus and release."""
 
 
 class Search:
@@ -163,6 +167,7 @@ class Search:
             frozenset(languages.values()),
             tuple(edition.key for edition in chosen) if len(chosen) < len(editions) else (),
             {name: c.peer_review_weight for name, c in corpora.items() if c.peer_review_weight},
+            {(name, key): one for name, c in corpora.items() for key, one in c.measured.items()},
         )
 
     async def is_foreign(self) -> bool:

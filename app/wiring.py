@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from app.chat.calibration import Calibrator
 from app.chat.engine import Engine as TurnEngine
 from app.chat.history import History
 from app.chat.limits import TurnLimit
@@ -107,6 +108,7 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
         search = Search(database, indexes, build_reranker(settings, http, calls))
         verifier = build_verifier(settings, words, llm)
         relevance = Relevance(settings.strictness, words)
+        calibrate = Calibrator(database, indexes, relevance)
         rewriter = build_rewriter(hosted)
         turns = TurnEngine(search, llm, verifier, settings.verify, relevance, rewriter)
         budget = Budget(daily=settings.daily_budget, monthly=settings.monthly_budget)
@@ -119,7 +121,7 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
                 chat=chat,
                 history=History(database),
                 people=build_people(settings, database),
-                ingestion=Ingestion(database, indexes, configured, locks),
+                ingestion=Ingestion(database, indexes, configured, locks, calibrate),
                 reindexing=Reindexing(
                     database,
                     indexes,
@@ -130,6 +132,7 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
                     gate=GoldenGate(
                         settings.golden_folder, database, indexes, settings.gate_margin
                     ),
+                    calibrate=calibrate,
                 ),
                 library=Library(database, indexes, blobs, locks),
                 database=database,

@@ -12,7 +12,7 @@ from typing import Literal
 from pipelines.changes import Change, Comparison, Failure, batches, compare, passed_over, read_ahead
 from pipelines.corpora import checked_base_url, lock_of, new_corpus
 from pipelines.discovery import Found, Selection, Upload, place, select
-from pipelines.writing import Writer
+from pipelines.writing import Calibrate, Writer
 from storage.database import Database
 from storage.domain import Fingerprint, Value
 from storage.errors import IbidError, NotFound, Vanished
@@ -54,11 +54,17 @@ class Ingestion:
     """
 
     def __init__(
-        self, database: Database, indexes: Indexes, configured: Fingerprint, locks: Locks
+        self,
+        database: Database,
+        indexes: Indexes,
+        configured: Fingerprint,
+        locks: Locks,
+        calibrate: Calibrate | None = None,
     ) -> None:
         self._database = database
         self._indexes = indexes
         self._locks = locks
+        self._calibrate = calibrate
         self._configured = configured
         """Of the first release; later ones are built by `Reindexing` alone."""
 
@@ -110,7 +116,10 @@ class Ingestion:
         found = [file for file in found if file.location not in comparison.drafts]
         await self._undo(known.values(), comparison, writer.index)
         await self._replace(corpus, comparison, writer, progress)
-        return comparison, await self._prune(selections, found, known)
+        removed = await self._prune(selections, found, known)
+        if self._calibrate:
+            await self._calibrate(corpus.name, writer.index)
+        return comparison, removed
 
     async def _optimize(self, enters: Callable[[Phase], None]) -> None:
         """What is written stands; should this fail, searches are slower, and the next run tries again."""

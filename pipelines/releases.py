@@ -16,7 +16,7 @@ from pipelines.changes import Change, as_before, batches, read_ahead
 from pipelines.corpora import lock_of
 from pipelines.nodes import embedded_text
 from pipelines.uploads.ingesting import copies_of
-from pipelines.writing import Writer
+from pipelines.writing import Calibrate, Writer
 from storage.blobs import Blobs
 from storage.database import Database
 from storage.domain import Fingerprint, Passage, SourceVersion, Value
@@ -87,6 +87,7 @@ class Reindexing:
         *,
         kept: int,
         gate: Gate | None = None,
+        calibrate: Calibrate | None = None,
     ) -> None:
         self._database = database
         self._indexes = indexes
@@ -94,6 +95,7 @@ class Reindexing:
         self._locks = locks
         self._blobs = blobs
         self._kept = kept
+        self._calibrate = calibrate
         self._gate = gate
 
     async def releases(self) -> list[Standing]:
@@ -267,6 +269,7 @@ class Reindexing:
                     await quiet.enter_async_context(self._locks.held(lock_of(name)))
                 locked.update(some)
                 await self._bring_level(target, serving)
+                await self._measure(some, target)
             held = await self._verified(target)
             await self._indexes.flip(target)
         await self._drop_oldest()
@@ -280,6 +283,11 @@ class Reindexing:
         )
         _log.info("flipped %s", " ".join(f"{name}={value}" for name, value in built))
         return built
+
+    async def _measure(self, corpora: Sequence[str], target: PassageIndex) -> None:
+        if self._calibrate:
+            for name in corpora:
+                await self._calibrate(name, target)
 
     async def _verified(self, target: PassageIndex) -> list[SourceVersion]:
         """Its manifest. Raises `IndexDamaged` when the index holds more or less than that."""

@@ -1,6 +1,6 @@
 """Changed sources into one index: split, embedded, staged unseen, made live in one operation."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 from llama_index.core.ingestion import IngestionPipeline
@@ -10,6 +10,9 @@ from pipelines.changes import Change
 from pipelines.nodes import EmbedNew, SectionSplitter
 from storage.index.passages import Content, PassageIndex
 from storage.tables import Corpus
+
+Calibrate = Callable[[str, PassageIndex], Awaitable[None]]
+"""Looks at what a corpus has become in an index, to tell later which questions it answers."""
 
 
 class Writer:

@@ -1,6 +1,7 @@
 """The nouns: what Ibid knows and says. No technology is imported here."""
 
 import re
+from datetime import datetime
 from html import escape
 from typing import Any, Literal, Self
 from uuid import UUID, uuid5
@@ -115,6 +116,24 @@ class Fingerprint(Value):
     def differences(self, other: "Fingerprint") -> list[str]:
         """Names of the parts in which another one differs."""
         return [name for name, value in self if getattr(other, name) != value]
+
+
+class Calibration(Value):
+    """What a question gets, in one corpus and release, of which a page has half the words."""
+
+    method: int
+    """Of how it was measured: what was measured otherwise cannot be compared."""
+    nearness: float
+    """By words and meaning, and by how much the best passage stands out."""
+    bm25: float = Field(gt=0)
+    """Of the best passage, for each word of the question."""
+    measured_at: datetime
+
+
+class Calibrations(Value):
+    """Those of one corpus."""
+
+    by_release: dict[str, Calibration]
 
 
 class SourceVersion(Value):

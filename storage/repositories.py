@@ -2,16 +2,24 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, false, true
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import and_, col, delete, exists, func, or_, select, update
+from sqlmodel import and_, case, col, delete, exists, func, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import Select
 
-from storage.domain import LOCAL, Edition, Principal, SourceVersion
+from storage.domain import (
+    LOCAL,
+    Calibration,
+    Calibrations,
+    Edition,
+    Principal,
+    SourceVersion,
+)
 from storage.errors import AlreadyExists, NotFound
 from storage.tables import (
     CitedVersion,
@@ -73,6 +81,13 @@ class Corpora:
         """None when there is none by that name."""
         statement = select(Corpus).where(col(Corpus.name) == name, _opens_to(self._reader))
         return (await self._session.exec(statement)).first()
+
+    async def calibrate(self, name: str, release: str, calibration: Calibration) -> None:
+        """Keep what was measured of it in a release, and in others only while they are there."""
+        corpus = await self.get(name)
+        there = await self._session.exec(select(Release.collection))
+        kept = {key: corpus.measured[key] for key in there if key in corpus.measured}
+        corpus.calibrations = Calibrations(by_release={**kept, release: calibration})
 
     async def open_to(self, name: str, readers: Sequence[str] | None) -> Corpus:
         """To these alone (`user:NAME`, `group:NAME`), or with None to everyone who may ask."""
@@ -148,6 +163,19 @@ class Sources:
             .group_by(col(Source.corpus))
         )
         return {corpus: (sources, int(passages or 0)) for corpus, sources, passages in rows}
+
+    async def turnover(self, corpus: str, since: datetime) -> tuple[int, int]:
+        """Passages of a corpus that came or went since then, and all that serve."""
+        moved = or_(col(Source.ingested_at) > since, col(Source.removed_at) > since)
+        passages = col(Source.passages)
+        rows = await self._session.exec(
+            select(
+                func.sum(case((moved, passages), else_=0)),
+                func.sum(case((_is_live(), passages), else_=0)),
+            ).where(col(Source.corpus) == corpus)
+        )
+        changed, there = rows.one()
+        return int(changed or 0), int(there or 0)
 
     async def hidden(self, source_ids: Collection[UUID], reader: Principal) -> set[UUID]:
         """Those of a corpus that the reader may not see."""

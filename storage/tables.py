@@ -23,7 +23,17 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
-from storage.domain import Answer, Edition, Fingerprint, Metadata, Right, Role, SourceVersion
+from storage.domain import (
+    Answer,
+    Calibration,
+    Calibrations,
+    Edition,
+    Fingerprint,
+    Metadata,
+    Right,
+    Role,
+    SourceVersion,
+)
 
 # Without `none_as_null` None is written as the JSON text `null`, which `is null` does not find.
 AnyJSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
@@ -112,7 +122,16 @@ class Corpus(SQLModel, table=True):
     """`public`: for all who may ask; `listed`: for those in `corpus_readers`, and admins."""
     peer_review_weight: float = 0.0
     """What a source that says `peer_reviewed` gains in a ranking's score; 0 to not ask for it."""
+    calibrations: Calibrations | None = Field(
+        default=None, exclude=True, sa_type=ValueJSON(Calibrations)
+    )
+    """Read with the corpus, so that a question costs no further look."""
     created_at: datetime = Field(default_factory=_now)
+
+    @property
+    def measured(self) -> dict[str, Calibration]:
+        """Its calibrations, by release."""
+        return self.calibrations.by_release if self.calibrations else {}
 
 
 class CorpusReader(SQLModel, table=True):

@@ -25,6 +25,7 @@ from storage.domain import (
     Abstention,
     Answer,
     Attempt,
+    Calibration,
     Claim,
     NearestSection,
     Passage,
@@ -101,8 +102,9 @@ class Engine:
             yield condensed
         found = await self._find(turn, condensed)
         passages, language = found.passages, min(turn.scope.languages)
+        foreign, calibration = await self.search.is_foreign(), _calibration(turn.scope, found)
         if reason := self._relevance.declines(
-            found.query, passages, language, foreign=await self.search.is_foreign()
+            found.query, passages, language, calibration, foreign=foreign
         ):
             declined = _declined(turn, reason, found)
             yield Retrieved(passages=())
@@ -152,6 +154,13 @@ class Engine:
         async with aclosing(await self._llm.astream_chat(prompt)) as responses:
             async for response in responses:
                 yield response
+
+
+def _calibration(scope: Scope, found: _Found) -> Calibration | None:
+    """Of the corpus that the best passage comes from, in the release that was searched."""
+    if not found.passages or found.release is None:
+        return None
+    return scope.calibrations.get((found.passages[0].corpus, found.release))
 
 
 def _reviewed(claim: Claim) -> Claim:

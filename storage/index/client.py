@@ -91,14 +91,16 @@ class EngineClient(Engine):
             found += await self._call(calls.Retrieve(collection, some), list[Record])
         return found
 
-    async def scan(self, collection: str, where: Filter, *, vectors: bool = False) -> list[Record]:
+    async def scan(
+        self, collection: str, where: Filter, *, vectors: bool = False, most: int | None = None
+    ) -> list[Record]:
         found: list[Record] = []
         start: str | None = None
         while True:
-            call = calls.Scan(collection, _listed(where), vectors, start, _READ)
+            call = calls.Scan(collection, _listed(where), vectors, start, most or _READ)
             page, start = await self._call(call, tuple[list[Record], str | None])
             found += page
-            if start is None:
+            if start is None or most:
                 return found
 
     async def count(self, collection: str, where: Filter) -> int:

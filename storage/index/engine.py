@@ -147,8 +147,10 @@ class Engine(Protocol):
         """The points that exist, in the order asked for."""
         ...
 
-    async def scan(self, collection: str, where: Filter, *, vectors: bool = False) -> list[Record]:
-        """All points that match, in no particular order."""
+    async def scan(
+        self, collection: str, where: Filter, *, vectors: bool = False, most: int | None = None
+    ) -> list[Record]:
+        """All points that match, in no particular order; or `most` of them, those of the least ids."""
         ...
 
     async def count(self, collection: str, where: Filter) -> int:

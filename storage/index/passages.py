@@ -1,6 +1,6 @@
 """Passages in the vector store: found by a hybrid search, replaced without ever being missing."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 from uuid import UUID
@@ -73,23 +73,24 @@ class PassageIndex:
         `editions` are keys, and none means all. `keywords` are weighted texts for BM25, where that
         is not to look for the query's own words.
         """
-        languages = frozenset(languages)
-        dense_weight = self._dense_weight(query, languages)
-        hits = await self.engine.search(
-            self.collection,
-            Query(
-                where=_where(corpora, editions),
-                limit=limit,
-                dense=await self.embedding.aget_query_embedding(query),
-                sparse=encode_query(keywords or {query: 1.0}, languages),
-                dense_weight=dense_weight,
-                sparse_weight=1 - dense_weight,
-            ),
-        )
-        return [
-            _passage(h.id, h.payload, score=h.score, similarity=h.similarity, bm25=h.bm25)
-            for h in hits
-        ]
+        vector = await self.embedding.aget_query_embedding(query)
+        where, keywords = _where(corpora, editions), keywords or {query: 1.0}
+        return await self._found(query, vector, keywords, frozenset(languages), where, limit)
+
+    async def searches(
+        self,
+        queries: Sequence[str],
+        corpora: Sequence[str],
+        languages: Iterable[str],
+        limit: int,
+        editions: Sequence[str] = (),
+    ) -> AsyncGenerator[tuple[str, list[Passage]]]:
+        """Each of several with the same, one after the other, embedded together as texts are."""
+        where, languages = _where(corpora, editions), frozenset(languages)
+        vectors = await self.embedding.aget_text_embedding_batch([*queries])
+        for query, vector in zip(queries, vectors, strict=True):
+            found = await self._found(query, vector, {query: 1.0}, languages, where, limit)
+            yield query, found
 
     async def passage(self, passage_id: UUID) -> Passage:
         """Raises `NotFound` when it is not, or no longer, in the index."""
@@ -107,6 +108,13 @@ class PassageIndex:
         records = await self.engine.scan(self.collection, where, vectors=True)
         found = [(_passage(record.id, record.payload), record.dense or []) for record in records]
         return sorted(found, key=lambda pair: (pair[0].source_id, pair[0].version, pair[0].ordinal))
+
+    async def sample(
+        self, corpora: Sequence[str], editions: Sequence[str], most: int
+    ) -> list[Passage]:
+        """So many of what a search could find; always the same ones, and as good as drawn by lot."""
+        records = await self.engine.scan(self.collection, _where(corpora, editions), most=most)
+        return [_passage(record.id, record.payload) for record in records]
 
     async def found_in(self, corpora: Sequence[str], editions: Sequence[str] = ()) -> list[Passage]:
         """All that a search over these could find, in the order of their ids."""
@@ -175,6 +183,32 @@ class PassageIndex:
         """Passages of one version, be they live or only staged."""
         where: dict[str, list[Scalar]] = {"source_id": [str(source_id)], "version": [version]}
         return await self.engine.count(self.collection, where)
+
+    async def _found(
+        self,
+        query: str,
+        vector: list[float],
+        keywords: Mapping[str, float],
+        languages: frozenset[str],
+        where: dict[str, list[Scalar]],
+        limit: int,
+    ) -> list[Passage]:
+        dense_weight = self._dense_weight(query, languages)
+        hits = await self.engine.search(
+            self.collection,
+            Query(
+                where=where,
+                limit=limit,
+                dense=vector,
+                sparse=encode_query(keywords, languages),
+                dense_weight=dense_weight,
+                sparse_weight=1 - dense_weight,
+            ),
+        )
+        return [
+            _passage(h.id, h.payload, score=h.score, similarity=h.similarity, bm25=h.bm25)
+            for h in hits
+        ]
 
     def _dense_weight(self, query: str, languages: frozenset[str]) -> float:
         """Likeness of meaning counts for little in a language that the embedding never learned."""

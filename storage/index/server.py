@@ -150,7 +150,9 @@ class ServerEngine(Engine):
         records = {str(record.id): remote.record(record) for record in found}
         return [records[key] for key in ids if key in records]
 
-    async def scan(self, collection: str, where: Filter, *, vectors: bool = False) -> list[Record]:
+    async def scan(
+        self, collection: str, where: Filter, *, vectors: bool = False, most: int | None = None
+    ) -> list[Record]:
         found: list[Record] = []
         start: str | None = None
         while True:
@@ -158,12 +160,12 @@ class ServerEngine(Engine):
                 page, following = await self._client.scroll(
                     collection,
                     scroll_filter=remote.where(where),
-                    limit=_READ,
+                    limit=most or _READ,
                     offset=start,
                     with_vectors=[DENSE] if vectors else False,
                 )
             found += map(remote.record, page)
-            if following is None:
+            if following is None or most:
                 return found
             start = str(following)
 

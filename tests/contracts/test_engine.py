@@ -242,6 +242,17 @@ async def test_a_scan_has_no_end_of_page(engine: Engine, make: Make) -> None:
         assert record.payload == {"version": 1}
 
 
+async def test_a_scan_for_so_many_has_those_of_the_least_ids(engine: Engine, make: Make) -> None:
+    name = await make(2)
+    numbers = [5, 900, 12, 77, 3, 40]
+    await engine.upsert(name, [point(number, version=number % 2) for number in numbers])
+    some = await engine.scan(name, EVERYTHING, most=3)
+    assert {record.id for record in some} == {key(3), key(5), key(12)}
+    odd = await engine.scan(name, {"version": [1]}, most=3)
+    assert {record.id for record in odd} == {key(3), key(5), key(77)}
+    assert len(await engine.scan(name, EVERYTHING, most=10)) == len(numbers)
+
+
 async def test_payloads_come_back_as_they_were(engine: Engine, make: Make) -> None:
     name = await make(2)
     corpus = "日本語 – “naïve” \N{FAMILY}"

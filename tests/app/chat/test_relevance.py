@@ -1,9 +1,12 @@
 """The floor under which Ibid declines: words shared with one passage, and likeness of meaning."""
 
+from datetime import UTC, datetime
+
 import pytest
 
-from app.chat.relevance import Relevance
-from storage.domain import Passage
+from app.chat.calibration import half_known
+from app.chat.relevance import METHOD, Relevance
+from storage.domain import Calibration, Passage
 from storage.embeddings import LocalEmbedding
 from tests.app.chat.passages import PASSAGES, passage
 
@@ -82,6 +85,55 @@ def test_strictness_moves_the_floor() -> None:
     ]
     assert told == sorted(told, reverse=True)
     assert set(told) == {True, False}
+
+
+def measured(nearness: float, bm25: float, method: int = METHOD) -> Calibration:
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    return Calibration(method=method, nearness=nearness, bm25=bm25, measured_at=began)
+
+
+def test_what_is_enough_depends_on_what_the_corpus_gives_a_half_known_question() -> None:
+    relevance = Relevance(embedding=WORDS)
+    question, found = "Why is the tank filled in the morning?", like(0.2)
+    told = {
+        nearness: relevance.declines(question, found, "en", measured(nearness, 1.0)) is None
+        for nearness in (0.6, 1.8)
+    }
+    assert told == {0.6: True, 1.8: False}
+
+
+def test_words_that_are_rare_in_the_corpus_count_for_more() -> None:
+    relevance = Relevance(embedding=WORDS)
+    question = "Why is the tank filled in the morning?"
+    told = [
+        relevance.declines(
+            question,
+            [passage("Fuel").model_copy(update={"similarity": 0.15, "bm25": bm25})],
+            "en",
+            measured(1.05, 1.0),
+        )
+        is None
+        for bm25 in (0.0, 30.0)
+    ]
+    assert told == [False, True]
+
+
+def test_what_was_measured_by_another_method_says_nothing() -> None:
+    relevance = Relevance(embedding=WORDS)
+    question, found = "Why is the tank filled in the morning?", like(0.6)
+    assert relevance.declines(question, found, "en", measured(9.0, 1.0)) is not None
+    assert relevance.declines(question, found, "en", measured(9.0, 1.0, METHOD - 1)) is None
+
+
+def test_a_half_known_question_is_cut_from_the_middles_of_two_texts() -> None:
+    texts = [
+        "Short. The lamp burns paraffin all through the winter night. Done.",
+        "灯塔每小时燃烧二点四升煤油并且每十秒闪光一次。",
+    ]
+    assert half_known(texts) == [
+        "burns paraffin all through the 烧二点四升煤油并且每",
+        "烧二点四升煤油并且每 burns paraffin all through the",
+    ]
 
 
 def test_a_question_in_the_words_of_a_heading_is_answered_however_unlike_the_text() -> None:
