@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from app.editions import choose
+from app.repeats import distinct, without_repeats
 from app.waiting import running_loop
 from storage.database import Database, Session, retried
 from storage.domain import LOCAL, RIGHTS, Attempt, Calibration, Metadata, Passage, Principal
@@ -23,6 +24,8 @@ LONGEST_QUERY = 4_000
 MOST_PASSAGES = 100
 _OVERTAKING = 20
 """How far down a peer-reviewed passage may stand that comes in front of others."""
+_COPIES = 3
+"""How many times as many a second search finds, where a first one found repeats."""
 _ANYONE = Principal(name="", rights=RIGHTS["reader"])
 """Listed by no corpus."""
 NO_FILTER: Mapping[str, str] = MappingProxyType({})
@@ -103,7 +106,10 @@ class Search:
         depth = limit + _OVERTAKING if scope.peer_review else limit
         if self._reranker is None:
             passages = await self._found(scope, query, depth, keywords)
-            return _preferring(passages, scope.peer_review)[:limit], None
+            deeper = min(_COPIES * depth, MOST_PASSAGES)
+            if distinct(passages) < limit and len(passages) == depth < deeper:
+                passages = await self._found(scope, query, deeper, keywords)
+            return without_repeats(_preferring(passages, scope.peer_review), limit), None
         passages = await self._found(scope, query, max(depth, self._reranker.depth), keywords)
         skipped: Attempt | None = None
         try:
@@ -111,7 +117,7 @@ class Search:
         except ModelUnavailable as error:
             skipped = Attempt(model=self._reranker.model, error=str(error))
             _log.warning("rerank skipped model=%s reason=%s", skipped.model, skipped.error)
-        return _preferring(passages, scope.peer_review)[:limit], skipped
+        return without_repeats(_preferring(passages, scope.peer_review), limit), skipped
 
     async def _found(
         self, scope: Scope, query: str, limit: int, keywords: Mapping[str, float] | None
