@@ -14,7 +14,7 @@ from storage.index.engine import Delete, Engine, Payload, Point, Query, Scalar, 
 from storage.index.sparse import encode_document, encode_query
 from storage.index.words import is_latin
 
-FIELDS = "1"
+FIELDS = "2"
 """Raised whenever a payload, or the words that count as a passage's, would come out differently."""
 _KEYWORDS = ["corpus", "edition", "source_id", "state"]
 _INTEGERS = ["version"]

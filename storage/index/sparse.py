@@ -7,7 +7,7 @@ from itertools import pairwise
 from qdrant_edge import TokenizerType
 
 from storage.index.engine import Sparse
-from storage.index.words import encoder, is_indic, is_unspaced, words
+from storage.index.words import characters, encoder, is_indic, is_unspaced, words
 
 _SATURATION = 1.2
 """BM25's k1: how soon one more occurrence of a word says nothing new."""
@@ -20,10 +20,13 @@ _CHARACTER = 0.36
 _PAIR = 0.4
 """Weight of two words side by side, a term of its own, beside that of either: it tells a phrase from
 its scattered words (Metzler and Croft's sequential dependence, at less than their terms' weight)."""
+_PART = 0.4
+"""Weight of a Chinese character beside that of a pair: words are shortened to one of their characters,
+and some words have but one (pairs and characters together, after Nie, Gao, Zhang and Zhou, 2000)."""
 
 
 def encode_document(text: str, language: str) -> Sparse:
-    """Saturated frequencies of words and word pairs; the engine multiplies in the idf."""
+    """Saturated frequencies of words, their pairs and their parts; the engine multiplies in the idf."""
     spaced, unspaced = words(text, language)
     length = len(spaced) + _CHARACTER * len(unspaced)
     scale = _SATURATION * (1 - _LENGTH + _LENGTH * length / _AVERAGE)
@@ -32,6 +35,8 @@ def encode_document(text: str, language: str) -> Sparse:
         return count * (_SATURATION + 1) / (count + scale)
 
     weights = {pair: _PAIR * saturated(count) for pair, count in Counter(_pairs(spaced)).items()}
+    for part, count in Counter(characters(text, language)).items():
+        weights[part] = _PART * saturated(count)
     for term, count in Counter(spaced + unspaced).items():
         weights[term] = saturated(count)
     return _sparse(weights)
@@ -43,7 +48,7 @@ def encode_query(texts: Mapping[str, float], languages: Iterable[str]) -> Sparse
     for language in languages:
         for text, weight in texts.items():
             spaced, unspaced = words(text, language)
-            for term in (*spaced, *unspaced, *_pairs(spaced)):
+            for term in (*spaced, *unspaced, *_pairs(spaced), *characters(text, language)):
                 weights[term] = max(weight, weights.get(term, 0.0))
     return _sparse(weights)
 

@@ -27,6 +27,14 @@ _PECULIAR = re.compile(f"[{_UNSPACED}{_MARKS}]")
 _AFTER_LATIN = "\u0250"
 _RUN = re.compile(f"[{_UNSPACED}]")
 _INDIC = re.compile("[\u0900-\u0dff]")
+_CHINESE = re.compile("[\u3400-\u9fff]")
+_COMMON = frozenset(
+    "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于"
+    "着下自之年过发后作里用道行所然家种事成方多经么去法学如都同现当没动面起看定天分还"
+    "进好小部其些主样理心她本前与被由从及或等什哪谁何少几怎吗呢這個們來為國說時會對於"
+    "過發後裡經麼學動還進樣與從誰幾嗎沒現當種"
+)
+"""The commonest Chinese characters, simplified and traditional: alone they say next to nothing."""
 
 # Written or not, and in one of two ways, as the writer likes: vowel points of Arabic and Hebrew, the
 # line that only stretches a word, the dot of borrowed sounds and the nasal sign of Devanagari.
@@ -59,6 +67,12 @@ def words(text: str, language: str) -> tuple[list[int], list[int]]:
     runs = [word for word in found if _RUN.match(word)]
     spaced = [word for word in found if not _RUN.match(word)]
     return _numbered(spaced, language), [*chain.from_iterable(map(_pairs_of_characters, runs))]
+
+
+def characters(text: str, language: str) -> list[int]:
+    """Numbers of the Chinese characters in it, also of Japanese, that mean something by themselves."""
+    found = _CHINESE.findall(_folded(text, language))
+    return [crc32(character.encode()) for character in found if character not in _COMMON]
 
 
 def is_unspaced(text: str) -> bool:

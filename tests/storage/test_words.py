@@ -64,13 +64,26 @@ def test_scripts_may_be_mixed() -> None:
 
 
 def test_words_side_by_side_are_worth_more_than_the_same_words_apart() -> None:
-    query = dict(zip(*_terms(encode_query({"signal lamp": 1.0}, {"en"})), strict=True))
+    together, apart, one = [
+        shared("signal lamp", text, "en")
+        for text in ("a signal lamp burns", "a lamp burns, a signal", "a lamp")
+    ]
+    assert together > apart > one > 0
 
-    def shared(text: str) -> float:
-        document = zip(*_terms(encode_document(text, "en")), strict=True)
-        return sum(query.get(term, 0.0) * weight for term, weight in document)
 
-    assert shared("a signal lamp burns") > shared("a lamp burns, a signal") > shared("a lamp") > 0
+@pytest.mark.parametrize("language", ["zh", "ja"])
+def test_a_chinese_character_finds_the_words_it_is_part_of(language: str) -> None:
+    word, part, none = [shared("灯塔", text, language) for text in ("灯塔", "塔上", "海边")]
+    assert word > part > none == 0
+    assert 0 < shared("灯", "灯塔", language) < shared("灯", "灯", language)
+    assert shared("什么是塔", "是灯", language) == 0, "it would find half of all passages"
+
+
+@pytest.mark.parametrize(
+    ("language", "part", "word"), [("ja", "と", "とうだい"), ("ko", "등", "등대")]
+)
+def test_what_only_spells_a_sound_finds_no_words(language: str, part: str, word: str) -> None:
+    assert shared(part, word, language) == 0
 
 
 def test_a_term_of_several_texts_has_its_greatest_weight() -> None:
@@ -95,6 +108,13 @@ def test_a_text_is_latin_when_most_of_its_letters_are() -> None:
     assert is_latin("naïve Köche, 42")
     assert is_latin("42?")
     assert not is_latin("маяк USB")
+
+
+def shared(query: str, text: str, language: str) -> float:
+    """What a search would score before it counts in how rare the terms are."""
+    asked = dict(zip(*_terms(encode_query({query: 1.0}, {language})), strict=True))
+    document = zip(*_terms(encode_document(text, language)), strict=True)
+    return sum(asked.get(term, 0.0) * weight for term, weight in document)
 
 
 def _terms(sparse: Sparse) -> tuple[list[int], list[float]]:
