@@ -24,6 +24,7 @@ from tests.bench import (
     peers,
     reading,
     report,
+    reviewed,
     search,
     turn,
     users,
@@ -47,6 +48,7 @@ BENCHES: dict[str, Bench] = {
     "loop": loop.run,
     "idle": idle.run,
     "peers": peers.run,
+    "reviewed": reviewed.run,
 }
 
 
@@ -97,7 +99,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--report", type=Path, metavar="FILE", help="write a page with plots")
     parser.add_argument("--passages", type=int, help="size of the generated corpus")
     parser.add_argument(
-        "--folder", type=Path, help="ingest, reading: real pages instead of generated ones"
+        "--folder",
+        type=Path,
+        help="ingest, reading: real pages instead of generated ones; reviewed: a golden set",
     )
     parser.add_argument("--rounds", type=int, help="repetitions")
     return parser

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import generator, loop, peers, report, turn, users
+from tests.bench import generator, loop, peers, report, reviewed, turn, users
 from tests.bench.__main__ import BENCHES
 from tests.bench.baseline import compare
 from tests.bench.figures import Result, as_json
@@ -52,6 +52,32 @@ async def test_a_bench_says_what_it_measured_and_whether_that_is_too_much(tmp_pa
     assert overhead["unit"] == "ms"
     assert overhead["limit"] == turn.LIMIT
     assert overhead["verdict"] in ("ok", "over")
+
+
+async def test_the_weight_of_peer_review_is_measured_on_a_golden_set(tmp_path: Path) -> None:
+    golden = tmp_path / "golden"
+    (golden / "qrels").mkdir(parents=True)
+    things = ["lamp", "horn", "bell", "boat", "rope", "sail"]
+    documents = [
+        (f"{thing}-{store}", thing, store) for thing in things for store in ("north", "south")
+    ]
+    for name, lines in {
+        "corpus.jsonl": [
+            json.dumps({"_id": key, "text": f"The {thing} is kept in the {store} store."})
+            for key, thing, store in documents
+        ],
+        "queries.jsonl": [
+            json.dumps({"_id": thing, "text": f"Where is the {thing} kept?"}) for thing in things
+        ],
+        "qrels/test.tsv": [f"{thing}\t{key}\t1" for key, thing, _ in documents],
+    }.items():
+        (golden / name).write_text("\n".join(lines))
+
+    result = await reviewed.run(Options(tmp_path / "scratch", folder=golden, rounds=2))
+
+    values = {figure.name: figure.value for figure in result.figures}
+    assert values["weight 0.2: reviewed first"] == 100 > values["weight 0.0: reviewed first"]
+    assert values["weight 0.2: ndcg@10"] == values["weight 0.0: ndcg@10"] == 1
 
 
 def measured(bench: str, **values: float) -> Result:

@@ -1,0 +1,82 @@
+"""What a weight for peer-reviewed sources does, half of them marked as such whatever they say.
+
+Of two documents that both answer a question, how often the reviewed one is found first; and what
+is lost by preferring what answers less. Neither depends on the machine.
+"""
+
+import random
+from collections.abc import Collection, Iterator
+from statistics import mean
+
+from app.cli.demo import HANDBOOK
+from app.evaluation.golden import GoldenSet, read_golden
+from app.evaluation.making import make_golden
+from app.evaluation.retrieval import Measured, by_url, evaluate
+from app.evaluation.staging import CORPUS, Naming, ingest_documents
+from app.wiring import Services
+from storage.index.engine import SetPayload
+from tests.bench.figures import Result
+from tests.bench.homes import Options, open_home
+
+WEIGHTS = (0.0, 0.05, 0.1, 0.2)
+ROUNDS = 3
+
+
+async def run(options: Options) -> Result:
+    """On a golden set, or on Ibid's handbook with its headings as questions; a round is a marking."""
+    rounds = options.rounds or ROUNDS
+    ndcg: dict[float, list[float]] = {weight: [] for weight in WEIGHTS}
+    firsts: dict[float, list[bool]] = {weight: [] for weight in WEIGHTS}
+    async with open_home(options.scratch / "home") as services:
+        options.say("ingesting")
+        golden, name = await _ingested(services, options)
+        for seed in range(rounds):
+            options.say(f"searching, marking {seed + 1} of {rounds}")
+            reviewed = await _mark(services, name, seed)
+            for weight in WEIGHTS:
+                await services.library.prefer_peer_reviewed(CORPUS, weight)
+                measured = await evaluate(services.search, golden, name, [CORPUS])
+                ndcg[weight].append(measured.metrics["ndcg@10"])
+                for question in measured.questions:
+                    firsts[weight] += _firsts(question, reviewed)
+    pairs = len(firsts[0.0])
+    about = f"{len(golden.questions)} questions, {rounds} markings, {pairs} pairs of which one is reviewed"
+    result = Result("reviewed", about)
+    for weight in WEIGHTS:
+        result.add(f"weight {weight}: ndcg@10", mean(ndcg[weight]), "")
+        if pairs:
+            share = 100 * mean(firsts[weight])
+            result.add(f"weight {weight}: reviewed first", share, "in 100", part=True)
+    return result
+
+
+async def _ingested(services: Services, options: Options) -> tuple[GoldenSet, Naming]:
+    if options.folder is None:
+        await services.ingestion.run([HANDBOOK], CORPUS)
+        return await make_golden(services.search, services.indexes, CORPUS), by_url
+    golden, scratch = read_golden(options.folder), options.scratch / "documents"
+    name = await ingest_documents(
+        services.ingestion, services.library, options.folder, golden, scratch
+    )
+    return golden, name
+
+
+async def _mark(services: Services, name: Naming, seed: int) -> set[str | None]:
+    """Half of the sources; returns which documents they are."""
+    index = await services.indexes.serving()
+    passages = await index.found_in([CORPUS])
+    sources = sorted({str(passage.source_id) for passage in passages})
+    marked = random.Random(seed).sample(sources, len(sources) // 2)  # noqa: S311 - no secret
+    changes = [
+        SetPayload({"source_id": [*ids]}, {"metadata": {"peer_reviewed": reviewed}})
+        for ids, reviewed in ((sources, False), (marked, True))
+    ]
+    await index.engine.apply(index.collection, changes)
+    return {name(passage) for passage in passages if str(passage.source_id) in marked}
+
+
+def _firsts(question: Measured, reviewed: Collection[str | None]) -> Iterator[bool]:
+    """Of each pair of documents that answer, one of them reviewed: whether that one came first."""
+    answering = [key in reviewed for key in question.found if key in question.relevant]
+    for place, first in enumerate(answering):
+        yield from (first for second in answering[place + 1 :] if second != first)
