@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from typing import Any
 
 import jwt
@@ -18,6 +19,7 @@ class Issuer:
     def __init__(self) -> None:
         self.fetches, self.reachable = 0, True
         self._keys: dict[str, Ed25519PrivateKey] = {}
+        self._names = (f"key-{number}" for number in count())
         self.rotate()
         issuer = self
 
@@ -54,12 +56,11 @@ class Issuer:
         }
 
     def rotate(self) -> None:
-        self._keys[f"key-{len(self._keys)}"] = Ed25519PrivateKey.generate()
+        self._keys[next(self._names)] = Ed25519PrivateKey.generate()
 
     def withdraw(self) -> None:
         """Publish, and sign with, nothing but a new key."""
-        kid = f"key-{len(self._keys)}"
-        self._keys = {kid: Ed25519PrivateKey.generate()}
+        self._keys = {next(self._names): Ed25519PrivateKey.generate()}
 
     def published(self) -> list[dict[str, Any]]:
         """As Better Auth does it, without `use`."""
