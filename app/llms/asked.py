@@ -15,6 +15,12 @@ _DATE = (
     r"\b(?:1\d{3}|20\d\d)\b|\bcentury\b|\b(?:Jan|Febr)uary\b|\b(?:March|April|May|June|July|August)\b"
     r"|\b(?:Sept|Nov|Dec)ember\b|\bOctober\b|\bB\.?C"
 )
+_STEP = (
+    r"(?:\d+[.)]\s+)?(?:(?:first|then|next|now|finally),? )?(?:to|use|run|call|add|create|install|set"
+    r"|open|pass|import|write|configure|click|start|define|wrap|enable|select|choose|enter|make|put"
+    r"|place|copy|go|edit|update|remove|replace|change|specify|include|register|export|build|deploy"
+    r"|generate|download|type|press|save|turn)\b"
+)
 _FORMS = (
     (
         r"(?:explain )?why|what (?:causes?|is the reason)|for what reason",
@@ -30,9 +36,7 @@ _FORMS = (
     ),
     (
         _HOW_TO,
-        r"(?:^|\. )\W*(?:to|use|run|call|add|create|install|set|open|pass|import|write|configure"
-        r"|click|start|define|wrap|enable)\b|\bby \w+ing\b|\byou (?:can|will|need|must|should|may)\b"
-        r"|\bcommand\b",
+        rf"(?:^|\. )\W*{_STEP}|\bby \w+ing\b|\byou (?:can|will|need|must|should|may)\b|\bcommand\b",
     ),
     (
         r"is|are|was|were|can|could|do|does|did|should|will|would|has|have|may|must",
@@ -66,6 +70,8 @@ _FRAME = re.compile(r"\A(?:In|For|By|With|On|At|As|From|Under)\b[^,.]{0,60}, |\(
 _SUPPOSES = re.compile(
     r"\W*(?:if|when|whenever|while|whether|although|though|since|as|once|until)\b", _FLAGS
 )
+_STEPS = re.compile(rf"^\d+[.)]\s+{_STEP}", _FLAGS)
+_AIM = re.compile(r"(?:\d+[.)]\s+|\W*)to (?P<aim>[^,.:]{3,80}?),? ?(?:[,:]|you)", _FLAGS)
 _RUNS = re.compile(r"\b(?:command|run)\b", _FLAGS)
 _BESIDE = re.compile(
     r"\b(?:upgrad|migrat|changelog|release notes|what['’]s new|deprecat|breaking|troubleshoot|error)",
@@ -76,6 +82,13 @@ _IN_QUESTIONS = (
 )
 """Words that say what is asked for, not what about."""
 _LONGEST_SUBJECT = 80
+_COMPARED = re.compile(
+    r"\b(?:differences?|distinction|compar(?:e|ison))\b(?:.* between| of)? (?P<one>.+?)"
+    r" (?:and|from|with|to|vs\.?|versus) (?P<other>.+)"
+    r"|(?P<left>.+?) (?:differs? from|vs\.?|versus) (?P<right>.+)"
+    r"|(?P<first>.+?) and (?P<second>.+) (?:differ|compare)\b",
+    _FLAGS,
+)
 
 
 class Question:
@@ -91,6 +104,7 @@ class Question:
         self.wants_code = _WANTS_CODE.search(self.text) is not None
         self.defines = _DEFINES.search(self.text) is not None
         self._told = next((told for asked, told in _TOLD if asked.search(self.text)), None)
+        self.sides = self._compared()
         counted = _COUNTED.search(self.text)
         self._counted = self.terms_of(counted["counted"]) if counted else frozenset[int]()
 
@@ -98,14 +112,17 @@ class Question:
         """Stems of its content words."""
         return terms(text, self.language)
 
+    def sides_of(self, stems: frozenset[int]) -> frozenset[int]:
+        """Which of two things that are compared these words name."""
+        return frozenset(n for n, side in enumerate(self.sides) if side & stems)
+
     def suits(self, prose: str) -> float:
         """How much words have the form of an answer, whatever they speak about."""
-        shows = self._told is not None and self._told.search(prose) is not None
-        suits = 0.12 * shows
+        suits = 0.12 * (self._told is not None and self._told.search(prose) is not None)
         if self._counted and self._counts(prose):
             suits += 0.5
-        if self.wants_code and _RUNS.search(prose):
-            suits += 0.12
+        if self.wants_code:
+            suits += self._does(prose)
         if _DID.search(self.text) and self._has_new_name(prose):
             suits += 0.12
         return suits + (self._likeness_of_subject(prose) if self.defines else 0.0)
@@ -129,6 +146,15 @@ class Question:
         beside = _BESIDE.search(headings)
         return beside is not None and _BESIDE.search(self.text) is None
 
+    def _compared(self) -> tuple[frozenset[int], ...]:
+        """What each of two things is called that the other is not; nothing unless they are compared."""
+        found = _COMPARED.search(self.text)
+        if found is None:
+            return ()
+        one, other = (self.terms_of(side) & self.terms for side in found.groups() if side)
+        sides = one - other, other - one
+        return sides if all(sides) else ()
+
     def _named(self) -> frozenset[int]:
         """Terms of its capitalised words, unless all are so."""
         names = _NAME.findall(self.text)
@@ -137,6 +163,15 @@ class Question:
 
     def _counts(self, prose: str) -> bool:
         return any(self._counted & self.terms_of(n["of"]) for n in _NUMBER.finditer(prose))
+
+    def _does(self, prose: str) -> float:
+        """“To X, do Y” does X; a step, or what runs, may do anything."""
+        does = 0.12 * (_RUNS.search(prose) is not None) + 0.3 * (_STEPS.search(prose) is not None)
+        aim = _AIM.match(prose)
+        if aim is None:
+            return does + 0.08
+        aimed = self.terms_of(aim["aim"])
+        return does + 0.5 * (len(aimed & self.terms) / (len(aimed | self.terms) or 1)) ** 2
 
     def _has_new_name(self, prose: str) -> bool:
         return any(not self.terms_of(name) & self.terms for name in _NAMED.findall(prose))

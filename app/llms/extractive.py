@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from math import log
 from operator import mul
 from typing import Any
@@ -17,12 +18,12 @@ from app.llms.quotes import Quote, quotes, words_in
 
 NOTHING = "There is no passage that an answer could be quoted from."
 
-_FEW_WORDS, _ENOUGH_WORDS, _MOST_WORDS = 40, 70, 120
-_MOST_QUOTES = 4
+_FEW_WORDS, _ENOUGH_WORDS, _MOST_WORDS = 60, 100, 120
+_MOST_QUOTES = 6
 _MOST_EMBEDDED = 40
 """How many candidates' meaning is compared with the question's: that takes most of the time."""
 
-_BESIDE = 0.36
+_BESIDE = 0.7
 """How near a sentence is that stands beside another: without a word of the question it must."""
 _TELLING = 0.25
 """What suits a question so well says it: the answer begins there, and it is looked for further down."""
@@ -71,7 +72,7 @@ class ExtractiveLLM(CustomLLM):
         ranked = _ranked(question, passages, self.embedding)
         if not any(question.could_answer(candidate.prose) for candidate in ranked):
             return NOTHING
-        return _written(_chosen(ranked)) or NOTHING
+        return _written(_chosen(question, ranked)) or NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +85,12 @@ class _Candidate:
     """Whether it has a word of the question."""
     bears: bool
     """Whether it, or what it stands under, has one: else it answers something else."""
+    sides: frozenset[int]
+    """Which of two things that are compared it names."""
     words: int
     suits: float
+    standing: float
+    """The quote's, less when it holds code that was not asked for."""
     relevance: float
     weight: float
 
@@ -130,41 +135,57 @@ def _candidates(question: Question, passages: Sequence[Quotable]) -> Iterator[_C
         return sum(telling[t] for t in of & stems) / (sum(telling[t] for t in of) or 1.0)
 
     names = question.names & known
+    likeness, terms_of = cache(question.likeness), cache(question.terms_of)
     for quote, text, snippet, stems in zip(found, prose, code, said, strict=True):
         passage = quote.passage
         heading = passage.section.rpartition(" > ")[2]
         headings = f"{passage.title}\n{passage.section}\n{quote.topic}"
-        suits = question.suits(text)
-        above = question.terms_of(headings)
+        above = terms_of(headings)
+        suits = question.suits(text) * (share(stems | above) ** 2 if question.wants_code else 1.0)
         topic = share(above - stems)
         relevance = 0.05 + 0.6 * share(stems) + (0.5 if quote.opens else 0.3) * topic
         relevance += 0.15 * share(around[passage]) + suits
-        named = max(question.likeness(heading), question.likeness(quote.topic))
+        named = max(likeness(heading), likeness(quote.topic))
         relevance += (0.15 + (0.35 if question.defines else 0.1) * quote.opens) * named
         if heading == passage.section:  # what a page begins with
-            relevance += (0.5 if question.defines else 0.15) * question.likeness(heading)
+            relevance += (0.5 if question.defines else 0.15) * likeness(heading)
         relevance += 0.2 if snippet and question.wants_code else 0.0
+        sides = question.sides_of(stems)
         length = words_in(text) + words_in(snippet) // (2 if question.wants_code else 1)
-        weight = quote.standing / (1 + 0.12 * (passage.n - 1) * (1 - 0.8 * min(1.0, suits)))
+        standing = quote.standing * (0.4 if snippet and not question.wants_code else 1.0)
+        weight = standing / (1 + 0.12 * (passage.n - 1) * (1 - 0.8 * min(1.0, suits)))
         weight *= 0.4 if question.is_beside(headings) else 1.0
-        weight *= 0.4 if snippet and not question.wants_code else 1.0
         weight *= 0.5 + 0.5 * max(named, share(around[passage], names)) if names else 1.0
         weight /= 1 + max(0, length - 35) / 80
         length = words_in(text) + words_in(snippet)
         shares = not stems.isdisjoint(known) or not known
         bears = shares or not above.isdisjoint(known)
         yield _Candidate(
-            quote, text, stems - question.terms, shares, bears, length, suits, relevance, weight
+            quote,
+            text,
+            stems - question.terms,
+            shares,
+            bears,
+            sides,
+            length,
+            suits,
+            standing,
+            relevance,
+            weight,
         )
 
 
-def _chosen(ranked: Sequence[_Candidate]) -> list[Quote]:
+def _chosen(question: Question, ranked: Sequence[_Candidate]) -> list[Quote]:
     """Quotes of one answer in reading order; those that follow on each other are made one."""
     pool = [candidate for candidate in ranked if candidate.words <= _MOST_WORDS] or ranked[:1]
     chosen = [candidate for candidate in pool if candidate.bears][:1]
-    if chosen and chosen[0].suits >= _TELLING:
+    # Before a command may stand what must be done first.
+    if chosen and chosen[0].suits >= _TELLING and not question.wants_code:
         pool = [c for c in pool if c.place >= chosen[0].place]
-    while 0 < len(chosen) < _MOST_QUOTES and (best := _next(pool, chosen)):
+    while 0 < len(chosen) < _MOST_QUOTES:
+        pool = [c for c in pool if not _repeats(c, chosen[-1])]
+        if (best := _next(pool, chosen)) is None:
+            break
         chosen.append(best)
     joined: list[Quote] = []
     for quote in sorted((c.quote for c in chosen), key=lambda q: (q.passage.n, q.start)):
@@ -184,16 +205,18 @@ def _next(pool: Sequence[_Candidate], chosen: Sequence[_Candidate]) -> _Candidat
     said = frozenset[int]().union(*(c.news for c in chosen))
     form = max(0.0, chosen[0].suits - _TELLING)  # no reason to say less
     par = chosen[0].score - form * chosen[0].weight
-    best, most = None, 0.7 if words < _FEW_WORDS else 0.9
+    named = frozenset[int]().union(*(c.sides for c in chosen))
+    best, most = None, 0.75 if words < _FEW_WORDS else 0.95
     for candidate in pool:
-        if words + candidate.words > _MOST_WORDS or any(_repeats(candidate, c) for c in chosen):
+        if words + candidate.words > _MOST_WORDS:
             continue
         new = len(candidate.news - said) / (len(candidate.news) or 1)
         near = max(_nearness(candidate.quote, c.quote) for c in chosen)
         if not candidate.shares and near < _BESIDE:
             continue
         gain = candidate.score / par * (0.65 + 0.35 * new)
-        gain += near * candidate.quote.standing
+        gain += near * candidate.standing
+        gain += 0.5 if named and candidate.sides - named else 0.0
         if gain > most:
             best, most = candidate, gain
     return best
@@ -211,7 +234,7 @@ def _nearness(a: Quote, b: Quote) -> float:
     if a.passage is not b.passage:
         return 0.0
     between = a.until(b) if a.start < b.start else b.until(a)
-    return _BESIDE if between is not None and not between.strip() and a.topic == b.topic else 0.22
+    return _BESIDE if between is not None and not between.strip() and a.topic == b.topic else 0.55
 
 
 def _written(chosen: Sequence[Quote]) -> str:

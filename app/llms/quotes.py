@@ -33,25 +33,35 @@ _NO_ANSWER = re.compile(
 """Tasks for the reader, pointers to other places, captions."""
 _SAYS_LESS = re.compile(
     r"\A(?-i:[a-z]+)[ ,]|\A\w+ (?:it|this|these|them)\b|https?://(?!localhost)|of this\W*\Z"
-    r"|\b(?:(?:make|be) sure|there are (?:\w+ )?other|you (?:might|may|should) (?:already )?"
+    r"|\A(?:an? |some |great |good )*(?:examples|articles?|overview|discussions?|slideshow|introduction)"
+    r" (?:of|on|about|to|for|that)\b"
+    r"|\b(?:there are (?:\w+ )?other|you (?:might|may|should) (?:already )?"
     r"(?:be familiar|have heard|know|recall)|let['’]s|we['’](?:ll|ve)|we (?:will|have|are going to"
     r"|saw|looked)|now that you"
-    r"|this (?:tutorial|page|section|chapter|lesson|guide)|in (?:part|section|chapter|lesson) \d)\b",
+    r"|(?:this|(?:previous|last|next|following)) (?:tutorial|page|section|chapter|lesson|guide|recipe)"
+    r"|in (?:part|section|chapter|lesson|module) \d|welcome to|it['’]s time to|elsewhere in|as you['’]ve"
+    r"|this one|below (?:are|is)|(?:examples?|guides?|steps|sections?) below|(?:also )?read the)\b",
     re.IGNORECASE,
 )
 """What is torn off, ends on what was said before, or speaks about the text it stands in."""
 _LEANS = re.compile(
     r"[—–-]\s|\W*(?:(?!it(?:['’]s| is) (?:\w+ ){1,2}(?:to|that)\b)(?:its?|it['’]s|this|these|those|that"
-    r"|they(?:['’]re)?|their|them|he|she|his|her|such|both|neither)\b|(?:however|but|and|or|nor|so"
+    r"|they(?:['’]re)?|their|them|he|she|his|her|such|both|neither|others|which)\b|(?:however|but|and|or|nor|so"
     r"|thus|therefore|hence|also|then|instead|otherwise|moreover|furthermore|additionally|finally"
     r"|alternatively|consequently|similarly|likewise|conversely|nevertheless|yet|still|rather|here"
     r"|another|second(?:ly)?|third(?:ly)?|in addition|as a result|for (?:example|instance|this)"
     r"|(?:in|at|because of|by|with) (?:this|that|these|those|such|other)|on the other hand"
     r"|(?:for|using|with|by|in) the (?:same|above)|following the|as (?:above|before|mentioned|we)"
-    r"|the (?:former|latter|same|other))\b)",
+    r"|the (?:former|latter|same|other)|(?:some|all|most|none|each|one|many|any) of (?:these|those|them)"
+    r"|(?:note that|notice that|remember that|because|if|when|since|once|unless)"
+    r" (?:this|these|those|they|it|that))\b)",
     re.IGNORECASE,
 )
 """Openings that mean nothing without the sentence before."""
+_TAKES_BACK = re.compile(
+    r"\W*(?:however|but|yet|nevertheless|that said|unfortunately)\b", re.IGNORECASE
+)
+"""Openings of a sentence without which the one before says more than is so."""
 _ASIDE = re.compile(
     r"diagram|visual|prompt|learning support"
     r"|knowledge check|quiz|exercise|challenge|demonstration|objectives|homework|companion|mistakes"
@@ -162,7 +172,8 @@ def quotes(passage: Quotable) -> Iterator[Quote]:
         first = _first(pieces, index)
         for last in _lasts(pieces, index):
             start, end = pieces[first].start, pieces[last].end
-            standing = aside * _standing(pieces[first : last + 1], index - first)
+            torn = piece.kind == "item" and not opens and pieces[index - 1].kind == "item"
+            standing = aside * _standing(pieces[first : last + 1], index - first, torn=torn)
             yield Quote(passage, start, end, piece.topic, opens, standing)
 
 
@@ -210,7 +221,8 @@ def _first(pieces: Sequence[_Piece], index: int) -> int:
     while first > max(index - 2, 0):
         piece, before = pieces[first], pieces[first - 1]
         leans = piece.kind == before.kind == "sentence" and _LEANS.match(piece.text)
-        if not leans or before.topic != piece.topic or _ASKS.search(before.text):
+        dull = _ASKS.search(before.text) or _NO_ANSWER.match(before.text)
+        if not leans or before.topic != piece.topic or dull:
             break
         first -= 1
     return first
@@ -225,10 +237,16 @@ def _lasts(pieces: Sequence[_Piece], index: int) -> Iterator[int]:
     run = _run(pieces, index)
     if run > index and (introduces or begins_list or pieces[run].kind == "code"):
         yield run
-    if piece.kind == after == "sentence" and words_in(piece.text) < _FEWEST_WORDS:
+    if piece.kind == after == "sentence" and _is_unfinished(piece, pieces[index + 1]):
         yield index + 1
     elif run == index or not introduces:
         yield index
+
+
+def _is_unfinished(piece: _Piece, following: _Piece) -> bool:
+    """Whether it says too little by itself, or what follows takes some of it back."""
+    takes_back = _TAKES_BACK.match(following.text) and following.topic == piece.topic
+    return bool(takes_back) or words_in(piece.text) < _FEWEST_WORDS
 
 
 def _run(pieces: Sequence[_Piece], index: int) -> int:
@@ -244,7 +262,7 @@ def _run(pieces: Sequence[_Piece], index: int) -> int:
     return index if torn else last  # one item of many is no list
 
 
-def _standing(pieces: Sequence[_Piece], core: int) -> float:
+def _standing(pieces: Sequence[_Piece], core: int, *, torn: bool) -> float:
     piece, whole = pieces[core], " ".join(piece.text for piece in pieces)
     said = piece.text[len(_bullet(piece.text)) :]
     prose = " ".join(piece.text for piece in pieces if piece.kind != "code")
@@ -261,8 +279,8 @@ def _standing(pieces: Sequence[_Piece], core: int) -> float:
         standing = 0.6 if piece.kind == "item" and not _is_title(said) else 0.1
     elif _SAYS_LESS.search(prose) or (core == 0 and _LEANS.match(said)):
         standing = 0.5
-    elif all(piece.kind == "item" for piece in pieces):
-        standing = 0.75 if len(pieces) == 1 else 0.85  # an item leans on the others of its list
+    elif torn or all(piece.kind == "item" for piece in pieces):
+        standing = 0.75 if torn or len(pieces) == 1 else 0.85  # it leans on the rest of its list
     return standing
 
 

@@ -68,7 +68,7 @@ def test_a_search_shows_passages(home: Path) -> None:
 def test_an_answer_is_shown_with_its_footnotes(home: Path) -> None:
     shown = ibid(home, "ask", FUEL).stdout
     text, *footnotes = shown.split("\n\n[")
-    assert re.search(r"2\.4 litres of\s+paraffin an hour\.?” \[1\]", text)
+    assert re.search(r"2\.4 litres of\s+paraffin an hour[^”]*” \[1\]", text)
     assert footnotes[0].startswith("1] Lighting the lamp › Fuel")
     assert "lighting.md#fuel" in footnotes[0]
     assert "extractive model" in shown

@@ -220,6 +220,56 @@ def test_a_list_without_introduction_is_quoted_from_its_first_bullet() -> None:
     )
 
 
+def test_steps_stay_together_and_come_before_what_only_has_the_words() -> None:
+    near = passage("Boat log\n\nThe launch of the boat is kept in the log. A boat has one launch.")
+    steps = "1. First, make sure that the slip is dry.\n2. Run the winch:"
+    command = "winch --launch boat"
+    source = passage(f"Launching the boat\n\n{steps}\n\n{command}", command)
+    answer = ask("How do I launch the boat?", near, source)
+    assert answer.startswith("1. “First, make sure that the slip is dry.\n2. Run the winch:” [2]")
+    assert command in cited(answer, [near, source])
+
+
+def test_steps_to_something_else_do_not_pass_for_the_asked_ones() -> None:
+    right = passage("Lantern\n\nThe lantern is cleaned with a dry cloth every morning.")
+    wrong = passage("Boat\n\n1. Open the shed near the lantern.\n2. Turn the boat over.")
+    assert ask("How do I clean the lantern?", right, wrong).startswith("“The lantern is cleaned")
+
+
+def test_what_takes_a_sentence_back_is_quoted_with_it() -> None:
+    source = passage(
+        "Visits\n\nVisitors may climb the tower on any day. However, in fog the door is locked."
+    )
+    answer = ask("When may visitors climb the tower?", source)
+    assert answer == (
+        "“Visitors may climb the tower on any day. However, in fog the door is locked.” [1]"
+    )
+
+
+def test_of_two_things_that_are_compared_both_are_told() -> None:
+    one = passage(
+        "Foghorn\n\nThe foghorn is a horn that compressed air from the engine room blows."
+    )
+    log = passage("Log\n\nEvery watch is written into the log by the keeper who has stood it.")
+    other = passage(
+        "Signals\n\nWhen the engine stands still, keepers ring the bell by hand instead."
+    )
+    answer = ask("What is the difference between the foghorn and the bell?", one, log, log, other)
+    assert "compressed air" in answer
+    assert "by hand" in answer
+
+
+def test_an_answer_goes_on_in_its_passage_before_it_turns_to_another() -> None:
+    best = passage(
+        "Fuel\n\nThe lamp burns paraffin. A full tank lasts for nine hours of darkness. The tank "
+        "is filled at noon by the second keeper. He strains the oil through felt."
+    )
+    other = passage("Stores\n\nPaint and rope are in the stores. The lamp store has a green door.")
+    answer = ask("What does the lamp burn?", best, other)
+    assert answer.startswith("“The lamp burns paraffin. A full tank lasts for nine hours")
+    assert "[2]" not in answer
+
+
 def test_one_item_of_a_long_list_has_no_bullet() -> None:
     items = "\n".join(f"- Rule {n} of the station speaks about duty number {n}." for n in range(40))
     source = passage(f"Rules\n\n{items}\n- Paraffin is kept in the outer shed.")
