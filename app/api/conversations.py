@@ -9,7 +9,7 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
-from litestar.response import ServerSentEvent
+from litestar.response import Stream
 from litestar.status_codes import HTTP_201_CREATED, HTTP_204_NO_CONTENT
 from pydantic import Field
 
@@ -141,7 +141,7 @@ class ConversationController(Controller):
         data: JSONBody[Question],
         chat: NamedDependency[ChatService],
         request: Request[object, object, State],
-    ) -> Response[Answer] | ServerSentEvent:
+    ) -> Response[Answer] | Stream:
         """JSON; or, to a client that accepts `text/event-stream`, the events of the turn."""
         events = chat.stream(
             conversation_id,
@@ -165,7 +165,7 @@ class ConversationController(Controller):
         chat: NamedDependency[ChatService],
         request: Request[object, object, State],
         data: JSONBody[Asked | None] = None,
-    ) -> Response[Answer] | ServerSentEvent:
+    ) -> Response[Answer] | Stream:
         """The question, or an answer it had, is named; the new answer begins a branch."""
         asked = data or Asked(filter={})
         events = chat.again(conversation_id, message_id, asked.corpora, asked.filter, asked.verify)
@@ -189,7 +189,7 @@ class ConversationController(Controller):
 
 async def _framed(
     events: Events, request: Request[object, object, State]
-) -> Response[Answer] | ServerSentEvent:
+) -> Response[Answer] | Stream:
     if "text/event-stream" in request.headers.get("accept", ""):
         return await stream(events)
     return Response(await drained(events))

@@ -12,10 +12,11 @@ from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.openapi import ResponseSpec
 from litestar.params import Body, FromPath, QueryParameter
-from litestar.response import ServerSentEvent, ServerSentEventMessage
+from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
 from app.api.paging import Offset
+from app.api.sse import frame, framed
 from app.library import Library
 from app.working import Working
 from pipelines.jobs.job import Job
@@ -95,13 +96,12 @@ class JobController(Controller):
         job_id: FromPath[UUID],
         jobs: NamedDependency[Jobs],
         request: Request[object, object, State],
-    ) -> Response[Job] | ServerSentEvent:
+    ) -> Response[Job] | Stream:
         """JSON; or, to a client that accepts `text/event-stream`, the job as it goes on."""
         if "text/event-stream" not in request.headers.get("accept", ""):
             return Response(await jobs.get(job_id))
         await jobs.get(job_id)
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return ServerSentEvent(_frames(jobs.watch(job_id)), headers=headers)
+        return framed(_frames(jobs.watch(job_id)))
 
     @delete("/{job_id:uuid}", summary="Cancel a job", status_code=HTTP_200_OK)
     async def cancel(self, job_id: FromPath[UUID], jobs: NamedDependency[Jobs]) -> Job:
@@ -109,9 +109,9 @@ class JobController(Controller):
         return await jobs.cancel(job_id)
 
 
-async def _frames(jobs: AsyncGenerator[Job, Any]) -> AsyncGenerator[ServerSentEventMessage]:
+async def _frames(jobs: AsyncGenerator[Job, Any]) -> AsyncGenerator[bytes]:
     """`progress` while it goes on; the last one is named by how it ended."""
     async with aclosing(jobs):
         async for job in jobs:
             event = job.status if job.is_over else "progress"
-            yield ServerSentEventMessage(event=event, data=job.model_dump_json())
+            yield frame(event, job.model_dump_json())

@@ -1,11 +1,15 @@
-"""Chat events as server-sent events."""
+"""Server-sent events, one a frame.
+
+Litestar's own response asks a thread for the first of them, and each is put together a line at a time.
+"""
 
 import json
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from litestar.response import ServerSentEvent, ServerSentEventMessage
+from litestar.response import Stream
+from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
 from app.api.problems import problem_body
 from app.chat.events import ChatEvent
@@ -14,22 +18,33 @@ from storage.errors import IbidError
 _log = logging.getLogger("ibid.api")
 
 
-async def stream(events: AsyncGenerator[ChatEvent]) -> ServerSentEvent:
+async def stream(events: AsyncGenerator[ChatEvent]) -> Stream:
     """One frame an event. A turn that fails before its first event is a plain problem instead."""
-    first = await anext(events)
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return ServerSentEvent(_frames(first, events), headers=headers, status_code=201)
+    return framed(_frames(await anext(events), events), HTTP_201_CREATED)
 
 
-async def _frames(
-    first: ChatEvent, events: AsyncGenerator[ChatEvent]
-) -> AsyncGenerator[ServerSentEventMessage]:
+def framed(frames: AsyncGenerator[bytes], status_code: int = HTTP_200_OK) -> Stream:
+    """That neither a cache nor a proxy holds back."""
+    return Stream(
+        frames,
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        status_code=status_code,
+    )
+
+
+def frame(event: str, data: str) -> bytes:
+    """Data is JSON, which has no line breaks."""
+    return f"event: {event}\r\ndata: {data}\r\n\r\n".encode()
+
+
+async def _frames(first: ChatEvent, events: AsyncGenerator[ChatEvent]) -> AsyncGenerator[bytes]:
     """An error after the first byte becomes a last `failed` frame with the problem's body."""
     async with aclosing(events):
         try:
-            yield _frame(first)
+            yield _said(first)
             async for event in events:
-                yield _frame(event)
+                yield _said(event)
         except IbidError as error:
             yield _failed(problem_body(error))
         except Exception:  # the outermost loop: a client must not take half an answer for a whole
@@ -37,9 +52,9 @@ async def _frames(
             yield _failed({"status": 500, "title": "Internal Server Error"})
 
 
-def _failed(body: dict[str, object]) -> ServerSentEventMessage:
-    return ServerSentEventMessage(event="failed", data=json.dumps(body))
+def _failed(body: dict[str, object]) -> bytes:
+    return frame("failed", json.dumps(body))
 
 
-def _frame(event: ChatEvent) -> ServerSentEventMessage:
-    return ServerSentEventMessage(event=event.kind, data=event.model_dump_json(exclude={"kind"}))
+def _said(event: ChatEvent) -> bytes:
+    return frame(event.kind, event.model_dump_json(exclude={"kind"}))
