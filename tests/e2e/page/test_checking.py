@@ -22,7 +22,7 @@ def test_a_footnote_opens_its_quote_in_its_passage(page: Page) -> None:
     marker.click()
     panel = page.get_by_role("complementary", name="Footnote 1")
     expect(panel.get_by_role("heading", name="Footnote 1")).to_be_focused()
-    expect(panel.locator("mark")).to_have_text(QUOTE)
+    expect(panel.locator("mark")).to_contain_text(QUOTE)
     expect(panel).to_contain_text("Lighting the lamp › Fuel")
     before, _, after = panel.locator(".source").inner_text().partition(QUOTE)
     assert "The period of the flash tells sailors" in before
