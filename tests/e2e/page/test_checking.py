@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import pytest
@@ -28,10 +29,8 @@ def test_a_footnote_opens_its_quote_in_its_passage(page: Page) -> None:
     assert "The period of the flash tells sailors" in before
     assert "Fill the tank every morning" in after
     link = panel.get_by_role("link", name="Open at its place").get_attribute("href")
-    assert (
-        link
-        == f"{BASE}/lamp/lighting#fuel:~:text=The%20lamp%20burns%202.4%20litres%20of%20paraffin%20an%20hour."
-    )
+    assert link
+    assert link.startswith(f"{BASE}/lamp/lighting#fuel:~:text={quote(QUOTE)}")
     expect(panel).to_contain_text("peer reviewed")
     expect(marker).to_have_attribute("aria-expanded", "true")
     page.keyboard.press("Escape")
