@@ -93,7 +93,9 @@ def fresh_database(request: pytest.FixtureRequest, kind: str, folder: Path, *, e
     if kind == "sqlite":
         return f"sqlite+aiosqlite:///{folder / 'ibid.db'}"
     server: Postgres = request.getfixturevalue("postgres")
-    return server.create(f"ibid{next(_NUMBERS)}", "template1" if empty else "migrated")
+    name = f"ibid{next(_NUMBERS)}"
+    request.addfinalizer(lambda: server.drop(name))
+    return server.create(name, "template1" if empty else "migrated")
 
 
 @pytest.fixture

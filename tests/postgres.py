@@ -10,7 +10,7 @@ import time
 import warnings
 from pathlib import Path
 
-_FAST = ("fsync=off", "full_page_writes=off", "max_connections=100")
+_FAST = ("fsync=off", "full_page_writes=off", "max_connections=100", "max_wal_size=64MB")
 """A killed server keeps what it has committed; a machine that loses its power would not."""
 
 
@@ -72,6 +72,14 @@ class Postgres:
             [self._binaries / "createdb", *self._where(), "-T", template, name], check=True
         )
         return self.url(name)
+
+    def drop(self, name: str) -> None:
+        """With whoever is connected; nothing when the server is not running."""
+        subprocess.run(
+            [self._binaries / "dropdb", *self._where(), "--force", "--if-exists", name],
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
 
     def sql(self, database: str, statement: str) -> str:
         """What psql prints, bare."""

@@ -30,7 +30,13 @@ from storage.index.engine import (
     Schema,
     SetPayload,
 )
-from storage.index.files import require_space, sync_folder, try_lock, write_atomically
+from storage.index.files import (
+    require_space,
+    room_taken,
+    sync_folder,
+    try_lock,
+    write_atomically,
+)
 from storage.index.fusion import fuse
 
 ROOM_TO_WRITE = 64 << 20
@@ -200,8 +206,7 @@ class EmbeddedEngine:
     def lend(self, collection: str) -> tuple[Path, Path]:
         """A collection's folder, which may be read until the next change, and one for a copy of it."""
         path = self._existing(collection)
-        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-        require_space(path, ROOM_TO_WRITE + 2 * size)
+        require_space(path, ROOM_TO_WRITE + 2 * room_taken(path))
         with self._reading(collection) as shard:
             shard.flush()
         return path, path.with_name(f".copy-{collection}")

@@ -32,6 +32,7 @@ from storage.index.calls import (
     Search,
 )
 from storage.index.embedded import EmbeddedEngine
+from storage.index.files import copy_folder
 from storage.index.optimize import optimize_shard
 from storage.index.wire import (
     BUFFER,
@@ -153,7 +154,7 @@ class EngineProcess:
         """A copy is optimised, in a process of its own, and takes the place of what served meanwhile."""
         folder, copy = self._engine.lend(collection)
         optimized = self._optimized[collection] = asyncio.Event()
-        copying = asyncio.create_task(asyncio.to_thread(shutil.copytree, folder, copy))
+        copying = asyncio.create_task(asyncio.to_thread(copy_folder, folder, copy))
         try:
             with edge.translated(folder):
                 await asyncio.shield(copying)
