@@ -1,7 +1,6 @@
 """Deadlines that keep-alives do not stretch and a slow reader does not use up."""
 
 import asyncio
-import time
 from collections.abc import Awaitable
 from typing import TypeVar
 
@@ -12,25 +11,58 @@ class Patience:
     """How long an answer may be waited for: to its first word, between words, and in all.
 
     Only time spent waiting counts. The deadline lies round each wait and not round the whole, because
-    a generator that is suspended must not have its reader cancelled.
+    a generator that is suspended must not have its reader cancelled. One alarm is set for many waits,
+    and set anew when it rings too early: `asyncio.timeout` round each token took more time than to
+    read the token.
     """
 
     def __init__(self, silence: float, whole: float) -> None:
         self._silence = silence
         self._left = whole
         self._quiet = 0.0
+        self._waiting: asyncio.Task[object] | None = None
+        self._due = 0.0
+        self._alarm: asyncio.TimerHandle | None = None
+        self._is_over = False
 
     async def wait(self, work: Awaitable[T]) -> T:
-        """Raises `TimeoutError`."""
-        started = time.monotonic()
+        """Raises `TimeoutError`; one at a time, and in one loop."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None, "only a task can be cancelled"
+        started, cancelling = loop.time(), task.cancelling()
+        self._due = started + max(0.0, min(self._silence - self._quiet, self._left))
+        if self._alarm is None or self._due < self._alarm.when():
+            self._set_alarm(loop)
+        self._waiting, self._is_over = task, False
         try:
-            async with asyncio.timeout(max(0.0, min(self._silence - self._quiet, self._left))):
-                return await work
+            return await work
+        except asyncio.CancelledError as cancelled:
+            if self._is_over and task.cancelling() == cancelling + 1:  # by the alarm alone
+                raise TimeoutError from cancelled
+            raise
         finally:
-            waited = time.monotonic() - started
+            if self._is_over:
+                task.uncancel()
+            self._waiting = None
+            waited = loop.time() - started
             self._quiet += waited
             self._left -= waited
 
     def heard(self) -> None:
         """Something was said: silence is counted anew."""
         self._quiet = 0.0
+
+    def _set_alarm(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = loop.call_at(self._due, self._ring, loop)
+
+    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._alarm = None
+        if self._waiting is None:
+            return  # the next wait sets another
+        if loop.time() < self._due:
+            self._set_alarm(loop)
+        else:
+            self._is_over = True
+            self._waiting.cancel()
