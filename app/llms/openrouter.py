@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, aclosing, suppress
 from typing import Any
 
 import httpx
-from httpx_sse import EventSource, ServerSentEvent
 from llama_index.core.base.llms.types import (
     ChatMessage,
     ChatResponse,
@@ -21,6 +20,7 @@ from pydantic import Field, PrivateAttr
 from app.llms.catalogue import Catalogue
 from app.llms.patience import Patience
 from app.llms.spoken import Responses, drained, response
+from app.llms.sse import Events
 from app.llms.wire import Reading, refusal
 from storage.errors import ModelRefused, ModelSilent
 
@@ -36,7 +36,7 @@ _MOST_FALLBACKS = 2
 """OpenRouter takes three models in all."""
 _LEAST_MESSAGES = 2
 """What the model is told, and the question."""
-_OK, _DONE = 200, "[DONE]"
+_OK, _DONE = 200, b"[DONE]"
 _ATTRIBUTION = {"HTTP-Referer": "https://pypi.org/project/ibid/", "X-OpenRouter-Title": "Ibid"}
 
 
@@ -130,13 +130,17 @@ class HostedLLM(OpenRouter):
         reading, said = Reading(self.model), ""
         try:
             async with aclosing(self._events(body, patience, reading)) as events:
-                async for data in events:
-                    delta = reading.take(data)
-                    if reading.heard:
-                        patience.heard()
-                    if delta:
-                        said += delta
-                        yield response(said, delta)
+                async for together in events:
+                    delta = ""
+                    try:
+                        for data in together:
+                            delta += reading.take(data)
+                    finally:  # an error that came with words ends the answer behind them
+                        if reading.heard:
+                            patience.heard()
+                        if delta:
+                            said += delta
+                            yield response(said, delta)
         except TimeoutError as error:
             raise reading.failed("it took too long", ModelSilent) from error
         except (httpx.HTTPError, UnicodeDecodeError) as error:
@@ -145,8 +149,8 @@ class HostedLLM(OpenRouter):
 
     async def _events(
         self, body: Mapping[str, Any], patience: Patience, reading: Reading
-    ) -> AsyncGenerator[str | bytes, None]:
-        """The data of each event; of an answer that is no stream, the whole."""
+    ) -> AsyncGenerator[list[bytes], None]:
+        """The data of events that came together; of an answer that is no stream, the whole."""
         async with AsyncExitStack() as stack:
             http = self._shared_http() or await stack.enter_async_context(httpx.AsyncClient())
             request = http.stream(
@@ -162,14 +166,15 @@ class HostedLLM(OpenRouter):
                 raise refusal(self.model, answer.status_code, retry_after)
             reading.generation = answer.headers.get("x-generation-id")
             if "text/event-stream" not in answer.headers.get("content-type", ""):
-                yield await patience.wait(answer.aread())
+                yield [await patience.wait(answer.aread())]
                 return
-            events = EventSource(answer).aiter_sse()
-            while event := await patience.wait(anext(events, None)):
-                if event.data == _DONE:
+            events = Events(answer.aiter_bytes())
+            while (together := await patience.wait(events.more())) is not None:
+                if _DONE in together:
+                    yield together[: together.index(_DONE)]
                     await _to_its_end(events)
                     return
-                yield event.data
+                yield together
 
     def _shared_http(self) -> httpx.AsyncClient | None:
         """The client given, on the loop that it was first used on."""
@@ -211,8 +216,9 @@ class HostedLLM(OpenRouter):
             self.max_tokens = min(self.max_tokens or limits.longest, limits.longest)
 
 
-async def _to_its_end(events: AsyncGenerator[ServerSentEvent, None]) -> None:
+async def _to_its_end(events: Events) -> None:
     """Only a connection whose answer was read to the last byte can serve the next turn."""
     with suppress(TimeoutError, httpx.HTTPError):
         async with asyncio.timeout(_DRAIN_SECONDS):
-            await anext(events, None)
+            while await events.more() is not None:
+                pass

@@ -73,7 +73,7 @@ class Reading:
         self.heard = False
         """Whether anything was said, or thought, yet."""
 
-    def take(self, data: str | bytes) -> str:
+    def take(self, data: bytes) -> str:
         """The next words, often none."""
         try:
             chunk = _chunk.decode(data)
