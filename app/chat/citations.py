@@ -23,6 +23,7 @@ _OPENING = re.compile(
 )
 _FEWEST_MORE, _LEAST_MORE = 3, 0.3
 """Content words of a claim, and their share, that a second sentence must carry to be cited too."""
+_SPACE = re.compile(r"\s+")
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 
@@ -244,9 +245,30 @@ def _find_words(words: str, text: str) -> Span | None:
     parts = words.split()
     if not parts or not all(part in text for part in parts):
         return None
-    spaced = r"\s+".join(map(re.escape, parts))
-    match = re.search(rf"(?<![a-zA-Z0-9]){spaced}(?![a-zA-Z0-9])", text)
-    return match.span() if match else None
+    start = text.find(parts[0])
+    while start >= 0:
+        end = _end_of(parts, text, start)
+        if end is not None and not (
+            _is_word(text[max(start - 1, 0) : start]) or _is_word(text[end : end + 1])
+        ):
+            return start, end
+        start = text.find(parts[0], start + 1)
+    return None
+
+
+def _end_of(parts: Sequence[str], text: str, start: int) -> int | None:
+    """Where words that begin here end; None when others stand here."""
+    end = start + len(parts[0])
+    for part in parts[1:]:
+        space = _SPACE.match(text, end)
+        if space is None or not text.startswith(part, space.end()):
+            return None
+        end = space.end() + len(part)
+    return end
+
+
+def _is_word(character: str) -> bool:
+    return character.isascii() and character.isalnum()
 
 
 def _forms(words: str) -> tuple[str, str, str]:
