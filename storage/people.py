@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import DateTime, column
+from sqlalchemy import DateTime, bindparam, column
 from sqlalchemy import table as table_clause
 from sqlmodel import col, delete, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -10,6 +10,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from storage.errors import NotFound
 from storage.tables import ApiKey, CorpusReader, User
 from storage.upserting import column_values, inserting
+
+_NAMED = select(User).where(col(User.name) == bindparam("name"))  # put together once
 
 
 class Users:
@@ -24,7 +26,7 @@ class Users:
 
     async def find(self, name: str) -> User | None:
         """None when nobody by that name was seen yet."""
-        return (await self._session.exec(select(User).where(col(User.name) == name))).first()
+        return (await self._session.exec(_NAMED, params={"name": name})).first()
 
     async def get(self, name: str) -> User:
         """Raises `NotFound`."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, false, true
+from sqlalchemy import ColumnElement, bindparam, false, true
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import and_, case, col, delete, exists, func, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -50,9 +50,11 @@ class Corpora:
 
     async def editions(self) -> tuple[dict[str, Corpus], list[Edition]]:
         """Corpora by name, and what serves of them; each turn begins with this."""
-        is_admin = "admin" in self._reader.rights
-        statement = _EDITIONS if is_admin else _EDITIONS.where(_opens_to(self._reader))
-        rows = (await self._session.exec(statement)).all()
+        if not self._reader.rights:
+            return {}, []
+        statement = _EDITIONS if "admin" in self._reader.rights else _OPEN_EDITIONS
+        asked_for = {"readers": self._reader.readers}
+        rows = (await self._session.exec(statement, params=asked_for)).all()
         corpora = {corpus.name: corpus for corpus, _ in rows}
         return corpora, [Edition.of(key) for _, key in rows if key is not None]
 
@@ -340,9 +342,12 @@ def _opens_to(reader: Principal) -> ColumnElement[bool]:
         return true()
     if not reader.rights:
         return false()
+    return _is_open_to_any(reader.readers)
+
+
+def _is_open_to_any(readers: Any) -> ColumnElement[bool]:
     listed = exists().where(
-        col(CorpusReader.corpus) == col(Corpus.name),
-        col(CorpusReader.reader).in_(reader.readers),
+        col(CorpusReader.corpus) == col(Corpus.name), col(CorpusReader.reader).in_(readers)
     )
     return or_(col(Corpus.access) == "public", listed)
 
@@ -363,7 +368,9 @@ def _editions() -> Select[Corpus, Any]:
     return select(Corpus, there.c.key).outerjoin(there, its_own).order_by(name)
 
 
+# What every turn asks is put together once.
 _EDITIONS = _editions()
+_OPEN_EDITIONS = _EDITIONS.where(_is_open_to_any(bindparam("readers", expanding=True)))
 
 
 def _known(names: Sequence[str]) -> str:
