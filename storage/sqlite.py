@@ -16,14 +16,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from storage.errors import DatabaseUnavailable, InvalidInput, StorageFull
 
 _ATTEMPTS, _PAUSE = 200, 0.02
+_CONNECTIONS = 15
+"""All of them kept: one that comes and goes costs a thread, and the statements it had prepared."""
 
 
 def build_engine(address: URL) -> AsyncEngine:
     """Makes the file's folder and connects to nothing yet; raises `InvalidInput`."""
     try:
         is_sqlite = address.get_backend_name() == "sqlite"
-        how = {"connect_args": {"async_creator_fn": OneTripConnection}} if is_sqlite else {}
-        engine = create_async_engine(address, **how)
+        engine = create_async_engine(address, **(_how(address) if is_sqlite else {}))
     except (ArgumentError, InvalidRequestError, ImportError) as error:
         reason = str(error).rstrip(".")
         raise InvalidInput(f"DATABASE_URL cannot be used: {reason}.") from error
@@ -145,8 +146,20 @@ class Commits:
 def commits(engine: AsyncEngine) -> Commits | None:
     """Those of an engine's file; None for another database, or one in memory."""
     path = engine.url.database
-    is_file = engine.dialect.name == "sqlite" and path not in (None, "", ":memory:")
+    is_file = engine.dialect.name == "sqlite" and _is_file(path)
     return Commits(path) if is_file and path else None
+
+
+def _how(address: URL) -> dict[str, Any]:
+    """What SQLAlchemy is told about connections."""
+    how: dict[str, Any] = {"connect_args": {"async_creator_fn": OneTripConnection}}
+    if _is_file(address.database):
+        how |= {"pool_size": _CONNECTIONS, "max_overflow": 0}
+    return how
+
+
+def _is_file(path: str | None) -> bool:
+    return path not in (None, "", ":memory:")
 
 
 def _prepare(connection: Any, _record: Any) -> None:

@@ -1,11 +1,18 @@
-"""Time to the first token over HTTP, with many turns open: Ibid against LlamaIndex's stock chat engine."""
+"""Time to the first token with many turns open: Ibid against LlamaIndex's stock chat engine.
+
+Of each turn what its own search took is left out, and what the model usually takes by itself: that of
+another turn, in another moment of a machine that others use too, would say less.
+"""
 
 import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from contextvars import ContextVar
+from copy import copy
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 from llama_index.core.base.llms.types import ChatMessage
@@ -17,16 +24,17 @@ from app.chat.engine import Engine
 from app.chat.events import Token
 from app.chat.retriever import PassageRetriever
 from app.chat.service import ChatService
+from app.connections import open_pool
 from app.llms.fallback import FallbackLLM
 from app.llms.openrouter import HostedLLM
-from app.llms.prompts import messages
+from app.search import Search
 from app.wiring import Services
 from storage.tables import Message
 from tests.bench import generator
 from tests.bench.figures import Result
 from tests.bench.homes import Options, open_home, stage
 from tests.bench.processes import stand_in
-from tests.bench.timing import Samples, less
+from tests.bench.timing import Samples
 
 LIMIT, SHARE = 15.0, 0.5
 MOST_THREADS = 20
@@ -38,10 +46,13 @@ HISTORY = 6
 _COUNTED = 15
 Asked = Callable[[str], Awaitable[float]]
 
+_SEARCHED: ContextVar[list[float]] = ContextVar("searched")
+"""Seconds that this turn's searches took, with the embedding of their queries."""
+
 
 @dataclass
 class Asking:
-    """Each way to the first token; returns seconds once the whole answer has come."""
+    """Each way to the first token; returns seconds without the search, once the whole answer has come."""
 
     services: Services
     base: str
@@ -49,21 +60,19 @@ class Asking:
 
     def __post_init__(self) -> None:
         """Both engines get the same search and the same server."""
+        self.search = _timed(self.services.search)
         llm = HostedLLM.at(self.base, "any", MODEL, http=self.http)
-        turns = Engine(self.services.search, FallbackLLM(models=[llm], restarts=True))
+        turns = Engine(self.search, FallbackLLM(models=[llm], restarts=True))
         self.chat = ChatService(self.services.database, turns)
         self.stock = OpenRouter(
             model=MODEL, api_key="any", api_base=self.base, max_tokens=1_024, max_retries=0
         )
 
-    async def bare(self, question: str) -> float:
-        """Embedding, search and the stand-in itself: what nobody can do without."""
-        started = time.perf_counter()
-        passages = await self.services.search.passages(question, (), CITABLE)
-        said = [{"role": m.role.value, "content": m.content} for m in messages(question, passages)]
-        body = {"model": MODEL, "messages": said, "stream": True}
-        headers = {"Authorization": "Bearer any"}
-        url, first = f"{self.base}/chat/completions", 0.0
+    async def model(self, question: str) -> float:
+        """The stand-in by itself."""
+        body = {"model": MODEL, "messages": [{"role": "user", "content": question}], "stream": True}
+        headers, url = {"Authorization": "Bearer any"}, f"{self.base}/chat/completions"
+        started, first = time.perf_counter(), 0.0
         async with self.http.stream("POST", url, json=body, headers=headers) as answer:
             async for line in answer.aiter_lines():
                 if not first and '"content": "' in line and '"content": ""' not in line:
@@ -77,35 +86,52 @@ class Asking:
             for _ in range(HISTORY // 2):
                 session.add(Message.question(conversation, question))
                 session.add(Message(conversation_id=conversation, role="assistant", text="So."))
+        _SEARCHED.set([])
         started, first = time.perf_counter(), 0.0
         async with aclosing(self.chat.stream(conversation, question)) as events:
             async for event in events:
                 if not first and isinstance(event, Token):
                     first = time.perf_counter() - started
-        return first
+        return first - sum(_SEARCHED.get())
 
     async def llamaindex(self, question: str) -> float:
         """The stock engine as it comes, but spared its condensing."""
         said = [ChatMessage(role=role, content="So.") for role in ("user", "assistant")]
         engine = CondensePlusContextChatEngine.from_defaults(
-            retriever=PassageRetriever(self.services.search, limit=CITABLE),
+            retriever=PassageRetriever(self.search, limit=CITABLE),
             llm=self.stock,
             chat_history=said * (HISTORY // 2),
             skip_condense=True,
         )
+        _SEARCHED.set([])
         started, first = time.perf_counter(), 0.0
         response = await engine.astream_chat(question)
         async for delta in response.async_response_gen():
             if not first and delta:
                 first = time.perf_counter() - started
         await engine._memory.sql_store._async_engine.dispose()  # it never closes its SQLite
-        return first
+        return first - sum(_SEARCHED.get())
+
+
+def _timed(search: Search) -> Search:
+    """The same, writing down for each turn how long it took."""
+    timed, ranked = copy(search), search.ranked
+
+    async def watched(*arguments: Any, **options: Any) -> Any:
+        started = time.perf_counter()
+        try:
+            return await ranked(*arguments, **options)
+        finally:
+            _SEARCHED.get().append(time.perf_counter() - started)
+
+    timed.ranked = watched
+    return timed
 
 
 async def run(options: Options) -> Result:
-    """Each engine takes turns with the bare way, paced; what is more than in the same round is overhead.
+    """Each engine takes turns with the bare model, paced.
 
-    Not all three at once: the stock engine stops the loop that they would share.
+    Not both engines at once: the stock one stops the loop that they would share.
     """
     turns = options.rounds or TURNS
     pages = [*generator.pages(options.passages or PASSAGES)]
@@ -114,20 +140,21 @@ async def run(options: Options) -> Result:
     async with (
         stand_in() as base,
         open_home(options.scratch / "home") as services,
-        httpx.AsyncClient(limits=httpx.Limits(max_connections=None), timeout=60.0) as http,
+        open_pool() as http,
     ):
         options.say("embedding and staging")
         passages = await stage(services, pages)
         asking = Asking(services, base, http)
-        ways: dict[str, Asked] = {n: getattr(asking, n) for n in ("bare", "ibid", "llamaindex")}
+        ways: dict[str, Asked] = {n: getattr(asking, n) for n in ("model", "ibid", "llamaindex")}
         options.say("threads, each way by itself")
         for name in ("ibid", "llamaindex"):
             _, threads[name] = await _paced({name: ways[name]}, questions[:_COUNTED])
         over: dict[str, Samples] = {}
         for name in ("ibid", "llamaindex"):
             options.say(f"{turns} turns, {name}")
-            taken, _ = await _paced({"bare": ways["bare"], name: ways[name]}, questions[:turns])
-            over[name] = less(taken[name], taken["bare"])
+            taken, _ = await _paced({"model": ways["model"], name: ways[name]}, questions[:turns])
+            own = taken["model"].median
+            over[name] = Samples([seconds - own for seconds in taken[name].seconds])
     share = over["ibid"].median / over["llamaindex"].median
     about = f"{passages:,} passages, {turns} turns, {1 / GAP:.0f} new a second, history {HISTORY}"
     result = Result("first_token", about)

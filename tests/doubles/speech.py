@@ -5,7 +5,8 @@ from html import unescape
 from typing import Any
 
 _PASSAGE = re.compile(r'<passage n="(\d+)"[^>]*>\n(.*?)\n</passage>', re.DOTALL)
-_SENTENCE = re.compile(r"(?:[^.!?]|[.!?](?=\S)){12,}[.!?](?!\S)")
+_END = re.compile(r"[.!?](?!\S)")
+_SHORTEST = 12
 _REWRITE = re.compile(r"</conversation>\s*Question: (.*)\Z", re.DOTALL)
 _ASKED = re.compile(r"^user: (.*)$", re.MULTILINE)
 _PRONOUN = re.compile(r"\b(?:it|they|them|this|that|one)\b", re.IGNORECASE)
@@ -16,9 +17,9 @@ LURE = "https://lure.example/?q="
 def cited(body: dict[str, Any]) -> str:
     """The first sentence of each of the first passages, with its marker."""
     said = [
-        f"{sentence[0].strip()} [{n}]"
+        f"{sentence} [{n}]"
         for n, text in _passages(body)[:3]
-        if (sentence := _SENTENCE.search(text))
+        if (sentence := _first_sentence(text))
     ]
     return " ".join(said) or "There is nothing here that I could cite."
 
@@ -50,6 +51,16 @@ def parroted(body: dict[str, Any]) -> str:
         f"[ref]: {LURE}c\n[read this][ref] [1]({LURE}d) [over](\n//lure.example/e) `{LURE}code`",
     ]
     return "\n\n".join(said)
+
+
+def _first_sentence(text: str) -> str:
+    """In one walk: of a page of code, a pattern for a whole sentence took the model a tenth of a second."""
+    start = 0
+    for end in _END.finditer(text):
+        if end.end() - start > _SHORTEST:
+            return text[start : end.end()].strip()
+        start = end.end()
+    return ""
 
 
 def _passages(body: dict[str, Any]) -> list[tuple[str, str]]:
