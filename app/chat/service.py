@@ -264,17 +264,17 @@ def _question(message: Message) -> Message:
 
 
 async def _said(mine: Conversations, conversation_id: UUID, before: UUID | None) -> Sequence[Said]:
-    """The last messages of the active branch, or of what led to a question that is asked anew."""
+    """The last messages of the active branch, or of what led to a question that is asked anew.
+
+    Nothing, too, of a conversation that is not there: that is found out when the question is kept.
+    """
     leaf: UUID | None = None
     if before is not None:
         await mine.get(conversation_id)
         leaf = _question(await mine.message(conversation_id, before)).parent_id
         if leaf is None:
             return []
-    said = await mine.branch(conversation_id, _RECALLED, leaf)
-    if not said:
-        await mine.get(conversation_id)  # for one that is not there
-    return said
+    return await mine.branch(conversation_id, _RECALLED, leaf)
 
 
 def _tell(answer: Answer, seconds: float) -> None:
