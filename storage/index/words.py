@@ -64,6 +64,8 @@ def words(text: str, language: str) -> tuple[list[int], list[int]]:
     if _PECULIAR.search(folded) is None:  # most texts are plain, and this is several times faster
         return _numbered(_PLAIN_WORD.findall(folded), language), []
     found = _WORD.findall(folded)
+    if not is_unspaced(folded):
+        return _numbered(found, language), []
     runs = [word for word in found if _RUN.match(word)]
     spaced = [word for word in found if not _RUN.match(word)]
     return _numbered(spaced, language), [*chain.from_iterable(map(_pairs_of_characters, runs))]
@@ -102,8 +104,7 @@ def _folded(text: str, language: str) -> str:
     if text.isascii():
         return text
     folded = unicodedata.normalize("NFKC", text)
-    if _FOLDABLE.search(folded):
-        folded = folded.translate(_FOLDED)
+    folded = _FOLDABLE.sub(lambda found: _FOLDED[ord(found[0])] or "", folded)
     return folded.translate(_PERSIAN) if language in _PERSIAN_SCRIPT else folded
 
 
