@@ -64,8 +64,6 @@ class Signals(NamedTuple):
     """By how much the best stands out from the others."""
     bm25: float
     """Of the best, for each word of the question."""
-    is_headed: bool
-    """Whether one of them is about the very words of the question."""
 
 
 class Relevance:
@@ -89,16 +87,19 @@ class Relevance:
 
         `foreign` passages were found by another embedding, whose cosines have a scale of their own.
         """
-        signals = self.signals(query, passages, language, foreign=foreign)
-        if signals is None or _SMALL_TALK.fullmatch(query):
+        weights = self._weights(query, language)
+        if not passages or not weights or _SMALL_TALK.fullmatch(query):
             return "out_of_scope"
-        if signals.is_headed:
-            return None
+        passages = self._likened(query, passages) if foreign else passages
         calibrated = calibration is not None and calibration.method == METHOD
-        excess = self._excess(signals, language, calibration if calibrated else None)
-        if excess >= 0:
-            return None
-        return "out_of_scope" if signals.near < self._floor / 3 else "nothing_relevant"
+        enough = self._enough(query, passages, language, calibration if calibrated else None)
+        near = 0.0
+        for passage in passages:  # to read one takes longer than all the rest
+            shown = terms(_shown(passage), language)
+            near = max(near, _nearness(weights, shown, passage))
+            if near >= enough or _is_headed(weights, shown, passage, language):
+                return None
+        return "out_of_scope" if near < self._floor / 3 else "nothing_relevant"
 
     def signals(
         self, query: str, passages: Sequence[Passage], language: str, *, foreign: bool = False
@@ -107,24 +108,40 @@ class Relevance:
         weights = self._weights(query, language)
         if not passages or not weights:
             return None
-        if foreign and self._embedding is not None:
-            passages = _likened(query, passages, self._embedding)
+        passages = self._likened(query, passages) if foreign else passages
         shown = [(terms(_shown(passage), language), passage) for passage in passages]
         return Signals(
             max(_nearness(weights, has, passage) for has, passage in shown),
             _standing_out(passages),
             _bm25(query, passages, language),
-            any(_is_headed(weights, has, passage, language) for has, passage in shown),
         )
 
-    def _excess(self, signals: Signals, language: str, calibration: Calibration | None) -> float:
-        """How far over the floor; less than 0 is under it."""
+    def _enough(
+        self,
+        query: str,
+        passages: Sequence[Passage],
+        language: str,
+        calibration: Calibration | None,
+    ) -> float:
+        """How near a passage must come."""
+        out = _standing_out(passages)
         if calibration is None:
-            out = signals.out if language == _MEASURED else _USUAL
-            return signals.near + out - self._floor
+            return self._floor - (out if language == _MEASURED else _USUAL)
         floor = self._floor + _TRUST * (calibration.nearness - _HALF_KNOWN)
-        leading = min(signals.bm25 / calibration.bm25 - 1, _MOST_LEADING)
-        return signals.near + signals.out + _LEADING * leading - floor
+        leading = _bm25(query, passages, language) / calibration.bm25 - 1
+        return floor - out - _LEADING * min(leading, _MOST_LEADING)
+
+    def _likened(self, query: str, passages: Sequence[Passage]) -> Sequence[Passage]:
+        """With the likeness that our own embedding sees."""
+        if self._embedding is None:
+            return passages
+        texts = [embedded_text(passage.section, passage.text) for passage in passages]
+        asked, *vectors = np.asarray(self._embedding.get_text_embedding_batch([query, *texts]))
+        likeness = [float(vector @ asked) for vector in vectors]
+        return [
+            passage.model_copy(update={"similarity": near})
+            for passage, near in zip(passages, likeness, strict=True)
+        ]
 
     def _weights(self, query: str, language: str) -> dict[int, float]:
         """The question's content words, and how much each of them tells."""
@@ -135,16 +152,6 @@ class Relevance:
         told = dict(zip(stems, weights, strict=True))
         # A word of a script without spaces has several terms.
         return {term: told.get(term, 1.0) for term in terms(query, language)}
-
-
-def _likened(query: str, passages: Sequence[Passage], embedding: "LocalEmbedding") -> list[Passage]:
-    texts = [embedded_text(passage.section, passage.text) for passage in passages]
-    asked, *vectors = np.asarray(embedding.get_text_embedding_batch([query, *texts]))
-    likeness = [float(vector @ asked) for vector in vectors]
-    return [
-        passage.model_copy(update={"similarity": near})
-        for passage, near in zip(passages, likeness, strict=True)
-    ]
 
 
 def _headings(passage: Passage) -> str:
