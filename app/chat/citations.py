@@ -248,9 +248,7 @@ def _find_words(words: str, text: str) -> Span | None:
     start = text.find(parts[0])
     while start >= 0:
         end = _end_of(parts, text, start)
-        if end is not None and not (
-            _is_word(text[max(start - 1, 0) : start]) or _is_word(text[end : end + 1])
-        ):
+        if end is not None and not _cuts_a_word(text, start, end):
             return start, end
         start = text.find(parts[0], start + 1)
     return None
@@ -267,8 +265,9 @@ def _end_of(parts: Sequence[str], text: str, start: int) -> int | None:
     return end
 
 
-def _is_word(character: str) -> bool:
-    return character.isascii() and character.isalnum()
+def _cuts_a_word(text: str, start: int, end: int) -> bool:
+    around = text[max(start - 1, 0) : start] + text[end : end + 1]
+    return any(character.isascii() and character.isalnum() for character in around)
 
 
 def _forms(words: str) -> tuple[str, str, str]:

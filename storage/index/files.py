@@ -76,10 +76,7 @@ def copy_folder(folder: Path, copy: Path) -> None:
 
 
 def _copy_with_holes(source: str, target: str) -> None:
-    with (
-        Path(source).open("rb", buffering=0) as original,
-        Path(target).open("wb", buffering=0) as copy,
-    ):
+    with Path(source).open("rb") as original, Path(target).open("wb") as copy:
         while block := original.read(_BLOCK):
             if block == _HOLE:
                 copy.seek(_BLOCK, os.SEEK_CUR)
