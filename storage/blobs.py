@@ -55,6 +55,18 @@ class Blobs:
 
         await self._do(remove)
 
+    async def names(self, key: str) -> list[str]:
+        """What stands right below a key; nothing when that is not there."""
+
+        def names() -> list[str]:
+            path = self._path(key)
+            found: list[str] = (
+                self._files.ls(path, detail=False) if self._files.exists(path) else []
+            )
+            return [one.rstrip("/").rpartition("/")[2] for one in found]
+
+        return await self._do(names)
+
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"
 

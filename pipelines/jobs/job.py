@@ -115,9 +115,17 @@ def new_id() -> UUID:
     return UUID(int=moment << 80 | 7 << 76 | next(_counter) % 4096 << 64 | 2 << 62 | random)
 
 
+def asked_at(job_id: UUID) -> datetime:
+    """When an id was made."""
+    return datetime.fromtimestamp((job_id.int >> 80) / 1_000, UTC)
+
+
+INCOMING = "incoming"
+
+
 def incoming(job_id: UUID) -> str:
     """Where files that were sent with a job wait for it, among the blobs."""
-    return f"incoming/{job_id}"
+    return f"{INCOMING}/{job_id}"
 
 
 OpenKinds = Callable[[], AbstractAsyncContextManager[dict[str, Kind]]]

@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import time
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 from dbos import DBOS, DBOSPortableJSONSerializer
 
-from pipelines.jobs.job import Log, OpenKinds, Task, incoming
+from pipelines.jobs.job import INCOMING, Log, OpenKinds, Task, asked_at, incoming
 from pipelines.jobs.state import COURSE, NAME, QUEUE, VERSION, WORKFLOW, State
 from storage.blobs import Blobs
 from storage.errors import IbidError, InvalidInput
@@ -29,6 +30,8 @@ _TELL = 0.3
 _LOOK = 5.0
 _KEPT = timedelta(days=30)
 """How long a job can be looked up after it was asked for, once it is over."""
+_LOST = timedelta(days=1)
+"""After it what was sent with a job that is not in the queue was left by a server that was killed."""
 _FORGETTING = 3600.0
 _OVER = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 
@@ -97,6 +100,16 @@ class Worker:
         """What was sent with the job is no longer needed."""
         await self._blobs.remove(incoming(job_id))
 
+    async def _clear_lost(self) -> None:
+        """Files kept for jobs that were never queued; when it fails, the next hour comes."""
+        try:
+            sent = [UUID(name) for name in await self._blobs.names(INCOMING)]
+            old = [job_id for job_id in sent if datetime.now(UTC) - asked_at(job_id) > _LOST]
+            for job_id in {*old} - await asyncio.to_thread(_unfinished, old):
+                await self.clear(job_id)
+        except IbidError as error:
+            _log.warning("lost files are not cleared: %s", error)
+
     def _launch(self) -> None:
         with translated():
             DBOS(
@@ -124,6 +137,7 @@ class Worker:
         while True:
             if time.monotonic() - forgotten >= _FORGETTING:
                 await asyncio.to_thread(_forget)
+                await self._clear_lost()
                 forgotten = time.monotonic()
             # In a thread: DBOS's own async calls take over the loop's executor, and shut it down.
             for worker in await asyncio.to_thread(_at_work) - {self._id}:
@@ -175,6 +189,15 @@ def _forget() -> None:
     )
     if old:
         DBOS.delete_workflows([job.workflow_id for job in old])
+
+
+def _unfinished(job_ids: Collection[UUID]) -> set[UUID]:
+    if not job_ids:
+        return set()
+    known = DBOS.list_workflows(
+        workflow_ids=[*map(str, job_ids)], load_input=False, load_output=False
+    )
+    return {UUID(job.workflow_id) for job in known if job.status not in _OVER}
 
 
 def _job_id() -> UUID:

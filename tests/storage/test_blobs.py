@@ -35,6 +35,13 @@ async def test_what_was_removed_is_not_there(blobs: Blobs, tmp_path: Path) -> No
     assert await blobs.read("b/1") == b"2"
 
 
+async def test_what_stands_below_a_key_is_named(blobs: Blobs) -> None:
+    assert await blobs.names("a") == []
+    await blobs.write("a/1/x", BytesIO(b"1"))
+    await blobs.write("a/2/y", BytesIO(b"2"))
+    assert sorted(await blobs.names("a")) == ["1", "2"]
+
+
 async def test_a_write_that_breaks_off_leaves_the_old(tmp_path: Path) -> None:
     class Broken(BytesIO):
         def read(self, size: int | None = -1) -> bytes:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from app.settings import Settings
 from app.wiring import REINDEX, Services, build_worker, open_services
 from pipelines.corpora import lock_of
-from pipelines.jobs.job import Job, Kind, Plain, Task, new_id
+from pipelines.jobs.job import Job, Kind, Plain, Task, incoming, new_id
 from pipelines.jobs.worker import Worker
 from pipelines.jobs.worker import _forget as forget
 from pipelines.reading import Reading, read_file
@@ -156,6 +157,24 @@ async def test_a_job_that_was_over_long_ago_is_forgotten(
     with pytest.raises(NotFound):
         await services.jobs.get(job.id)
     assert await services.jobs.recent() == []
+    await assert_whole(services)
+
+
+@pytest.mark.slow
+async def test_what_a_killed_server_left_of_an_upload_is_removed_a_day_later(
+    settings: Settings, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued = await asked(services, 1)
+    await services.blobs.write(incoming(new_id()), BytesIO(b"sent"))
+    monkeypatch.setattr("pipelines.jobs.worker._LOST", timedelta(seconds=1))
+    await asyncio.sleep(1.1)
+    await services.blobs.write(incoming(recent := new_id()), BytesIO(b"sent a moment ago"))
+    worker = build_worker(settings)
+    await worker.start()
+    job = await until_over(services, queued)
+    await worker.stop()
+    assert job.status == "done"
+    assert [path.name for path in kept(settings, "incoming")] == [str(recent)]
     await assert_whole(services)
 
 
