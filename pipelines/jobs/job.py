@@ -15,6 +15,9 @@ from pipelines.changes import Failure
 from pipelines.ingestion import Progress
 from storage.domain import Metadata, Value
 
+INCOMING = "incoming"
+"""Above the files that were sent with jobs, among the blobs."""
+
 _counter = count()
 
 Status = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -118,9 +121,6 @@ def new_id() -> UUID:
 def asked_at(job_id: UUID) -> datetime:
     """When an id was made."""
     return datetime.fromtimestamp((job_id.int >> 80) / 1_000, UTC)
-
-
-INCOMING = "incoming"
 
 
 def incoming(job_id: UUID) -> str:

@@ -1,86 +1,11 @@
-"""What the extractive model quotes, and how its answers read."""
-
-import re
-from collections.abc import Sequence
-from uuid import uuid4
+"""What the extractive model chooses to quote."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from app.chat.citations import CitedText
 from app.llms.extractive import NOTHING, ExtractiveLLM
 from app.llms.prompts import messages
-from storage.domain import Passage
 from storage.embeddings import LocalEmbedding
-
-LAMP = """Lighting the lamp
-
-The lamp is a first-order Fresnel lens turned by a clockwork motor.
-
-Wind the clockwork before you light the burner, because the lens must already turn when the flame
-appears. To light the burner, run:
-
-lampctl ignite --pressure 3
-
-The burner needs a minute to become hot. It then gives a steady white flame."""
-LAMP_CODE = "lampctl ignite --pressure 3"
-SIGNALS = """Signals
-
-Three signals are known at Skerry Point:
-
-- One blast of the foghorn for low visibility
-- Two blasts for a ship that stands into danger
-- A red flag for a landing that is closed
-
-Every signal is written into the logbook."""
-
-
-def passage(text: str, *code: str, section: str = "", title: str = "The manual") -> Passage:
-    """A passage that is a whole source; `code` are the parts of it that are not prose."""
-    path = (title, section or text.split("\n", 1)[0])
-    starts = [text.index(part) for part in code]
-    return Passage(
-        id=uuid4(),
-        source_id=uuid4(),
-        corpus="default",
-        version=1,
-        ordinal=0,
-        title=title,
-        section=path,
-        url="https://skerry.example/manual",
-        text=text,
-        start=0,
-        end=len(text),
-        code=tuple((start, start + len(part)) for start, part in zip(starts, code, strict=True)),
-    )
-
-
-def ask(question: str, *passages: Passage, llm: ExtractiveLLM | None = None) -> str:
-    """The model's answer, as the chat engine would get it."""
-    response = (llm or ExtractiveLLM()).chat(messages(question, passages))
-    return response.message.content or ""
-
-
-def quoted(answer: str) -> list[tuple[str, int]]:
-    """Each piece of prose and code in an answer, with the passage it says it comes from."""
-    code = re.compile(r"^(`{3,})\n(.*?)\n\1\n\[(\d+)\]$", re.MULTILINE | re.DOTALL)
-    prose = re.findall(r"“(.+?)” \[(\d+)\]", code.sub("", answer), re.DOTALL)
-    return [(text, int(n)) for text, n in prose + [match[1:] for match in code.findall(answer)]]
-
-
-def cited(answer: str, passages: Sequence[Passage]) -> list[str]:
-    """What a reader finds behind each footnote."""
-    text = CitedText(passages)
-    for letter in answer:
-        list(text.write(letter))
-    list(text.close())
-    return [citation.quote for claim in text.claims() for citation in claim.citations]
-
-
-def plain(text: str) -> str:
-    """Without what may differ between a quote and its source: white space and backslashes."""
-    return " ".join(text.replace("\\", "").split())
+from tests.app.llms.extracted import LAMP, LAMP_CODE, ask, cited, passage, plain
 
 
 def test_a_definition_is_answered_by_the_sentence_that_defines() -> None:
@@ -184,42 +109,6 @@ def test_an_address_in_a_command_is_no_pointer_to_elsewhere() -> None:
     assert cited(answer, [source])[:2] == [lead, code]
 
 
-def test_a_fence_is_longer_than_the_backticks_in_the_code() -> None:
-    code = "````md\n```\nblast\n```\n````"
-    source = passage(f"Blocks\n\nTo write a block of code, type:\n\n{code}", code)
-    assert f"`````\n{code}\n`````\n[1]" in ask("How do I write a block of code?", source)
-
-
-def test_a_formula_stays_a_formula() -> None:
-    formula = r"$$T = \frac{10\,\text{s}}{n}$$"
-    lead = "The period $T_0$ of the flash follows from *n* panels:"
-    source = passage(f"Period\n\n{lead}\n\n{formula}", formula)
-    answer = ask("What is the period of the flash?", source)
-    assert answer == f"“{lead}” [1]\n\n{formula}\n[1]".replace("*n*", r"\*n\*")
-    assert cited(answer, [source]) == [lead, formula]
-
-
-def test_a_list_comes_with_the_sentence_that_introduces_it() -> None:
-    source = passage(SIGNALS)
-    answer = ask("Which signals are known?", source)
-    assert answer.startswith(
-        "“Three signals are known at Skerry Point:\n"
-        "- One blast of the foghorn for low visibility\n"
-        "- Two blasts for a ship that stands into danger\n"
-        "- A red flag for a landing that is closed” [1]"
-    )
-    assert cited(answer, [source])[0].endswith("a landing that is closed")
-
-
-def test_a_list_without_introduction_is_quoted_from_its_first_bullet() -> None:
-    source = passage(
-        "Steps to launch\n\n1. Lower the boat slowly.\n2. Cast off the bow line first."
-    )
-    assert ask("What are the steps to launch?", source) == (
-        "1. “Lower the boat slowly.\n2. Cast off the bow line first.” [1]"
-    )
-
-
 def test_steps_stay_together_and_come_before_what_only_has_the_words() -> None:
     near = passage("Boat log\n\nThe launch of the boat is kept in the log. A boat has one launch.")
     steps = "1. First, make sure that the slip is dry.\n2. Run the winch:"
@@ -270,14 +159,6 @@ def test_an_answer_goes_on_in_its_passage_before_it_turns_to_another() -> None:
     assert "[2]" not in answer
 
 
-def test_one_item_of_a_long_list_has_no_bullet() -> None:
-    items = "\n".join(f"- Rule {n} of the station speaks about duty number {n}." for n in range(40))
-    source = passage(f"Rules\n\n{items}\n- Paraffin is kept in the outer shed.")
-    assert ask("Where is paraffin kept?", source).startswith(
-        "“Paraffin is kept in the outer shed.”"
-    )
-
-
 def test_a_sentence_that_opens_with_a_pronoun_brings_the_one_before() -> None:
     answer = ask("What gives a steady white flame?", passage(LAMP, LAMP_CODE))
     assert (
@@ -326,40 +207,6 @@ def test_what_is_said_twice_is_quoted_once() -> None:
     assert answer == "“The lamp burns 2.4 litres of paraffin an hour.” [1]"
 
 
-def test_quotes_stand_in_the_order_of_the_passages_and_of_their_text() -> None:
-    first = passage("Oil\n\nLamp oil is kept in the shed. Nobody smokes there. Grease is in tins.")
-    second = passage(
-        "Spares\n\nSpare wicks are kept upstairs. Spare lamp oil is kept in the cellar."
-    )
-    order = [n for _, n in quoted(ask("Where is spare lamp oil kept?", first, second))]
-    assert order == sorted(order)
-    assert set(order) == {1, 2}
-
-
-def test_nothing_of_a_quote_becomes_markup_or_a_footnote() -> None:
-    said = "Code [3] *means* fog in <Horn> and `__init__` of snake_case."
-    source = passage(f"Codes\n\n{said}")
-    answer = ask("What is code 3?", source)
-    escaped = r"Code \[3] \*means\* fog in \<Horn> and \`\_\_init\_\_\` of snake_case."
-    assert answer == f"“{escaped}” [1]"
-    assert cited(answer, [source]) == [said]
-
-
-def test_every_footnote_opens_the_exact_words() -> None:
-    sources = [passage(LAMP, LAMP_CODE), passage(SIGNALS)]
-    answer = ask("How do I light the lamp and which signals are known?", *sources)
-    found = cited(answer, sources)
-    assert len(found) > 1
-    assert sorted(map(plain, found)) == sorted(plain(text) for text, _ in quoted(answer))
-
-
-def test_an_answer_has_at_most_120_words() -> None:
-    sentence = "The lamp burns on {0}day{0} when keeper{0} brings oil{0} from shed{0} to tank{0}."
-    text = "Burning\n\n" + " ".join(sentence.format(n) for n in range(60))
-    answer = ask("When does the lamp burn?", passage(text))
-    assert 40 <= len(re.sub(r"\[\d+\]", "", answer).split()) <= 120
-
-
 def test_a_follow_up_is_understood_in_its_context() -> None:
     words = passage("Words\n\nThe keepers say context because the word is in the board's letters.")
     sources = [words, passage(LAMP, LAMP_CODE)]
@@ -375,32 +222,6 @@ def test_without_passages_it_says_so() -> None:
     assert ExtractiveLLM().complete("Hello?").text == NOTHING
 
 
-@pytest.mark.parametrize(
-    ("question", "text"),
-    [
-        ("灯是什么？", "灯塔\n\n灯是一种透镜。它由发条驱动。雾很大。"),
-        ("ما هو المصباح؟", "المنارة\n\nالمصباح عدسة تدور بمحرك. هل هذا صحيح؟ نعم."),
-        ("दीपक क्या है?", "दीपक\n\nदीपक एक घूमने वाला लेंस है। कोहरा घना है।"),
-        ("🚨?", "🚨\n\n🚨 means that a ship stands into danger 🛟."),
-    ],
-)
-def test_any_script_is_quoted(question: str, text: str) -> None:
-    source = passage(text)
-    answer = ask(question, source)
-    assert quoted(answer)
-    assert all(plain(words) in plain(text) for words, _ in quoted(answer))
-
-
-async def test_the_stream_is_the_answer_in_small_pieces() -> None:
-    llm = ExtractiveLLM()
-    prompt = messages("How do I light the burner?", [passage(LAMP, LAMP_CODE)])
-    whole = llm.chat(prompt).message.content
-    deltas = [response.delta or "" for response in llm.stream_chat(prompt)]
-    streamed = [response.delta or "" async for response in await llm.astream_chat(prompt)]
-    assert "".join(deltas) == "".join(streamed) == whole
-    assert len(deltas) > 3
-
-
 def test_with_an_embedding_the_same_may_be_said_in_other_words() -> None:
     tea = passage("Meals\n\nThe cook serves a cup of tea to all of the keepers at four.")
     beam = passage("Beams\n\nA bright light in the dark guides the sailors of passing vessels.")
@@ -414,26 +235,3 @@ def test_it_tells_what_it_is() -> None:
     assert ExtractiveLLM().metadata.model_name == "extractive"
     assert not ExtractiveLLM().metadata.is_chat_model
     assert ExtractiveLLM.class_name() == "ExtractiveLLM"
-
-
-WORDS = st.text("abcXYZ é灯 .,:?!*_`<>[](){}$\\&~|0123456789-\n\t", min_size=1, max_size=80)
-PARTS = st.lists(st.tuples(st.booleans(), WORDS), min_size=1, max_size=6)
-
-
-@given(parts=PARTS, question=st.text(max_size=30))
-def test_every_quoted_piece_stands_in_its_passage(
-    parts: list[tuple[bool, str]], question: str
-) -> None:
-    text, code = "", list[tuple[int, int]]()
-    for is_code, words in parts:
-        part = words.strip() or "."
-        code += [(len(text), len(text) + len(part))] if is_code else []
-        text += f"{part}\n\n"
-    source = passage("The lamp is lit.").model_copy(
-        update={"text": text.rstrip(), "end": len(text.rstrip()), "code": tuple(code)}
-    )
-    answer = ask(question, source)
-    for words, n in quoted(answer):
-        assert n == 1
-        assert plain(words) in plain(text)
-    assert answer == NOTHING or quoted(answer) or "$$" in answer
