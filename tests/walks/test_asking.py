@@ -1,97 +1,23 @@
 """A question from the reader's chair: what is said, what it rests on, what is kept of it."""
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
-import pytest_asyncio
-from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ChatResponseAsyncGen
 
-from app.chat.engine import Engine
-from app.chat.events import ChatEvent, Cited, Completed, Retrieved, Token
-from app.chat.service import ChatService
+from app.chat.events import Cited, Completed, Retrieved, Token
 from app.settings import Settings
 from app.wiring import Services, open_services
 from storage.domain import Answer
-from storage.errors import InvalidInput, ModelUnavailable, NotFound
+from storage.errors import InvalidInput, NotFound
 from tests.doubles.scripted import ScriptedLLM
 from tests.library import write_docs
-from tests.walks.conftest import DATABASES, other_database
+from tests.walks.turns import BURNS, FUEL, answered, events_of, speaking, spoken_by
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-FUEL = "How much paraffin does the lamp burn?"
-"""Its best passage, which a script calls [1], is the section “Fuel”."""
 CHESS = "Who won the chess championship in 1972?"
-BURNS = "The lamp burns 2.4 litres of paraffin an hour"
 MORNING = "Fill the tank every morning"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=DATABASES)
-async def manual(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Services]:
-    """The keeper's manual, ingested once: these stories ask, and change nothing."""
-    folder = tmp_path_factory.mktemp("manual")
-    # Built past validation, as no test's environment is clean yet.
-    settings = Settings.model_construct(
-        ibid_home=folder / "home", database_url=other_database(request)
-    )
-    async with open_services(settings) as services:
-        await services.ingestion.run([write_docs(folder / "docs")])
-        yield services
-
-
-class EndlessLLM(ScriptedLLM):
-    """Goes on for ever; remembers that it began, and whether it was let go."""
-
-    begun: bool = False
-    released: bool = False
-
-    async def astream_chat(
-        self,
-        messages: Sequence[ChatMessage],
-        **kwargs: object,
-    ) -> ChatResponseAsyncGen:
-        async def stream() -> ChatResponseAsyncGen:
-            self.begun = True
-            try:
-                while True:
-                    self.begun = True
-                    await asyncio.sleep(0)
-                    message = ChatMessage(role="assistant", content="on and on")
-                    yield ChatResponse(message=message, delta="on and on ")
-            finally:
-                self.released = True
-
-        return stream()
-
-
-def speaking(services: Services, *pieces: str, fails_after: int | None = None) -> ChatService:
-    """Conversations with a model that says this."""
-    return spoken_by(services, ScriptedLLM(pieces=list(pieces), fails_after=fails_after))
-
-
-def spoken_by(services: Services, llm: ScriptedLLM) -> ChatService:
-    return ChatService(services.database, Engine(services.search, llm))
-
-
-async def events_of(
-    chat: ChatService, question: str = FUEL, conversation: UUID | None = None
-) -> list[ChatEvent]:
-    conversation = conversation or (await chat.start()).id
-    return [event async for event in chat.stream(conversation, question)]
-
-
-async def answered(
-    chat: ChatService, question: str = FUEL, conversation: UUID | None = None
-) -> Answer:
-    last = (await events_of(chat, question, conversation))[-1]
-    assert isinstance(last, Completed)
-    return last.answer
 
 
 async def assert_exact(services: Services, answer: Answer) -> None:
@@ -276,55 +202,6 @@ async def test_a_conversation_outlives_the_process(settings: Settings, docs: obj
         assert [c.id for c in await services.history.recent()] == [conversation.id]
 
 
-@pytest.mark.parametrize("said", [0, 1])
-async def test_a_model_that_fails_leaves_the_question_and_no_answer(
-    manual: Services, said: int
-) -> None:
-    conversation = (await manual.chat.start()).id
-    chat = speaking(manual, "It burns ", "2.4 litres [1].", fails_after=said)
-    with pytest.raises(ModelUnavailable, match="hung up"):
-        await chat.answer(conversation, FUEL)
-    _, messages = await manual.history.messages(conversation)
-    assert [(message.role, message.text) for message in messages] == [("user", FUEL)]
-    assert (await answered(speaking(manual, "It burns [1]."), FUEL, conversation)).citations
-
-
-async def test_a_turn_that_is_cancelled_leaves_the_conversation_usable(manual: Services) -> None:
-    llm = EndlessLLM(pieces=[])
-    chat = spoken_by(manual, llm)
-    conversation = (await chat.start()).id
-    turn = asyncio.create_task(chat.answer(conversation, FUEL))
-    while not llm.begun:  # noqa: ASYNC110 - the double is no event
-        await asyncio.sleep(0.01)
-    turn.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await turn
-    assert llm.released
-    assert await answered(speaking(manual, "It burns [1]."), FUEL, conversation)
-    _, messages = await manual.history.messages(conversation)
-    assert [message.role for message in messages] == ["user", "user", "assistant"]
-
-
-async def test_a_reader_who_leaves_lets_the_model_go(manual: Services) -> None:
-    llm = EndlessLLM(pieces=[])
-    chat = spoken_by(manual, llm)
-    async with aclosing(chat.stream((await chat.start()).id, FUEL)) as events:
-        async for event in events:
-            if isinstance(event, Token):
-                break
-    assert llm.released
-
-
-async def test_a_conversation_deleted_in_mid_turn_stays_deleted(manual: Services) -> None:
-    chat = speaking(manual, "It burns [1].")
-    conversation = (await chat.start()).id
-    stream = chat.stream(conversation, FUEL)
-    await anext(stream)
-    await manual.history.remove(conversation)
-    with pytest.raises(NotFound, match="no conversation"):
-        _ = [event async for event in stream]
-
-
 async def test_deleting_a_conversation_removes_what_was_said(manual: Services) -> None:
     conversation = (await manual.chat.start("About fuel")).id
     await manual.chat.answer(conversation, FUEL)
@@ -370,17 +247,6 @@ async def test_a_cited_text_is_kept_until_nothing_cites_it(settings: Settings) -
         await services.history.remove(conversation)
         with pytest.raises(NotFound, match="live or cited"):
             await services.library.text(source, version)
-
-
-async def test_no_connection_to_the_database_is_held_while_the_model_speaks(
-    manual: Services,
-) -> None:
-    chat = speaking(manual, "It ", "burns ", "a lot [1].")
-    conversation = (await chat.start()).id
-    pool = manual.database.engine.pool
-    held = [pool.checkedout() async for _ in chat.stream(conversation, FUEL)]
-    assert len(held) > 4
-    assert set(held) == {0}
 
 
 async def test_only_the_corpora_that_are_named_are_asked(

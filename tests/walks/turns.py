@@ -1,0 +1,38 @@
+"""Turns over the keeper's manual, with models that say what they are told."""
+
+from uuid import UUID
+
+from app.chat.engine import Engine
+from app.chat.events import ChatEvent, Completed
+from app.chat.service import ChatService
+from app.wiring import Services
+from storage.domain import Answer
+from tests.doubles.scripted import ScriptedLLM
+
+FUEL = "How much paraffin does the lamp burn?"
+"""Its best passage, which a script calls [1], is the section “Fuel”."""
+BURNS = "The lamp burns 2.4 litres of paraffin an hour"
+
+
+def speaking(services: Services, *pieces: str, fails_after: int | None = None) -> ChatService:
+    """Conversations with a model that says this."""
+    return spoken_by(services, ScriptedLLM(pieces=list(pieces), fails_after=fails_after))
+
+
+def spoken_by(services: Services, llm: ScriptedLLM) -> ChatService:
+    return ChatService(services.database, Engine(services.search, llm))
+
+
+async def events_of(
+    chat: ChatService, question: str = FUEL, conversation: UUID | None = None
+) -> list[ChatEvent]:
+    conversation = conversation or (await chat.start()).id
+    return [event async for event in chat.stream(conversation, question)]
+
+
+async def answered(
+    chat: ChatService, question: str = FUEL, conversation: UUID | None = None
+) -> Answer:
+    last = (await events_of(chat, question, conversation))[-1]
+    assert isinstance(last, Completed)
+    return last.answer
