@@ -2,7 +2,7 @@
 
 import re
 import sys
-from asyncio import create_subprocess_exec
+from asyncio import StreamReader, create_subprocess_exec, wait_for
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -115,7 +115,13 @@ async def test_it_can_be_run_by_hand() -> None:
     base = (await child.stdout.readline()).decode().rpartition("=")[2].strip()
     async with httpx.AsyncClient() as http:
         models = (await http.get(f"{base}/models")).json()["data"]
+    # The line follows the answer: only what was read before the end was surely written.
+    await wait_for(_line_of(child.stdout, b"GET /api/v1/models"), 30)
     child.terminate()
-    assert b"GET /api/v1/models" in await child.stdout.read()
     await child.wait()
     assert {"double/answers", "double/obedient"} <= {model["id"] for model in models}
+
+
+async def _line_of(told: StreamReader, start: bytes) -> None:
+    while not (line := await told.readline()).startswith(start):
+        assert line, f"ended without {start!r}"
