@@ -149,6 +149,10 @@ class Settings(BaseSettings):
 
     monthly_budget: Annotated[float, Field(ge=0)] | None = None
     """The same for a month; days and months are those of UTC."""
+
+    daily_budget_per_user: Annotated[float, Field(ge=0)] | None = None
+    """US dollars that one user may spend on models in a day; by default any sum."""
+
     auth: Literal["off", "jwt"] = "off"
     """Who may come in: anyone on this machine, or whoever bears a token or an API key."""
 

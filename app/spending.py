@@ -20,12 +20,13 @@ INDEXER = "ibid"
 
 
 class Budget(Value):
-    """US dollars that all users together may spend; None is no limit."""
+    """US dollars that all users together, or each of them, may spend; None is no limit."""
 
     daily: float | None = None
     monthly: float | None = None
+    daily_per_user: float | None = None
 
-    async def check(self, ledger: Ledger) -> None:
+    async def check(self, ledger: Ledger, user_id: UUID) -> None:
         """Raises `BudgetSpent`; what one turn costs is known only afterwards, and may go over."""
         for name, limit, since in self.limits():
             if limit is not None and await ledger.spent(since) >= limit:
@@ -33,9 +34,15 @@ class Budget(Value):
                     f"The {name} budget of ${limit:.2f} is spent: ask again {_NEXT[name]}, or raise "
                     f"{name.upper()}_BUDGET. Search goes on."
                 )
+        own = self.daily_per_user
+        if own is not None and await ledger.spent(today(), user_id) >= own:
+            raise BudgetSpent(
+                f"Your daily budget of ${own:.2f} is spent: ask again {_NEXT['daily']}, or have "
+                "DAILY_BUDGET_PER_USER raised. Search goes on."
+            )
 
     def limits(self) -> list[tuple[str, float | None, date]]:
-        """Name, limit, and the first day that counts."""
+        """Of all users together: name, limit, and the first day that counts."""
         day = today()
         return [("daily", self.daily, day), ("monthly", self.monthly, day.replace(day=1))]
 

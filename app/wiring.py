@@ -111,7 +111,11 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
         calibrate = Calibrator(database, indexes, relevance)
         rewriter = build_rewriter(hosted)
         turns = TurnEngine(search, llm, verifier, settings.verify, relevance, rewriter)
-        budget = Budget(daily=settings.daily_budget, monthly=settings.monthly_budget)
+        budget = Budget(
+            daily=settings.daily_budget,
+            monthly=settings.monthly_budget,
+            daily_per_user=settings.daily_budget_per_user,
+        )
         chat = ChatService(database, turns, budget, TurnLimit(settings.turn_limit))
         blobs, locks = Blobs(settings.blobs), build_locks(settings)
         jobs = Jobs(build_state(settings), blobs)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -26,9 +27,11 @@ class Ledger:
         for spending in spendings:
             await self._session.exec(adding, params=column_values(spending))
 
-    async def spent(self, since: date) -> float:
-        """US dollars of all users."""
+    async def spent(self, since: date, user_id: UUID | None = None) -> float:
+        """US dollars of one user, or of all."""
         statement = select(func.sum(Spending.cost)).where(col(Spending.day) >= since)
+        if user_id is not None:
+            statement = statement.where(col(Spending.user_id) == user_id)
         return float((await self._session.exec(statement)).one() or 0.0)
 
     async def calls(self, user: User, since: date) -> int:

@@ -210,7 +210,7 @@ class ChatService:
         async with self._database.transaction() as session:
             mine = Conversations(session, self._principal.name)
             conversation = await mine.get(turn.conversation_id, to_write=True)
-            await self._budget.check(Ledger(session))
+            await self._budget.check(Ledger(session), conversation.user_id)
             before = conversation.active_id
             if instead_of is not None:
                 before = (await mine.message(conversation.id, instead_of)).parent_id
@@ -224,8 +224,8 @@ class ChatService:
         """The question that a message is or answers."""
         async with self._database.reading() as session:
             mine = Conversations(session, self._principal.name)
-            await mine.get(conversation_id)
-            await self._budget.check(Ledger(session))
+            conversation = await mine.get(conversation_id)
+            await self._budget.check(Ledger(session), conversation.user_id)
             message = await mine.message(conversation_id, message_id)
             if message.role != "user" and message.parent_id is not None:
                 message = await mine.message(conversation_id, message.parent_id)

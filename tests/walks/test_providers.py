@@ -16,7 +16,7 @@ from app.chat.events import ChatEvent, Completed, Restarted, Token
 from app.chat.service import drained
 from app.settings import Settings
 from app.wiring import Services, open_services
-from storage.domain import Answer
+from storage.domain import RIGHTS, Answer, Principal
 from storage.errors import BudgetSpent, ModelUnavailable
 from tests.app.cli.commands import until_released
 from tests.doubles.services import Doubles
@@ -254,6 +254,26 @@ async def test_a_budget_that_is_spent_is_refused_before_anything_is_asked(
     assert daily.limit is not None
     assert daily.spent >= daily.limit
     assert usage.cost == daily.spent
+
+
+async def test_one_user_cannot_spend_what_is_meant_for_all(
+    doubles: Doubles, docs: Path, tmp_path: Path
+) -> None:
+    settings = hosted(doubles, tmp_path / "home", "answers", daily_budget_per_user=0.000_1)
+    async with open_services(settings) as services:
+        await services.ingestion.run([docs])
+        ada, eve = (
+            services.acting_for(Principal(name=name, rights=RIGHTS["reader"]))
+            for name in ("ada", "eve")
+        )
+        said = await answered(ada)
+        asked = len(doubles.asked)
+        with pytest.raises(BudgetSpent, match=r"^Your daily budget of \$0\.00 is spent"):
+            await answered(ada)
+        with pytest.raises(BudgetSpent, match="Search goes on"):
+            await drained(ada.chat.again(said.conversation_id, said.message_id))
+        assert len(doubles.asked) == asked
+        assert (await answered(eve)).status == "answered"
 
 
 @pytest.mark.slow
