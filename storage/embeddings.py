@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,8 +36,8 @@ class LocalEmbedding(BaseEmbedding):
         """A row for each word, not of unit length: the longer, the more the word tells."""
         model = _load()
         vectors = np.zeros((len(words), DIMENSION), dtype=np.float32)
-        for row, encoding in zip(vectors, _encoded(model, words), strict=True):
-            row[:] = model.embedding[encoding].sum(axis=0)
+        for row, tokens in zip(vectors, _tokens(model, words), strict=True):
+            row[:] = model.embedding[tokens].sum(axis=0)
         return vectors
 
     async def aget_query_embedding(self, query: str) -> list[float]:
@@ -45,7 +45,10 @@ class LocalEmbedding(BaseEmbedding):
         return _embedded(query)
 
     def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-        return unit(np.asarray(_load().embed(texts), dtype=np.float32)).tolist()
+        """As `WordLlamaInference.embed` does, which pads texts to the longest: three times the work."""
+        model = _load()
+        vectors = [_mean(model, tokens) for tokens in _tokens(model, texts)]
+        return unit(np.asarray(vectors)).tolist()
 
     def _get_text_embedding(self, text: str) -> list[float]:
         return _embedded(text)
@@ -61,20 +64,21 @@ class LocalEmbedding(BaseEmbedding):
 
 
 def _embedded(text: str) -> list[float]:
-    """One text alone needs none of a batch's padding, which takes longer than the rest."""
     model = _load()
-    rows = model.embedding[model.tokenizer.encode(text, add_special_tokens=False).ids]
-    vector = rows.mean(axis=0) if len(rows) else np.zeros(DIMENSION, dtype=np.float32)
+    vector = _mean(model, model.tokenizer.encode(text, add_special_tokens=False).ids)
     return (vector / (np.linalg.norm(vector) or 1)).tolist()
 
 
-def _encoded(model: "WordLlamaInference", words: Sequence[str]) -> list[list[int]]:
-    """Token numbers of each word; the padding that batches get is left off."""
-    batch = model.tokenizer.encode_batch(list(words), add_special_tokens=False)
-    return [
-        [n for n, real in zip(encoding.ids, encoding.attention_mask, strict=True) if real]
-        for encoding in batch
-    ]
+def _tokens(model: "WordLlamaInference", texts: Sequence[str]) -> Iterator[list[int]]:
+    """Token numbers of each text."""
+    for encoding in model.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False):
+        yield encoding.ids
+
+
+def _mean(model: "WordLlamaInference", tokens: Sequence[int]) -> "NDArray[np.float32]":
+    if not tokens:
+        return np.zeros(DIMENSION, dtype=np.float32)
+    return model.embedding[tokens].mean(axis=0)
 
 
 def unit(vectors: "NDArray[np.float32]") -> "NDArray[np.float32]":
@@ -98,4 +102,6 @@ def _load() -> "WordLlamaInference":
     finally:
         root.handlers[:], root.level = handlers, level  # importing it calls logging.basicConfig
     folder = Path(wordllama.__file__).parent
-    return wordllama.WordLlama.load(cache_dir=folder, disable_download=True)
+    model = wordllama.WordLlama.load(cache_dir=folder, disable_download=True)
+    model.tokenizer.no_padding()
+    return model

@@ -1,10 +1,13 @@
 """The embedding that ships with Ibid: unit vectors, whichever way a text is asked for."""
 
+from pathlib import Path
+
 import pytest
+import wordllama
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.embeddings import DIMENSION, LocalEmbedding
+from storage.embeddings import DIMENSION, LocalEmbedding, unit
 
 EMBEDDING = LocalEmbedding()
 
@@ -26,3 +29,16 @@ async def test_a_question_is_embedded_as_a_text_is() -> None:
 
 async def test_what_has_no_word_has_no_direction() -> None:
     assert await EMBEDDING.aget_query_embedding("") == [0.0] * DIMENSION
+
+
+def test_its_vectors_are_those_that_indexes_of_earlier_versions_have() -> None:
+    folder = Path(wordllama.__file__).parent
+    theirs = wordllama.WordLlama.load(cache_dir=folder, disable_download=True)
+    texts = [
+        "The lamp burns paraffin.",
+        "Brass",
+        "Zündung, フィルター and a longer line of it.",
+        "x " * 900,
+    ]
+    for text, vector in zip(texts, EMBEDDING.get_text_embedding_batch(texts), strict=True):
+        assert vector == pytest.approx(unit(theirs.embed([text]))[0].tolist(), abs=1e-6)
