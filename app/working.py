@@ -1,59 +1,132 @@
-"""The worker inside a server: there when there is something to do, and not imported before."""
+"""The worker of a server, in a process of its own: what it ingests must not keep questions waiting.
+
+`python -m app.working` is that process: the settings come on its standard input, and with its end it
+ends. Of several for one home one works; the others wait, having loaded next to nothing.
+"""
 
 import asyncio
 import logging
+import os
+import pickle
+import signal
+import sys
+import threading
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
+from app.logs import log_to_stderr
 from app.settings import Settings
-from app.wiring import build_state, build_worker
 from storage.errors import IbidError
-
-if TYPE_CHECKING:
-    from pipelines.jobs.worker import Worker
+from storage.locks import FileLocks
 
 _log = logging.getLogger("ibid.jobs")
 
+_ONE = "the worker of this home's servers"
+_NICE = 10
+"""Where there is not enough of the machine for both, questions go first."""
+_REST = 120.0
+"""Seconds without a job after which there is no worker, until the next job comes."""
+_PAUSE = 5.0
+"""Seconds from the end of one that failed to the start of the next."""
+_PATIENCE = 10.0
+"""Seconds that one has to leave its work in good order."""
+
 
 class Working:
-    """Runs the jobs of this home in this process, from the first one on."""
+    """Sees to it that there is a worker whenever there may be jobs."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._worker: Worker | None = None
-        self._starting = asyncio.Lock()
+        self._folder = Path.cwd()  # from which relative paths in the settings are read
+        self._wanted = asyncio.Event()
 
-    async def begin(self) -> None:
-        """Once; raises what starting a worker raises."""
-        async with self._starting:
-            if self._worker is None:
-                worker = await asyncio.to_thread(build_worker, self._settings)
-                await worker.start()
-                self._worker = worker
+    def begin(self) -> None:
+        """There may be a job."""
+        self._wanted.set()
 
-    async def resume(self) -> None:
-        """What an earlier process left is taken up; if it cannot be, the next job says why."""
+    async def keep(self) -> None:
+        """Goes on until it is cancelled."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            if code := await self._worked():
+                _log.warning("the worker ended with code %d; another begins", code)
+                await asyncio.sleep(_PAUSE)
+                self._wanted.set()
+
+    async def _worked(self) -> int:
+        """The exit code of a worker that came and went."""
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "app.working"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            cwd=self._folder,
+        )
+        assert child.stdin
         try:
-            await self.begin()
-        except IbidError as error:
-            _log.warning("no jobs are run: %s", error)
-
-    async def end(self) -> None:
-        """What runs just now is finished by the next worker."""
-        async with self._starting:
-            if self._worker:
-                await self._worker.stop()
+            child.stdin.write(pickle.dumps(self._settings))
+            return await child.wait()
+        finally:
+            child.stdin.close()
+            try:
+                await asyncio.wait_for(child.wait(), _PATIENCE)
+            except TimeoutError:
+                child.kill()
+                await child.wait()
 
 
 @asynccontextmanager
-async def open_working(settings: Settings) -> AsyncGenerator[Working]:
-    """Begins at once, beside other work, when there may be jobs already."""
+async def open_working(settings: Settings, *, begins: bool) -> AsyncGenerator[Working]:
+    """Begins at once when there may be jobs already; what runs at the end, the next worker finishes."""
     working = Working(settings)
-    resuming = asyncio.create_task(working.resume()) if build_state(settings).is_there else None
+    if begins:
+        working.begin()
+    keeping = asyncio.create_task(working.keep())
     try:
         yield working
     finally:
-        if resuming:
-            await asyncio.wait([resuming])
-        await working.end()
+        keeping.cancel()
+        await asyncio.wait([keeping])
+
+
+def main() -> None:
+    """Returns when the server has gone, or when there is nothing left to do."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is the server's to answer
+    settings: Settings = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own server
+    log_to_stderr(settings.log_level)
+    if sys.platform != "win32":
+        os.nice(_NICE)
+    try:
+        asyncio.run(_work_until_left(settings))
+    except IbidError as error:
+        _log.warning("no jobs are run: %s", error)
+        sys.exit(1)
+
+
+async def _work_until_left(settings: Settings) -> None:
+    loop, working = asyncio.get_running_loop(), asyncio.create_task(_work(settings))
+
+    def watch() -> None:
+        sys.stdin.buffer.read()
+        loop.call_soon_threadsafe(working.cancel)
+
+    threading.Thread(target=watch, daemon=True).start()
+    with suppress(asyncio.CancelledError):
+        await working
+
+
+async def _work(settings: Settings) -> None:
+    async with FileLocks(settings.ibid_home.absolute() / "locks").held(_ONE):
+        from app.wiring import build_worker  # noqa: PLC0415 - what waits need not load it
+
+        worker = build_worker(settings)
+        await worker.start()
+        try:
+            await worker.rested(_REST)
+        finally:
+            await worker.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -31,7 +31,7 @@ from app.library import Library
 from app.search import Search
 from app.settings import Settings
 from app.spending import Usages
-from app.wiring import Services, open_services
+from app.wiring import Services, build_state, open_services
 from app.working import Working, open_working
 from pipelines.jobs.jobs import Jobs
 from pipelines.releases import Reindexing
@@ -45,7 +45,11 @@ def create_app(settings: Settings) -> Litestar:
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncGenerator[None]:
-        async with open_services(settings) as services, open_working(settings) as working:
+        begins = build_state(settings).is_there
+        async with (
+            open_services(settings) as services,
+            open_working(settings, begins=begins) as working,
+        ):
             app.state.services, app.state.working = services, working
             # What is here now stays: no later search for garbage, of 0.1 s, goes through it again.
             gc.collect()

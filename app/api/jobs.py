@@ -56,7 +56,7 @@ class UploadController(Controller):
         await library.check_open(data.corpus)
         sent = [Sent(file.filename, file.file) for file in data.files]
         job = await intake.receive(sent, data.corpus, data.base_url or None)
-        await working.begin()
+        working.begin()
         return job
 
 

@@ -37,5 +37,5 @@ class ReleaseController(Controller):
     async def reindex(self, jobs: NamedDependency[Jobs], working: NamedDependency[Working]) -> Job:
         """Builds what is configured beside what serves, then lets it serve: a job."""
         job = await jobs.submit(Task(id=new_id(), kind=REINDEX, corpus=None, arguments={}))
-        await working.begin()
+        working.begin()
         return job

@@ -75,17 +75,17 @@ def worker() -> None:
         import asyncio  # noqa: PLC0415
         import signal  # noqa: PLC0415
 
-        from app.working import Working  # noqa: PLC0415
+        from app.wiring import build_worker  # noqa: PLC0415
 
-        working, stop = Working(settings), asyncio.Event()
+        runs_jobs, stop = build_worker(settings), asyncio.Event()
         for told in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(told, stop.set)
-        await working.begin()
+        await runs_jobs.start()
         click.echo("Ibid works. Ctrl-C stops it; what it leaves is finished later.", err=True)
         try:
             await stop.wait()
         finally:
-            await working.end()
+            await runs_jobs.stop()
 
     run(work, settings)
 

@@ -31,6 +31,11 @@ class State:
         )
 
     @property
+    def is_shared(self) -> bool:
+        """Whether workers on other machines may have jobs here."""
+        return self._file is None
+
+    @property
     def is_there(self) -> bool:
         """Whether there may be jobs: asked without connecting."""
         return self._file is None or self._file.exists()

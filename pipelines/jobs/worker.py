@@ -33,6 +33,7 @@ _KEPT = timedelta(days=30)
 _LOST = timedelta(days=1)
 """After it what was sent with a job that is not in the queue was left by a server that was killed."""
 _FORGETTING = 3600.0
+_NOT_OVER = ["ENQUEUED", "DELAYED", "PENDING"]
 _OVER = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 
 _working: "Worker | None" = None
@@ -49,6 +50,8 @@ class Worker:
         self._id = str(uuid4())
         self._alive: Release | None = None
         self._looking: asyncio.Task[None] | None = None
+        self._in_hand = 0
+        self._last = time.monotonic()
 
     async def start(self) -> None:
         """Raises `InvalidInput` when this process works for somebody else already."""
@@ -76,8 +79,24 @@ class Worker:
             await self._alive()
         _working = None
 
+    async def rested(self, seconds: float) -> None:
+        """Returns once there was nothing to do for so long; never where others' jobs may need it."""
+        while True:
+            await asyncio.sleep(_LOOK)
+            is_idle = not self._in_hand and time.monotonic() - self._last >= seconds
+            if is_idle and not self._state.is_shared and not await asyncio.to_thread(_waiting):
+                return
+
     async def perform(self, task: Task) -> dict[str, Any]:
         """The outcome: an error is one, too, and no reason to try again."""
+        self._in_hand += 1
+        try:
+            return await self._performed(task)
+        finally:
+            self._in_hand -= 1
+            self._last = time.monotonic()
+
+    async def _performed(self, task: Task) -> dict[str, Any]:
         log = Log()
         telling = asyncio.create_task(_tell(log))
         outcome: dict[str, Any] = {}
@@ -174,6 +193,11 @@ def _at_work() -> set[str]:
         status="PENDING", name=WORKFLOW, load_input=False, load_output=False
     )
     return {job.executor_id for job in running if job.executor_id}
+
+
+def _waiting() -> bool:
+    """Whether any job is not over yet."""
+    return bool(DBOS.list_workflows(status=_NOT_OVER, load_input=False, load_output=False, limit=1))
 
 
 def _requeue(worker: str) -> None:

@@ -1,18 +1,20 @@
-"""For how long a server's event loop is blocked, while it answers and while another process ingests."""
+"""For how long a server's event loop is blocked, while it answers and while it is sent much to ingest."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import httpx
 
 from tests.app.api.calls import API
+from tests.app.api.uploads import archive, send, until_over
 from tests.app.cli.commands import environment
 from tests.bench import generator
 from tests.bench.figures import Result
 from tests.bench.homes import CORPUS, Options, fill, left, settings
 from tests.bench.load import Chats, Searches, driven
-from tests.bench.processes import IBID, Shell, conversations, served, stand_in
+from tests.bench.processes import conversations, served, stand_in
 from tests.bench.ticking import Clock, Ticks
 from tests.bench.timing import Samples
 
@@ -40,7 +42,7 @@ async def run(options: Options, load: Load | None = None) -> Result:
     options.say("embedding and staging")
     passages = await fill(home, pages)
     more = min(options.passages or INGESTED, INGESTED)
-    docs = generator.write([*generator.pages(more, 11)], options.scratch / "docs")
+    sent = {page.path: page.markdown for page in generator.pages(more, 11)}
     about = f"{load.searches} searches and {load.turns:g} turns a second, {passages:,} passages"
     result = Result("loop", about)
     async with stand_in() as model:
@@ -52,13 +54,11 @@ async def run(options: Options, load: Load | None = None) -> Result:
             await work.measure()
             options.say("answering")
             _add(result, "answering", *await work.measure())
-            options.say("answering while another process ingests")
-            shell = Shell(home, options.scratch)
-            ingesting = asyncio.create_task(
-                shell.said(*IBID, "ingest", str(docs), "--corpus", CORPUS)
-            )
-            _add(result, "ingestion in another process", *await work.measure())
-            await ingesting
+            options.say("answering while an upload is ingested")
+            job = send(client, {"docs.zip": archive(sent)}, corpus=CORPUS).json()
+            _until_begun(client, job["id"])
+            _add(result, "an upload being ingested", *await work.measure())
+            until_over(client, job["id"], 600)
     await left(settings(home).index_folder)
     return result
 
@@ -92,6 +92,11 @@ class Ticking:
             Searches(base, f"{API}/search?k=10&q=", searchers, asked, seconds, think=1),
             Chats(base, paths, [""] * len(paths), asked, self.load.turns, seconds),
         )
+
+
+def _until_begun(client: httpx.Client, job_id: str) -> None:
+    while client.get(f"{API}/jobs/{job_id}").json()["phase"] == "queued":
+        time.sleep(0.1)
 
 
 def _add(result: Result, when: str, server: Ticks, idle: Ticks) -> None:

@@ -83,6 +83,20 @@ async def test_a_job_that_is_cancelled_in_the_queue_never_runs(
     assert [shelf.name for shelf in await services.library.corpora()] == ["later"]
 
 
+async def test_a_worker_rests_once_all_is_done(
+    services: Services, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.jobs.worker._LOOK", 0.05)
+    async with services.locks.held(lock_of("default")):
+        jobs = [await asked(services, 1) for _ in range(2)]
+        await until_phase(services, jobs[0], "waiting")
+        resting = asyncio.create_task(worker.rested(0))
+        done, _ = await asyncio.wait([resting], timeout=1)
+        assert not done, "one job waits for the corpus, one in the queue"
+    await asyncio.wait_for(resting, 60)
+    assert [(await services.jobs.get(job.id)).status for job in jobs] == ["done"] * 2
+
+
 @pytest.mark.slow
 async def test_a_job_that_is_cancelled_while_it_waits_changes_nothing(
     services: Services, worker: Worker

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
@@ -21,7 +22,8 @@ from storage.locks import Locks
 from tests.app.api.calls import API, JSON
 from tests.app.api.uploads import send, until_over
 from tests.app.cli.commands import SCRIPT, environment, script
-from tests.app.cli.test_serve import serving
+from tests.app.cli.test_serve import is_gone, serving, until
+from tests.bench.meters import family
 from tests.walks.pages import SECTIONS, packed, page, sent
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -69,15 +71,22 @@ async def assert_whole(services: Services, pages: int) -> None:
     assert await (await services.indexes.serving()).count() == shelf.passages
 
 
+def workers_of(server: int) -> list[int]:
+    """Processes of a server that run its jobs."""
+    found, _ = family(server)
+    lines = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in found}
+    return [pid for pid, line in lines.items() if b"app.working" in line]
+
+
 async def until_ended(services: Services, *jobs: Job) -> list[Job]:
-    return await until(services, jobs, lambda now: all(job.is_over for job in now))
+    return await until_jobs(services, jobs, lambda now: all(job.is_over for job in now))
 
 
 async def until_all_run(services: Services, *jobs: Job) -> list[Job]:
-    return await until(services, jobs, lambda now: all(job.status == "running" for job in now))
+    return await until_jobs(services, jobs, lambda now: all(job.status == "running" for job in now))
 
 
-async def until(
+async def until_jobs(
     services: Services, jobs: Sequence[Job], fulfilled: Callable[[list[Job]], bool]
 ) -> list[Job]:
     async with asyncio.timeout(200):
@@ -102,6 +111,27 @@ async def test_a_job_whose_server_is_killed_is_finished_by_the_next(tmp_path: Pa
     assert ended["report"]["unchanged"] + ended["report"]["added"] == LONG
     async with open_services(Settings(ibid_home=home)) as services:
         await assert_whole(services, LONG)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="children are told by /proc")
+async def test_a_server_whose_worker_is_killed_goes_on_with_another(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with serving(home) as (server, client):
+        job = send(client, {"docs.zip": packed(LONG)}).json()
+        until_ingesting(client, job)
+        (worker,) = workers_of(server.pid)
+        os.kill(worker, signal.SIGKILL)
+        assert client.get("/health/ready").status_code == 200
+        ended = until_over(client, job["id"], 120)
+        assert ended["status"] == "done", ended
+        assert ended["report"]["unchanged"] + ended["report"]["added"] == LONG
+        (another,) = workers_of(server.pid)
+        assert another != worker
+        server.send_signal(signal.SIGINT)
+        output, _ = server.communicate(timeout=30)
+        assert (server.returncode, "Traceback" in output) == (0, False), output
+        assert "the worker ended with code -9; another begins" in output
+        until(is_gone, server.pid)
 
 
 async def test_a_job_is_left_by_a_server_that_stops_and_taken_by_a_worker(tmp_path: Path) -> None:
