@@ -89,7 +89,7 @@ class Ticking:
         searchers = [""] * self.load.searches
         paths = conversations(self.client, round(self.load.turns * seconds))
         return (
-            Searches(base, f"{API}/search?k=10&q=", searchers, asked, seconds, think=1),
+            Searches(base, f"{API}/search?k=10&q=", searchers, asked, seconds, ramp=1, think=1),
             Chats(base, paths, [""] * len(paths), asked, self.load.turns, seconds),
         )
 

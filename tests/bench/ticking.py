@@ -31,21 +31,24 @@ class Ticks:
 class Clock:
     """Ticks in the loop that starts it: late by what that loop was busy with, or by what kept it waiting."""
 
+    _next: asyncio.TimerHandle | None = None
+
     def start(self) -> None:
-        """Until the loop ends."""
+        """Until the loop ends; anew, when it ticks already."""
+        if self._next:
+            self._next.cancel()
         self._loop = asyncio.get_running_loop()
         self._ticks = Ticks()
         self._worked = time.thread_time()
         self._wait()
 
     def read(self) -> Ticks:
-        """All since it was last read."""
-        ticks, self._ticks = self._ticks, Ticks()
-        return ticks
+        """All since it was started."""
+        return self._ticks
 
     def _wait(self) -> None:
         self._due = self._loop.time() + _PERIOD
-        self._loop.call_at(self._due, self._tick)
+        self._next = self._loop.call_at(self._due, self._tick)
 
     def _tick(self) -> None:
         worked = time.thread_time()
@@ -64,6 +67,7 @@ def create_app() -> ASGIApp:
             clock.start()
         if scope["type"] == "http" and scope["path"] == "/ticks":
             body = json.dumps(asdict(clock.read())).encode()
+            clock.start()  # what this took is none of the server's work
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": body, "more_body": False})
         else:
