@@ -12,7 +12,8 @@ from typing import Literal
 from pipelines.changes import Change, Comparison, Failure, batches, compare, passed_over, read_ahead
 from pipelines.corpora import checked_base_url, lock_of, new_corpus
 from pipelines.discovery import Found, Selection, Upload, place, select
-from pipelines.writing import Calibrate, Writer
+from pipelines.writing import Calibrate, Writer, number
+from storage.behind import Behind
 from storage.database import Database
 from storage.domain import Fingerprint, Value
 from storage.errors import IbidError, NotFound, Vanished
@@ -213,32 +214,19 @@ class Ingestion:
     ) -> None:
         """While one batch is written by the engine's process, the next is embedded, one more read."""
         done, total = 0, len(comparison.changes)
-        writing: asyncio.Task[None] | None = None
-        try:
-            async with aclosing(read_ahead(batches(comparison.changes))) as reading:
-                async for batch, failed in reading:
-                    comparison.failed += failed
-                    readable = [change for change in batch if change.reading]
-                    await self._number(readable)
-                    await writer.embed(corpus, readable)
-                    if writing:
-                        await writing
-                    writing = asyncio.create_task(self._publish(corpus, readable, writer))
-                    done += len(batch)
-                    if progress:
-                        progress(done, total)
-            if writing:
-                await writing
-        finally:
-            if writing and not writing.done():
-                writing.cancel()
-                await asyncio.wait([writing])
-
-    async def _number(self, changes: Sequence[Change]) -> None:
-        async with self._database.transaction() as session:
-            numbers = await Sources(session).reserve([change.source.id for change in changes])
-        for change in changes:
-            change.version = numbers.get(change.source.id, change.version)
+        async with (
+            Behind() as writing,
+            aclosing(read_ahead(batches(comparison.changes))) as reading,
+        ):
+            async for batch, failed in reading:
+                comparison.failed += failed
+                readable = [change for change in batch if change.reading]
+                await number(self._database, readable)
+                await writer.embed(corpus, readable)
+                await writing.begin(partial(self._publish, corpus, readable, writer))
+                done += len(batch)
+                if progress:
+                    progress(done, total)
 
     async def _publish(self, corpus: Corpus, changes: Sequence[Change], writer: Writer) -> None:
         """Announce in SQL, stage unseen, go live in one operation, record in SQL."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +17,8 @@ from pipelines.changes import Change, as_before, batches, read_ahead
 from pipelines.corpora import lock_of
 from pipelines.nodes import embedded_text
 from pipelines.uploads.ingesting import copies_of
-from pipelines.writing import Calibrate, Writer
+from pipelines.writing import Calibrate, Writer, number
+from storage.behind import Behind
 from storage.blobs import Blobs
 from storage.database import Database
 from storage.domain import Fingerprint, Passage, SourceVersion, Value
@@ -200,20 +202,20 @@ class Reindexing:
             with TemporaryDirectory(prefix="ibid-") as folder:
                 copies = await copies_of(sources, self._blobs, Path(folder))
                 changes = await asyncio.to_thread(as_before, sources, corpus, copies)
-                async with aclosing(read_ahead(batches(changes))) as reading:
+                async with (
+                    Behind() as writing,
+                    aclosing(read_ahead(batches(changes))) as reading,
+                ):
                     async for batch, _ in reading:
                         readable = [change for change in batch if change.reading]
-                        await self._write(corpus, readable, writer)
+                        await number(self._database, readable)
+                        await writer.embed(corpus, readable)
+                        await writing.begin(partial(self._write, corpus, readable, writer))
                         done += len(batch)
                         if progress:
                             progress(done, total)
 
     async def _write(self, corpus: Corpus, changes: Sequence[Change], writer: Writer) -> None:
-        async with self._database.transaction() as session:
-            numbers = await Sources(session).reserve([change.source.id for change in changes])
-        for change in changes:
-            change.version = numbers[change.source.id]
-        await writer.embed(corpus, changes)
         held = {change.source.id: change.held(corpus) for change in changes}
         texts = [change.source_text(corpus) for change in changes]
         await writer.write(corpus, changes)

@@ -8,11 +8,21 @@ from llama_index.core.schema import Document
 
 from pipelines.changes import Change
 from pipelines.nodes import EmbedNew, SectionSplitter
+from storage.database import Database
 from storage.index.passages import Content, PassageIndex
+from storage.repositories import Sources
 from storage.tables import Corpus
 
 Calibrate = Callable[[str, PassageIndex], Awaitable[None]]
 """Looks at what a corpus has become in an index, to tell later which questions it answers."""
+
+
+async def number(database: Database, changes: Sequence[Change]) -> None:
+    """Each gets the version that its source comes to next; one that is new begins with the first."""
+    async with database.transaction() as session:
+        numbers = await Sources(session).reserve([change.source.id for change in changes])
+    for change in changes:
+        change.version = numbers.get(change.source.id, change.version)
 
 
 class Writer:

@@ -1,12 +1,13 @@
 """Passages in the vector store: found by a hybrid search, replaced without ever being missing."""
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 from uuid import UUID
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 
+from storage.behind import Behind
 from storage.domain import Fingerprint, Passage
 from storage.embeddings import LOCAL_MODEL, SPOKEN
 from storage.errors import IndexMismatch, NotFound
@@ -131,18 +132,15 @@ class PassageIndex:
     async def stage(
         self, passages: Sequence[Passage], vectors: Sequence[list[float]], language: str
     ) -> None:
-        """Write passages that no search sees until their version is published."""
-        points = [
-            Point(
-                id=str(passage.id),
-                dense=self._checked(vector),
-                sparse=encode_document(_keywords(passage), language),
-                payload=_payload(passage),
-            )
-            for passage, vector in zip(passages, vectors, strict=True)
-        ]
-        for start in range(0, len(points), _BATCH):
-            await self.engine.upsert(self.collection, points[start : start + _BATCH])
+        """Write passages that no search sees until their version is published.
+
+        While the engine writes some of them, the next are encoded.
+        """
+        async with Behind() as writing:
+            for start in range(0, len(passages), _BATCH):
+                some = slice(start, start + _BATCH)
+                points = self._points(passages[some], vectors[some], language)
+                await writing.begin(partial(self.engine.upsert, self.collection, points))
 
     async def publish(self, versions: Iterable[tuple[UUID, int]]) -> None:
         """Make these versions live and every other version of their sources gone, in one call.
@@ -208,6 +206,19 @@ class PassageIndex:
         return [
             _passage(h.id, h.payload, score=h.score, similarity=h.similarity, bm25=h.bm25)
             for h in hits
+        ]
+
+    def _points(
+        self, passages: Sequence[Passage], vectors: Sequence[list[float]], language: str
+    ) -> list[Point]:
+        return [
+            Point(
+                id=str(passage.id),
+                dense=self._checked(vector),
+                sparse=encode_document(_keywords(passage), language),
+                payload=_payload(passage),
+            )
+            for passage, vector in zip(passages, vectors, strict=True)
         ]
 
     def _dense_weight(self, query: str, languages: frozenset[str]) -> float:

@@ -31,14 +31,17 @@ def encode_document(text: str, language: str) -> Sparse:
     length = len(spaced) + _CHARACTER * len(unspaced)
     scale = _SATURATION * (1 - _LENGTH + _LENGTH * length / _AVERAGE)
 
-    def saturated(count: int) -> float:
-        return count * (_SATURATION + 1) / (count + scale)
-
-    weights = {pair: _PAIR * saturated(count) for pair, count in Counter(_pairs(spaced)).items()}
-    for part, count in Counter(characters(text, language)).items():
-        weights[part] = _PART * saturated(count)
-    for term, count in Counter(spaced + unspaced).items():
-        weights[term] = saturated(count)
+    weights: dict[int, float] = {}
+    # Where numbers collide, a word stands before a part of one, and that before a pair.
+    for weight, terms in (
+        (_PAIR, _pairs(spaced)),
+        (_PART, characters(text, language)),
+        (1.0, spaced + unspaced),
+    ):
+        counts = Counter(terms)
+        most = max(counts.values(), default=0)
+        saturated = [weight * (_SATURATION + 1) * n / (n + scale) for n in range(most + 1)]
+        weights |= zip(counts, map(saturated.__getitem__, counts.values()), strict=True)
     return _sparse(weights)
 
 
@@ -68,4 +71,4 @@ def _pairs(terms: Sequence[int]) -> list[int]:
 
 def _sparse(weights: Mapping[int, float]) -> Sparse:
     ordered = sorted(weights)
-    return Sparse(ordered, [weights[term] for term in ordered])
+    return Sparse(ordered, [*map(weights.__getitem__, ordered)])

@@ -28,6 +28,8 @@ _AFTER_LATIN = "\u0250"
 _RUN = re.compile(f"[{_UNSPACED}]")
 _INDIC = re.compile("[\u0900-\u0dff]")
 _CHINESE = re.compile("[\u3400-\u9fff]")
+_REMEMBERED = 200_000
+"""Words of a language whose numbers are kept."""
 _COMMON = frozenset(
     "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于"
     "着下自之年过发后作里用道行所然家种事成方多经么去法学如都同现当没动面起看定天分还"
@@ -61,7 +63,8 @@ def words(text: str, language: str) -> tuple[list[int], list[int]]:
     `language` is an ISO 639 code; in another language's script words stay as they are.
     """
     folded = _folded(text, language)
-    if _PECULIAR.search(folded) is None:  # most texts are plain, and this is several times faster
+    # Most texts are plain, and this is several times faster.
+    if folded.isascii() or _PECULIAR.search(folded) is None:
         return _numbered(_PLAIN_WORD.findall(folded), language), []
     found = _WORD.findall(folded)
     if not is_unspaced(folded):
@@ -73,6 +76,8 @@ def words(text: str, language: str) -> tuple[list[int], list[int]]:
 
 def characters(text: str, language: str) -> list[int]:
     """Numbers of the Chinese characters in it, also of Japanese, that mean something by themselves."""
+    if text.isascii():
+        return []
     found = _CHINESE.findall(_folded(text, language))
     return [crc32(character.encode()) for character in found if character not in _COMMON]
 
@@ -123,15 +128,30 @@ def _pairs_of_characters(run: str) -> Iterator[int]:
 
 
 def _numbered(found: Sequence[str], language: str) -> list[int]:
-    return [*chain.from_iterable([_numbers(word, language) for word in found])]
+    numbers = _numbers(language)
+    if len(numbers) > _REMEMBERED:
+        numbers.clear()
+    return [*chain.from_iterable(map(numbers.__getitem__, found))]
 
 
-@lru_cache(maxsize=200_000)
-def _numbers(word: str, language: str) -> tuple[int, ...]:
-    """Nothing for a stop word; several when the engine sees several words in it."""
-    if _INDIC.search(word):
-        return (crc32(_HINDI_ENDING.sub("", word).encode()),)
-    return tuple(encoder(language).embed_query(word).indices)
+class _Numbers(dict[str, tuple[int, ...]]):
+    """What words of a language are numbered, looked up without a call of Python once it is known."""
+
+    def __init__(self, language: str) -> None:
+        super().__init__()
+        self._encoder = encoder(language)
+
+    def __missing__(self, word: str) -> tuple[int, ...]:
+        """Nothing for a stop word; several when the engine sees several words in it."""
+        if _INDIC.search(word):
+            numbers = (crc32(_HINDI_ENDING.sub("", word).encode()),)
+        else:
+            numbers = tuple(self._encoder.embed_query(word).indices)
+        self[word] = numbers
+        return numbers
+
+
+_numbers = lru_cache(maxsize=32)(_Numbers)
 
 
 @lru_cache(maxsize=32)

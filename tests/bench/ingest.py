@@ -42,9 +42,7 @@ _PHASES = {
     "BM25": [(storage.index.passages, "encode_document")],
     "upsert": [(EngineClient, "upsert")],
     "publish": [(EngineClient, "apply")],
-    "SQL": [
-        (Ingestion, name) for name in ("_record", "_corpus", "_number", "_recovered", "_prune")
-    ],
+    "SQL": [(Ingestion, name) for name in ("_record", "_corpus", "_recovered", "_prune")],
 }
 """Some of these are private: one that has gone by this name counts as "the rest"."""
 
