@@ -2,10 +2,10 @@
 
 import asyncio
 import hashlib
-from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from pipelines.reading import UNREAD, Reading, is_draft, largest, load
 from pipelines.reading.formats import FORMATS
 from pipelines.reading.sites import Place, Sites
 from pipelines.reading.workers import Asked, ReaderPool
+from storage.behind import ahead
 from storage.domain import Passage, SourceVersion, Value
 from storage.errors import SourceUnreadable
 from storage.tables import Corpus, Source, SourceText
@@ -228,21 +229,14 @@ async def read_ahead(
     some: Iterable[list[Change]],
 ) -> AsyncGenerator[tuple[list[Change], list[Failure]]]:
     """Each batch, read, and what of it could not be; the next one is being read meanwhile."""
-    pending: deque[tuple[list[Change], asyncio.Task[list[Failure]]]] = deque()
     with ReaderPool() as readers:
-        try:
-            for batch in some:
-                reading = asyncio.create_task(asyncio.to_thread(read_all, batch, readers))
-                pending.append((batch, reading))
-                if len(pending) > 1:
-                    first, reading = pending.popleft()
-                    yield first, await reading
-            if pending:
-                last, reading = pending.popleft()
-                yield last, await reading
-        finally:
-            for _, reading in pending:
-                reading.cancel()
+
+        async def read(batch: list[Change]) -> tuple[list[Change], list[Failure]]:
+            return batch, await asyncio.to_thread(read_all, batch, readers)
+
+        async with aclosing(ahead(partial(read, batch) for batch in some)) as reading:
+            async for batch, failures in reading:
+                yield batch, failures
 
 
 def read_all(changes: Sequence[Change], readers: ReaderPool) -> list[Failure]:

@@ -1,9 +1,28 @@
-"""Work that goes on beside whoever gives it, a piece at a time."""
+"""Work that goes on beside whoever gives it or takes it in, a piece at a time."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
+
+
+async def ahead(pieces: Iterable[Callable[[], Coroutine[Any, Any, T]]]) -> AsyncGenerator[T]:
+    """What each gives, in their order; while one is taken in, the next is under way."""
+    pending: deque[asyncio.Task[T]] = deque()
+    try:
+        for piece in pieces:
+            pending.append(asyncio.create_task(piece()))
+            if len(pending) > 1:
+                yield await pending.popleft()
+        if pending:
+            yield await pending.popleft()
+    finally:
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
 
 
 class Behind:

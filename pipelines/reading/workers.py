@@ -29,7 +29,8 @@ _CRASHED = "The reader crashed on it."
 _CLOSED = "Reading was interrupted."
 _HUNDRED_MEGABYTES = 100_000_000
 _GIGABYTE = 1_000_000_000
-# What is short and needs no foreign library may be read here; much of it keeps other cores busy.
+# What is short and needs no foreign library may be read here; much of it keeps other cores busy, once
+# the processes have started.
 _READ_AT_ONCE = 200_000
 # What Python needs to start; whoever takes over a reader finds no keys there.
 _ENVIRONMENT = (
@@ -58,6 +59,7 @@ class ReaderPool:
         memory: int = MEMORY,
     ) -> None:
         self._is_default = reader == _READER
+        self._is_fresh = True
         self._seconds = seconds
         self._memory = memory
         command = [sys.executable, "-P", "-m", "pipelines.reading.worker", reader, str(memory)]
@@ -84,7 +86,8 @@ class ReaderPool:
     def read(self, files: Sequence[Asked]) -> list[Reading | SourceUnreadable]:
         """In the order of the files."""
         is_little = sum(file.size for file in files if _is_harmless(file)) <= _READ_AT_ONCE
-        return [*self._threads.map(partial(self._read_one, here=is_little), files)]
+        here, self._is_fresh = is_little or self._is_fresh, False
+        return [*self._threads.map(partial(self._read_one, here=here), files)]
 
     def _read_one(self, file: Asked, *, here: bool) -> Reading | SourceUnreadable:
         try:

@@ -1,13 +1,14 @@
 """Passages in the vector store: found by a hybrid search, replaced without ever being missing."""
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from functools import cached_property, partial
 from typing import Any
 from uuid import UUID
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 
-from storage.behind import Behind
+from storage.behind import Behind, ahead
 from storage.domain import Fingerprint, Passage
 from storage.embeddings import LOCAL_MODEL, SPOKEN
 from storage.errors import IndexMismatch, NotFound
@@ -86,12 +87,18 @@ class PassageIndex:
         limit: int,
         editions: Sequence[str] = (),
     ) -> AsyncGenerator[tuple[str, list[Passage]]]:
-        """Each of several with the same, one after the other, embedded together as texts are."""
+        """Each of several with the same, embedded together as texts are; the next is under way when
+        one is given out.
+        """
         where, languages = _where(corpora, editions), frozenset(languages)
         vectors = await self.embedding.aget_text_embedding_batch([*queries])
-        for query, vector in zip(queries, vectors, strict=True):
-            found = await self._found(query, vector, {query: 1.0}, languages, where, limit)
-            yield query, found
+        pieces = (
+            partial(self._found, query, vector, {query: 1.0}, languages, where, limit)
+            for query, vector in zip(queries, vectors, strict=True)
+        )
+        async with aclosing(ahead(pieces)) as searches:
+            for query in queries:
+                yield query, await anext(searches)
 
     async def passage(self, passage_id: UUID) -> Passage:
         """Raises `NotFound` when it is not, or no longer, in the index."""

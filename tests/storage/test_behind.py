@@ -1,10 +1,12 @@
 """Work beside whoever gives it: never two pieces at once, and no failure goes unheard."""
 
 import asyncio
+from contextlib import aclosing
+from functools import partial
 
 import pytest
 
-from storage.behind import Behind
+from storage.behind import Behind, ahead
 
 
 class Work:
@@ -85,3 +87,34 @@ async def test_whoever_is_cancelled_cancels_it() -> None:
 async def test_without_work_there_is_nothing_to_wait_for() -> None:
     async with Behind():
         pass
+
+
+async def test_the_next_piece_is_under_way_while_one_is_taken_in() -> None:
+    begun: list[int] = []
+
+    async def piece(number: int) -> int:
+        begun.append(number)
+        await asyncio.sleep(0)
+        return number
+
+    seen: list[tuple[int, list[int]]] = []
+    async with aclosing(ahead(partial(piece, number) for number in range(3))) as pieces:
+        async for number in pieces:
+            await asyncio.sleep(0)
+            seen.append((number, [*begun]))
+    assert seen == [(0, [0, 1]), (1, [0, 1, 2]), (2, [0, 1, 2])]
+
+
+async def test_who_takes_no_more_ends_what_is_under_way() -> None:
+    ended: list[int] = []
+
+    async def piece(number: int) -> int:
+        try:
+            await asyncio.sleep(60 * number)
+        finally:
+            ended.append(number)
+        return number
+
+    async with aclosing(ahead(partial(piece, number) for number in range(3))) as pieces:
+        assert await anext(pieces) == 0
+    assert ended == [0, 1]
