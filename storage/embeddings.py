@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,8 +36,8 @@ class LocalEmbedding(BaseEmbedding):
         """A row for each word, not of unit length: the longer, the more the word tells."""
         model = _load()
         vectors = np.zeros((len(words), DIMENSION), dtype=np.float32)
-        for row, tokens in zip(vectors, _tokens(model, words), strict=True):
-            row[:] = model.embedding[tokens].sum(axis=0)
+        for row, word in zip(vectors, words, strict=True):
+            row[:] = model.embedding[_tokens(model, word)].sum(axis=0)
         return vectors
 
     async def aget_query_embedding(self, query: str) -> list[float]:
@@ -47,8 +47,7 @@ class LocalEmbedding(BaseEmbedding):
     def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
         """As `WordLlamaInference.embed` does, which pads texts to the longest: three times the work."""
         model = _load()
-        vectors = [_mean(model, tokens) for tokens in _tokens(model, texts)]
-        return unit(np.asarray(vectors)).tolist()
+        return unit(np.asarray([_mean(model, text) for text in texts])).tolist()
 
     def _get_text_embedding(self, text: str) -> list[float]:
         return _embedded(text)
@@ -65,20 +64,20 @@ class LocalEmbedding(BaseEmbedding):
 
 def _embedded(text: str) -> list[float]:
     model = _load()
-    vector = _mean(model, model.tokenizer.encode(text, add_special_tokens=False).ids)
+    vector = _mean(model, text)
     return (vector / (np.linalg.norm(vector) or 1)).tolist()
 
 
-def _tokens(model: "WordLlamaInference", texts: Sequence[str]) -> Iterator[list[int]]:
-    """Token numbers of each text."""
-    for encoding in model.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False):
-        yield encoding.ids
+def _tokens(model: "WordLlamaInference", text: str) -> list[int]:
+    """Many at once would be shared out among threads, which takes half as much again of the cores."""
+    (encoding,) = model.tokenizer.encode_batch_fast([text], add_special_tokens=False)
+    return encoding.ids
 
 
-def _mean(model: "WordLlamaInference", tokens: Sequence[int]) -> "NDArray[np.float32]":
-    if not tokens:
-        return np.zeros(DIMENSION, dtype=np.float32)
-    return model.embedding[tokens].mean(axis=0)
+def _mean(model: "WordLlamaInference", text: str) -> "NDArray[np.float32]":
+    if tokens := _tokens(model, text):
+        return model.embedding[tokens].mean(axis=0)
+    return np.zeros(DIMENSION, dtype=np.float32)
 
 
 def unit(vectors: "NDArray[np.float32]") -> "NDArray[np.float32]":
@@ -102,6 +101,4 @@ def _load() -> "WordLlamaInference":
     finally:
         root.handlers[:], root.level = handlers, level  # importing it calls logging.basicConfig
     folder = Path(wordllama.__file__).parent
-    model = wordllama.WordLlama.load(cache_dir=folder, disable_download=True)
-    model.tokenizer.no_padding()
-    return model
+    return wordllama.WordLlama.load(cache_dir=folder, disable_download=True)
