@@ -9,6 +9,21 @@ from typing import Any, Self, TypeVar
 T = TypeVar("T")
 
 
+async def to_its_end(task: asyncio.Task[None]) -> None:
+    """However often its caller is cancelled, who is told so afterwards: what is half done is lost."""
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is None:
+        task.result()
+    else:
+        await asyncio.gather(task, return_exceptions=True)
+        raise cancelled
+
+
 async def ahead(pieces: Iterable[Callable[[], Coroutine[Any, Any, T]]]) -> AsyncGenerator[T]:
     """What each gives, in their order; while one is taken in, the next is under way."""
     pending: deque[asyncio.Task[T]] = deque()
@@ -45,11 +60,11 @@ class Behind:
             return
         if error and not isinstance(error, Exception):
             self._task.cancel()
-        await asyncio.wait([self._task])
-        if error is None:
-            self._task.result()
-        elif not self._task.cancelled():
-            self._task.exception()  # the first error is told, and this one taken note of
+        try:
+            await to_its_end(self._task)
+        except BaseException:
+            if error is None:  # otherwise the first error is told
+                raise
 
     async def begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Once the piece before is done; raises what that raised."""

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from storage import sqlite
+from storage.behind import to_its_end
 from storage.errors import ConnectionLost, InvalidInput
 from storage.translation import translated
 
@@ -84,7 +85,7 @@ class Database:
         try:
             yield database
         finally:
-            await _to_its_end(database.dispose())
+            await to_its_end(asyncio.create_task(database.dispose()))
 
     async def dispose(self) -> None:
         """Let go of every connection."""
@@ -115,7 +116,7 @@ class Database:
 
     async def migrate(self) -> None:
         """Bring the schema to `HEAD`; costs one query when it is there already."""
-        await _to_its_end(self._migrate())
+        await to_its_end(asyncio.create_task(self._migrate()))
 
     async def revision(self) -> str | None:
         """The migration that the schema is at; None for an empty database."""
@@ -167,9 +168,9 @@ class Database:
             try:
                 yield session
             except BaseException:
-                await _to_its_end(session.close())
+                await to_its_end(asyncio.create_task(session.close()))
                 raise
-            await _to_its_end(_keep(session))
+            await to_its_end(asyncio.create_task(_keep(session)))
 
 
 async def _keep(session: AsyncSession) -> None:
@@ -177,16 +178,6 @@ async def _keep(session: AsyncSession) -> None:
         await session.commit()
     finally:
         await session.close()
-
-
-async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
-    """Also when cancelled meanwhile: a connection that is half reset is lost, with complaints."""
-    task = asyncio.create_task(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
 
 
 def _engines(url: str, direct_url: str | None, patience: float) -> tuple[AsyncEngine, AsyncEngine]:

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from storage.behind import Behind, ahead
+from storage.behind import Behind, ahead, to_its_end
 
 
 class Work:
@@ -118,3 +118,24 @@ async def test_who_takes_no_more_ends_what_is_under_way() -> None:
     async with aclosing(ahead(partial(piece, number) for number in range(3))) as pieces:
         assert await anext(pieces) == 0
     assert ended == [0, 1]
+
+
+async def test_what_must_end_does_however_often_its_caller_is_cancelled() -> None:
+    done: list[str] = []
+
+    async def commit() -> None:
+        await asyncio.sleep(0.02)
+        done.append("committed")
+
+    caller = asyncio.create_task(to_its_end(asyncio.create_task(commit())))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert done == ["committed"]
+
+
+async def test_what_ends_badly_is_told() -> None:
+    with pytest.raises(OSError, match="no space"):
+        await to_its_end(asyncio.create_task(Work().failing()))

@@ -24,7 +24,7 @@ from tests.library import PAGES
 from tests.postgres import Postgres
 from tests.walks.pages import SECTIONS, packed, sent
 
-MANY = 150
+MANY = 400
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tests.app.cli.commands import SCRIPT, environment, script
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-PAGES = 150
+PAGES, MANY = 150, 600
 WATCHED = range(0, PAGES, 15)
 MOMENTS = 8
 SECTIONS = 6
@@ -28,10 +28,10 @@ PARAGRAPH = (
 )
 
 
-def write(docs: Path, generation: int) -> None:
+def write(docs: Path, generation: int, pages: int = PAGES) -> None:
     """Every page anew; they have as many passages as before."""
     docs.mkdir(exist_ok=True)
-    for number in range(PAGES):
+    for number in range(pages):
         sections = (
             f"## Watch {watch} of {name(number)}\n\nGeneration {generation}. {PARAGRAPH}\n"
             for watch in range(SECTIONS)
@@ -67,11 +67,11 @@ async def assert_each_page_is_whole(home: Path, *allowed: int) -> None:
             assert found in [[str(generation)] * SECTIONS for generation in allowed], number
 
 
-async def assert_nothing_is_left_over(home: Path) -> None:
+async def assert_nothing_is_left_over(home: Path, pages: int = PAGES) -> None:
     """No duplicate, no half: the index has exactly the passages that SQL knows of."""
     async with opened(home) as services:
         (shelf,) = await services.library.corpora()
-        assert (shelf.sources, shelf.passages) == (PAGES, PAGES * SECTIONS)
+        assert (shelf.sources, shelf.passages) == (pages, pages * SECTIONS)
         assert await (await services.indexes.serving()).count() == shelf.passages
         assert await services.indexes.engine.count(ALIAS, {"state": ["staged"]}) == 0
 
@@ -145,12 +145,12 @@ def interrupted(home: Path, docs: Path) -> tuple[int, str]:
 
 async def test_ctrl_c_leaves_an_index_that_serves(tmp_path: Path) -> None:
     home, docs = tmp_path / "home", tmp_path / "docs"
-    write(docs, 100)
+    write(docs, 100, MANY)
     ingested(home, docs)
-    write(docs, 101)
+    write(docs, 101, MANY)
     code, told = interrupted(home, docs)
     assert (code, told) == (130, "ibid: Interrupted. What was there before still serves.\n")
     await assert_each_page_is_whole(home, 100, 101)
     ingested(home, docs)
     await assert_each_page_is_whole(home, 101)
-    await assert_nothing_is_left_over(home)
+    await assert_nothing_is_left_over(home, MANY)
