@@ -11,6 +11,7 @@ import pickle
 import signal
 import sys
 import threading
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -50,7 +51,12 @@ class Working:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
-            if code := await self._worked():
+            try:
+                code = await self._worked()
+            except OSError as error:
+                _log.warning("no worker can be started: %s", error)
+                code = 1
+            if code:
                 _log.warning("the worker ended with code %d; another begins", code)
                 await asyncio.sleep(_PAUSE)
                 self._wanted.set()
@@ -108,8 +114,11 @@ async def _work_until_left(settings: Settings) -> None:
     loop, working = asyncio.get_running_loop(), asyncio.create_task(_work(settings))
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        while os.read(sys.stdin.fileno(), 1):
+            pass
         loop.call_soon_threadsafe(working.cancel)
+        time.sleep(_PATIENCE)
+        os._exit(1)  # another server's worker may be waiting for this one to end
 
     threading.Thread(target=watch, daemon=True).start()
     with suppress(asyncio.CancelledError):

@@ -9,11 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from pipelines.changes import Change, Comparison, Failure, batches, compare, passed_over, read_ahead
+from pipelines.changes import Change, Comparison, Failure, compare, passed_over
 from pipelines.corpora import checked_base_url, lock_of, new_corpus
 from pipelines.discovery import Found, Selection, Upload, place, select
-from pipelines.writing import Calibrate, Writer, number
-from storage.behind import Behind
+from pipelines.writing import Calibrate, Writer, written
 from storage.database import Database
 from storage.domain import Fingerprint, Value
 from storage.errors import IbidError, NotFound, Vanished
@@ -212,21 +211,14 @@ class Ingestion:
     async def _replace(
         self, corpus: Corpus, comparison: Comparison, writer: Writer, progress: Progress | None
     ) -> None:
-        """While one batch is written by the engine's process, the next is embedded, one more read."""
-        done, total = 0, len(comparison.changes)
-        async with (
-            Behind() as writing,
-            aclosing(read_ahead(batches(comparison.changes))) as reading,
-        ):
-            async for batch, failed in reading:
+        done, changes = 0, comparison.changes
+        writing = written(self._database, writer, corpus, changes, self._publish)
+        async with aclosing(writing) as replaced:
+            async for batch, failed in replaced:
                 comparison.failed += failed
-                readable = [change for change in batch if change.reading]
-                await number(self._database, readable)
-                await writer.embed(corpus, readable)
-                await writing.begin(partial(self._publish, corpus, readable, writer))
                 done += len(batch)
                 if progress:
-                    progress(done, total)
+                    progress(done, len(changes))
 
     async def _publish(self, corpus: Corpus, changes: Sequence[Change], writer: Writer) -> None:
         """Announce in SQL, stage unseen, go live in one operation, record in SQL."""

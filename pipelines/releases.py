@@ -6,19 +6,17 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from datetime import datetime
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 from uuid import UUID
 
-from pipelines.changes import Change, as_before, batches, read_ahead
+from pipelines.changes import Change, as_before
 from pipelines.corpora import lock_of
 from pipelines.nodes import embedded_text
 from pipelines.uploads.ingesting import copies_of
-from pipelines.writing import Calibrate, Writer, number
-from storage.behind import Behind
+from pipelines.writing import Calibrate, Writer, written
 from storage.blobs import Blobs
 from storage.database import Database
 from storage.domain import Fingerprint, Passage, SourceVersion, Value
@@ -202,15 +200,9 @@ class Reindexing:
             with TemporaryDirectory(prefix="ibid-") as folder:
                 copies = await copies_of(sources, self._blobs, Path(folder))
                 changes = await asyncio.to_thread(as_before, sources, corpus, copies)
-                async with (
-                    Behind() as writing,
-                    aclosing(read_ahead(batches(changes))) as reading,
-                ):
-                    async for batch, _ in reading:
-                        readable = [change for change in batch if change.reading]
-                        await number(self._database, readable)
-                        await writer.embed(corpus, readable)
-                        await writing.begin(partial(self._write, corpus, readable, writer))
+                writing = written(self._database, writer, corpus, changes, self._write)
+                async with aclosing(writing) as built:
+                    async for batch, _ in built:
                         done += len(batch)
                         if progress:
                             progress(done, total)

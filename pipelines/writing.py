@@ -1,13 +1,17 @@
 """Changed sources into one index: split, embedded, staged unseen, made live in one operation."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import aclosing
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 from llama_index.core.ingestion import IngestionPipeline
 from llama_index.core.schema import Document
 
-from pipelines.changes import Change
+from pipelines.changes import Change, Failure, batches, read_ahead
 from pipelines.nodes import EmbedNew, SectionSplitter
+from storage.behind import Behind
 from storage.database import Database
 from storage.index.passages import Content, PassageIndex
 from storage.repositories import Sources
@@ -17,7 +21,27 @@ Calibrate = Callable[[str, PassageIndex], Awaitable[None]]
 """Looks at what a corpus has become in an index, to tell later which questions it answers."""
 
 
-async def number(database: Database, changes: Sequence[Change]) -> None:
+async def written(
+    database: Database,
+    writer: "Writer",
+    corpus: Corpus,
+    changes: Sequence[Change],
+    publish: Callable[[Corpus, Sequence[Change], "Writer"], Coroutine[Any, Any, None]],
+) -> AsyncGenerator[tuple[list[Change], list[Failure]]]:
+    """Each batch of changes once it is embedded, and what of it could not be read.
+
+    While one is published by the engine's process, the next is embedded, and one more read.
+    """
+    async with Behind() as publishing, aclosing(read_ahead(batches(changes))) as reading:
+        async for batch, failed in reading:
+            readable = [change for change in batch if change.reading]
+            await _number(database, readable)
+            await writer.embed(corpus, readable)
+            await publishing.begin(partial(publish, corpus, readable, writer))
+            yield batch, failed
+
+
+async def _number(database: Database, changes: Sequence[Change]) -> None:
     """Each gets the version that its source comes to next; one that is new begins with the first."""
     async with database.transaction() as session:
         numbers = await Sources(session).reserve([change.source.id for change in changes])
