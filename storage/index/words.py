@@ -30,6 +30,8 @@ _INDIC = re.compile("[\u0900-\u0dff]")
 _CHINESE = re.compile("[\u3400-\u9fff]")
 _REMEMBERED = 200_000
 """Words of a language whose numbers are kept."""
+_LONGEST = 40
+"""Characters of a word that may be kept: what is longer comes once, or from somebody who fills memory."""
 _COMMON = frozenset(
     "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于"
     "着下自之年过发后作里用道行所然家种事成方多经么去法学如都同现当没动面起看定天分还"
@@ -147,7 +149,8 @@ class _Numbers(dict[str, tuple[int, ...]]):
             numbers = (crc32(_HINDI_ENDING.sub("", word).encode()),)
         else:
             numbers = tuple(self._encoder.embed_query(word).indices)
-        self[word] = numbers
+        if len(word) <= _LONGEST:
+            self[word] = numbers
         return numbers
 
 
