@@ -53,11 +53,11 @@ class Working:
             self._wanted.clear()
             try:
                 code = await self._worked()
+                failure = f"the worker ended with code {code}" if code else ""
             except OSError as error:
-                _log.warning("no worker can be started: %s", error)
-                code = 1
-            if code:
-                _log.warning("the worker ended with code %d; another begins", code)
+                failure = f"no worker can be started: {error}"
+            if failure:
+                _log.warning("%s; another begins", failure)
                 await asyncio.sleep(_PAUSE)
                 self._wanted.set()
 

@@ -85,7 +85,7 @@ class Database:
         try:
             yield database
         finally:
-            await to_its_end(asyncio.create_task(database.dispose()))
+            await to_its_end(database.dispose())
 
     async def dispose(self) -> None:
         """Let go of every connection."""
@@ -116,7 +116,7 @@ class Database:
 
     async def migrate(self) -> None:
         """Bring the schema to `HEAD`; costs one query when it is there already."""
-        await to_its_end(asyncio.create_task(self._migrate()))
+        await to_its_end(self._migrate())
 
     async def revision(self) -> str | None:
         """The migration that the schema is at; None for an empty database."""
@@ -168,9 +168,9 @@ class Database:
             try:
                 yield session
             except BaseException:
-                await to_its_end(asyncio.create_task(session.close()))
+                await to_its_end(session.close())
                 raise
-            await to_its_end(asyncio.create_task(_keep(session)))
+            await to_its_end(_keep(session))
 
 
 async def _keep(session: AsyncSession) -> None:

@@ -33,12 +33,12 @@ def encode_document(text: str, language: str) -> Sparse:
 
     weights: dict[int, float] = {}
     # Where numbers collide, a word stands before a part of one, and that before a pair.
-    for weight, terms in (
+    for weight, numbers in (
         (_PAIR, _pairs(spaced)),
         (_PART, characters(text, language)),
         (1.0, spaced + unspaced),
     ):
-        counts = Counter(terms)
+        counts = Counter(numbers)
         most = max(counts.values(), default=0)
         saturated = [weight * (_SATURATION + 1) * n / (n + scale) for n in range(most + 1)]
         weights |= zip(counts, map(saturated.__getitem__, counts.values()), strict=True)

@@ -127,7 +127,7 @@ async def test_what_must_end_does_however_often_its_caller_is_cancelled() -> Non
         await asyncio.sleep(0.02)
         done.append("committed")
 
-    caller = asyncio.create_task(to_its_end(asyncio.create_task(commit())))
+    caller = asyncio.create_task(to_its_end(commit()))
     for _ in range(3):
         await asyncio.sleep(0)
         caller.cancel()
@@ -138,4 +138,4 @@ async def test_what_must_end_does_however_often_its_caller_is_cancelled() -> Non
 
 async def test_what_ends_badly_is_told() -> None:
     with pytest.raises(OSError, match="no space"):
-        await to_its_end(asyncio.create_task(Work().failing()))
+        await to_its_end(Work().failing())
