@@ -40,7 +40,7 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
         os.environ["RATE_LIMIT_STORE"] = "file"
     run(lambda _: _open_once(settings), settings)
     from granian import Granian  # noqa: PLC0415 - only this command serves
-    from granian.constants import Interfaces  # noqa: PLC0415
+    from granian.constants import HTTPModes, Interfaces  # noqa: PLC0415
     from granian.log import LogLevels  # noqa: PLC0415
 
     shown = f"[{host}]" if ":" in host else host
@@ -50,6 +50,7 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
         address=address,
         port=port,
         interface=Interfaces.ASGI,
+        http=HTTPModes.http1,  # without TLS nobody asks for HTTP/2, and to be ready for it takes memory
         factory=True,
         workers=workers,
         websockets=False,
