@@ -26,7 +26,7 @@ from storage.ledger import Ledger
 from storage.repositories import Releases
 
 if TYPE_CHECKING:
-    from httpx import AsyncClient
+    from aiohttp import ClientSession
 
 _REINGEST = "Ingest again into a new index: an index of fields is made when a collection is."
 Findings = AsyncGenerator["Finding", None]
@@ -102,7 +102,7 @@ async def _index(settings: Settings) -> Findings:
         yield Finding(name="index", state="note", told=told, mend="Run `ibid reindex`.")
 
 
-async def _embedding(settings: Settings, http: "AsyncClient | None") -> Findings:
+async def _embedding(settings: Settings, http: "ClientSession | None") -> Findings:
     made = configured_fingerprint(settings)
     embedding, dimension = build_embeddings(settings, http)(made), made.dimension
     vector = await embedding.aget_query_embedding("lighthouse")
@@ -112,7 +112,7 @@ async def _embedding(settings: Settings, http: "AsyncClient | None") -> Findings
     yield Finding(name="embedding", state="ok", told=told)
 
 
-async def _reranker(settings: Settings, http: "AsyncClient | None") -> Findings:
+async def _reranker(settings: Settings, http: "ClientSession | None") -> Findings:
     reranker = build_reranker(settings, http)
     if reranker is None:
         yield Finding(name="reranker", state="ok", told="none is set")
@@ -121,13 +121,13 @@ async def _reranker(settings: Settings, http: "AsyncClient | None") -> Findings:
     yield Finding(name="reranker", state="ok", told=f"{reranker.model} ranks")
 
 
-async def _models(settings: Settings, http: "AsyncClient | None") -> Findings:
+async def _models(settings: Settings, http: "ClientSession | None") -> Findings:
     if settings.llm == "extractive" or not settings.openrouter_api_key or http is None:
         if settings.llm == "openrouter":
             raise InvalidInput("LLM=openrouter needs OPENROUTER_API_KEY, which is not set.")
         yield Finding(name="models", state="ok", told="extractive, which needs no service")
         return
-    from app.llms.account import account, models  # noqa: PLC0415 - with httpx
+    from app.llms.account import account, models  # noqa: PLC0415 - with aiohttp
 
     base = settings.openrouter_base_url.rstrip("/")
     key = settings.openrouter_api_key.get_secret_value()

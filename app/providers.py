@@ -20,19 +20,19 @@ from storage.errors import InvalidInput
 from storage.index.passages import Embeddings
 
 if TYPE_CHECKING:
-    from httpx import AsyncClient
+    from aiohttp import ClientSession
 
     from storage.cohere_api import Calls
     from storage.rerankers import Reranker
 
 
 @asynccontextmanager
-async def open_http(settings: Settings) -> AsyncGenerator["AsyncClient | None"]:
+async def open_http(settings: Settings) -> AsyncGenerator["ClientSession | None"]:
     """One pool of connections for all hosted models; none when there are none."""
     if not (settings.openrouter_api_key or settings.cohere_api_key):
         yield None
         return
-    from app.connections import open_pool  # noqa: PLC0415 - with httpx and its certificates
+    from storage.connections import open_pool  # noqa: PLC0415 - with aiohttp and its certificates
 
     async with open_pool() as http:
         yield http
@@ -62,7 +62,7 @@ def check_keys(settings: Settings) -> None:
 
 
 def build_embeddings(
-    settings: Settings, http: "AsyncClient | None" = None, calls: "Calls | None" = None
+    settings: Settings, http: "ClientSession | None" = None, calls: "Calls | None" = None
 ) -> Embeddings:
     """Builds what a release was embedded with, whatever is configured for the next one."""
 
@@ -88,21 +88,21 @@ def build_embeddings(
 
 
 def build_reranker(
-    settings: Settings, http: "AsyncClient | None" = None, calls: "Calls | None" = None
+    settings: Settings, http: "ClientSession | None" = None, calls: "Calls | None" = None
 ) -> "Reranker | None":
     """What orders passages anew, if anything does; raises `InvalidInput` without its key."""
     model = settings.cohere_rerank_model
     if not model:
         return None
     key = _required(settings.cohere_api_key, f"COHERE_RERANK_MODEL={model}", "COHERE_API_KEY")
-    from storage.cohere_api import CohereAPI  # noqa: PLC0415 - with httpx
+    from storage.cohere_api import CohereAPI  # noqa: PLC0415 - with aiohttp
     from storage.rerankers import CohereReranker  # noqa: PLC0415
 
     api = CohereAPI(key, settings.cohere_base_url, http=http, calls=calls)
     return CohereReranker(api, model, settings.cohere_reranks_per_minute)
 
 
-def build_hosted(settings: Settings, http: "AsyncClient | None" = None) -> list[LLM]:
+def build_hosted(settings: Settings, http: "ClientSession | None" = None) -> list[LLM]:
     """In order of preference; none for the extractive model. Raises `InvalidInput` without a key."""
     chosen = settings.llm or ("openrouter" if settings.openrouter_api_key else "extractive")
     if chosen == "extractive":
@@ -141,7 +141,7 @@ def revealed(key: SecretStr | None) -> str | None:
     return key.get_secret_value() if key else None
 
 
-def _hosted(settings: Settings, key: str, http: "AsyncClient | None") -> Iterator[LLM]:
+def _hosted(settings: Settings, key: str, http: "ClientSession | None") -> Iterator[LLM]:
     """OpenRouter's models, each with those after it as the server's own fallbacks; then others."""
     from app.llms.catalogue import Catalogue  # noqa: PLC0415
     from app.llms.openrouter import HostedLLM  # noqa: PLC0415

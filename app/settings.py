@@ -28,7 +28,10 @@ class Settings(BaseSettings):
     """Every default works on one machine, with no key and no server."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", use_attribute_docstrings=True
+        env_file=".env",
+        extra="ignore",
+        str_strip_whitespace=True,  # a secret that is mounted as a file often ends with a line break
+        use_attribute_docstrings=True,
     )
 
     ibid_home: Path = Path(".ibid")
@@ -194,6 +197,15 @@ class Settings(BaseSettings):
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """How much is logged to standard error."""
+
+    @field_validator(
+        "cohere_api_key", "llm_fallback_api_key", "openrouter_api_key", "qdrant_api_key"
+    )
+    @classmethod
+    def _sendable(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not re.fullmatch(r"[!-~]*", value.get_secret_value()):
+            raise ValueError("it holds a blank, a line break or a letter that no key has")
+        return value
 
     @field_validator("auth_algorithms")
     @classmethod

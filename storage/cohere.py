@@ -6,9 +6,9 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
-import httpx
 import msgspec
 import numpy as np
+from aiohttp import ClientSession
 from llama_index.embeddings.cohere import CohereEmbedding
 from pydantic import Field, PrivateAttr
 
@@ -72,7 +72,7 @@ class HostedEmbedding(CohereEmbedding):
         dimension: int | None = None,
         embedding_type: Literal["float", "int8"] = "float",
         inputs_per_minute: int = 2_000,
-        http: httpx.AsyncClient | None = None,
+        http: ClientSession | None = None,
         calls: Calls | None = None,
     ) -> "HostedEmbedding":
         """Makes no call. Raises `InvalidInput` for a model or dimension that is not known here."""

@@ -5,8 +5,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any, Protocol
 
-import httpx
+import msgspec
+from aiohttp import ClientError, ClientSession
 
+from storage.connections import lent
 from storage.errors import ModelBusy, ModelRefused, ModelSilent, ModelUnavailable
 from storage.retrying import policy, seconds
 
@@ -45,7 +47,7 @@ class CohereAPI:
         api_key: str,
         base_url: str = BASE_URL,
         *,
-        http: httpx.AsyncClient | None = None,
+        http: ClientSession | None = None,
         calls: Calls | None = None,
     ) -> None:
         self._api_key = api_key
@@ -85,8 +87,8 @@ class CohereAPI:
         self._home = self._home or loop
         model = str(body.get("model", ""))
         async with AsyncExitStack() as stack:
-            http = self._http if self._home is loop else None
-            http = http or await stack.enter_async_context(httpx.AsyncClient())
+            shared = self._http if self._home is loop else None
+            http = await stack.enter_async_context(lent(shared))
             if self._home is loop:
                 await stack.enter_async_context(self._in_flight)
                 if before:
@@ -96,29 +98,35 @@ class CohereAPI:
             return await self._sent(http, path, body, within)
 
     async def _sent(
-        self, http: httpx.AsyncClient, path: str, body: dict[str, Any], within: float
+        self, http: ClientSession, path: str, body: dict[str, Any], within: float
     ) -> bytes:
-        headers = {"Authorization": f"Bearer {self._api_key}", "X-Client-Name": "ibid"}
+        headers = {
+            "Authorization": f"Bearer {self._api_key}",
+            "Content-Type": "application/json",
+            "X-Client-Name": "ibid",
+        }
+        asked = http.post(
+            f"{self._base}{path}",
+            data=msgspec.json.encode(body),
+            headers=headers,
+            allow_redirects=False,
+        )
         try:
-            async with asyncio.timeout(within):
-                answer = await http.post(
-                    f"{self._base}{path}", json=body, headers=headers, timeout=None
-                )
+            async with asyncio.timeout(within), asked as answer:
+                content = await answer.read()
         except TimeoutError as error:
             raise ModelSilent("it took too long") from error
-        except httpx.HTTPError as error:
+        except ClientError as error:
             raise ModelUnavailable("the connection failed") from error
-        if answer.status_code != _OK:
-            raise _refusal(answer)
-        return answer.content
+        if answer.status != _OK:
+            raise _refusal(answer.status, answer.headers.get("retry-after"))
+        return content
 
 
-def _refusal(answer: httpx.Response) -> ModelUnavailable:
+def _refusal(status: int, retry_after: str | None) -> ModelUnavailable:
     """Cohere's own text may hold the key, and is not repeated."""
-    status = answer.status_code
     if status in _REASONS:
         return ModelRefused(_REASONS[status])
     if status == _BUSY:
-        wanted = seconds(answer.headers.get("retry-after"))
-        return ModelBusy("its limit is reached", retry_after=wanted)
+        return ModelBusy("its limit is reached", retry_after=seconds(retry_after))
     return ModelUnavailable(f"it answered with status {status}")

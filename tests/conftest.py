@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
 import hypothesis
 import pytest
+from aiohttp import ClientSession
 from llama_index.core import Settings as LlamaSettings
 
 from app.settings import Settings
 from app.wiring import Services, open_services
+from storage.connections import open_pool
 from storage.database import Database
 from tests.doubles.issuer import Issuer
 from tests.doubles.services import Doubles
@@ -52,9 +53,9 @@ async def doubles() -> AsyncIterator[Doubles]:
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
+async def http() -> AsyncIterator[ClientSession]:
     """What they are reached by."""
-    async with httpx.AsyncClient() as http:
+    async with open_pool() as http:
         yield http
 
 

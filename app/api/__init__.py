@@ -94,7 +94,6 @@ def create_app(settings: Settings) -> Litestar:
         request_max_body_size=_LARGEST_BODY,
         logging_config=LoggingConfig(
             root={"level": settings.log_level.upper(), "handlers": ["queue_listener"]},
-            loggers={"httpx": {"level": "WARNING"}},  # else a line for each request to a service
             log_exceptions="always",
             disable_stack_trace=problems.EXPECTED,
         ),

@@ -1,12 +1,12 @@
 """What a server of models says about a key and about what it has; asked by `ibid doctor` alone."""
 
-import httpx
 import msgspec
+from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from app.llms.wire import refusal
 from storage.errors import ModelUnavailable
 
-_SECONDS = 10.0
+_PATIENCE = ClientTimeout(total=10.0)
 _OK = 200
 
 
@@ -29,24 +29,27 @@ class _Models(msgspec.Struct):
     data: list[_Named]
 
 
-async def account(http: httpx.AsyncClient, base_url: str, key: str) -> Account:
+async def account(http: ClientSession, base_url: str, key: str) -> Account:
     """Raises `ModelUnavailable`, for one a key that is refused."""
     return msgspec.json.decode(await _got(http, f"{base_url}/key", key), type=_Account).data
 
 
-async def models(http: httpx.AsyncClient, base_url: str, key: str | None) -> set[str]:
+async def models(http: ClientSession, base_url: str, key: str | None) -> set[str]:
     """Their names; raises `ModelUnavailable`."""
     listed = msgspec.json.decode(await _got(http, f"{base_url}/models", key), type=_Models)
     return {model.id for model in listed.data}
 
 
-async def _got(http: httpx.AsyncClient, url: str, key: str | None) -> bytes:
+async def _got(http: ClientSession, url: str, key: str | None) -> bytes:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        answer = await http.get(url, headers=headers, timeout=_SECONDS)
-    except httpx.HTTPError as error:
+        async with http.get(
+            url, headers=headers, timeout=_PATIENCE, allow_redirects=False
+        ) as answer:
+            content = await answer.read()
+    except (ClientError, TimeoutError) as error:
         raise ModelUnavailable(f"{url} cannot be reached") from error
-    if answer.status_code != _OK:
-        told = refusal("", answer.status_code, answer.headers.get("retry-after"))
+    if answer.status != _OK:
+        told = refusal("", answer.status, answer.headers.get("retry-after"))
         raise ModelUnavailable(f"{url} did not answer: {told}") from told
-    return answer.content
+    return content

@@ -3,13 +3,13 @@
 import time
 from pathlib import Path
 
-import httpx
 import msgspec
+from aiohttp import ClientError, ClientSession, ClientTimeout
 
 _FRESH = 86_400.0
 _AGAIN = 300.0
 """Seconds until it is asked again when it did not answer."""
-_PATIENCE = 5.0
+_PATIENCE = ClientTimeout(total=5.0)
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -43,7 +43,7 @@ class _Kept(msgspec.Struct):
 class Catalogue:
     """Asked for once a day, for all processes of a home; without an answer nothing is known."""
 
-    def __init__(self, base_url: str, http: httpx.AsyncClient, kept_in: Path) -> None:
+    def __init__(self, base_url: str, http: ClientSession, kept_in: Path) -> None:
         self._url = f"{base_url.rstrip('/')}/models"
         self._http = http
         self._file = kept_in
@@ -64,15 +64,17 @@ class Catalogue:
             self._silent_until = time.monotonic() + _AGAIN
             try:
                 self._kept = await self._ask()
-            except (httpx.HTTPError, msgspec.DecodeError):
+            except (ClientError, TimeoutError, msgspec.DecodeError):
                 pass  # what was known before, if anything, still is
             else:
                 self._write(self._kept)
         return self._kept.models if self._kept else {}
 
     async def _ask(self) -> _Kept:
-        answer = await self._http.get(self._url, timeout=_PATIENCE)
-        listed = msgspec.json.decode(answer.raise_for_status().content, type=_Models)
+        async with self._http.get(
+            self._url, timeout=_PATIENCE, raise_for_status=True, allow_redirects=False
+        ) as answer:
+            listed = msgspec.json.decode(await answer.read(), type=_Models)
         limits = {model.id: _limits(model) for model in listed.data}
         return _Kept(self._url, time.time(), {name: one for name, one in limits.items() if one})
 

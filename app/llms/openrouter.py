@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, aclosing, suppress
+from contextlib import aclosing, suppress
 from typing import Any
 
-import httpx
+import msgspec
+from aiohttp import ClientError, ClientResponse, ClientSession
 from llama_index.core.base.llms.types import (
     ChatMessage,
     ChatResponse,
@@ -22,6 +23,7 @@ from app.llms.patience import Patience
 from app.llms.spoken import Responses, drained, response
 from app.llms.sse import Events
 from app.llms.wire import Reading, refusal
+from storage.connections import lent
 from storage.errors import ModelRefused, ModelSilent
 
 FIRST_TOKEN_SECONDS = 30.0
@@ -52,6 +54,7 @@ class HostedLLM(OpenRouter):
     first_token_seconds: float = FIRST_TOKEN_SECONDS
     """Also the longest silence between two tokens."""
     whole_answer_seconds: float = WHOLE_ANSWER_SECONDS
+    _http: ClientSession | None = PrivateAttr(default=None)
     _catalogue: Catalogue | None = PrivateAttr(default=None)
     _home: asyncio.AbstractEventLoop | None = PrivateAttr(default=None)
 
@@ -65,7 +68,7 @@ class HostedLLM(OpenRouter):
         *,
         provider: Mapping[str, Any] | None = None,
         catalogue: Catalogue | None = None,
-        http: httpx.AsyncClient | None = None,
+        http: ClientSession | None = None,
         **options: Any,
     ) -> "HostedLLM":
         """`fallbacks` are what OpenRouter itself may turn to before the first token.
@@ -88,7 +91,7 @@ class HostedLLM(OpenRouter):
             default_headers=_ATTRIBUTION,
             **options,
         )
-        hosted._async_http_client, hosted._catalogue = http, catalogue
+        hosted._http, hosted._catalogue = http, catalogue
         return hosted
 
     @classmethod
@@ -143,7 +146,7 @@ class HostedLLM(OpenRouter):
                             yield response(said, delta)
         except TimeoutError as error:
             raise reading.failed("it took too long", ModelSilent) from error
-        except (httpx.HTTPError, UnicodeDecodeError) as error:
+        except ClientError as error:
             raise reading.failed("the connection failed") from error
         yield response(said, "", reading.closed())
 
@@ -151,24 +154,18 @@ class HostedLLM(OpenRouter):
         self, body: Mapping[str, Any], patience: Patience, reading: Reading
     ) -> AsyncGenerator[list[bytes], None]:
         """The data of events that came together; of an answer that is no stream, the whole."""
-        async with AsyncExitStack() as stack:
-            http = self._shared_http() or await stack.enter_async_context(httpx.AsyncClient())
-            request = http.stream(
-                "POST",
-                f"{self.api_base}/chat/completions",
-                json=body,
-                headers={**_ATTRIBUTION, "Authorization": f"Bearer {self.api_key}"},
-                timeout=None,
-            )
-            answer = await patience.wait(stack.enter_async_context(request))
-            if answer.status_code != _OK:
+        async with (
+            lent(self._shared_http()) as http,
+            await patience.wait(self._post(http, body)) as answer,
+        ):
+            if answer.status != _OK:
                 retry_after = answer.headers.get("retry-after")
-                raise refusal(self.model, answer.status_code, retry_after)
+                raise refusal(self.model, answer.status, retry_after)
             reading.generation = answer.headers.get("x-generation-id")
-            if "text/event-stream" not in answer.headers.get("content-type", ""):
-                yield [await patience.wait(answer.aread())]
+            if answer.content_type != "text/event-stream":
+                yield [await patience.wait(answer.read())]
                 return
-            events = Events(answer.aiter_bytes())
+            events = Events(answer.content.iter_any())
             while (together := await patience.wait(events.more())) is not None:
                 if _DONE in together:
                     yield together[: together.index(_DONE)]
@@ -176,11 +173,23 @@ class HostedLLM(OpenRouter):
                     return
                 yield together
 
-    def _shared_http(self) -> httpx.AsyncClient | None:
-        """The client given, on the loop that it was first used on."""
+    async def _post(self, http: ClientSession, body: Mapping[str, Any]) -> ClientResponse:
+        return await http.post(
+            f"{self.api_base}/chat/completions",
+            data=msgspec.json.encode(body),
+            headers={
+                **_ATTRIBUTION,
+                "Authorization": f"Bearer {self.api_key}",
+                "Content-Type": "application/json",
+            },
+            allow_redirects=False,
+        )
+
+    def _shared_http(self) -> ClientSession | None:
+        """The pool given, on the loop that it was first used on."""
         loop = asyncio.get_running_loop()
         self._home = self._home or loop
-        return self._async_http_client if self._home is loop else None
+        return self._http if self._home is loop else None
 
     def _body(self, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> dict[str, Any]:
         extra = {**self.additional_kwargs}
@@ -218,7 +227,7 @@ class HostedLLM(OpenRouter):
 
 async def _to_its_end(events: Events) -> None:
     """Only a connection whose answer was read to the last byte can serve the next turn."""
-    with suppress(TimeoutError, httpx.HTTPError):
+    with suppress(TimeoutError, ClientError):
         async with asyncio.timeout(_DRAIN_SECONDS):
             while await events.more() is not None:
                 pass

@@ -2,15 +2,17 @@
 
 import asyncio
 import hashlib
+import json
 import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-import httpx
 import jwt
+from aiohttp import ClientError, ClientTimeout
 
+from storage.connections import open_pool
 from storage.domain import Value
 from storage.errors import NotSignedIn, SignInUnavailable
 
@@ -21,7 +23,7 @@ _LEEWAY = 30
 _FRESH, _USABLE, _AGAIN, _APART = 300.0, 3600.0, 30.0, 1.0
 """Seconds: keys are fetched anew after the first and not trusted after the second; between two
 attempts to renew them lies the third, and the last whatever key ids strangers think up."""
-_TIMEOUT = 3.0
+_PATIENCE = ClientTimeout(total=3.0)
 _MOST_PROOFS = 10_000
 _REQUIRED = ["exp", "iat", "sub", "aud", "iss"]
 
@@ -132,14 +134,21 @@ class TokenVerifier:
             await asyncio.sleep(max(0.0, self._apart - since))
             self._tried = time.monotonic()
             try:
-                async with httpx.AsyncClient(timeout=_TIMEOUT) as client:
-                    response = await client.get(self._url)
-                self._keys = self._usable(response.raise_for_status().json())
-            except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError) as error:
+                self._keys = self._usable(await self._published())
+            except (ClientError, TimeoutError, ValueError, LookupError, TypeError) as error:
                 self._reachable = False
                 _log.warning("issuer keys cannot be fetched: %s", type(error).__name__)
             else:
                 self._fetched, self._reachable = time.monotonic(), True
+
+    async def _published(self) -> dict[str, Any]:
+        async with (
+            open_pool() as http,
+            http.get(
+                self._url, timeout=_PATIENCE, raise_for_status=True, allow_redirects=False
+            ) as answer,
+        ):
+            return json.loads(await answer.read())
 
     def _usable(self, published: dict[str, Any]) -> dict[str, jwt.PyJWK]:
         """By id; a key that is of no kind we know is passed over. Raises `ValueError` without any."""

@@ -14,7 +14,8 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import msgspec
+from aiohttp import ClientSession
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.chat_engine import CondensePlusContextChatEngine
 from llama_index.llms.openrouter import OpenRouter
@@ -24,11 +25,11 @@ from app.chat.engine import Engine
 from app.chat.events import Token
 from app.chat.retriever import PassageRetriever
 from app.chat.service import ChatService
-from app.connections import open_pool
 from app.llms.fallback import FallbackLLM
 from app.llms.openrouter import HostedLLM
 from app.search import Search
 from app.wiring import Services
+from storage.connections import open_pool
 from storage.tables import Message
 from tests.bench import generator
 from tests.bench.figures import Result
@@ -56,7 +57,7 @@ class Asking:
 
     services: Services
     base: str
-    http: httpx.AsyncClient
+    http: ClientSession
 
     def __post_init__(self) -> None:
         """Both engines get the same search and the same server."""
@@ -73,9 +74,9 @@ class Asking:
         body = {"model": MODEL, "messages": [{"role": "user", "content": question}], "stream": True}
         headers, url = {"Authorization": "Bearer any"}, f"{self.base}/chat/completions"
         started, first = time.perf_counter(), 0.0
-        async with self.http.stream("POST", url, json=body, headers=headers) as answer:
-            async for line in answer.aiter_lines():
-                if not first and '"content": "' in line and '"content": ""' not in line:
+        async with self.http.post(url, data=msgspec.json.encode(body), headers=headers) as answer:
+            async for line in answer.content:
+                if not first and b'"content": "' in line and b'"content": ""' not in line:
                     first = time.perf_counter() - started
         return first
 

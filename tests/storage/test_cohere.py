@@ -6,8 +6,8 @@ import time
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
+from aiohttp import ClientSession
 from hypothesis import given
 from hypothesis import strategies as st
 from llama_index.embeddings.cohere import CohereEmbedding
@@ -44,7 +44,7 @@ def cosine(one: list[float], other: list[float]) -> float:
     ],
 )
 async def test_vectors_have_the_dimension_that_is_asked_for(
-    doubles: Doubles, http: httpx.AsyncClient, model: str, asked: int | None, given_: int
+    doubles: Doubles, http: ClientSession, model: str, asked: int | None, given_: int
 ) -> None:
     hosted = embedding(doubles, model, dimension=asked, http=http)
     assert len(await hosted.aget_query_embedding("lamp")) == given_
@@ -82,7 +82,7 @@ async def test_documents_and_queries_are_told_apart(doubles: Doubles) -> None:
 
 
 async def test_many_texts_go_in_batches_of_96_and_empty_ones_harm_no_other(
-    doubles: Doubles, http: httpx.AsyncClient
+    doubles: Doubles, http: ClientSession
 ) -> None:
     texts = [f"text number {n}" for n in range(200)]
     texts[5] = texts[150] = " \n"
@@ -92,7 +92,7 @@ async def test_many_texts_go_in_batches_of_96_and_empty_ones_harm_no_other(
     assert vectors[7] == await embedding(doubles).aget_text_embedding("text number 7")
 
 
-async def test_a_query_is_embedded_once(doubles: Doubles, http: httpx.AsyncClient) -> None:
+async def test_a_query_is_embedded_once(doubles: Doubles, http: ClientSession) -> None:
     hosted = embedding(doubles, http=http)
     first = await hosted.aget_query_embedding("lamp")
     assert await hosted.aget_query_embedding("lamp") == first

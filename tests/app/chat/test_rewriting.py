@@ -3,8 +3,8 @@
 import asyncio
 import time
 
-import httpx
 import pytest
+from aiohttp import ClientSession
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
 from app.chat.condense import condense
@@ -112,7 +112,7 @@ def test_only_a_question_that_leans_on_another_is_taken() -> None:
 
 @pytest.mark.parametrize("what", ["keeps-alive", "drips", "slow-headers", "stalls-2"])
 async def test_one_that_is_slow_is_hung_up_on(
-    doubles: Doubles, http: httpx.AsyncClient, what: str
+    doubles: Doubles, http: ClientSession, what: str
 ) -> None:
     rewriter, started = Rewriter(model(doubles, what, http=http), seconds=0.5), time.monotonic()
     condensed = await rewriter.condense(OFTEN, history(LAMP))

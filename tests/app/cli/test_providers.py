@@ -44,6 +44,13 @@ def test_a_turn_and_what_it_cost(home: Path, doubles: Doubles) -> None:
     assert_refused(ibid(home, "usage", "--days", "0"), "1 to 366")
 
 
+def test_a_key_may_end_with_a_line_break(home: Path, doubles: Doubles) -> None:
+    """As it does when it was written to a file and mounted from there."""
+    mounted = hosted(doubles, "answers") | {"OPENROUTER_API_KEY": f"{KEY}\n"}
+    asked = ibid(home, "ask", FUEL, **mounted)
+    assert "Answered by double/answers." in asked.stdout
+
+
 def test_a_follow_up_says_which_model_made_it_whole(home: Path, doubles: Doubles) -> None:
     models = hosted(doubles, "means-the-foghorn")
     first = json.loads(ibid(home, "ask", FUEL, "--json", **models).stdout)
@@ -57,6 +64,8 @@ def test_a_follow_up_says_which_model_made_it_whole(home: Path, doubles: Doubles
 def test_a_turn_without_a_model_has_failed(home: Path, doubles: Doubles) -> None:
     failed = ibid(home, "ask", FUEL, **hosted(doubles, "status-401"))
     assert_refused(failed, "OPENROUTER_API_KEY", code=1)
+    nowhere = hosted(doubles, "answers") | {"OPENROUTER_BASE_URL": "openrouter"}
+    assert_refused(ibid(home, "ask", FUEL, **nowhere), "the connection failed", code=1)
     spent = ibid(home, "ask", FUEL, **hosted(doubles, "answers", DAILY_BUDGET="0"))
     assert_refused(spent, "daily budget", code=1)
 
@@ -67,6 +76,7 @@ def test_a_turn_without_a_model_has_failed(home: Path, doubles: Doubles) -> None
         ("LLM_FALLBACKS", "llama3", "MODEL@BASE_URL"),
         ("OPENROUTER_MODELS", " , ", "names no model"),
         ("OPENROUTER_PROVIDER", "fast", "OPENROUTER_PROVIDER"),
+        ("OPENROUTER_API_KEY", f"{KEY}\n{KEY}", "OPENROUTER_API_KEY is not valid: it holds"),
         ("DAILY_BUDGET", "-1", "DAILY_BUDGET"),
         ("COHERE_RERANK_MODEL", "rerank-v3.5", "COHERE_API_KEY"),
         ("LLM_FIRST_TOKEN_SECONDS", "0", "LLM_FIRST_TOKEN_SECONDS"),

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-import httpx
 import pytest
+from aiohttp import ClientSession
 from llama_index.core.base.llms.types import ChatMessage
 
 from app.llms.catalogue import Catalogue, Limits
@@ -19,7 +19,7 @@ def asked_for_models(doubles: Doubles) -> int:
 
 
 async def test_it_is_asked_for_once_by_all_processes(
-    doubles: Doubles, http: httpx.AsyncClient, tmp_path: Path
+    doubles: Doubles, http: ClientSession, tmp_path: Path
 ) -> None:
     file = tmp_path / "models.json"
     for _ in range(2):
@@ -33,7 +33,7 @@ async def test_it_is_asked_for_once_by_all_processes(
 
 @pytest.mark.parametrize("found", [b"", b"{}", b'{"models": 1}', b"\xff"])
 async def test_a_file_that_is_damaged_is_made_anew(
-    doubles: Doubles, http: httpx.AsyncClient, tmp_path: Path, found: bytes
+    doubles: Doubles, http: ClientSession, tmp_path: Path, found: bytes
 ) -> None:
     file = tmp_path / "models.json"
     file.write_bytes(found)
@@ -42,7 +42,7 @@ async def test_a_file_that_is_damaged_is_made_anew(
 
 
 async def test_without_it_a_model_still_answers(
-    doubles: Doubles, http: httpx.AsyncClient, tmp_path: Path, unused_tcp_port: int
+    doubles: Doubles, http: ClientSession, tmp_path: Path, unused_tcp_port: int
 ) -> None:
     nowhere = Catalogue(f"http://127.0.0.1:{unused_tcp_port}", http, tmp_path / "models.json")
     assert await nowhere.models() == {}
@@ -50,7 +50,7 @@ async def test_without_it_a_model_still_answers(
 
 
 async def test_a_model_is_asked_for_no_more_than_it_can_give(
-    doubles: Doubles, http: httpx.AsyncClient, tmp_path: Path
+    doubles: Doubles, http: ClientSession, tmp_path: Path
 ) -> None:
     catalogue = Catalogue(doubles.openrouter, http, tmp_path / "models.json")
     llm = model(doubles, "answers", catalogue=catalogue, http=http, max_tokens=100_000)

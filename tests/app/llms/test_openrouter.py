@@ -3,8 +3,8 @@
 import asyncio
 from contextlib import aclosing
 
-import httpx
 import pytest
+from aiohttp import ClientSession
 from llama_index.llms.openrouter import OpenRouter
 
 from app.llms.openrouter import HostedLLM
@@ -99,7 +99,7 @@ async def test_a_slow_reader_does_not_use_up_the_time(doubles: Doubles) -> None:
     assert text == SAID
 
 
-async def test_a_reader_who_leaves_hangs_up(doubles: Doubles, http: httpx.AsyncClient) -> None:
+async def test_a_reader_who_leaves_hangs_up(doubles: Doubles, http: ClientSession) -> None:
     responses = await model(doubles, "drips", http=http).astream_chat(PROMPT)
     async with aclosing(responses):
         await anext(responses)
@@ -108,7 +108,7 @@ async def test_a_reader_who_leaves_hangs_up(doubles: Doubles, http: httpx.AsyncC
     assert asyncio.get_running_loop().time() - left < 0.5
 
 
-async def test_a_cancelled_turn_hangs_up(doubles: Doubles, http: httpx.AsyncClient) -> None:
+async def test_a_cancelled_turn_hangs_up(doubles: Doubles, http: ClientSession) -> None:
     turn = asyncio.create_task(ask(model(doubles, "drips", http=http)))
     while not (doubles.log and doubles.log[-1].pieces > 5):  # noqa: ASYNC110
         await asyncio.sleep(0.005)
@@ -118,7 +118,7 @@ async def test_a_cancelled_turn_hangs_up(doubles: Doubles, http: httpx.AsyncClie
     assert (await doubles.ended()).ended == "left"
 
 
-async def test_turns_share_a_connection(doubles: Doubles, http: httpx.AsyncClient) -> None:
+async def test_turns_share_a_connection(doubles: Doubles, http: ClientSession) -> None:
     llm = model(doubles, "answers", http=http)
     for _ in range(3):
         await ask(llm)

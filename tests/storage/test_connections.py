@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
-import httpx
 import pytest
+from aiohttp import ClientError, ClientSession
 
-from app.connections import open_pool
+from storage.connections import lent, open_pool
 
 Serve = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -30,6 +30,11 @@ async def service(serve: Serve) -> AsyncIterator[str]:
         server.close()
 
 
+async def got(http: ClientSession, url: str) -> str:
+    async with http.get(url) as answer:
+        return await answer.text()
+
+
 async def test_no_turn_waits_for_the_end_of_another() -> None:
     everybody, came = asyncio.Event(), 0
 
@@ -42,8 +47,8 @@ async def test_no_turn_waits_for_the_end_of_another() -> None:
         writer.write(ANSWER)
 
     async with service(serve) as url, open_pool() as http, asyncio.timeout(20):
-        answers = await asyncio.gather(*(http.get(url, timeout=None) for _ in range(150)))
-    assert [answer.text for answer in answers] == ["ok"] * 150
+        answers = await asyncio.gather(*(got(http, url) for _ in range(150)))
+    assert answers == ["ok"] * 150
 
 
 async def test_a_connection_is_used_again() -> None:
@@ -55,24 +60,39 @@ async def test_a_connection_is_used_again() -> None:
 
     async with service(serve) as url, open_pool() as http:
         for _ in range(3):
-            assert (await http.get(url)).text == "ok"
-    assert writers == [writers[0]] * 3
+            async with lent(http) as same:
+                assert await got(same, url) == "ok"
+        async with lent(None) as another:
+            assert await got(another, url) == "ok"
+    assert writers == [writers[0]] * 3 + [writers[3]]
+    assert writers[3] is not writers[0]
 
 
 @pytest.mark.parametrize(
-    "said", [b"SMTP ready\r\n\r\n", b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n", b""]
+    "said",
+    [
+        b"SMTP ready\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nLocation: \xff\xfe\r\nContent-Length: 9\r\n\r\ncut",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
+        b"",
+    ],
 )
-async def test_what_is_no_answer_is_an_error_of_httpx(said: bytes) -> None:
+async def test_what_is_no_answer_is_an_error_of_the_client(said: bytes) -> None:
     async def serve(_: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(said)
         writer.close()
 
     async with service(serve) as url, open_pool() as http:
-        with pytest.raises(httpx.HTTPError):
-            await http.get(url, timeout=None)
+        with pytest.raises(ClientError):
+            await got(http, url)
 
 
-async def test_where_nobody_listens_is_an_error_of_httpx() -> None:
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:9/", "http://no host/", "ftp://127.0.0.1/", "http://a:99999", "x"]
+)
+async def test_where_nobody_listens_is_an_error_of_the_client(address: str) -> None:
     async with open_pool() as http:
-        with pytest.raises(httpx.HTTPError):
-            await http.get("http://127.0.0.1:9/", timeout=None)
+        with pytest.raises(ClientError):
+            await got(http, address)
