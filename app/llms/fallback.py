@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing
 from typing import Any
 
 from llama_index.core.base.llms.types import (
@@ -126,8 +126,8 @@ class FallbackLLM(CustomLLM):
     ) -> Responses:
         """One model's responses, asked again only while it has said nothing."""
         with breaker.trial():
-            async with AsyncExitStack() as stack:
-                first, rest = await _begun(llm, messages, options, patience, stack)
+            first, rest = await _begun(llm, messages, options, patience)
+            async with aclosing(rest):
                 yield first
                 while (one := await _next(rest, patience)) is not None:
                     yield one
@@ -138,18 +138,19 @@ async def _begun(
     messages: Sequence[ChatMessage],
     options: dict[str, Any],
     patience: Patience,
-    stack: AsyncExitStack,
 ) -> tuple[ChatResponse, ChatResponseAsyncGen]:
+    """The first response and those to come, which whoever gets them closes."""
     async for attempt in policy(tries=TRIES, pause=_PAUSE, longest=_LONGEST_PAUSE):
         with attempt:
-            async with AsyncExitStack() as mine:
-                rest = await llm.astream_chat(messages, **options)
-                await mine.enter_async_context(aclosing(rest))
+            rest = await llm.astream_chat(messages, **options)
+            try:
                 first = await _next(rest, patience)
-                if first is not None:
-                    await stack.enter_async_context(mine.pop_all())
-                    return first, rest
-            raise ModelUnavailable("it gave no words")
+            except BaseException:
+                await rest.aclose()
+                raise
+            if first is None:
+                raise ModelUnavailable("it gave no words")
+            return first, rest
     raise AssertionError("tenacity returns or raises")
 
 
