@@ -1,7 +1,9 @@
 """What models cost: kept within budgets, shown to who asks."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date, timedelta
+from operator import itemgetter
 from typing import Annotated
 from uuid import UUID
 
@@ -63,11 +65,15 @@ class Spent(Value):
 
 
 class BudgetState(Value):
-    """How much of a budget is spent; `limit` is null when there is none."""
+    """How much of a budget is spent; `limit` is null when there is none.
+
+    `user` is whose it is, null when it is everybody's; it is told of those who spent some today.
+    """
 
     name: str
     limit: float | None
     spent: float
+    user: str | None = None
 
 
 class UsageReport(Value):
@@ -99,6 +105,7 @@ class Usages:
             ]
         spent = [Spent(user=user, **row.model_dump(exclude={"user_id"})) for row, user in rows]
         total = round(sum(one.cost for one in spent), 6)
+        budgets += _of_users(self._budget.daily_per_user, spent)
         return UsageReport(days=days, cost=total, budgets=tuple(budgets), spent=tuple(spent))
 
 
@@ -119,6 +126,19 @@ class MonthlyCalls:
                     f"the {self._limit:,} calls of COHERE_CALLS_PER_MONTH are spent until next month"
                 )
             await ledger.add([Spending(user_id=user.id, day=today(), model=model, calls=1)])
+
+
+def _of_users(limit: float | None, spent: Sequence[Spent]) -> list[BudgetState]:
+    if limit is None:
+        return []
+    users = defaultdict[str, float](float)
+    for one in spent:
+        if one.day == today() and one.user != INDEXER:
+            users[one.user] += one.cost
+    return [
+        BudgetState(name="daily", limit=limit, spent=round(cost, 6), user=user)
+        for user, cost in sorted(users.items(), key=itemgetter(1), reverse=True)
+    ]
 
 
 def of_answer(user_id: UUID, answer: Answer) -> list[Spending]:

@@ -36,4 +36,5 @@ def _show(report: "UsageReport") -> None:
     click.echo(f"In {report.days} days: ${report.cost:.4f}.")
     for budget in report.budgets:
         limit = "no limit" if budget.limit is None else f"of ${budget.limit:.2f}"
-        click.echo(f"{budget.name.capitalize()} budget: ${budget.spent:.4f}, {limit}.")
+        whose = f" of {budget.user}" if budget.user else ""
+        click.echo(f"{budget.name.capitalize()} budget{whose}: ${budget.spent:.4f}, {limit}.")

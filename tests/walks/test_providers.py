@@ -274,6 +274,10 @@ async def test_one_user_cannot_spend_what_is_meant_for_all(
             await drained(ada.chat.again(said.conversation_id, said.message_id))
         assert len(doubles.asked) == asked
         assert (await answered(eve)).status == "answered"
+        usage = await services.usages.report(1)
+    own = {budget.user: budget for budget in usage.budgets if budget.user}
+    assert {user: budget.limit for user, budget in own.items()} == {"ada": 0.000_1, "eve": 0.000_1}
+    assert own["ada"].spent + own["eve"].spent == pytest.approx(usage.cost)
 
 
 @pytest.mark.slow

@@ -39,6 +39,8 @@ def test_a_turn_and_what_it_cost(home: Path, doubles: Doubles) -> None:
     shown = ibid(home, "usage")
     assert re.search(r"local  double/answers  1 calls, \d+ \+ \d+ tokens, \$0\.0\d+", shown.stdout)
     assert "Monthly budget: $0.0" in shown.stdout
+    each = ibid(home, "usage", DAILY_BUDGET_PER_USER="0.5")
+    assert re.search(r"^Daily budget of local: \$0\.0\d+, of \$0\.50\.$", each.stdout, re.MULTILINE)
     report = json.loads(ibid(home, "usage", "--json", "--days", "1").stdout)
     assert {one["model"] for one in report["spent"]} >= {"double/cut", "double/answers"}
     assert_refused(ibid(home, "usage", "--days", "0"), "1 to 366")
