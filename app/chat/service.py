@@ -25,7 +25,7 @@ from storage.domain import LOCAL, Answer, Attempt, Principal
 from storage.errors import IndexUnavailable, InvalidInput, ModelUnavailable
 from storage.ledger import Ledger
 from storage.people import Users
-from storage.repositories import Sources
+from storage.repositories import Corpora, Sources
 from storage.tables import Conversation, Message
 
 _log = logging.getLogger("ibid.chat")
@@ -195,9 +195,12 @@ class ChatService:
         return scope, [ChatMessage(role=MessageRole(role), content=text) for role, text in texts]
 
     async def _withheld(self, session: Session, said: Sequence[Said]) -> dict[UUID, str]:
-        """What is left of the answers that quote what this user may not see, any more."""
+        """What is left of the answers that quote what this user may not see, any more.
+
+        No answer is read for it while every corpus is public.
+        """
         replies = [line.id for line in said if line.role != "user"]
-        if self._principal == LOCAL or not replies:
+        if self._principal == LOCAL or not replies or not await Corpora(session).is_any_listed():
             return {}
         answers = await Conversations(session, self._principal.name).answers(replies)
         sources = {source for answer in answers.values() for source in rests_on(answer)}
