@@ -13,6 +13,7 @@ from llama_index.embeddings.cohere import CohereEmbedding
 from pydantic import Field, PrivateAttr
 
 from storage.cohere_api import BASE_URL, Calls, CohereAPI
+from storage.connections import UNREADABLE
 from storage.embeddings import unit
 from storage.errors import InvalidInput, ModelRefused, ModelUnavailable
 from storage.pacing import Pace
@@ -160,7 +161,7 @@ class HostedEmbedding(CohereEmbedding):
         )
         try:
             vectors = _embedded.decode(data).embeddings.get(self.embedding_type) or []
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise ModelUnavailable("it sent what cannot be read") from error
         if len(vectors) != len(texts):
             raise ModelUnavailable(f"it gave {len(vectors)} vectors for {len(texts)} texts")

@@ -6,7 +6,11 @@ from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 import certifi
+import msgspec
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
+"""What msgspec raises for an answer that makes no sense; the second for text that is not UTF-8."""
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from storage.connections import UNREADABLE
 from storage.domain import Passage
 from storage.errors import ModelBusy, ModelUnavailable
 from storage.pacing import Pace
@@ -70,5 +71,5 @@ class CohereReranker:
                 passages[one.index].model_copy(update={"score": one.relevance_score})
                 for one in sorted(results, key=lambda one: (-one.relevance_score, one.index))
             ]
-        except (msgspec.DecodeError, IndexError) as error:
+        except (*UNREADABLE, IndexError) as error:
             raise ModelUnavailable("it sent what cannot be read") from error

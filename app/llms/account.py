@@ -1,10 +1,15 @@
 """What a server of models says about a key and about what it has; asked by `ibid doctor` alone."""
 
+from typing import TypeVar
+
 import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from app.llms.wire import refusal
+from storage.connections import UNREADABLE
 from storage.errors import ModelUnavailable
+
+T = TypeVar("T")
 
 _PATIENCE = ClientTimeout(total=10.0)
 _OK = 200
@@ -31,16 +36,15 @@ class _Models(msgspec.Struct):
 
 async def account(http: ClientSession, base_url: str, key: str) -> Account:
     """Raises `ModelUnavailable`, for one a key that is refused."""
-    return msgspec.json.decode(await _got(http, f"{base_url}/key", key), type=_Account).data
+    return (await _got(http, f"{base_url}/key", key, _Account)).data
 
 
 async def models(http: ClientSession, base_url: str, key: str | None) -> set[str]:
     """Their names; raises `ModelUnavailable`."""
-    listed = msgspec.json.decode(await _got(http, f"{base_url}/models", key), type=_Models)
-    return {model.id for model in listed.data}
+    return {model.id for model in (await _got(http, f"{base_url}/models", key, _Models)).data}
 
 
-async def _got(http: ClientSession, url: str, key: str | None) -> bytes:
+async def _got(http: ClientSession, url: str, key: str | None, kind: type[T]) -> T:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
         async with http.get(
@@ -52,4 +56,9 @@ async def _got(http: ClientSession, url: str, key: str | None) -> bytes:
     if answer.status != _OK:
         told = refusal("", answer.status, answer.headers.get("retry-after"))
         raise ModelUnavailable(f"{url} did not answer: {told}") from told
-    return content
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except UNREADABLE as error:
+        raise ModelUnavailable(
+            f"{url} is no server of models: it sent what cannot be read"
+        ) from error

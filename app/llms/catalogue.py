@@ -6,6 +6,8 @@ from pathlib import Path
 import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
+from storage.connections import UNREADABLE
+
 _FRESH = 86_400.0
 _AGAIN = 300.0
 """Seconds until it is asked again when it did not answer."""
@@ -64,7 +66,7 @@ class Catalogue:
             self._silent_until = time.monotonic() + _AGAIN
             try:
                 self._kept = await self._ask()
-            except (ClientError, TimeoutError, msgspec.DecodeError):
+            except (ClientError, TimeoutError, *UNREADABLE):
                 pass  # what was known before, if anything, still is
             else:
                 self._write(self._kept)
@@ -81,7 +83,7 @@ class Catalogue:
     def _read(self) -> _Kept | None:
         try:
             kept = msgspec.json.decode(self._file.read_bytes(), type=_Kept)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, *UNREADABLE):
             return None
         return kept if kept.url == self._url else None
 

@@ -3,6 +3,7 @@
 import msgspec
 
 from app.llms.spoken import Spoken
+from storage.connections import UNREADABLE
 from storage.domain import Usage
 from storage.errors import ModelBusy, ModelRefused, ModelUnavailable
 from storage.retrying import seconds
@@ -77,7 +78,7 @@ class Reading:
         """The next words, often none."""
         try:
             chunk = _chunk.decode(data)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise self.failed("it sent what cannot be read") from error
         self._model = chunk.model or self._model
         self._usage = chunk.usage or self._usage

@@ -261,6 +261,12 @@ async def _malformed(stream: Stream) -> None:
     await stream.exchange.end()
 
 
+async def _not_utf_8(stream: Stream) -> None:
+    await stream.words(4)
+    await stream.exchange.send(b'data: {"choices": [{"delta": {"content": "caf\xe9"}}]}\n\n')
+    await stream.finish()
+
+
 async def _stalls(stream: Stream) -> None:
     """`stalls` before the first word, `stalls-4` after the fourth."""
     await stream.words(int(stream.what.partition("-")[2] or 0))
@@ -295,6 +301,7 @@ STREAMS: dict[str, Callable[[Stream], Awaitable[None]]] = {
     "cut": _cut,
     "dropped": _dropped,
     "malformed": _malformed,
+    "not-utf-8": _not_utf_8,
     "stalls": _stalls,
     "keeps-alive": _keeps_alive,
     "drips": _drips,

@@ -48,6 +48,7 @@ async def test_a_limit_that_was_run_into_is_told(doubles: Doubles) -> None:
         ("cut", ModelUnavailable, "connection"),
         ("dropped", ModelUnavailable, "connection"),
         ("malformed", ModelUnavailable, "cannot be read"),
+        ("not-utf-8", ModelUnavailable, "cannot be read"),
         ("empty", ModelUnavailable, "no words"),
         ("resets", ModelUnavailable, "connection"),
         ("json-error", ModelUnavailable, "error 502"),
