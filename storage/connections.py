@@ -9,6 +9,8 @@ import certifi
 import msgspec
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
+from storage.errors import InvalidInput
+
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 """What msgspec raises for an answer that makes no sense; the second for text that is not UTF-8."""
 
@@ -17,17 +19,27 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 async def open_pool() -> AsyncGenerator[ClientSession]:
     """As many connections as there are requests, and no deadline but their senders' own.
 
-    Proxies are those of the environment, as is `SSL_CERT_FILE`; without it certifi says whom to trust,
-    for an image of a container often knows nobody.
+    Proxies are those of the environment, as is `SSL_CERT_FILE`; raises `InvalidInput` when that cannot
+    be read.
     """
-    trusted = ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE") or certifi.where())
     async with ClientSession(
-        connector=TCPConnector(limit=0, ssl=trusted),
+        connector=TCPConnector(limit=0, ssl=_trusted()),
         cookie_jar=DummyCookieJar(),
         timeout=ClientTimeout(),
         trust_env=True,
     ) as http:
         yield http
+
+
+def _trusted() -> ssl.SSLContext:
+    """By certifi, unless the environment says otherwise: an image of a container often trusts nobody."""
+    named = os.environ.get("SSL_CERT_FILE")
+    try:
+        return ssl.create_default_context(cafile=named or certifi.where())
+    except ssl.SSLError as error:
+        raise InvalidInput("SSL_CERT_FILE cannot be used: it holds no certificate.") from error
+    except OSError as error:
+        raise InvalidInput(f"SSL_CERT_FILE cannot be used: {error.strerror}.") from error
 
 
 def lent(http: ClientSession | None) -> AbstractAsyncContextManager[ClientSession]:

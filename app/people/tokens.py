@@ -14,7 +14,7 @@ from aiohttp import ClientError, ClientTimeout
 
 from storage.connections import open_pool
 from storage.domain import Value
-from storage.errors import NotSignedIn, SignInUnavailable
+from storage.errors import IbidError, NotSignedIn, SignInUnavailable
 
 _log = logging.getLogger("ibid.people")
 
@@ -135,7 +135,14 @@ class TokenVerifier:
             self._tried = time.monotonic()
             try:
                 self._keys = self._usable(await self._published())
-            except (ClientError, TimeoutError, ValueError, LookupError, TypeError) as error:
+            except (
+                ClientError,
+                IbidError,
+                TimeoutError,
+                ValueError,
+                LookupError,
+                TypeError,
+            ) as error:
                 self._reachable = False
                 _log.warning("issuer keys cannot be fetched: %s", type(error).__name__)
             else:

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 from aiohttp import ClientError, ClientSession
 
 from storage.connections import lent, open_pool
+from storage.errors import InvalidInput
 
 Serve = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -96,3 +98,31 @@ async def test_where_nobody_listens_is_an_error_of_the_client(address: str) -> N
     async with open_pool() as http:
         with pytest.raises(ClientError):
             await got(http, address)
+
+
+async def test_a_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+
+    async def serve(head: bytes, writer: asyncio.StreamWriter) -> None:
+        asked.append(head.split(b"\r\n")[0])
+        writer.write(ANSWER)
+
+    async with service(serve) as url:
+        monkeypatch.setenv("HTTP_PROXY", url)
+        monkeypatch.setenv("NO_PROXY", "")
+        async with open_pool() as http:
+            assert await got(http, "http://models.example.com/v1/models") == "ok"
+    assert asked == [b"GET http://models.example.com/v1/models HTTP/1.1"]
+
+
+@pytest.mark.parametrize("held", [None, "no certificate"])
+async def test_certificates_that_cannot_be_read_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: str | None
+) -> None:
+    file = tmp_path / "company.pem"
+    if held is not None:
+        file.write_text(held, encoding="utf-8")
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    with pytest.raises(InvalidInput, match=r"^SSL_CERT_FILE cannot be used"):
+        async with open_pool():
+            pass
