@@ -13,6 +13,7 @@ from rich.console import Console
 from app.settings import Settings
 from tests.bench import (
     alongside,
+    capacity,
     cold,
     conversations,
     first_token,
@@ -45,6 +46,7 @@ BENCHES: dict[str, Bench] = {
     "first_token": first_token.run,
     "conversations": conversations.run,
     "users": users.run,
+    "capacity": capacity.run,
     "loop": loop.run,
     "idle": idle.run,
     "peers": peers.run,

@@ -2,18 +2,20 @@
 
 import asyncio
 import json
+import math
 import re
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.bench import generator, loop, peers, report, reviewed, turn, users
+from tests.bench import capacity, generator, loop, peers, report, reviewed, turn, users
 from tests.bench.__main__ import BENCHES
 from tests.bench.baseline import compare
 from tests.bench.figures import Result, as_json
 from tests.bench.homes import Options
 from tests.bench.machine import describe
+from tests.bench.simulation import Demand, Site, carries, simulate
 from tests.bench.ticking import Clock
 from tests.bench.timing import Samples
 
@@ -121,6 +123,38 @@ def test_what_grows_is_plotted_by_size() -> None:
     assert "<td>10 lamps: lighting</td><td>40 ms</td><td>40 ms</td><td>20 ms</td><td>over" in html
     assert "<td>all</td><td>2 s</td>" in html
     assert "lamps &amp; horns" in html
+
+
+def test_a_queue_is_as_long_as_queueing_theory_says() -> None:
+    """One core that 50 requests of 10 ms come to in a second: they stay for 1 / (100 - 50) s on average."""
+    taken = simulate(Site(1, 1), Demand(1e-9, 0.01), rate=50, seconds=600)
+
+    assert taken.p95 == pytest.approx(math.log(20) / 50, rel=0.1)
+
+
+def test_what_is_full_is_what_limits() -> None:
+    searches = Demand(process=0.002, engine=0.005)
+    one, processes, cores = (
+        carries(site, searches, 0.2, seconds=30) for site in (Site(1, 1), Site(4, 1), Site(1, 4))
+    )
+    assert one == pytest.approx(processes, rel=0.1)
+    assert 2 * one < cores < 500, "with four cores the one process is full"
+    assert carries(Site(1, 1), Demand(0.002, 0.005, 0.001, 40), 0.2, seconds=30) < one
+
+
+@pytest.mark.slow
+async def test_what_a_request_takes_says_what_more_processes_carry(tmp_path: Path) -> None:
+    load = capacity.Load(seconds=2, searches=10, turns=4, simulated=2)
+
+    result = await capacity.run(Options(tmp_path, passages=60), load)
+
+    values = {figure.name: figure.value for figure in result.figures}
+    for what in ("searches", "turns"):
+        few, many = (
+            values[f"{what} a second; processes: {p}, cores of the engine: {c}"]
+            for p, c in ((1, 1), (16, 8))
+        )
+        assert 0 < 4 * few < many
 
 
 @pytest.mark.slow

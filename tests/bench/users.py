@@ -62,13 +62,13 @@ async def run(options: Options, crowd: Crowd | None = None) -> Result:
     with closing(Issuer()) as issuer:
         async with stand_in() as model:
             hosted = {"OPENROUTER_API_KEY": "any", "OPENROUTER_BASE_URL": model}
-            with _door(home, issuer, crowd, **hosted, OPENROUTER_MODELS=MODEL) as door:
+            with open_door(home, issuer, crowd, **hosted, OPENROUTER_MODELS=MODEL) as door:
                 options.say("searches")
                 await _search(door, crowd, queries, result)
                 options.say("turns")
                 await _chat(door, crowd, questions, model, result)
         await left(settings(home).index_folder)
-        with _door(home, issuer, crowd) as door:
+        with open_door(home, issuer, crowd) as door:
             options.say("turns of the extractive model")
             await _extract(door, crowd, questions, result)
     await left(settings(home).index_folder)
@@ -76,8 +76,11 @@ async def run(options: Options, crowd: Crowd | None = None) -> Result:
 
 
 @contextmanager
-def _door(home: Path, issuer: Issuer, crowd: Crowd, **model: str) -> Generator[Door]:
-    """Only warnings are logged: nobody reads them meanwhile, and a full pipe stops who writes."""
+def open_door(home: Path, issuer: Issuer, crowd: Crowd, **model: str) -> Generator[Door]:
+    """A server, until it is left.
+
+    Only warnings are logged: nobody reads them meanwhile, and a full pipe stops who writes.
+    """
     signing_in = {name.upper(): value for name, value in issuer.settings().items()}
     limits = {"RATE_LIMIT": "1000000", "LOG_LEVEL": "warning"}
     with serving(home, **signing_in, **limits, **model) as (process, client):

@@ -1,0 +1,112 @@
+"""How many searches and turns more processes and cores carry: simulated, from what one takes here.
+
+Networks, databases and models are left out: they add to the time of each request, and take nothing from
+the others while connections are free.
+"""
+
+from contextlib import closing
+from dataclasses import dataclass
+
+from tests.app.api.calls import API
+from tests.bench import generator
+from tests.bench.figures import Result
+from tests.bench.homes import Options, fill, left, settings
+from tests.bench.load import Chats, Searches, Taken, driven
+from tests.bench.meters import processor
+from tests.bench.processes import stand_in
+from tests.bench.simulation import Demand, Site, carries, simulate
+from tests.bench.timing import Samples
+from tests.bench.users import Crowd, Door, open_door
+from tests.doubles.issuer import Issuer
+
+LIMIT = 0.2
+SITES = (Site(1, 1), Site(2, 1), Site(4, 2), Site(8, 4), Site(16, 8))
+PASSAGES, QUERIES = 100_000, 200
+AT_ONCE, PACED = "double/answers", "double/paced-100"
+_WORDS = 42
+"""That both models say."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """Light, so that nothing waits; `searches` and `turns` in a second."""
+
+    seconds: float = 10.0
+    searches: float = 40.0
+    turns: float = 4.0
+    simulated: float = 40.0
+    """Seconds, too."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Of a processor, for each request."""
+
+    taken: Taken
+    server: float
+    engine: float
+
+
+async def run(options: Options, load: Load | None = None) -> Result:
+    """The simulation is compared with the measured searches that it is made from, too."""
+    load, home = load or Load(), options.scratch / "home"
+    pages = [*generator.pages(options.passages or PASSAGES)]
+    options.say("embedding and staging")
+    passages = await fill(home, pages)
+    asked = [f"What is the {page.sections[0].heading.lower()}?" for page in pages[:QUERIES]]
+    options.say("searches, and turns whose words come at once or one by one")
+    search = await _searches(options, load, asked)
+    at_once, paced = [await _turns(options, load, asked, model) for model in (AT_ONCE, PACED)]
+    await left(settings(home).index_folder)
+    word = max(0.0, paced.server - at_once.server) / _WORDS
+    demands = {
+        "searches": Demand(search.server, search.engine),
+        "turns": Demand(at_once.server, at_once.engine, word, _WORDS),
+    }
+    within = f"p95 of an answer or a first event within {1e3 * LIMIT:.0f} ms"
+    result = Result("capacity", f"{passages:,} passages; {within}")
+    for what, demand in demands.items():
+        result.add(f"{what}: of the process, each", 1e3 * demand.process, "ms")
+        result.add(f"{what}: of the engine, each", 1e3 * demand.engine, "ms")
+    result.add("turns: of the process, each word", 1e3 * word, "ms")
+    result.add_times("searches: measured", Samples(search.taken.seconds["search"]))
+    alike = simulate(SITES[0], demands["searches"], load.searches, load.simulated)
+    result.add_times("searches: simulated", alike)
+    options.say("simulating")
+    for site in SITES:
+        about = f"processes: {site.processes}, cores of the engine: {site.cores}"
+        for what, demand in demands.items():
+            most = carries(site, demand, LIMIT, load.simulated)
+            result.add(f"{what} a second; {about}", most, "/s", part=True)
+    return result
+
+
+async def _searches(options: Options, load: Load, asked: list[str]) -> Spent:
+    crowd = Crowd(users=round(load.searches))
+    with closing(Issuer()) as issuer, open_door(options.scratch / "home", issuer, crowd) as door:
+        plan = Searches(door.base, f"{API}/search?k=10&q=", door.tokens, asked, 2, think=1)
+        await driven(plan)
+        plan = Searches(door.base, plan.path, door.tokens, asked, load.seconds, ramp=1, think=1)
+        return await _spent(door, plan, "search")
+
+
+async def _turns(options: Options, load: Load, asked: list[str], model: str) -> Spent:
+    crowd = Crowd(users=round(load.turns * load.seconds))
+    with closing(Issuer()) as issuer:
+        async with stand_in() as base:
+            hosted = {"OPENROUTER_API_KEY": "any", "OPENROUTER_BASE_URL": base}
+            hosted["OPENROUTER_MODELS"] = model
+            with open_door(options.scratch / "home", issuer, crowd, **hosted) as door:
+                plan = Chats(door.base, door.paths, door.tokens, asked, load.turns, 2)
+                await driven(plan)
+                plan = Chats(door.base, door.paths, door.tokens, asked, load.turns, load.seconds)
+                return await _spent(door, plan, "turn")
+
+
+async def _spent(door: Door, plan: Searches | Chats, kind: str) -> Spent:
+    before = processor(door.server), processor(door.engine)
+    taken = await driven(plan)
+    assert not taken.failures
+    count = len(taken.seconds[kind])
+    server, engine = processor(door.server) - before[0], processor(door.engine) - before[1]
+    return Spent(taken, server / count, engine / count)

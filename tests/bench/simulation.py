@@ -1,0 +1,89 @@
+"""A queue for each process and one for the engine: what a request waits for, without the machines."""
+
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush, heapreplace
+from random import Random
+
+from tests.bench.timing import Samples
+
+_HALVINGS = 8
+
+
+@dataclass(frozen=True)
+class Demand:
+    """Seconds of a processor that a request takes, on average."""
+
+    process: float
+    """Until it is answered, or, of a turn, until its first event."""
+    engine: float
+    word: float = 0.0
+    """Of the process, for each of the words that come behind."""
+    words: int = 0
+    pace: float = 0.1
+    """Seconds between two words."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Processes do one thing at a time each; any core of the engine takes the next search."""
+
+    processes: int
+    cores: int
+
+    def most(self, demand: Demand) -> float:
+        """Requests a second that leave nothing idle."""
+        each = demand.process + demand.words * demand.word
+        return min(self.processes / each, self.cores / (demand.engine or each))
+
+
+class _Cores:
+    def __init__(self, count: int) -> None:
+        self._free = [0.0] * count
+
+    def done(self, now: float, seconds: float) -> float:
+        """When whoever comes now is served: first come, first served."""
+        ended = max(now, self._free[0]) + seconds
+        heapreplace(self._free, ended)
+        return ended
+
+
+def simulate(site: Site, demand: Demand, rate: float, seconds: float) -> Samples:
+    """Until the answer or the first event, of requests that begin by chance for so many seconds.
+
+    What each takes is drawn, too: exponentially, as of a mixture of easy and hard ones.
+    """
+    random = Random(1)  # noqa: S311 - no secret
+    processes = [_Cores(1) for _ in range(site.processes)]
+    engine, taken = _Cores(site.cores), Samples()
+    steps = [demand.process / 2, demand.engine, demand.process / 2]
+    now, events = 0.0, list[tuple[float, int, int, float]]()
+    while now < seconds:
+        now += random.expovariate(rate)
+        events.append((now, len(events), 0, now))
+    heapify(events)
+    while events:
+        now, number, step, began = heappop(events)
+        process = processes[number % site.processes]
+        if step > len(steps):
+            process.done(now, random.expovariate(1) * demand.word)
+        elif step == len(steps):
+            taken.seconds.append(now - began)
+            for word in range(1, demand.words + 1):
+                heappush(events, (now + word * demand.pace, number, step + 1, began))
+        else:
+            station = engine if step == 1 else process
+            ended = station.done(now, random.expovariate(1) * steps[step])
+            heappush(events, (ended, number, step + 1, began))
+    return taken
+
+
+def carries(site: Site, demand: Demand, limit: float, seconds: float) -> float:
+    """The most requests a second of which nineteen in twenty are answered within the limit."""
+    least, most = 0.0, site.most(demand)
+    for _ in range(_HALVINGS):
+        rate = (least + most) / 2
+        if simulate(site, demand, rate, seconds).p95 <= limit:
+            least = rate
+        else:
+            most = rate
+    return least
