@@ -5,7 +5,7 @@ the others while connections are free.
 """
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.app.api.calls import API
 from tests.bench import generator
@@ -25,6 +25,7 @@ PASSAGES, QUERIES = 100_000, 200
 AT_ONCE, PACED = "double/answers", "double/paced-100"
 _WORDS = 42
 """That both models say."""
+_WARM_UP = 2.0
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,9 @@ async def run(options: Options, load: Load | None = None) -> Result:
 async def _searches(options: Options, load: Load, asked: list[str]) -> Spent:
     crowd = Crowd(users=round(load.searches))
     with closing(Issuer()) as issuer, open_door(options.scratch / "home", issuer, crowd) as door:
-        plan = Searches(door.base, f"{API}/search?k=10&q=", door.tokens, asked, 2, think=1)
-        await driven(plan)
-        plan = Searches(door.base, plan.path, door.tokens, asked, load.seconds, ramp=1, think=1)
+        path, seconds = f"{API}/search?k=10&q=", load.seconds
+        plan = Searches(door.base, path, door.tokens, asked, seconds, ramp=1, think=1)
+        await driven(replace(plan, seconds=_WARM_UP))
         return await _spent(door, plan, "search")
 
 
@@ -97,9 +98,8 @@ async def _turns(options: Options, load: Load, asked: list[str], model: str) -> 
             hosted = {"OPENROUTER_API_KEY": "any", "OPENROUTER_BASE_URL": base}
             hosted["OPENROUTER_MODELS"] = model
             with open_door(options.scratch / "home", issuer, crowd, **hosted) as door:
-                plan = Chats(door.base, door.paths, door.tokens, asked, load.turns, 2)
-                await driven(plan)
                 plan = Chats(door.base, door.paths, door.tokens, asked, load.turns, load.seconds)
+                await driven(replace(plan, seconds=_WARM_UP))
                 return await _spent(door, plan, "turn")
 
 
