@@ -34,9 +34,8 @@ def family(pid: int) -> tuple[list[int], list[int]]:
     """A server and its children; and apart from them those that are an engine's process."""
     found = [pid]
     for one in found:
-        for thread in Path(f"/proc/{one}/task").iterdir():
-            found += map(int, (thread / "children").read_text(encoding="ascii").split())
-    engine = [one for one in found if _ENGINE in Path(f"/proc/{one}/cmdline").read_bytes()]
+        found += _children(one)
+    engine = [one for one in found if _ENGINE in _command(one)]
     return [one for one in found if one not in engine], engine
 
 
@@ -66,6 +65,22 @@ class Memory:
         while True:
             self.most = max(self.most, resident(self.pids) - self.first)
             await asyncio.sleep(_SAMPLED)
+
+
+def _children(pid: int) -> list[int]:
+    """Read anew when a thread has ended meanwhile, for another has its children then."""
+    threads = Path(f"/proc/{pid}/task")
+    while threads.exists():
+        with suppress(FileNotFoundError, ProcessLookupError):
+            lists = [(one / "children").read_text(encoding="ascii") for one in threads.iterdir()]
+            return [int(child) for children in lists for child in children.split()]
+    return []
+
+
+def _command(pid: int) -> bytes:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 def _about(pid: int, what: str) -> str:

@@ -3,9 +3,14 @@
 import asyncio
 import json
 import math
+import os
 import re
+import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -15,6 +20,7 @@ from tests.bench.baseline import compare
 from tests.bench.figures import Result, as_json
 from tests.bench.homes import Options
 from tests.bench.machine import describe
+from tests.bench.meters import family
 from tests.bench.simulation import Demand, Site, carries, simulate
 from tests.bench.ticking import Clock
 from tests.bench.timing import Samples
@@ -123,6 +129,30 @@ def test_what_grows_is_plotted_by_size() -> None:
     assert "<td>10 lamps: lighting</td><td>40 ms</td><td>40 ms</td><td>20 ms</td><td>over" in html
     assert "<td>all</td><td>2 s</td>" in html
     assert "lamps &amp; horns" in html
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="children are told by /proc")
+def test_a_family_is_found_while_threads_and_children_come_and_go() -> None:
+    with (
+        ThreadPoolExecutor(1) as other,
+        subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child,
+    ):
+        busy = other.submit(come_and_go, 100)
+        seen = 0
+        while not busy.done():
+            assert {os.getpid(), child.pid} <= {*family(os.getpid())[0]}
+            seen += 1
+        child.communicate(b"\n")
+    assert seen
+
+
+def come_and_go(times: int) -> None:
+    for _ in range(times):
+        threads = [Thread(target=time.sleep, args=(0.001,)) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
 
 def test_a_queue_is_as_long_as_queueing_theory_says() -> None:
