@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any, Protocol
 
-import msgspec
 from aiohttp import ClientError, ClientSession
 
 from storage.connections import lent
@@ -100,17 +99,9 @@ class CohereAPI:
     async def _sent(
         self, http: ClientSession, path: str, body: dict[str, Any], within: float
     ) -> bytes:
-        headers = {
-            "Authorization": f"Bearer {self._api_key}",
-            "Content-Type": "application/json",
-            "X-Client-Name": "ibid",
-        }
-        asked = http.post(
-            f"{self._base}{path}",
-            data=msgspec.json.encode(body),
-            headers=headers,
-            allow_redirects=False,
-        )
+        headers = {"Authorization": f"Bearer {self._api_key}", "X-Client-Name": "ibid"}
+        url = f"{self._base}{path}"
+        asked = http.post(url, json=body, headers=headers, allow_redirects=False)
         try:
             async with asyncio.timeout(within), asked as answer:
                 content = await answer.read()

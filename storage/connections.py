@@ -19,12 +19,14 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 async def open_pool() -> AsyncGenerator[ClientSession]:
     """As many connections as there are requests, and no deadline but their senders' own.
 
+    What is sent as `json` is encoded by msgspec, which leaves letters of any script as they are.
     Proxies are those of the environment, as is `SSL_CERT_FILE`; raises `InvalidInput` when that cannot
     be read.
     """
     async with ClientSession(
         connector=TCPConnector(limit=0, ssl=_trusted()),
         cookie_jar=DummyCookieJar(),
+        json_serialize_bytes=msgspec.json.encode,
         timeout=ClientTimeout(),
         trust_env=True,
     ) as http:

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from typing import Any
 
-import msgspec
 from aiohttp import ClientError, ClientResponse, ClientSession
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -176,12 +175,8 @@ class HostedLLM(OpenRouter):
     async def _post(self, http: ClientSession, body: Mapping[str, Any]) -> ClientResponse:
         return await http.post(
             f"{self.api_base}/chat/completions",
-            data=msgspec.json.encode(body),
-            headers={
-                **_ATTRIBUTION,
-                "Authorization": f"Bearer {self.api_key}",
-                "Content-Type": "application/json",
-            },
+            json=body,
+            headers={**_ATTRIBUTION, "Authorization": f"Bearer {self.api_key}"},
             allow_redirects=False,
         )
 

@@ -14,7 +14,6 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from aiohttp import ClientSession
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.chat_engine import CondensePlusContextChatEngine
@@ -74,7 +73,7 @@ class Asking:
         body = {"model": MODEL, "messages": [{"role": "user", "content": question}], "stream": True}
         headers, url = {"Authorization": "Bearer any"}, f"{self.base}/chat/completions"
         started, first = time.perf_counter(), 0.0
-        async with self.http.post(url, data=msgspec.json.encode(body), headers=headers) as answer:
+        async with self.http.post(url, json=body, headers=headers) as answer:
             async for line in answer.content:
                 if not first and b'"content": "' in line and b'"content": ""' not in line:
                     first = time.perf_counter() - started
