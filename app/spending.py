@@ -21,6 +21,11 @@ INDEXER = "ibid"
 """Who embeds and ranks: that is counted, but for no user in particular."""
 
 
+def dollars(limit: float) -> str:
+    """To the cent, or as far as a limit of less than that goes."""
+    return f"${limit:.2f}" if limit == round(limit, 2) else f"${limit:.6f}".rstrip("0")
+
+
 class Budget(Value):
     """US dollars that all users together, or each of them, may spend; None is no limit."""
 
@@ -33,13 +38,13 @@ class Budget(Value):
         for name, limit, since in self.limits():
             if limit is not None and await ledger.spent(since) >= limit:
                 raise BudgetSpent(
-                    f"The {name} budget of ${limit:.2f} is spent: ask again {_NEXT[name]}, or raise "
+                    f"The {name} budget of {dollars(limit)} is spent: ask again {_NEXT[name]}, or raise "
                     f"{name.upper()}_BUDGET. Search goes on."
                 )
         own = self.daily_per_user
         if own is not None and await ledger.spent(today(), user_id) >= own:
             raise BudgetSpent(
-                f"Your daily budget of ${own:.2f} is spent: ask again {_NEXT['daily']}, or have "
+                f"Your daily budget of {dollars(own)} is spent: ask again {_NEXT['daily']}, or have "
                 "DAILY_BUDGET_PER_USER raised. Search goes on."
             )
 

@@ -28,6 +28,8 @@ def usage(days: int, as_json: bool) -> None:
 
 
 def _show(report: "UsageReport") -> None:
+    from app.spending import dollars  # noqa: PLC0415
+
     for one in report.spent:
         click.echo(
             f"{one.day}  {one.user}  {one.model}  {one.calls} calls, {one.prompt_tokens} + "
@@ -35,6 +37,6 @@ def _show(report: "UsageReport") -> None:
         )
     click.echo(f"In {report.days} days: ${report.cost:.4f}.")
     for budget in report.budgets:
-        limit = "no limit" if budget.limit is None else f"of ${budget.limit:.2f}"
+        limit = "no limit" if budget.limit is None else f"of {dollars(budget.limit)}"
         whose = f" of {budget.user}" if budget.user else ""
         click.echo(f"{budget.name.capitalize()} budget{whose}: ${budget.spent:.4f}, {limit}.")
