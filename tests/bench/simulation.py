@@ -33,7 +33,7 @@ class Site:
     def most(self, demand: Demand) -> float:
         """Requests a second that leave nothing idle."""
         each = demand.process + demand.words * demand.word
-        return min(self.processes / each, self.cores / (demand.engine or each))
+        return min(self.processes / each, self.cores / demand.engine)
 
 
 class _Cores:
