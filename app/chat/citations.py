@@ -9,7 +9,8 @@ from itertools import pairwise
 from app.chat.events import Cited, Token
 from app.chat.links import link
 from app.chat.markers import Marker, MarkerParser, Piece
-from app.chat.safety import SafeText
+from app.chat.sanitizer import Sanitizer
+from app.safe_text import VisibleText
 from pipelines.sentences import sentences
 from storage.domain import Citation, CitedSource, Claim, Passage, Span
 from storage.index.sparse import terms
@@ -37,7 +38,8 @@ class CitedText:
         self._passages = passages
         self._language = language
         self._parser = MarkerParser(range(1, len(passages) + 1))
-        self._safe = SafeText(passages)
+        self._visible = VisibleText()
+        self._sanitizer = Sanitizer(passages)
         self._numbers: dict[tuple[int, Span], Citation] = {}
         self._plain = ""
         """The text without markers: what sentences are counted in."""
@@ -55,13 +57,12 @@ class CitedText:
 
     def write(self, delta: str) -> Iterator[Token | Cited]:
         """Take in the model's next words."""
-        yield from self._take(self._parser.feed(delta))
+        yield from self._take(self._parser.feed(self._visible.feed(delta)))
 
     def close(self) -> Iterator[Token | Cited]:
         """What was held back until the end."""
         yield from self._take(self._parser.close())
-        if words := self._safe.close():
-            yield self._say(words)
+        yield from self._say_all(self._sanitizer.close())
 
     def parts(self) -> list[Span]:
         """Spans of the plain text, one for each claim, with the markup before it; they adjoin."""
@@ -90,10 +91,10 @@ class CitedText:
         text = self._plain[slice(*part)]
         return "\n" in text[len(text.rstrip()) :]
 
-    def break_line(self) -> Iterator[Token]:
+    def break_line(self) -> Iterator[Token | Cited]:
         """End the paragraph, if there is one to end."""
         if self._plain.strip() and not self._plain.endswith("\n\n"):
-            yield self._say("\n\n")
+            yield from self._take(iter(["\n\n"]))
 
     def claims(self) -> tuple[Claim, ...]:
         """The sentences of the whole text, each with the footnotes in it or right behind it."""
@@ -128,17 +129,21 @@ class CitedText:
         return tuple(cited.values())
 
     def _take(self, pieces: Iterator[Piece]) -> Iterator[Token | Cited]:
+        yield from self._say_all(safe for piece in pieces for safe in self._sanitizer.feed(piece))
+
+    def _say_all(self, pieces: Iterator[Piece]) -> Iterator[Token | Cited]:
+        """Words that adjoin become one token."""
         words = ""
         for piece in pieces:
             if isinstance(piece, str):
                 words += piece
                 continue
-            if said := self._safe.feed(words) + self._safe.close():
-                yield self._say(said)
-            words = ""
+            if words:
+                yield self._say(words)
+                words = ""
             yield from self._mark(piece)
-        if said := self._safe.feed(words):
-            yield self._say(said)
+        if words:
+            yield self._say(words)
 
     def _say(self, words: str) -> Token:
         self._plain += words

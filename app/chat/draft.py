@@ -56,6 +56,8 @@ class Draft:
             if end > done:
                 for event in await self._weighed(heard, claim, (max(start, done), end)):
                     yield event
+        for event in self.text.close():
+            yield event
 
     async def claims(self) -> tuple[Claim, ...]:
         """What was said, with verdicts if claims are checked at all, and gaps where it was not."""

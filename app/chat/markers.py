@@ -25,7 +25,7 @@ class MarkerParser:
     """Feed it deltas; it gives back text and markers, the same whatever the deltas' borders.
 
     A marker with no known number vanishes with the space before it. Brackets in inline code, in a
-    fenced block or behind a backslash are text. What follows a marker cannot turn it into a link.
+    fenced block or behind a backslash are text.
     """
 
     def __init__(self, known: Container[int]) -> None:
@@ -37,8 +37,6 @@ class MarkerParser:
         self._fenced = False
         self._fresh = True
         """Only white space since the line began."""
-        self._marked = False
-        """The last thing given back was a marker."""
         self._tail = ""
         """The end of the prose given back since the last marker, if a bracket stands in it."""
 
@@ -81,22 +79,20 @@ class MarkerParser:
             return
         yield from self._released_space()
         yield Marker(tuple(dict.fromkeys(known)))
-        self._marked, self._fresh, self._tail = True, False, ""
+        self._fresh, self._tail = False, ""
 
     def _say(self, piece: str) -> Iterator[Piece]:
         if piece.isspace():
             self._space += piece
-            if piece.count("\n") and self._space.count("\n") > 1 and not self._fenced:
-                self._closing = ""  # inline code ends with its paragraph
+            if "\n" in piece and not self._fenced:
+                self._closing = ""  # inline code ends with its line
             self._fresh = self._fresh or "\n" in piece
             return
         if piece[0] in "`~":
             self._toggle(piece)
-        if self._marked and not self._space and piece[0] in "(:":
-            yield " "
         yield from self._released_space()
         yield self._guarded(piece)
-        self._fresh = self._marked = False
+        self._fresh = False
 
     def _toggle(self, run: str) -> None:
         if self._closing:

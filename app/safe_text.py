@@ -1,0 +1,154 @@
+"""Text of documents and models made safe to show: visible characters only, and Markdown that is text.
+
+Titles, headings, names and addresses come from documents. Every surface that shows them uses these
+functions.
+"""
+
+import re
+import unicodedata
+from urllib.parse import urlsplit
+
+_ORDINARY = re.compile(r"[\t\n -~¡-¬®-ʯ]*")
+"""Text without a single character that needs a look: ASCII and Latin letters."""
+_LINE_BREAKS = "\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+_JOINERS = "\u200c\u200d"
+_VISIBLE_FORMATS = frozenset(
+    "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
+)
+"""Characters of category Cf that are drawn: https://www.unicode.org/reports/tr44/#Prepended_Concatenation_Mark."""
+_INVISIBLE_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0")
+"""Default_Ignorable_Code_Point without category Cf and without variation selectors."""
+_EMOJI_MODIFIERS = range(0x1F3FB, 0x1F400)
+_VARIATIONS = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
+_NONCHARACTERS = range(0xFDD0, 0xFDF0)
+_JOINING_SCRIPTS = (
+    *(
+        "ARABIC",
+        "SYRIAC",
+        "MONGOLIAN",
+        "NKO",
+        "MANDAIC",
+        "HANIFI",
+        "DEVANAGARI",
+        "BENGALI",
+        "GURMUKHI",
+    ),
+    *(
+        "GUJARATI",
+        "ORIYA",
+        "TAMIL",
+        "TELUGU",
+        "KANNADA",
+        "MALAYALAM",
+        "SINHALA",
+        "KHMER",
+        "MYANMAR",
+    ),
+    *("TIBETAN", "BALINESE", "JAVANESE", "ADLAM", "TAI", "LEPCHA", "MEETEI", "CHAKMA"),
+)
+"""First words of the Unicode names of letters that a joiner changes the shape of."""
+_PUNCTUATION = re.compile(r"[\\`*_{}\[\]<>()#+\-.!|~&$:@^=\"'/]")
+_ACTIVE = re.compile(
+    r"[\\`*_\[\]<>|~&$]|!(?=\[)|(?<=\w)@(?=\w)|:(?=//)|(?<=\w)\.(?=\w)|^[#>+=-]|^\d+(?=[.)])"
+)
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_LINKED_SCHEMES = ("http", "https", "file")
+
+
+class VisibleText:
+    """Takes invisible characters out of a text that comes in pieces, however it is cut.
+
+    Removed are control characters, zero-width characters, bidirectional controls, Unicode tags,
+    noncharacters, and variation selectors that vary nothing. Joiners stay where a script or an emoji
+    needs them. Every line break becomes a line feed.
+    """
+
+    def __init__(self) -> None:
+        self._before = ""
+        """The last character that was read."""
+
+    def feed(self, text: str) -> str:
+        """The visible characters of the next piece."""
+        if _ORDINARY.fullmatch(text) and self._before != "\r":
+            self._before = text[-1:] or self._before
+            return text
+        return "".join(map(self._shown, text))
+
+    def _shown(self, character: str) -> str:
+        before, self._before = self._before, character
+        if character == "\n" and before == "\r":
+            return ""
+        if character == "\r" or character in _LINE_BREAKS:
+            return "\n"
+        if _is_visible(character, before):
+            return character
+        self._before = before  # what cannot be seen stands between nothing
+        return ""
+
+
+def visible(text: str) -> str:
+    """A whole text without its invisible characters."""
+    return VisibleText().feed(text)
+
+
+def plain(text: str) -> str:
+    """Markdown that every renderer shows as this text, on one line and without a link."""
+    return _ACTIVE.sub(r"\\\g<0>", one_line(text)).replace("\\<", "&lt;")
+
+
+def one_line(text: str) -> str:
+    """The visible text with all white space folded into single blanks."""
+    return " ".join(visible(text).split())
+
+
+def markdown_link(label: str, url: str) -> str:
+    """A Markdown link whose label is plain text; only the label when the address cannot be linked."""
+    address = safe_address(url)
+    return f"[{plain(label)}](<{address}>)" if address else plain(label)
+
+
+def safe_address(url: str) -> str:
+    """An http(s) or file address without a character that could end it; empty for anything else."""
+    address = "".join(one_line(url).split())
+    try:
+        scheme = urlsplit(address).scheme
+    except ValueError:
+        return ""
+    if scheme not in _LINKED_SCHEMES:
+        return ""
+    return re.sub(r"[<>\"'`\\()\[\]{}|^]", lambda found: f"%{ord(found[0]):02X}", address)
+
+
+def for_terminal(text: str) -> str:
+    """Text that cannot command a terminal: no escape sequence, no bidirectional control."""
+    return visible(_CONTROLS.sub("", text))
+
+
+def _is_visible(character: str, before: str) -> bool:
+    code = ord(character)
+    if character in _JOINERS:
+        return _takes_joiner(before)
+    if any(code in selectors for selectors in _VARIATIONS):
+        return bool(before) and not before.isspace() and not _is_variation(before)
+    if code in _NONCHARACTERS or code & 0xFFFE == 0xFFFE or character in _INVISIBLE_LETTERS:  # noqa: PLR2004
+        return False
+    category = unicodedata.category(character)
+    if category == "Cf":
+        return character in _VISIBLE_FORMATS
+    return category not in ("Cc", "Cs") or character in "\t\n"
+
+
+def _is_variation(character: str) -> bool:
+    return any(ord(character) in selectors for selectors in _VARIATIONS)
+
+
+def _takes_joiner(before: str) -> bool:
+    if not before:
+        return False
+    if (
+        unicodedata.category(before) == "So"
+        or ord(before) in _EMOJI_MODIFIERS
+        or before == "\ufe0f"
+    ):
+        return True
+    return unicodedata.name(before, "").startswith(_JOINING_SCRIPTS)
