@@ -167,10 +167,10 @@ class Blocks:
         for mark in _MARKS.finditer(prefix):
             if mark.lastgroup != "item":
                 continue
+            self._had_items = True
             if not self._may_interrupt(mark[0]):
                 return
             spaces = len(prefix[mark.end() :]) - len(prefix[mark.end() :].lstrip(" "))
-            self._had_items = True
             is_code = spaces > _MOST_ITEM_SPACE
             self._items.append(mark.end() + (1 if is_code else spaces))
             if is_code:

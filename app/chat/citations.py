@@ -10,7 +10,7 @@ from app.chat.events import Cited, Token
 from app.chat.links import link
 from app.chat.markers import Marker, MarkerParser, Piece
 from app.chat.sanitizer import Sanitizer
-from app.safe_text import VisibleText
+from app.text.visible import VisibleText, one_line
 from pipelines.sentences import sentences
 from storage.domain import Citation, CitedSource, Claim, Passage, Span
 from storage.index.sparse import terms
@@ -328,8 +328,8 @@ def _citation(n: int, passage: Passage, span: Span) -> Citation:
         source_id=passage.source_id,
         source_version=passage.version,
         passage_id=passage.id,
-        title=passage.title,
-        section=passage.section,
+        title=one_line(passage.title),
+        section=tuple(map(one_line, passage.section)),
         page=passage.page,
         url=link(passage, span),
         quote=passage.text[start - passage.start : end - passage.start],

@@ -1,6 +1,5 @@
 """Question in, events out: condense, retrieve, generate, cite, verify. The history is an argument."""
 
-import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -21,6 +20,8 @@ from app.llms import prompts
 from app.llms.spoken import Spoken
 from app.notes import NOT_PEER_REVIEWED
 from app.search import Scope, Search, is_peer_reviewed
+from app.text.markdown import markdown_link
+from app.text.visible import one_line
 from storage.domain import (
     Abstention,
     Answer,
@@ -36,8 +37,6 @@ from storage.domain import (
 PASSAGES = 8
 """How many a model sees, and an answer may cite."""
 _NEAREST = 3
-_MARKUP = re.compile(r"[\\`*<\[\]]")
-"""What would make a heading something else than a link's words: a footnote's marker, for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +221,8 @@ def _nearest(passages: Sequence[Passage]) -> tuple[NearestSection, ...]:
         near = NearestSection(
             source_id=passage.source_id,
             passage_id=passage.id,
-            title=passage.title,
-            section=passage.section,
+            title=one_line(passage.title),
+            section=tuple(map(one_line, passage.section)),
             url=passage.url,
         )
         sections.setdefault((passage.source_id, passage.section), near)
@@ -234,9 +233,5 @@ def _pointing(sentence: str, nearest: Sequence[NearestSection]) -> str:
     lines = [sentence]
     if nearest:
         lines.append("The nearest sections are:\n")
-        lines += [f"- [{_words(' › '.join(near.section))}]({near.url})" for near in nearest]
+        lines += [f"- {markdown_link(' › '.join(near.section), near.url)}" for near in nearest]
     return "\n".join(lines)
-
-
-def _words(heading: str) -> str:
-    return _MARKUP.sub(r"\\\g<0>", heading)

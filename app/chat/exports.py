@@ -4,11 +4,13 @@ import json
 import re
 from typing import Any, Literal, cast
 
+from app.chat.markers import MarkerParser, Piece
+from app.text.markdown import markdown_link, plain, safe_address
+from app.text.visible import one_line
 from storage.domain import Answer, Citation
 
 Format = Literal["markdown", "csl-json", "bibtex"]
 
-_MARKER = re.compile(r"(?<!\\)\[(\d+)\]")
 _SPECIAL = re.compile(r"[&%$#_]")
 _BRACES = {
     "\\": r"\textbackslash{}",
@@ -30,12 +32,19 @@ def export(answer: Answer, form: Format) -> str:
 
 def _markdown(answer: Answer) -> str:
     """A number that is no footnote's, as in code, stays as it is."""
-    known = {citation.n for citation in answer.citations}
-    text = _MARKER.sub(lambda m: f"[^{m[1]}]" if int(m[1]) in known else m[0], answer.text)
+    parser = MarkerParser({citation.n for citation in answer.citations})
+    text = "".join(map(_footnote, (*parser.feed(answer.text), *parser.close())))
     notes = [
-        f"[^{c.n}]: “{_line(c.quote)}” — [{_line(_place(c))}](<{c.url}>)" for c in answer.citations
+        f"[^{c.n}]: “{plain(c.quote)}” — {markdown_link(_place(c), c.url)}"
+        for c in answer.citations
     ]
     return "\n".join([text, "", *notes]) if notes else text
+
+
+def _footnote(piece: Piece) -> str:
+    if isinstance(piece, str):
+        return piece
+    return "".join(f"[^{number}]" for number in piece.numbers)
 
 
 def _csl(citation: Citation) -> dict[str, Any]:
@@ -43,16 +52,16 @@ def _csl(citation: Citation) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "id": f"ibid-{citation.n}",
         "type": "webpage" if citation.url.startswith("http") else "document",
-        "title": citation.title,
-        "URL": citation.url,
-        "note": f"“{_line(citation.quote)}”",
+        "title": one_line(citation.title),
+        "URL": safe_address(citation.url) or one_line(citation.url),
+        "note": f"“{one_line(citation.quote)}”",
     }
     if citation.section:
-        entry["section"] = " › ".join(citation.section)
+        entry["section"] = one_line(" › ".join(citation.section))
     if citation.page is not None:
         entry["page"] = str(citation.page)
     if authors := _authors(citation):
-        entry["author"] = [{"literal": name} for name in authors]
+        entry["author"] = [{"literal": one_line(name)} for name in authors]
     if date := citation.metadata.get("date"):
         entry["issued"] = {"raw": str(date)}
     return entry
@@ -65,10 +74,12 @@ def _bibtex(citation: Citation) -> str:
         "year": str(citation.metadata.get("date") or "")[:4],
         "howpublished": " › ".join(citation.section),
         "pages": "" if citation.page is None else str(citation.page),
-        "note": f"“{_line(citation.quote)}”",
+        "note": f"“{citation.quote}”",
     }
-    lines = [f"  {name} = {{{_latex(value)}}}," for name, value in fields.items() if value]
-    url = f"  url = {{{citation.url.replace('{', '%7B').replace('}', '%7D')}}},"
+    lines = [
+        f"  {name} = {{{_latex(one_line(value))}}}," for name, value in fields.items() if value
+    ]
+    url = f"  url = {{{safe_address(citation.url)}}},"
     return "\n".join([f"@misc{{ibid-{citation.n},", *lines, url, "}"])
 
 
@@ -82,11 +93,7 @@ def _authors(citation: Citation) -> list[str]:
 def _place(citation: Citation) -> str:
     path = citation.section or (citation.title,)
     page = "" if citation.page is None else f", p. {citation.page}"
-    return " › ".join(path).replace("[", "(").replace("]", ")") + page
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
+    return " › ".join(path) + page
 
 
 def _latex(text: str) -> str:

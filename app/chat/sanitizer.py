@@ -10,9 +10,10 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from app.chat.addresses import Targets, find_address, may_hold_address
 from app.chat.blocks import Blocks
 from app.chat.markers import Marker, Piece
+from app.chat.targets import Targets
+from app.text.addresses import find_address, may_hold_address
 from storage.domain import Passage
 
 _MARK = "\ufdd0"

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from app.text.markdown import markdown_link, plain
 from storage.domain import Answer, Value
 from storage.tables import Conversation, Message
 
@@ -49,10 +50,10 @@ class Thread(Value):
 
     def as_markdown(self) -> str:
         """For people: questions as headings, answers with their footnotes."""
-        parts = [f"# {_line(self.title) or 'Conversation'}"]
+        parts = [f"# {plain(self.title) or 'Conversation'}"]
         for said in self.messages:
             if said.role == "user":
-                parts.append(f"## {_line(said.text)}")
+                parts.append(f"## {plain(said.text)}")
             else:
                 parts += [said.text, *_footnotes(said.answer)]
         return "\n\n".join(parts) + "\n"
@@ -97,11 +98,7 @@ def _footnotes(answer: Answer | None) -> list[str]:
     if answer is None or not answer.citations:
         return []
     notes = (
-        f"[{c.n}] [{_line(' › '.join(c.section))}]({c.url})\n> {_line(c.quote)}"
+        f"\\[{c.n}\\] {markdown_link(' › '.join(c.section or (c.title,)), c.url)}\n> {plain(c.quote)}"
         for c in answer.citations
     )
     return list(notes)
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())

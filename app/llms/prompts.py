@@ -7,6 +7,7 @@ from html import escape, unescape
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
+from app.text.visible import one_line, visible
 from storage.domain import Passage, Span
 
 SYSTEM = """\
@@ -53,10 +54,11 @@ def messages(
     """A whole prompt; passages count from 1; `context` is the question made whole."""
     numbered = "\n".join(_fenced(n, passage) for n, passage in enumerate(passages, 1))
     asked = f"{question}\n(In the context of: {context})" if context else question
+    asked = visible(asked)
     content = f"<passages>\n{numbered}\n</passages>\n\nQuestion: {asked}"
     return [
         ChatMessage(role=MessageRole.SYSTEM, content=SYSTEM),
-        *history,
+        *(ChatMessage(role=said.role, content=visible(said.content or "")) for said in history),
         ChatMessage(role=MessageRole.USER, content=content),
     ]
 
@@ -64,7 +66,7 @@ def messages(
 def rewriting(question: str, history: Sequence[ChatMessage]) -> list[ChatMessage]:
     """Asks for the question alone, made whole from what was said last."""
     said = "\n".join(_retold(message) for message in history[-_RETOLD:])
-    content = f"<conversation>\n{said}\n</conversation>\n\nQuestion: {_on_a_line(question)}"
+    content = f"<conversation>\n{said}\n</conversation>\n\nQuestion: {one_line(question)}"
     return [
         ChatMessage(role=MessageRole.SYSTEM, content=REWRITING),
         ChatMessage(role=MessageRole.USER, content=content),
@@ -80,18 +82,14 @@ def read(prompt: str) -> tuple[str, list[Quotable]]:
 
 def _retold(message: ChatMessage) -> str:
     """On a line that says who said it, so that nothing said can pass for another's."""
-    said = _on_a_line(message.content or "")[:_LONGEST_RETOLD]
+    said = one_line(message.content or "")[:_LONGEST_RETOLD]
     return f"{message.role.value}: {said}".replace("</conversation", "<\\/conversation")
 
 
-def _on_a_line(text: str) -> str:
-    return " ".join(text.split())
-
-
 def _fenced(n: int, passage: Passage) -> str:
-    text = _with_code_fences(passage).replace("</passage", "<\\/passage")
-    section = " > ".join(passage.section)
-    head = f'<passage n="{n}" title="{escape(passage.title)}" section="{escape(section)}">'
+    text = visible(_with_code_fences(passage)).replace("</passage", "<\\/passage")
+    title, section = one_line(passage.title), one_line(" > ".join(passage.section))
+    head = f'<passage n="{n}" title="{escape(title)}" section="{escape(section)}">'
     return f"{head}\n{text}\n</passage>"
 
 

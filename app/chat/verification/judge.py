@@ -7,6 +7,7 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.llms import LLM
 
 from app.chat.verification import Judgement
+from app.text.visible import visible
 from storage.domain import Verdict
 from storage.errors import ModelUnavailable
 
@@ -54,4 +55,4 @@ def _verdict(word: str) -> Verdict:
 
 def _closed(text: str) -> str:
     """No text can end the fence that it stands in."""
-    return re.sub(r"</(?=passage|claim)", "<\\\\/", text)
+    return re.sub(r"</(?=passage|claim)", "<\\\\/", visible(text))

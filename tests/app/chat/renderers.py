@@ -20,10 +20,12 @@ _MADE_BY_MARKDOWN = {
     *("strong", "del", "s", "h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr"),
     *("th", "td", "a", "sup", "section", "input", "-text"),
 }
+# Some texts make marked itself fail: those it shows to nobody.
 _NODE = """
 const { marked } = require(process.argv[1]);
+const render = (text) => { try { return marked.parse(text, { gfm: true }); } catch { return ""; } };
 require("readline").createInterface({ input: process.stdin }).on("line", (line) =>
-  console.log(JSON.stringify(marked.parse(JSON.parse(line), { gfm: true }))));
+  console.log(JSON.stringify(render(JSON.parse(line)))));
 """
 
 

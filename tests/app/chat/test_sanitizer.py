@@ -5,7 +5,7 @@ from itertools import pairwise
 from uuid import UUID
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.chat.citations import CitedText
@@ -270,13 +270,6 @@ def test_nothing_foreign_is_live_in_any_renderer(text: str) -> None:
     cited = answer(text)
     for name, render in renderers().items():
         assert not foreign(cited, live(render(cited.text))), (name, cited.text)
-
-
-@pytest.mark.slow
-@settings(max_examples=20_000, deadline=None)
-@given(TEXTS)
-def test_nothing_foreign_is_live_in_twenty_thousand_texts(text: str) -> None:
-    test_nothing_foreign_is_live_in_any_renderer.hypothesis.inner_test(text)
 
 
 @given(TEXTS, st.lists(st.integers(0), max_size=9))

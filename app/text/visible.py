@@ -1,12 +1,7 @@
-"""Text of documents and models made safe to show: visible characters only, and Markdown that is text.
-
-Titles, headings, names and addresses come from documents. Every surface that shows them uses these
-functions.
-"""
+"""The visible characters of a text: what documents and models hide in between is taken out."""
 
 import re
 import unicodedata
-from urllib.parse import urlsplit
 
 _ORDINARY = re.compile(r"[\t\n -~¡-¬®-ʯ]*")
 """Text without a single character that needs a look: ASCII and Latin letters."""
@@ -47,12 +42,7 @@ _JOINING_SCRIPTS = (
     *("TIBETAN", "BALINESE", "JAVANESE", "ADLAM", "TAI", "LEPCHA", "MEETEI", "CHAKMA"),
 )
 """First words of the Unicode names of letters that a joiner changes the shape of."""
-_PUNCTUATION = re.compile(r"[\\`*_{}\[\]<>()#+\-.!|~&$:@^=\"'/]")
-_ACTIVE = re.compile(
-    r"[\\`*_\[\]<>|~&$]|!(?=\[)|(?<=\w)@(?=\w)|:(?=//)|(?<=\w)\.(?=\w)|^[#>+=-]|^\d+(?=[.)])"
-)
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_LINKED_SCHEMES = ("http", "https", "file")
 
 
 class VisibleText:
@@ -91,32 +81,9 @@ def visible(text: str) -> str:
     return VisibleText().feed(text)
 
 
-def plain(text: str) -> str:
-    """Markdown that every renderer shows as this text, on one line and without a link."""
-    return _ACTIVE.sub(r"\\\g<0>", one_line(text)).replace("\\<", "&lt;")
-
-
 def one_line(text: str) -> str:
     """The visible text with all white space folded into single blanks."""
     return " ".join(visible(text).split())
-
-
-def markdown_link(label: str, url: str) -> str:
-    """A Markdown link whose label is plain text; only the label when the address cannot be linked."""
-    address = safe_address(url)
-    return f"[{plain(label)}](<{address}>)" if address else plain(label)
-
-
-def safe_address(url: str) -> str:
-    """An http(s) or file address without a character that could end it; empty for anything else."""
-    address = "".join(one_line(url).split())
-    try:
-        scheme = urlsplit(address).scheme
-    except ValueError:
-        return ""
-    if scheme not in _LINKED_SCHEMES:
-        return ""
-    return re.sub(r"[<>\"'`\\()\[\]{}|^]", lambda found: f"%{ord(found[0]):02X}", address)
 
 
 def for_terminal(text: str) -> str:

@@ -1,0 +1,61 @@
+"""Titles and addresses of documents are shown as they are, and become neither links nor markup."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.text.markdown import markdown_link, plain, safe_address
+from tests.app.chat.renderers import live, renderers
+from tests.app.chat.test_sanitizer import PIECES, TEXTS
+
+PAGE = "https://docs.example.com/lamp"
+
+
+@pytest.mark.parametrize(
+    ("text", "markdown"),
+    [
+        ("The lamp", "The lamp"),
+        ("1. The *lamp*\n  burns", "1\\. The \\*lamp\\* burns"),
+        ("# [x](y) <b> `c`", "\\# \\[x\\](y) &lt;b\\> \\`c\\`"),
+        ("Write to me@lure.example", "Write to `me@lure.example`"),
+        ("![x](https://lure.example/x)", "\\!\\[x\\](`https://lure.example/x`)"),
+        ("snake_case & co", "snake\\_case \\& co"),
+        ("a\u202eb\u200bc", "abc"),
+    ],
+)
+def test_text_is_shown_as_it_is(text: str, markdown: str) -> None:
+    assert plain(text) == markdown
+
+
+@given(TEXTS, st.sampled_from(["{}", "## {}", "- {}", "> {}", "[^1]: “{}”"]))
+def test_no_renderer_finds_anything_in_plain_text(text: str, line: str) -> None:
+    for name, render in renderers().items():
+        html = render(line.format(plain(text)))
+        assert {target for target in live(html) if not target.startswith("#")} == set(), (
+            name,
+            html,
+        )
+
+
+@given(TEXTS, st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
+def test_a_link_leads_to_its_page_and_nowhere_else(label: str, rest: str) -> None:
+    link = markdown_link(label, PAGE + "/" + rest)
+    for name, render in renderers().items():
+        targets = live(render(f"- {link}"))
+        assert len(targets) == 1, (name, link)
+        assert targets.pop().startswith(PAGE), (name, link)
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        (f"{PAGE}#fuel", f"{PAGE}#fuel"),
+        (f"{PAGE}/a b)\n<img>", f"{PAGE}/ab%29%3Cimg%3E"),
+        ("javascript:alert(1)", ""),
+        ("http://[bad", ""),
+        ("//lure.example", ""),
+        ("file:///srv/docs/a.md", "file:///srv/docs/a.md"),
+    ],
+)
+def test_an_address_is_one_of_a_page(url: str, address: str) -> None:
+    assert safe_address(url) == address
