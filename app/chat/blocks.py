@@ -53,20 +53,20 @@ class Blocks:
         self._was_blank = True
         self._was_indented = False
 
-    def begin(self, line: str, *, whole: bool) -> Line | None:
-        """How a line begins; None while too little of it is there. Call it once for each line."""
+    def begin(self, line: str, *, whole: bool, is_cut: bool = False) -> Line | None:
+        """How a line begins; None while too little of it is there. Call it once for each line.
+
+        A line that is cut goes on, and is too long for a fence or the row under the head of a table.
+        """
         if self.fence:
-            return self._begin_in(self.fence, line, whole=whole)
-        if not line.strip():
+            return self._begin_in(self.fence, line, whole=whole, is_cut=is_cut)
+        if not line.strip() and not is_cut:
             return self._blank(line) if whole else None
         prefix, rest = _split(line)
         if not whole and (_UNDECIDED.match(rest) or self._may_delimit(line)):
             return None
-        began = (
-            self._fence(prefix, rest, line)
-            or self._indented(line)
-            or self._prose(prefix, rest, line)
-        )
+        began = None if is_cut else self._fence(prefix, rest, line)
+        began = began or self._indented(line) or self._prose(prefix, rest, line)
         self._is_first = False
         self._was_indented = began.kind == "code" and self.fence is None
         self._was_blank = False
@@ -81,7 +81,7 @@ class Blocks:
         self._was_blank, self.in_table, self.is_risky = True, False, False
         return Line("blank", len(line), line)
 
-    def _begin_in(self, fence: Fence, line: str, *, whole: bool) -> Line | None:
+    def _begin_in(self, fence: Fence, line: str, *, whole: bool, is_cut: bool) -> Line | None:
         body = line.removeprefix(fence.prefix)
         if not whole and (len(line) < len(fence.prefix) or not body.strip(f" \t{fence.run[0]}")):
             return None
@@ -92,10 +92,12 @@ class Blocks:
             )  # the quotation has ended, and the code with it
         if not is_inside:
             body = line.lstrip(" ") if line[: len(fence.prefix)].strip(" ") else ""
+        if is_cut and not body.strip(f" \t{fence.run[0]}"):
+            return Line("code", len(line) - len(body), f"{fence.prefix}\\")
         if _closes(body, fence.run):
             self.fence = None
             return Line("code", len(line), fence.prefix + fence.run)
-        if not line.strip():
+        if not body.strip():
             return Line("code", len(line), line)
         return Line("code", len(line) - len(body), fence.prefix)
 

@@ -24,6 +24,8 @@ _OPENING = re.compile(
 )
 _FEWEST_MORE, _LEAST_MORE = 3, 0.3
 """Content words of a claim, and their share, that a second sentence must carry to be cited too."""
+_LONGEST_CLAIM = 1_000
+"""Characters before a marker in which its claim is looked for."""
 _SPACE = re.compile(r"\s+")
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 
@@ -151,7 +153,7 @@ class CitedText:
         return Token(text=words)
 
     def _mark(self, marker: Marker) -> Iterator[Token | Cited]:
-        claim = _last_claim(self._plain)
+        claim = _last_claim(self._plain[-_LONGEST_CLAIM:])
         for number in marker.numbers:
             self._numbered.append((len(self._plain), number))
             yield from self._cite(number, claim)

@@ -14,7 +14,7 @@ class Marker:
 
 Piece = str | Marker
 
-_PIECE = re.compile(r"\s+|`+|~+|\\.|[\[【]|[^\s`~\\\[【]+", re.DOTALL)
+_PIECE = re.compile(r"\s+|`{1,1000}|~{1,1000}|\\.|[\[【]|[^\s`~\\\[【]+", re.DOTALL)
 _MARKER = re.compile(r"[\[【]\s?\^?(\d{1,4}(?:\s?[,;]\s?\^?\d{1,4}){0,9})\s?[\]】]")
 _UNFINISHED = re.compile(r"[\[【][\s\d,;^]{0,80}\Z")
 _FENCE_LENGTH = 3

@@ -35,11 +35,16 @@ _TARGET = re.compile(rf"\(([^\s()<>\"'`|\\\[\]{_MARK}]{{0,2000}})")
 _AUTOLINK = re.compile(rf"<([a-z]{{1,30}}(?::[^\s<>`\\{_MARK}]{{0,2000}})?)", re.IGNORECASE)
 _TAG = re.compile(r"[A-Za-z/!?]")
 _LABEL_BREAKS = re.compile(rf"[\[\]`<>|\\{_MARK}]")
-_LINE_START = re.compile(r"[\s>]*(?:(?:[-*+]|\d{1,9}[.)])\s+[\s>]*)*\Z")
-_PLAIN_TAIL = re.compile(r"[.,;:)\"']*\Z")
+_LINE_START = re.compile(r"[\s>]*(?:(?:[-*+]|\d{1,9}[.)])\s[\s>]*)*\Z")
+_PLAIN_TAIL = re.compile(r"[.,)]*\Z")
 _ENDS_RUN = re.compile(rf"[\s`<>|\[\]{_MARK}]")
 _LONGEST_CODE = 2_000
 _LONGEST_LEFT = 300
+_LONGEST_LABEL = 1_000
+_LONGEST_START = 500
+"""Characters in which it is told how a line begins."""
+_LONGEST_LINE = 8_000
+"""Of a longer one only the end is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,9 @@ class Sanitizer:
         self._last = ""
         """The last character that was written."""
         self._markers: deque[Marker] = deque()
+        self._ready: list[Piece] = []
         self._waiting: deque[Piece | _Undecided] = deque()
+        """An undecided link, and what was written behind it."""
 
     def feed(self, piece: Piece) -> Iterator[Piece]:
         """What is certain now."""
@@ -92,6 +99,8 @@ class Sanitizer:
         self._line += rest
         if self._line:
             self._read(whole=False)
+        if self._at > _LONGEST_LINE:
+            self._forget(self._at - _LONGEST_LABEL)
         yield from self._decided()
 
     def close(self) -> Iterator[Piece]:
@@ -107,7 +116,9 @@ class Sanitizer:
 
     def _read(self, *, whole: bool) -> None:
         while self._kind is None:
-            began = self._blocks.begin(self._line, whole=whole)
+            is_cut = len(self._line) > _LONGEST_START
+            head = self._line[:_LONGEST_START]
+            began = self._blocks.begin(head, whole=whole or is_cut, is_cut=is_cut)
             if began is None:
                 return
             self._write(began.text)
@@ -121,6 +132,12 @@ class Sanitizer:
         elif self._at < len(self._line):
             self._write_code(self._line[self._at :])
             self._at = len(self._line)
+
+    def _forget(self, length: int) -> None:
+        """The beginning of a long line, so that what it takes to go on does not grow with it."""
+        self._line = self._line[length:]
+        self._at -= length
+        self._run = max(self._run - length, 0)
 
     def _end_line(self) -> None:
         self._write("\n")
@@ -151,7 +168,7 @@ class Sanitizer:
             return self._bracket(whole=whole)
         if text == "<":
             return self._angle(whole=whole)
-        if text == "[" and self._line[: self._at].endswith("!"):
+        if text == "[" and self._line[max(self._at - 1, 0) : self._at] == "!":
             text = "\\["
         self._write_code("&lt;" if text == "\\<" else text)
         return token.end() - token.start()
@@ -179,7 +196,7 @@ class Sanitizer:
         """Whether a parenthesis or a colon would make a link or a definition of the marker before."""
         if not self._at or self._line[self._at - 1] != _MARK:
             return False
-        return character == "(" or _LINE_START.match(self._line, 0, self._at - 1) is not None
+        return character == "(" or self._begins_line(self._at - 1)
 
     def _address(self, before: str, word: str) -> None:
         """A word that may hold an address, behind what is joined on to it and already written."""
@@ -258,15 +275,19 @@ class Sanitizer:
 
     def _has_plain_label(self) -> bool:
         """Whether the bracket that closes here was opened in its line, with only text in between."""
-        opening = self._line.rfind("[", 0, self._at)
+        opening = self._line.rfind("[", max(self._at - _LONGEST_LABEL, 0), self._at)
         if opening < 0 or _LABEL_BREAKS.search(self._line, opening + 1, self._at):
             return False
         return self._line[opening - 1 : opening] not in ("!", "\\") if opening else True
 
     def _may_define(self) -> bool:
         """Whether a bracket and a colon here could define the target of a reference."""
-        opening = self._line.rfind("[", 0, self._at)
-        return opening < 0 or _LINE_START.match(self._line, 0, opening) is not None
+        opening = self._line.rfind("[", max(self._at - _LONGEST_LABEL, 0), self._at)
+        return opening < 0 or self._begins_line(opening)
+
+    def _begins_line(self, position: int) -> bool:
+        """Whether only blanks and marks of lists and quotations stand before it."""
+        return position < _LONGEST_START and _LINE_START.match(self._line, 0, position) is not None
 
     def _angle(self, *, whole: bool) -> int:
         if not _TAG.match(self._line, self._at + 1):
@@ -286,21 +307,28 @@ class Sanitizer:
 
     def _write(self, text: str) -> None:
         if text:
-            self._waiting.append(text)
+            self._put(text)
             self._last = text[-1]
 
     def _write_code(self, text: str) -> None:
         """Text as it is; the markers in it take their places."""
         for index, part in enumerate(text.split(_MARK)):
             if index:
-                self._waiting.append(self._markers.popleft())
+                self._put(self._markers.popleft())
                 self._last = "]"
             self._write(part)
+
+    def _put(self, piece: Piece) -> None:
+        if self._waiting:
+            self._waiting.append(piece)
+        else:
+            self._ready.append(piece)
 
     def _decide(self) -> None:
         """The paragraph is over: whatever was not cited in it is text."""
         self._is_struck = False
-        self._waiting = deque(self._chosen(piece) for piece in self._waiting)
+        self._ready += map(self._chosen, self._waiting)
+        self._waiting.clear()
 
     def _chosen(self, piece: "Piece | _Undecided") -> Piece:
         if not isinstance(piece, _Undecided):
@@ -308,9 +336,10 @@ class Sanitizer:
         return piece.live if piece.passages & self._cited else piece.text
 
     def _decided(self) -> Iterator[Piece]:
-        while self._waiting:
-            first = self._waiting[0]
-            if isinstance(first, _Undecided) and not first.passages & self._cited:
-                return
-            self._waiting.popleft()
-            yield self._chosen(first)
+        while self._waiting and not self._must_wait(self._waiting[0]):
+            self._ready.append(self._chosen(self._waiting.popleft()))
+        ready, self._ready = self._ready, []
+        yield from ready
+
+    def _must_wait(self, piece: "Piece | _Undecided") -> bool:
+        return isinstance(piece, _Undecided) and not piece.passages & self._cited

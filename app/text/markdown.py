@@ -22,7 +22,7 @@ def plain(text: str) -> str:
 def markdown_link(label: str, url: str) -> str:
     """A Markdown link whose label is plain text; only the label when the address cannot be linked."""
     address = safe_address(url)
-    return f"[{plain(label)}](<{address}>)" if address else plain(label)
+    return f"[{plain(label)}]({address})" if address else plain(label)
 
 
 def safe_address(url: str) -> str:

@@ -16,5 +16,6 @@ export function toMarkdown(answer) {
 function note(citation) {
   const name = place(citation).replace(/[\\[\]`*_<]/g, "\\$&");
   const quote = citation.quote.replace(/\s+/g, " ").replace(/[\\`*_<[\]]/g, "\\$&");
-  return `[^${citation.n}]: [${name}](<${citation.url}>): “${quote}”`;
+  const url = citation.url.replace(/[<>\s\\]/g, encodeURIComponent);
+  return `[^${citation.n}]: [${name}](<${url}>): “${quote}”`;
 }
