@@ -6,7 +6,7 @@ from typing import Literal
 
 _MARKS = re.compile(r"(?P<space>[ \t]+)|(?P<quote>>)|(?P<item>(?:[-*+]|\d{1,9}[.)])(?=[ \t]))")
 _UNDECIDED = re.compile(r"(?:[-*+]|\d{1,9}[.)]?|`{1,2}|~{1,2}|`{3,}[^\n]*|~{3,}[^\n]*|)\Z")
-_FENCE = re.compile(r"(?P<run>`{3,}|~{3,})(?P<info>[^`~<>\[\]!@:/\\|]*)\Z")
+_FENCE = re.compile(r"(?P<run>`{3,}|~{3,})(?P<info>[^`~<>\[\]!@:/\\|\ufdd0]*)\Z")
 _TILDES = re.compile(r"~{3,}")
 _DELIMITER_ROW = re.compile(r"[|:\-> \t]*-[|:\-> \t]*\Z")
 _DELIMITERS = re.compile(r"[|:\-> \t]*\Z")

@@ -121,7 +121,7 @@ class Sanitizer:
             began = self._blocks.begin(head, whole=whole or is_cut, is_cut=is_cut)
             if began is None:
                 return
-            self._write(began.text)
+            self._write_code(began.text)
             self._at = began.length
             if began.kind != "prose":
                 self._decide()

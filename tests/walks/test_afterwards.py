@@ -63,7 +63,7 @@ async def test_an_answer_is_exported_with_its_citations(settings: Settings) -> N
     text, _, notes = export(kept, "markdown").partition("\n\n[^1]: ")
     assert text.startswith("It burns 2.4 litres[^1]." if "litres[1]" in answer.text else text[:5])
     assert f"“{citation.quote}”" in notes
-    assert f"(<{citation.url}>)" in notes
+    assert f"({citation.url})" in notes
     (entry,) = json.loads(export(kept, "csl-json"))
     assert entry["title"] == citation.title
     assert entry["URL"] == citation.url
