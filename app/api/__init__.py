@@ -13,6 +13,7 @@ from litestar.plugins.problem_details import ProblemDetailsPlugin
 
 from app.api import problems
 from app.api.auth import build_cors, build_middleware, only_editors_change, provide_services
+from app.api.bodies import JSONRequest
 from app.api.conversations import ConversationController
 from app.api.corpora import CorpusController
 from app.api.counts import build_counts
@@ -91,6 +92,7 @@ def create_app(settings: Settings) -> Litestar:
             "usages": Provide(provide_usages, sync_to_thread=False),
         },
         before_request=answer_to(settings.hosts),
+        request_class=JSONRequest,
         request_max_body_size=_LARGEST_BODY,
         logging_config=LoggingConfig(
             root={"level": settings.log_level.upper(), "handlers": ["queue_listener"]},

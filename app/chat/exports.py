@@ -8,7 +8,7 @@ from storage.domain import Answer, Citation
 
 Format = Literal["markdown", "csl-json", "bibtex"]
 
-_MARKER = re.compile(r"(?<!\\)\[(\d+)\]")
+_MARKER = re.compile(r"(?<!\\)\[(\d{1,4})\]")
 _SPECIAL = re.compile(r"[&%$#_]")
 _BRACES = {
     "\\": r"\textbackslash{}",
