@@ -18,6 +18,7 @@ from app.providers import (
 )
 from app.settings import Settings
 from app.wiring import open_database, open_engine
+from storage.addresses import without_secrets
 from storage.database import HEAD
 from storage.domain import Passage, Value
 from storage.errors import IbidError, IndexMismatch, InvalidInput
@@ -143,7 +144,7 @@ async def _models(settings: Settings, http: "ClientSession | None") -> Findings:
     other = revealed(settings.llm_fallback_api_key)
     for name, url in settings.fallbacks:
         there = name in await models(http, url.rstrip("/"), other)
-        told = f"{name} is {'' if there else 'not '}at {url}"
+        told = f"{name} is {'' if there else 'not '}at {without_secrets(url)}"
         mend = "" if there else "Correct LLM_FALLBACKS, or load the model there."
         yield Finding(name="fallback", state="ok" if there else "wrong", told=told, mend=mend)
 

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from storage import sqlite
+from storage.addresses import NO_ADDRESS, check_address
 from storage.behind import to_its_end
 from storage.errors import ConnectionLost, InvalidInput
 from storage.translation import translated
@@ -194,10 +195,14 @@ def _engines(url: str, direct_url: str | None, patience: float) -> tuple[AsyncEn
 
 
 def _parsed(url: str, name: str) -> URL:
+    """Raises `InvalidInput`, which does not repeat the address."""
     try:
-        return make_url(url)
-    except ArgumentError as error:
-        raise InvalidInput(f"{name} cannot be used: {str(error).rstrip('.')}.") from error
+        address = make_url(url)
+        if not address.drivername.startswith("sqlite"):
+            check_address(url)
+    except (ArgumentError, ValueError):
+        raise InvalidInput(f"{name} cannot be used: {NO_ADDRESS}.") from None
+    return address
 
 
 def _current_revision(connection: Connection) -> str | None:
