@@ -24,6 +24,7 @@ from storage.domain import Passage, Value
 from storage.errors import IbidError, IndexMismatch, InvalidInput
 from storage.indexes import ALIAS
 from storage.ledger import Ledger
+from storage.private import is_open_to_others, make_private
 from storage.repositories import Releases
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ async def examine(settings: Settings) -> list[Finding]:
     findings: list[Finding] = []
     async with open_http(settings) as http:
         checks: list[tuple[str, Callable[[], Findings], str]] = [
+            ("home", lambda: _home(settings), "Look at IBID_HOME."),
             ("database", lambda: _database(settings), "Look at DATABASE_URL and IBID_HOME."),
             (
                 "index",
@@ -68,6 +70,17 @@ async def examine(settings: Settings) -> list[Finding]:
             except IbidError as error:
                 findings.append(Finding(name=name, state="wrong", told=str(error), mend=mend))
     return findings
+
+
+async def _home(settings: Settings) -> Findings:
+    home = settings.ibid_home.absolute()
+    make_private(home)
+    if is_open_to_others(home):
+        told = f"other users of this machine can read {home}, which this user cannot close"
+        mend = "Have its owner run Ibid, or run `chmod -R go= IBID_HOME` as its owner."
+        yield Finding(name="home", state="note", told=told, mend=mend)
+    else:
+        yield Finding(name="home", state="ok", told=f"{home} is closed to other users")
 
 
 async def _database(settings: Settings) -> Findings:
