@@ -158,6 +158,8 @@ def test_the_script_is_installed(tmp_path: Path) -> None:
         (["ingest", "picture.png"], "picture.png: Ibid reads .csv"),
         (["ingest", "../docs", "--corpus", "a b"], "cannot name a corpus"),
         (["ingest", "../docs", "--base-url", "ftp://x"], "http"),
+        (["ingest", "../docs", "--base-url", "https://h/\n)"], "no address has"),
+        (["corpora", "create", "x", "--base-url", "https://u:pw@h"], "a user or a password"),
         (["search", ""], "empty"),
         (["search", " \n"], "empty"),
         (["search", "x" * 100_000], "100,000 characters"),
