@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from storage.addresses import check_address, without_secrets
 from storage.errors import InvalidInput
+from storage.networks import parse_networks
 
 _ALGORITHMS = (
     "EdDSA",
@@ -201,6 +202,9 @@ class Settings(BaseSettings):
     Without sign-in this is what keeps another site's page from talking to a server on this machine.
     """
 
+    allowed_networks: str = ""
+    """Private networks whose sites may be fetched by their addresses, as CIDRs with commas between."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """How much is logged to standard error."""
 
@@ -231,6 +235,15 @@ class Settings(BaseSettings):
     @classmethod
     def _model_server(cls, value: str) -> str:
         check_address(value, _HTTP, keyed=True)
+        return value
+
+    @field_validator("allowed_networks")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        try:
+            parse_networks(value)
+        except ValueError:
+            raise ValueError("write networks like 10.1.0.0/16, with commas between") from None
         return value
 
     @field_validator("auth_algorithms")

@@ -22,11 +22,11 @@ def new_corpus(name: str, base_url: str | None = None, language: str = "en") -> 
 
 
 def checked_base_url(base_url: str | None) -> str | None:
-    """As `web_address` writes it; raises `InvalidInput` for what is no address of a site."""
+    """As `web_address` writes it, without a slash at its end; raises `InvalidInput`."""
     if base_url is None:
         return None
     try:
-        return web_address(base_url)
+        return web_address(base_url).rstrip("/")
     except ValueError as error:
         raise InvalidInput(f"The base URL cannot be used: {error}.") from None
 

@@ -24,7 +24,7 @@ async def open_pool() -> AsyncGenerator[ClientSession]:
     be read.
     """
     async with ClientSession(
-        connector=TCPConnector(limit=0, ssl=_trusted()),
+        connector=TCPConnector(limit=0, ssl=trusted()),
         cookie_jar=DummyCookieJar(),
         json_serialize_bytes=msgspec.json.encode,
         timeout=ClientTimeout(),
@@ -33,7 +33,7 @@ async def open_pool() -> AsyncGenerator[ClientSession]:
         yield http
 
 
-def _trusted() -> ssl.SSLContext:
+def trusted() -> ssl.SSLContext:
     """By certifi, unless the environment says otherwise: an image of a container often trusts nobody."""
     named = os.environ.get("SSL_CERT_FILE")
     try:

@@ -22,7 +22,7 @@ def web_address(text: str) -> str:
     """The same place, percent-encoded, in ASCII; raises `ValueError` with the reason.
 
     The host is lower-case and in Punycode, a port only where it is not the usual one, dots in the path
-    are resolved as browsers do it. It has no user, no password and no slash at its end.
+    are resolved as browsers do it. It has no user and no password.
     """
     if len(text) > _LONGEST:
         raise ValueError(f"it is longer than {_LONGEST:,} characters")
@@ -44,7 +44,7 @@ def web_address(text: str) -> str:
         place += f":{port}"
     query = f"?{_quoted(parts.query)}" if parts.query else ""
     fragment = f"#{_quoted(parts.fragment)}" if parts.fragment or text.endswith("#") else ""
-    return f"{place}{_resolved(_quoted(parts.path))}{query}{fragment}".rstrip("/")
+    return f"{place}{_resolved(_quoted(parts.path))}{query}{fragment}"
 
 
 def _is_invisible(character: str) -> bool:
@@ -72,10 +72,13 @@ def _quoted(text: str) -> str:
 def _resolved(path: str) -> str:
     """Without `.` and `..`, however they are encoded; never above the root."""
     kept: list[str] = []
+    dots = ""
     for segment in path.split("/")[1:]:
         dots = segment.lower().replace("%2e", ".")
         if dots == "..":
             kept = kept[:-1]
         elif dots != ".":
             kept.append(segment)
+    if dots in (".", ".."):
+        kept.append("")  # what they stand for is a folder
     return "".join(f"/{segment}" for segment in kept)
