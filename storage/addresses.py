@@ -35,9 +35,11 @@ def check_address(
         port = parts.port
     except ValueError:  # its port is none, or a bracket does not close
         raise ValueError(NO_ADDRESS) from None
-    if not _SHOWN.fullmatch(address) or not parts.hostname or port == 0:
+    if not _SHOWN.fullmatch(address) or port == 0:
         raise ValueError(NO_ADDRESS)
     if schemes and parts.scheme not in schemes:
         raise ValueError(f"it begins with {' or '.join(f'{one}://' for one in schemes)}")
+    if schemes and not parts.hostname:  # a database may be reached by a socket
+        raise ValueError(NO_ADDRESS)
     if keyed and "@" in parts.netloc:
         raise ValueError("put no user or password into it: the key has a setting of its own")

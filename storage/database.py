@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from storage import sqlite
-from storage.addresses import NO_ADDRESS, check_address
+from storage.addresses import NO_ADDRESS
 from storage.behind import to_its_end
 from storage.errors import ConnectionLost, InvalidInput
 from storage.translation import translated
@@ -197,12 +197,9 @@ def _engines(url: str, direct_url: str | None, patience: float) -> tuple[AsyncEn
 def _parsed(url: str, name: str) -> URL:
     """Raises `InvalidInput`, which does not repeat the address."""
     try:
-        address = make_url(url)
-        if not address.drivername.startswith("sqlite"):
-            check_address(url)
+        return make_url(url)
     except (ArgumentError, ValueError):
         raise InvalidInput(f"{name} cannot be used: {NO_ADDRESS}.") from None
-    return address
 
 
 def _current_revision(connection: Connection) -> str | None:

@@ -127,3 +127,15 @@ def test_an_address_beside_a_key_has_no_password_of_its_own(tmp_path: Path, name
     result = ibid(tmp_path, "ask", "lamp", **{name: "https://user:pw@models.example/v1"})
     assert result.exit_code == 2
     assert f"{name} is not valid: put no user or password into it" in result.output
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql:///jobs?host=/var/run/postgresql",
+        "postgresql://user:p%2Fw@[::1]:5432/jobs?sslmode=require",
+        "postgresql+asyncpg://user@/jobs?host=/tmp",
+    ],
+)
+def test_what_is_an_address_of_a_database_is_taken(address: str) -> None:
+    assert Settings(jobs_database_url=address, database_url=address).database == address
