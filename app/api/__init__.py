@@ -104,7 +104,12 @@ def create_app(settings: Settings) -> Litestar:
         openapi_config=OpenAPIConfig(
             title="Ibid",
             version="1",
-            openapi_router=Router("/schema", route_handlers=[], response_headers=SCHEMA_HEADERS),
+            openapi_router=Router(
+                "/schema",
+                route_handlers=[],
+                include_in_schema=False,
+                response_headers=SCHEMA_HEADERS,
+            ),
             description="Answers from documentation, every claim with a footnote.",
             render_plugins=[SchemaPage()],
         ),
