@@ -18,11 +18,13 @@ from app.providers import (
 )
 from app.settings import Settings
 from app.wiring import open_database, open_engine
+from storage.addresses import without_secrets
 from storage.database import HEAD
 from storage.domain import Passage, Value
 from storage.errors import IbidError, IndexMismatch, InvalidInput
 from storage.indexes import ALIAS
 from storage.ledger import Ledger
+from storage.private import is_open_to_others, make_private
 from storage.repositories import Releases
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ async def examine(settings: Settings) -> list[Finding]:
     findings: list[Finding] = []
     async with open_http(settings) as http:
         checks: list[tuple[str, Callable[[], Findings], str]] = [
+            ("home", lambda: _home(settings), "Look at IBID_HOME."),
             ("database", lambda: _database(settings), "Look at DATABASE_URL and IBID_HOME."),
             (
                 "index",
@@ -67,6 +70,17 @@ async def examine(settings: Settings) -> list[Finding]:
             except IbidError as error:
                 findings.append(Finding(name=name, state="wrong", told=str(error), mend=mend))
     return findings
+
+
+async def _home(settings: Settings) -> Findings:
+    home = settings.ibid_home.absolute()
+    make_private(home)
+    if is_open_to_others(home):
+        told = f"other users of this machine can read {home}, which this user cannot close"
+        mend = "Have its owner run Ibid, or run `chmod -R go= IBID_HOME` as its owner."
+        yield Finding(name="home", state="note", told=told, mend=mend)
+    else:
+        yield Finding(name="home", state="ok", told=f"{home} is closed to other users")
 
 
 async def _database(settings: Settings) -> Findings:
@@ -143,7 +157,7 @@ async def _models(settings: Settings, http: "ClientSession | None") -> Findings:
     other = revealed(settings.llm_fallback_api_key)
     for name, url in settings.fallbacks:
         there = name in await models(http, url.rstrip("/"), other)
-        told = f"{name} is {'' if there else 'not '}at {url}"
+        told = f"{name} is {'' if there else 'not '}at {without_secrets(url)}"
         mend = "" if there else "Correct LLM_FALLBACKS, or load the model there."
         yield Finding(name="fallback", state="ok" if there else "wrong", told=told, mend=mend)
 

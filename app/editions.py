@@ -1,12 +1,12 @@
 """Which editions of the docs a question goes to: one version and one language, unless it says others."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from storage.domain import Edition
 from storage.errors import InvalidInput
+from storage.parsing import parse_json
 
 FIELDS = ("version", "locale")
 """What a filter may name."""
@@ -20,7 +20,7 @@ def parse_filter(text: str | None) -> dict[str, str]:
     if not text:
         return {}
     try:
-        given: Any = json.loads(text)
+        given: Any = parse_json(text)
     except ValueError as error:
         raise InvalidInput(_USAGE) from error
     if not isinstance(given, dict):

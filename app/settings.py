@@ -1,13 +1,16 @@
 """What can be set, by environment variable or in `.env`, under the vendors' own names."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from storage.addresses import check_address, without_secrets
 from storage.errors import InvalidInput
+from storage.networks import parse_networks
 
 _ALGORITHMS = (
     "EdDSA",
@@ -24,12 +27,16 @@ _ALGORITHMS = (
 """Those whose public key can be published: a shared secret in that place would be one."""
 
 
+_HTTP = ("http", "https")
+
+
 class Settings(BaseSettings):
     """Every default works on one machine, with no key and no server."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
         extra="ignore",
+        hide_input_in_errors=True,  # it may be a key, or an address with a password
         str_strip_whitespace=True,  # a secret that is mounted as a file often ends with a line break
         use_attribute_docstrings=True,
     )
@@ -195,6 +202,9 @@ class Settings(BaseSettings):
     Without sign-in this is what keeps another site's page from talking to a server on this machine.
     """
 
+    allowed_networks: str = ""
+    """Private networks whose sites may be fetched by their addresses, as CIDRs with commas between."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """How much is logged to standard error."""
 
@@ -205,6 +215,35 @@ class Settings(BaseSettings):
     def _sendable(cls, value: SecretStr | None) -> SecretStr | None:
         if value and not re.fullmatch(r"[!-~]*", value.get_secret_value()):
             raise ValueError("it holds a blank, a line break or a letter that no key has")
+        return value
+
+    @field_validator("jobs_database_url")
+    @classmethod
+    def _server(cls, value: str | None) -> str | None:
+        if value:
+            check_address(value)
+        return value
+
+    @field_validator("auth_jwks_url", "qdrant_url")
+    @classmethod
+    def _http_server(cls, value: str | None) -> str | None:
+        if value and value != ":memory:":
+            check_address(value, _HTTP)
+        return value
+
+    @field_validator("cohere_base_url", "openrouter_base_url")
+    @classmethod
+    def _model_server(cls, value: str) -> str:
+        check_address(value, _HTTP, keyed=True)
+        return value
+
+    @field_validator("allowed_networks")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        try:
+            parse_networks(value)
+        except ValueError:
+            raise ValueError("write networks like 10.1.0.0/16, with commas between") from None
         return value
 
     @field_validator("auth_algorithms")
@@ -236,6 +275,12 @@ class Settings(BaseSettings):
             raise ValueError("name it as TABLE or SCHEMA.TABLE")
         return value
 
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Addresses without their secrets, whatever setting they stand in."""
+        for name, value in super().__repr_args__():
+            is_address = isinstance(value, str) and ("//" in value or "@" in value)
+            yield name, without_secrets(value) if is_address else value
+
     @property
     def hosts(self) -> list[str] | None:
         """`ALLOWED_HOSTS` as a list; None when any name will do, as with sign-in by default."""
@@ -253,12 +298,7 @@ class Settings(BaseSettings):
     @property
     def fallbacks(self) -> list[tuple[str, str]]:
         """`LLM_FALLBACKS` as model and base URL; raises `InvalidInput`."""
-        pairs = [pair.strip() for pair in self.llm_fallbacks.split(",") if pair.strip()]
-        parted = [pair.rpartition("@") for pair in pairs]
-        for pair, (name, _, url) in zip(pairs, parted, strict=True):
-            if not name or not url.startswith(("http://", "https://")):
-                raise InvalidInput(f"LLM_FALLBACKS: {pair!r} is not of the form MODEL@BASE_URL.")
-        return [(name, url) for name, _, url in parted]
+        return [_fallback(n, pair) for n, pair in enumerate(listed(self.llm_fallbacks), 1)]
 
     @property
     def database(self) -> str:
@@ -279,6 +319,20 @@ class Settings(BaseSettings):
     def index_folder(self) -> Path:
         """Where the embedded engine keeps its files."""
         return (self.ibid_home / "index").absolute()
+
+
+def _fallback(number: int, pair: str) -> tuple[str, str]:
+    """Raises `InvalidInput`, which does not repeat what is set: it may hold a password."""
+    told = f"LLM_FALLBACKS cannot be used: number {number} is not of the form MODEL@BASE_URL"
+    name, _, rest = pair.partition("@http")
+    url = f"http{rest}"
+    if not name or "//" in name:
+        raise InvalidInput(f"{told}.")
+    try:
+        check_address(url, _HTTP, keyed=True)
+    except ValueError as error:
+        raise InvalidInput(f"{told}: {error}.") from None
+    return name, url
 
 
 def listed(text: str) -> list[str]:

@@ -47,6 +47,7 @@ from storage.index.client import open_embedded
 from storage.index.engine import Engine
 from storage.indexes import Indexes
 from storage.locks import Locks
+from storage.private import make_private
 
 if TYPE_CHECKING:
     from pipelines.jobs.worker import Worker
@@ -94,6 +95,7 @@ class Services:
 async def open_services(settings: Settings | None = None) -> AsyncGenerator[Services]:
     """Everything connected, and let go at the end; reads the environment when given no settings."""
     settings = settings or Settings()
+    make_private(settings.ibid_home)
     check_keys(settings)
     configured = configured_fingerprint(settings)
     async with (
@@ -205,6 +207,7 @@ def build_people(settings: Settings, database: Database) -> People:
 
 def open_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
     """The SQL database that is set, or the SQLite file in `IBID_HOME`; up to date."""
+    make_private(settings.ibid_home)
     return Database.open(
         settings.database,
         direct_url=settings.database_direct_url,
@@ -214,6 +217,7 @@ def open_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
 
 def connect_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
     """The same, with its schema left as it is."""
+    make_private(settings.ibid_home)
     return Database.connect(
         settings.database,
         direct_url=settings.database_direct_url,

@@ -20,6 +20,7 @@ from app.logs import log_to_stderr
 from app.settings import Settings
 from storage.errors import IbidError
 from storage.locks import FileLocks
+from storage.private import create_privately
 
 _log = logging.getLogger("ibid.jobs")
 
@@ -98,6 +99,7 @@ async def open_working(settings: Settings, *, begins: bool) -> AsyncGenerator[Wo
 
 def main() -> None:
     """Returns when the server has gone, or when there is nothing left to do."""
+    create_privately()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is the server's to answer
     settings: Settings = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own server
     log_to_stderr(settings.log_level)

@@ -4,8 +4,9 @@ import re
 
 from storage.errors import InvalidInput
 from storage.tables import Corpus
+from storage.web import web_address
 
-_NAME = re.compile(r"[\w.-]{1,64}")
+_NAME = re.compile(r"(?!\.+\Z)[\w.-]{1,64}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 
 
@@ -16,17 +17,18 @@ def new_corpus(name: str, base_url: str | None = None, language: str = "en") -> 
             f"{name[:80]!r} cannot name a corpus: use 1 to 64 letters, digits, '-', '_' or '.'."
         )
     if not _LANGUAGE.fullmatch(language):
-        raise InvalidInput(f"{language!r} is no language code: use one like 'en' or 'de'.")
+        raise InvalidInput(f"{language[:80]!r} is no language code: use one like 'en' or 'de'.")
     return Corpus(name=name, base_url=checked_base_url(base_url), language=language)
 
 
 def checked_base_url(base_url: str | None) -> str | None:
-    """Without a slash at its end; raises `InvalidInput` unless it is an http(s) address."""
+    """As `web_address` writes it, without a slash at its end; raises `InvalidInput`."""
     if base_url is None:
         return None
-    if not base_url.startswith(("http://", "https://")):
-        raise InvalidInput(f"A base URL begins with http:// or https://; {base_url!r} does not.")
-    return base_url.rstrip("/")
+    try:
+        return web_address(base_url).rstrip("/")
+    except ValueError as error:
+        raise InvalidInput(f"The base URL cannot be used: {error}.") from None
 
 
 def lock_of(corpus_name: str) -> str:

@@ -21,8 +21,10 @@ class Blobs:
         """Connects to nothing yet; raises `InvalidInput` for a URL of no known kind."""
         try:
             found = cast("Any", fsspec).url_to_fs(url)
-        except (ImportError, ValueError) as error:
+        except ImportError as error:
             raise InvalidInput(f"BLOB_URL cannot be used: {error}.") from error
+        except ValueError as error:
+            raise InvalidInput("BLOB_URL cannot be used: fsspec knows no such store.") from error
         self._files: Any = found[0]
         self._root = str(found[1]).rstrip("/")
 
@@ -78,4 +80,5 @@ class Blobs:
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise StorageFull("No space is left for uploaded files.") from error
-            raise BlobsUnavailable(f"Uploaded files cannot be reached: {error}.") from error
+            reason = error.strerror or str(error)
+            raise BlobsUnavailable(f"Uploaded files cannot be reached: {reason}.") from error

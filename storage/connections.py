@@ -7,12 +7,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 
 import certifi
 import msgspec
-from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp import ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
 from storage.errors import InvalidInput
 
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
-"""What msgspec raises for an answer that makes no sense; the second for text that is not UTF-8."""
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for an answer that makes no sense, is not UTF-8, or is nested too deeply."""
 
 
 @asynccontextmanager
@@ -24,7 +24,7 @@ async def open_pool() -> AsyncGenerator[ClientSession]:
     be read.
     """
     async with ClientSession(
-        connector=TCPConnector(limit=0, ssl=_trusted()),
+        connector=TCPConnector(limit=0, ssl=trusted()),
         cookie_jar=DummyCookieJar(),
         json_serialize_bytes=msgspec.json.encode,
         timeout=ClientTimeout(),
@@ -33,7 +33,7 @@ async def open_pool() -> AsyncGenerator[ClientSession]:
         yield http
 
 
-def _trusted() -> ssl.SSLContext:
+def trusted() -> ssl.SSLContext:
     """By certifi, unless the environment says otherwise: an image of a container often trusts nobody."""
     named = os.environ.get("SSL_CERT_FILE")
     try:
@@ -47,3 +47,14 @@ def _trusted() -> ssl.SSLContext:
 def lent(http: ClientSession | None) -> AbstractAsyncContextManager[ClientSession]:
     """A pool that others use, too, or one for this request alone."""
     return open_pool() if http is None else nullcontext(http)
+
+
+async def read_limited(answer: ClientResponse, limit: int) -> bytes:
+    """The body, unpacked; raises `ValueError` for one of more than `limit` bytes, unread from there."""
+    body = bytearray()
+    async for piece in answer.content.iter_any():
+        body += piece
+        if len(body) > limit:
+            answer.close()
+            raise ValueError(f"it is larger than {limit:,} bytes")
+    return bytes(body)

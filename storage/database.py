@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from storage import sqlite
+from storage.addresses import NO_ADDRESS
 from storage.behind import to_its_end
 from storage.errors import ConnectionLost, InvalidInput
 from storage.translation import translated
@@ -194,10 +195,11 @@ def _engines(url: str, direct_url: str | None, patience: float) -> tuple[AsyncEn
 
 
 def _parsed(url: str, name: str) -> URL:
+    """Raises `InvalidInput`, which does not repeat the address."""
     try:
         return make_url(url)
-    except ArgumentError as error:
-        raise InvalidInput(f"{name} cannot be used: {str(error).rstrip('.')}.") from error
+    except (ArgumentError, ValueError):
+        raise InvalidInput(f"{name} cannot be used: {NO_ADDRESS}.") from None
 
 
 def _current_revision(connection: Connection) -> str | None:

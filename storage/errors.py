@@ -20,6 +20,8 @@ IbidError
 ├── DatabaseUnavailable     the SQL database cannot be reached or read
 │   └── ConnectionLost      it went in the middle of a unit of work
 ├── BlobsUnavailable        the store of uploaded originals cannot be reached
+├── AddressRefused          a page's address leads where nobody may have Ibid go
+├── SiteUnavailable         a page cannot be fetched from its site
 └── ModelUnavailable        a model did not answer
     ├── ModelBusy           its limit is reached for now
     ├── ModelSilent         it said nothing for too long
@@ -123,6 +125,14 @@ class ConnectionLost(DatabaseUnavailable):
 
 class BlobsUnavailable(IbidError):
     """The store of uploaded originals cannot be reached."""
+
+
+class AddressRefused(IbidError):
+    """A page's address is none, or leads into a network that is not admitted."""
+
+
+class SiteUnavailable(IbidError):
+    """A page cannot be fetched: its site does not answer, or answers with what cannot be used."""
 
 
 class ModelUnavailable(IbidError):

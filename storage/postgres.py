@@ -84,7 +84,10 @@ def _encryption(url: URL) -> dict[str, Any]:
     if mode in ("allow", "prefer"):
         return {}
     if mode not in ("require", "verify-ca", "verify-full"):
-        raise InvalidInput(f"DATABASE_URL cannot be used: there is no sslmode {mode!r}.")
+        raise InvalidInput(
+            "DATABASE_URL cannot be used: sslmode is one of disable, allow, prefer, require, "
+            "verify-ca and verify-full."
+        )
     try:
         return {"ssl": ssl.create_default_context(cafile=str(roots) if roots else None)}
     except OSError as error:

@@ -1,5 +1,6 @@
 """The one place where a service is asked twice; the SDKs' own retries are off."""
 
+import math
 import random
 from collections.abc import Callable
 
@@ -41,8 +42,9 @@ def _pauses(pause: float, longest: float) -> Callable[[tenacity.RetryCallState],
 
 
 def seconds(retry_after: str | None) -> float | None:
-    """A `Retry-After` in seconds; the form with a date is passed over, as if it had not come."""
+    """A `Retry-After` in seconds; None for a date, and for what is no number of seconds."""
     try:
-        return max(0.0, float(retry_after)) if retry_after else None
+        wanted = float(retry_after or "nan")
     except ValueError:
         return None
+    return max(0.0, wanted) if math.isfinite(wanted) else None

@@ -13,9 +13,11 @@ from litestar.plugins.problem_details import ProblemDetailsPlugin
 
 from app.api import problems
 from app.api.auth import build_cors, build_middleware, only_editors_change, provide_services
+from app.api.bodies import JSONRequest
 from app.api.conversations import ConversationController
 from app.api.corpora import CorpusController
 from app.api.counts import build_counts
+from app.api.headers import add_security_headers
 from app.api.health import HealthController
 from app.api.hosts import answer_to
 from app.api.jobs import JobController, uploads_up_to
@@ -23,7 +25,7 @@ from app.api.messages import MessageController
 from app.api.page import PageController
 from app.api.reading import ReadingController
 from app.api.releases import ReleaseController
-from app.api.schema import SchemaPage
+from app.api.schema import SCHEMA_HEADERS, SchemaPage
 from app.api.usage import UsageController
 from app.chat.history import History
 from app.chat.service import ChatService
@@ -91,6 +93,8 @@ def create_app(settings: Settings) -> Litestar:
             "usages": Provide(provide_usages, sync_to_thread=False),
         },
         before_request=answer_to(settings.hosts),
+        before_send=[add_security_headers],
+        request_class=JSONRequest,
         request_max_body_size=_LARGEST_BODY,
         logging_config=LoggingConfig(
             root={"level": settings.log_level.upper(), "handlers": ["queue_listener"]},
@@ -100,7 +104,12 @@ def create_app(settings: Settings) -> Litestar:
         openapi_config=OpenAPIConfig(
             title="Ibid",
             version="1",
-            path="/schema",
+            openapi_router=Router(
+                "/schema",
+                route_handlers=[],
+                include_in_schema=False,
+                response_headers=SCHEMA_HEADERS,
+            ),
             description="Answers from documentation, every claim with a footnote.",
             render_plugins=[SchemaPage()],
         ),

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from litestar import Response
 
+from app.api.headers import CONTENT_SECURITY_POLICY
 from pipelines.reading.formats import FORMATS
 
 _PDF = ".pdf"
@@ -24,7 +25,6 @@ def shown(location: str, data: bytes) -> Response[bytes]:
         media_type=kind,
         headers={
             "Content-Disposition": f"{how}; filename*=UTF-8''{quote(name, safe='')}",
-            "Content-Security-Policy": "default-src 'none'; sandbox",
-            "X-Content-Type-Options": "nosniff",
+            CONTENT_SECURITY_POLICY: "default-src 'none'; sandbox; frame-ancestors 'none'",
         },
     )

@@ -11,6 +11,7 @@ from litestar.response import File
 
 import app.web
 from app.api.auth import OPEN
+from app.api.headers import CONTENT_SECURITY_POLICY
 
 _ASSETS = Path(app.web.__file__).parent / "assets"
 _KINDS = {
@@ -22,10 +23,8 @@ _KINDS = {
 """Not the machine's own table of types: some call JavaScript plain text, which no browser runs."""
 
 ONLY_OURS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    CONTENT_SECURITY_POLICY: "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 """Whatever stands in an answer or a source: a script runs only if it is a file of ours."""

@@ -31,6 +31,8 @@ STATUS: dict[type[errors.IbidError], int] = {
     errors.StorageFull: 507,
     errors.DatabaseUnavailable: 503,
     errors.BlobsUnavailable: 503,
+    errors.AddressRefused: 400,
+    errors.SiteUnavailable: 503,
     errors.ConnectionLost: 503,
     errors.ModelUnavailable: 503,
     errors.ModelBusy: 503,

@@ -16,12 +16,14 @@ from app.cli.plan import plan
 from app.cli.releases import reindex, releases, rollback
 from app.cli.serve import serve
 from app.cli.usage import usage
+from storage.private import create_privately
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="ibid")
 def main() -> None:
     """Answers from your documentation, every claim with a footnote that opens the exact words."""
+    create_privately()
 
 
 _COMMANDS = (

@@ -1,6 +1,5 @@
 """`ibid eval`: how well Ibid finds what answers a question, on questions whose answers are known."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ import click
 from app.cli.apart import apart, scratch
 from app.cli.judging import answers, claims
 from app.cli.running import MISUSED, echo_json, fail, load_settings, progress_bar, run
+from storage.parsing import parse_json
 
 if TYPE_CHECKING:
     from app.evaluation.retrieval import Evaluation
@@ -138,10 +138,12 @@ async def _measured(
 
 def _metrics(path: Path) -> dict[str, float]:
     try:
-        return {key: float(value) for key, value in json.loads(path.read_text())["metrics"].items()}
+        return {
+            key: float(value) for key, value in parse_json(path.read_bytes())["metrics"].items()
+        }
     except OSError as error:
         fail(f"{path} cannot be read: {error.strerror}.", MISUSED)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         fail(f"{path} is not what `ibid eval retrieval --json` prints.", MISUSED)
 
 

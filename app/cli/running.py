@@ -46,7 +46,7 @@ def load_settings() -> "Settings":
         name = str(first["loc"][0]).upper() if first["loc"] else "A setting"
         reason = first["msg"].removeprefix("Value error, ")
         fail(f"{name} is not valid: {reason}.", MISUSED)
-    except SettingsError as error:
+    except (SettingsError, RecursionError) as error:
         name = str(error).partition('"')[2].partition('"')[0].upper()
         fail(f"{name or 'A setting'} is not valid: it must be JSON.", MISUSED)
 

@@ -1,7 +1,6 @@
 """What a reader gets: answers and refusals, measured on questions whose answers are known."""
 
 import csv
-import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from pipelines.sentences import sentences
 from storage.domain import Answer, Citation, Passage, Value
 from storage.errors import InvalidInput
 from storage.index.sparse import terms
+from storage.parsing import parse_json
 
 _PAGE = re.compile(r"#page=\d+\Z")
 
@@ -63,7 +63,7 @@ def read_questions(folder: Path) -> list[KnownQuestion]:
     questions: list[KnownQuestion] = []
     for number, line in enumerate(_lines(folder / "queries.jsonl"), 1):
         try:
-            row: dict[str, Any] = json.loads(line)
+            row: dict[str, Any] = parse_json(line)
             known: dict[str, Any] = row.get("metadata") or {}
             key = str(row["_id"])
             found = frozenset(relevant.get(key, ()))
@@ -205,7 +205,7 @@ def _documents(folder: Path) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for number, line in enumerate(_lines(folder / "corpus.jsonl"), 1):
         try:
-            row: dict[str, Any] = json.loads(line)
+            row: dict[str, Any] = parse_json(line)
             found.append((str(row["_id"]), f"{row.get('title') or ''}\n\n{row['text']}"))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InvalidInput(

@@ -1,7 +1,7 @@
 """Golden sets: questions and the documents that answer them, in the layout of BEIR's sets."""
 
 import csv
-import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from storage.domain import Value
 from storage.errors import InvalidInput
+from storage.parsing import parse_json
 
 CORPUS, QUERIES, QRELS = "corpus.jsonl", "queries.jsonl", "qrels/test.tsv"
 
@@ -89,7 +90,7 @@ def _rows(path: Path) -> Iterator[_Row]:
     for number, line in enumerate(_lines(path), 1):
         if line.strip():
             try:
-                yield _Row.model_validate(json.loads(line))
+                yield _Row.model_validate(parse_json(line))
             except (ValueError, ValidationError) as error:
                 raise InvalidInput(f"{path}, line {number}: {_reason(error)}.") from error
 
@@ -103,7 +104,7 @@ def _read_qrels(path: Path) -> dict[str, dict[str, float]]:
         if not row or (number == 1 and row[-1].strip() == "score"):
             continue
         try:
-            query, document, gain = row[0], row[1], float(row[2])
+            query, document, gain = row[0], row[1], _finite(row[2])
         except (IndexError, ValueError) as error:
             raise InvalidInput(
                 f"{path}, line {number}: a question, a document and a number belong there, "
@@ -112,6 +113,14 @@ def _read_qrels(path: Path) -> dict[str, dict[str, float]]:
         if gain > 0:
             relevant.setdefault(query, {})[document] = gain
     return relevant
+
+
+def _finite(text: str) -> float:
+    """Raises `ValueError`, for `nan` and `inf` as well."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("not a number to reckon with")
+    return number
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -6,6 +6,7 @@ import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from app.llms.wire import refusal
+from storage.addresses import without_secrets
 from storage.connections import UNREADABLE
 from storage.errors import ModelUnavailable
 
@@ -46,19 +47,20 @@ async def models(http: ClientSession, base_url: str, key: str | None) -> set[str
 
 async def _got(http: ClientSession, url: str, key: str | None, kind: type[T]) -> T:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
+    shown = without_secrets(url)
     try:
         async with http.get(
             url, headers=headers, timeout=_PATIENCE, allow_redirects=False
         ) as answer:
             content = await answer.read()
     except (ClientError, TimeoutError) as error:
-        raise ModelUnavailable(f"{url} cannot be reached") from error
+        raise ModelUnavailable(f"{shown} cannot be reached") from error
     if answer.status != _OK:
         told = refusal("", answer.status, answer.headers.get("retry-after"))
-        raise ModelUnavailable(f"{url} did not answer: {told}") from told
+        raise ModelUnavailable(f"{shown} did not answer: {told}") from told
     try:
         return msgspec.json.decode(content, type=kind)
     except UNREADABLE as error:
         raise ModelUnavailable(
-            f"{url} is no server of models: it sent what cannot be read"
+            f"{shown} is no server of models: it sent what cannot be read"
         ) from error

@@ -27,7 +27,7 @@ _RETOLD, _LONGEST_RETOLD = 6, 600
 
 _FENCE_LINE = re.compile(r"^(`{3,})$\n?", re.MULTILINE)
 _PASSAGE = re.compile(
-    r'<passage n="(?P<n>\d+)" title="(?P<title>[^"]*)" section="(?P<section>[^"]*)">\n'
+    r'<passage n="(?P<n>\d{1,4})" title="(?P<title>[^"]*)" section="(?P<section>[^"]*)">\n'
     r"(?P<text>.*?)\n</passage>",
     re.DOTALL,
 )

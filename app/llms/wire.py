@@ -1,5 +1,7 @@
 """OpenAI's protocol as it is really spoken: what a chunk may hold, and when a stream is an answer."""
 
+from typing import Annotated
+
 import msgspec
 
 from app.llms.spoken import Spoken
@@ -22,6 +24,11 @@ _REASONS = {
 }
 
 
+_Tokens = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+"""As many as an integer column holds."""
+_Dollars = Annotated[float, msgspec.Meta(ge=0)]
+
+
 class _Delta(msgspec.Struct):
     content: str | None = None
     reasoning: str | None = None
@@ -40,9 +47,9 @@ class _Choice(msgspec.Struct):
 
 
 class _Counted(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost: float | None = None
+    prompt_tokens: _Tokens = 0
+    completion_tokens: _Tokens = 0
+    cost: _Dollars | None = None
 
 
 class Chunk(msgspec.Struct):
@@ -75,7 +82,7 @@ class Reading:
         """Whether anything was said, or thought, yet."""
 
     def take(self, data: bytes) -> str:
-        """The next words, often none."""
+        """The next words, often none; without NUL characters, which Postgres does not keep."""
         try:
             chunk = _chunk.decode(data)
         except UNREADABLE as error:
@@ -93,7 +100,7 @@ class Reading:
         delta = choice.delta or choice.message or _Delta()
         self.heard = self.heard or bool(delta.content or delta.reasoning or delta.reasoning_content)
         self._spoke = self._spoke or bool(delta.content)
-        return delta.content or ""
+        return (delta.content or "").replace("\0", "")
 
     def closed(self) -> Spoken:
         """When the stream has ended: what is known of the answer."""

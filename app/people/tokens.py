@@ -2,19 +2,20 @@
 
 import asyncio
 import hashlib
-import json
 import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 import jwt
 from aiohttp import ClientError, ClientTimeout
 
-from storage.connections import open_pool
+from storage.addresses import without_secrets
+from storage.connections import open_pool, read_limited
 from storage.domain import Value
 from storage.errors import IbidError, NotSignedIn, SignInUnavailable
+from storage.parsing import parse_json
 
 _log = logging.getLogger("ibid.people")
 
@@ -25,7 +26,24 @@ _FRESH, _USABLE, _AGAIN, _APART = 300.0, 3600.0, 30.0, 1.0
 attempts to renew them lies the third, and the last whatever key ids strangers think up."""
 _PATIENCE = ClientTimeout(total=3.0)
 _MOST_PROOFS = 10_000
+_MALFORMED = "The token is malformed."
 _REQUIRED = ["exp", "iat", "sub", "aud", "iss"]
+_DATES = ("exp", "iat", "nbf")
+_LAST_DATE = 253_402_300_799
+"""The end of the year 9999, in seconds."""
+_LONGEST_NAME = 255
+_LARGEST_JWKS = 1_000_000
+"""Bytes."""
+_UNREADABLE = (
+    jwt.PyJWTError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+"""Besides its own errors, PyJWT lets through what its parsers raise for odd JSON."""
 
 
 class Claims(Value):
@@ -89,8 +107,8 @@ class TokenVerifier:
     async def _prove(self, token: str) -> _Proof:
         try:
             header = jwt.get_unverified_header(token)
-        except jwt.PyJWTError as error:
-            raise NotSignedIn("The token is malformed.") from error
+        except _UNREADABLE as error:
+            raise NotSignedIn(_MALFORMED) from error
         if header.get("alg") not in self._algorithms or not isinstance(header.get("kid"), str):
             raise NotSignedIn(f"A token is signed with {' or '.join(self._algorithms)}.")
         key = await self._key(header["kid"])
@@ -106,6 +124,10 @@ class TokenVerifier:
             )
         except jwt.PyJWTError as error:
             raise NotSignedIn(f"The token is not good: {str(error).rstrip('.')}.") from error
+        except _UNREADABLE as error:
+            raise NotSignedIn(_MALFORMED) from error
+        if not all(_is_date(claims[name]) for name in _DATES if name in claims):
+            raise NotSignedIn("The token is not good: its dates are no numbers of seconds.")
         return _Proof(_claims(claims), key, float(claims["exp"]))
 
     async def _key(self, kid: str) -> jwt.PyJWK:
@@ -135,16 +157,10 @@ class TokenVerifier:
             self._tried = time.monotonic()
             try:
                 self._keys = self._usable(await self._published())
-            except (
-                ClientError,
-                IbidError,
-                TimeoutError,
-                ValueError,
-                LookupError,
-                TypeError,
-            ) as error:
+            except (ClientError, IbidError, TimeoutError, *_UNREADABLE) as error:
                 self._reachable = False
-                _log.warning("issuer keys cannot be fetched: %s", type(error).__name__)
+                told = "issuer keys cannot be fetched from %s: %s"
+                _log.warning(told, without_secrets(self._url), type(error).__name__)
             else:
                 self._fetched, self._reachable = time.monotonic(), True
 
@@ -155,7 +171,7 @@ class TokenVerifier:
                 self._url, timeout=_PATIENCE, raise_for_status=True, allow_redirects=False
             ) as answer,
         ):
-            return json.loads(await answer.read())
+            return parse_json(await read_limited(answer, _LARGEST_JWKS))
 
     def _usable(self, published: dict[str, Any]) -> dict[str, jwt.PyJWK]:
         """By id; a key that is of no kind we know is passed over. Raises `ValueError` without any."""
@@ -163,21 +179,36 @@ class TokenVerifier:
         for each in published["keys"]:
             try:
                 key = jwt.PyJWK(each)
-            except jwt.PyJWTError:
+            except _UNREADABLE:
                 continue
-            if key.key_id and key.algorithm_name in self._algorithms:
+            if isinstance(key.key_id, str) and key.algorithm_name in self._algorithms:
                 keys[key.key_id] = key
         if not keys:
             raise ValueError("no usable key")
         return keys
 
 
+def _is_date(value: object) -> bool:
+    """Whether it is a number of seconds, which PyJWT also reads in texts and truth values."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0 <= value <= _LAST_DATE
+
+
+def _is_name(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and value.isprintable() and len(value) <= _LONGEST_NAME
+
+
 def _claims(claims: dict[str, Any]) -> Claims:
+    """Raises `NotSignedIn` when the subject cannot be a name."""
+    subject = claims["sub"]
+    if not _is_name(subject):
+        raise NotSignedIn("The token is not good: its subject cannot be a name.")
     given = claims.get("groups")
     groups = cast("list[object]", given) if isinstance(given, list) else []
     session = claims.get("sid")
     return Claims(
-        subject=str(claims["sub"]),
-        groups=frozenset(group for group in groups if isinstance(group, str)),
-        session=session if isinstance(session, str) else None,
+        subject=subject,
+        groups=frozenset(filter(_is_name, groups)),
+        session=session if _is_name(session) else None,
     )

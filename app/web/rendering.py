@@ -17,7 +17,7 @@ from app.notes import notes
 from app.web.claims import mark_claims
 from storage.domain import Answer
 
-_MARKER = re.compile(r"\[(\d+)\]")
+_MARKER = re.compile(r"\[(\d{1,4})\]")
 _TAGS = {
     *("p", "br", "hr", "blockquote", "ul", "ol", "li", "pre", "div", "span", "button", "a"),
     *("h1", "h2", "h3", "h4", "h5", "h6", "code", "em", "strong", "s"),

@@ -1,6 +1,5 @@
 """What a page says about itself in YAML before its text; broken YAML never costs the page."""
 
-import math
 import re
 from datetime import date
 from typing import Any, cast
@@ -50,18 +49,18 @@ def _load(text: str) -> Any:
 
 
 def _json_safe(value: Any) -> Any:
-    """Dates become ISO strings, sets lists, and what JSON cannot say its text."""
+    """Dates become ISO strings, sets lists, what JSON cannot say its text; NUL, which SQL lacks, goes."""
     match value:
         case dict():
-            return {str(k): _json_safe(v) for k, v in cast("dict[Any, Any]", value).items()}
+            items = cast("dict[Any, Any]", value).items()
+            return {_json_safe(str(key)): _json_safe(each) for key, each in items}
         case list() | tuple() | set():
             return [_json_safe(item) for item in cast("list[Any]", value)]
         case date():
             return value.isoformat()
-        case None | bool() | str():
+        case None:
+            return None
+        case int() | float() if abs(value) < _TOO_LARGE:
             return value
-        case int() | float():
-            is_plain = math.isfinite(value) and abs(value) < _TOO_LARGE
-            return value if is_plain else str(value)
         case _:
-            return str(value)
+            return str(value).replace("\0", "\ufffd")

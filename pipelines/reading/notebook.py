@@ -1,6 +1,5 @@
 """Jupyter notebooks: Markdown cells as Markdown, code as code, and what it printed."""
 
-import json
 import re
 from dataclasses import replace
 from typing import Any, cast
@@ -9,19 +8,20 @@ from pipelines.reading.markdown import write_markdown
 from pipelines.reading.page import Page
 from pipelines.reading.writer import PageWriter
 from storage.errors import SourceUnreadable
+from storage.parsing import parse_json
 
 _NO_NOTEBOOK = "It is not a notebook: it has no list of cells."
 # Longer output is a log or a table of data, not something to answer from.
 _LONGEST_OUTPUT = 2_000
 _TERMINAL_CODE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_NO_CHARACTER = re.compile(r"[\0\ud800-\udfff]")
 
 
 def read_notebook(source: str) -> Page:
     """Raises `SourceUnreadable` for what is no notebook."""
     try:
-        notebook = json.loads(source)
-    except (ValueError, RecursionError) as error:
+        notebook = parse_json(source)
+    except ValueError as error:
         raise SourceUnreadable("It is not a notebook: its JSON is broken.") from error
     writer = PageWriter()
     for cell in _cells(notebook):
@@ -79,11 +79,11 @@ def _write_output(writer: PageWriter, output: dict[str, Any]) -> None:
 
 
 def _joined(text: object) -> str:
-    """Text is a string or a list of lines; half a character that JSON lets through is replaced."""
+    """Text is a string or a list of lines; NUL and half a character are replaced."""
     joined = (
         text if isinstance(text, str) else "".join(t for t in _listed(text) if isinstance(t, str))
     )
-    return _SURROGATE.sub("\ufffd", joined.replace("\r\n", "\n"))
+    return _NO_CHARACTER.sub("\ufffd", joined.replace("\r\n", "\n"))
 
 
 def _listed(value: object) -> list[Any]:

@@ -1,12 +1,13 @@
 """Which site a file belongs to: its folders say the docs' version, the language and the route."""
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, cast
+
+from storage.parsing import parse_json
 
 Builder = Literal["docusaurus", "mkdocs", "sphinx"]
 
@@ -186,7 +187,7 @@ def _mkdocs(config: Path, _stamps: tuple[int | None, ...]) -> _Site:
 
 def _versions(path: Path) -> tuple[str, ...]:
     try:
-        names: Any = json.loads(_text(path) or "[]")
+        names: Any = parse_json(_text(path) or "[]")
     except ValueError:
         return ()
     if not isinstance(names, list):

@@ -47,6 +47,7 @@ from storage.index.wire import (
     frame,
     read_frame,
 )
+from storage.private import create_privately
 
 _PATIENCE = 10.0
 """Seconds to wait for a first connection, and for a `Hello`."""
@@ -181,6 +182,7 @@ def main() -> int:
     """Returns the exit code; a reason, if there is one, is the last line on standard error."""
     # Ctrl-C is for the doors: it reaches every process of a terminal, and this one may be writing.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    create_privately()
     folder = Path(sys.argv[1])
     try:
         engine = EmbeddedEngine(folder)

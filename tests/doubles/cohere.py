@@ -73,6 +73,8 @@ class Cohere:
             await _refuse(exchange, Refusal(503, "told to fail"))
         elif what == "resets":
             exchange.reset()
+        elif what == "deep":
+            await exchange.answer_bytes(200, b'{"extra": ' + b"[" * 100_000)
         elif what == "stalls":
             await exchange.pause(_AGES)
         else:

@@ -61,7 +61,12 @@ class Exchange:
 
     async def answer(self, status: int, body: JSON, headers: dict[str, str] | None = None) -> None:
         """A whole JSON document."""
-        data = json.dumps(body).encode()
+        await self.answer_bytes(status, json.dumps(body).encode(), headers)
+
+    async def answer_bytes(
+        self, status: int, data: bytes, headers: dict[str, str] | None = None
+    ) -> None:
+        """The same of bytes, which need not be JSON."""
         length = {"Content-Type": "application/json", "Content-Length": str(len(data))}
         self._head(status, length | (headers or {}))
         await self._write(data)

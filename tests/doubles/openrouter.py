@@ -267,6 +267,19 @@ async def _not_utf_8(stream: Stream) -> None:
     await stream.finish()
 
 
+async def _deep(stream: Stream) -> None:
+    await stream.words(4)
+    await stream.exchange.send(b'data: {"choices": [], "extra": ' + b"[" * 100_000 + b"\n\n")
+    await stream.finish()
+
+
+async def _miscounts(stream: Stream) -> None:
+    """Tokens that no column of integers holds."""
+    await stream.words(4)
+    await stream.exchange.send(b'data: {"usage": {"prompt_tokens": 18446744073709551615}}\n\n')
+    await stream.finish()
+
+
 async def _stalls(stream: Stream) -> None:
     """`stalls` before the first word, `stalls-4` after the fourth."""
     await stream.words(int(stream.what.partition("-")[2] or 0))
@@ -302,6 +315,8 @@ STREAMS: dict[str, Callable[[Stream], Awaitable[None]]] = {
     "dropped": _dropped,
     "malformed": _malformed,
     "not-utf-8": _not_utf_8,
+    "deep": _deep,
+    "miscounts": _miscounts,
     "stalls": _stalls,
     "keeps-alive": _keeps_alive,
     "drips": _drips,

@@ -306,3 +306,9 @@ def test_pages_can_be_read_in_threads_from_the_first_one_on() -> None:
     command = [sys.executable, "-c", TABLES]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_nul_in_front_matter_is_replaced() -> None:
+    reading = page('---\ntitle: "a\\0b"\n"k\\0": ["\\0"]\n---\nText.\n')
+    assert reading.title == "a\ufffdb"
+    assert reading.metadata["k\ufffd"] == ["\ufffd"]

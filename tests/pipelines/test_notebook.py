@@ -70,3 +70,7 @@ def test_half_a_character_is_replaced() -> None:
 def test_what_is_no_notebook_says_why(source: str, reason: str) -> None:
     with pytest.raises(SourceUnreadable, match=reason):
         page(source, "a.ipynb")
+
+
+def test_a_nul_is_replaced() -> None:
+    assert page(notebook(cell("markdown", "a \0 b")), "a.ipynb").text == "a \ufffd b"

@@ -82,7 +82,7 @@ def test_what_the_configuration_says_may_change(tmp_path: Path) -> None:
     assert route(root, "versioned_docs/version-2.0/a.md") == "docs/2.0/a"
 
 
-@pytest.mark.parametrize("versions", ["not JSON", "{}", ""])
+@pytest.mark.parametrize("versions", ["not JSON", "{}", "", "[" * 100_000])
 def test_without_versions_there_is_one(tmp_path: Path, versions: str) -> None:
     root = site(tmp_path, versions=versions)
     assert route(root, "docs/intro.md") == "docs/intro"

@@ -21,7 +21,12 @@ def ibid(home: Path, *arguments: str | Path, **settings: str) -> Result:
     """`ibid ARGUMENTS` in this process, with no settings of the machine's."""
     unset: dict[str, str | None] = {name.upper(): None for name in Settings.model_fields}
     environment = {**unset, "IBID_HOME": str(home), **settings}
-    return CliRunner().invoke(main, [str(one) for one in arguments], env=environment)
+    before = os.umask(0)
+    os.umask(before)
+    try:
+        return CliRunner().invoke(main, [str(one) for one in arguments], env=environment)
+    finally:
+        os.umask(before)  # what a command sets for its process is not for the tests that follow
 
 
 def environment(home: Path) -> dict[str, str]:

@@ -16,7 +16,9 @@ async def test_a_key_and_what_may_be_asked_with_it(doubles: Doubles, http: Clien
     assert "double/answers" in await models(http, doubles.openrouter, "any")
 
 
-@pytest.mark.parametrize("said", [b"<html>", b"{}", b'{"data": [{"id": "\xff"}]}'])
+@pytest.mark.parametrize(
+    "said", [b"<html>", b"{}", b'{"data": [{"id": "\xff"}]}', b'{"x":' + b"[" * 9_000]
+)
 async def test_a_page_is_no_list_of_models(http: ClientSession, said: bytes) -> None:
     async def serve(_: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(said), said))

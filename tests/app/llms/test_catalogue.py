@@ -31,7 +31,7 @@ async def test_it_is_asked_for_once_by_all_processes(
     assert asked_for_models(doubles) == 2, "another server has other models"
 
 
-@pytest.mark.parametrize("found", [b"", b"{}", b'{"models": 1}', b"\xff"])
+@pytest.mark.parametrize("found", [b"", b"{}", b'{"models": 1}', b"\xff", b'{"x":' + b"[" * 9_000])
 async def test_a_file_that_is_damaged_is_made_anew(
     doubles: Doubles, http: ClientSession, tmp_path: Path, found: bytes
 ) -> None:
