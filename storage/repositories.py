@@ -155,11 +155,12 @@ class Sources:
         found = await self._session.exec(statement)
         return {source_id: newest for source_id, newest in found.all()}  # noqa: C416 - rows
 
-    async def characters(self) -> int:
-        """Length of all texts that serve."""
+    async def characters(self, corpora: Collection[str]) -> int:
+        """Length of all texts of these corpora that serve."""
         statement = select(func.sum(func.length(SourceText.text))).where(
             col(SourceText.source_id) == col(Source.id),
             col(SourceText.version) == col(Source.version),
+            col(Source.corpus).in_(corpora),
             _is_live(),
         )
         return (await self._session.exec(statement)).one() or 0
@@ -330,6 +331,16 @@ class Releases:
         """The manifest of a release that does not serve."""
         statement = select(Holding).where(col(Holding.collection) == collection)
         return {line.source_id: line.held for line in await self._session.exec(statement)}
+
+    async def holdings_seen_by(self, reader: Principal, collection: str) -> list[SourceVersion]:
+        """Of it, the sources of corpora that the reader may see."""
+        statement = (
+            select(Holding)
+            .join(Source, col(Source.id) == col(Holding.source_id))
+            .join(Corpus, col(Corpus.name) == col(Source.corpus))
+            .where(col(Holding.collection) == collection, opens_to(reader))
+        )
+        return [line.held for line in await self._session.exec(statement)]
 
     async def hold(self, collection: str, versions: Mapping[UUID, SourceVersion]) -> None:
         """Write into its manifest; lines about the same sources are replaced."""
