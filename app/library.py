@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from uuid import UUID
 
+from app.paths import passage_without_path, source_without_path, text_without_path
 from pipelines.corpora import lock_of, new_corpus
 from pipelines.uploads.ingesting import is_upload, original
 from storage.blobs import Blobs
@@ -69,10 +70,9 @@ class Library:
         async with self._database.reading() as session:
             counts = await Sources(session).counts()
             corpora = Corpora(session, self._principal)
-            readers = await corpora.readers() if "admin" in self._principal.rights else {}
+            readers = await corpora.readers() if self._principal.is_admin else {}
             return [
-                _shelf(corpus, counts, readers.get(corpus.name, ()))
-                for corpus in await corpora.all()
+                _shelf(corpus, counts, readers.get(corpus.id, ())) for corpus in await corpora.all()
             ]
 
     async def create(self, name: str, base_url: str | None, language: str) -> Shelf:
@@ -136,16 +136,15 @@ class Library:
             repository = Corpora(session, self._principal)
             names = [(await repository.get(name)).name for name in corpora]
             names = names or [corpus.name for corpus in await repository.all()]
-            return await Sources(session).live(names, limit, offset)
+            live = await Sources(session).live(names, limit, offset)
+        return [self._told(source) for source in live]
 
     @retried
     async def source(self, source_id: UUID) -> Source:
         """Raises `NotFound`."""
         async with self._database.reading() as session:
-            sources = Sources(session)
-            if await sources.hidden([source_id], self._principal):
-                raise NotFound("source", source_id)
-            return await sources.get(source_id)
+            source = await Sources(session).seen_by(self._principal, source_id)
+        return self._told(source)
 
     async def delete_source(self, source_id: UUID) -> None:
         """From the index, and what was sent of it; its row and what is cited of it stay.
@@ -178,22 +177,27 @@ class Library:
         """Canonical text of a version, by default the live one; raises `NotFound`."""
         async with self._database.reading() as session:
             sources = Sources(session)
-            if await sources.hidden([source_id], self._principal):
-                raise NotFound("source", source_id)
-            return await sources.text(source_id, version)
+            await sources.seen_by(self._principal, source_id)
+            text = await sources.text(source_id, version)
+        return text if self._principal.is_admin else text_without_path(text)
 
     async def passage(self, passage_id: UUID) -> PassageInContext:
-        """Raises `NotFound` when it is not, or no longer, in the index."""
-        passage = await (await self._indexes.serving()).passage(passage_id)
+        """Raises `NotFound` when it is not, or no longer, in the index, or closed to who asks."""
         try:
+            passage = await (await self._indexes.serving()).passage(passage_id)
             text = (await self.text(passage.source_id, passage.version)).text
         except NotFound as error:
-            raise NotFound("passage", passage_id) from error
+            raise NotFound(
+                "passage", passage_id, "It may have been replaced by a newer version."
+            ) from error
         return PassageInContext(
-            passage=passage,
+            passage=passage if self._principal.is_admin else passage_without_path(passage),
             before=text[max(0, passage.start - _CONTEXT) : passage.start],
             after=text[passage.end : passage.end + _CONTEXT],
         )
+
+    def _told(self, source: Source) -> Source:
+        return source if self._principal.is_admin else source_without_path(source)
 
 
 def _shelf(

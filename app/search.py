@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from app.editions import choose
+from app.paths import passage_without_path
 from app.repeats import distinct, without_repeats
 from app.waiting import running_loop
 from storage.database import Database, Session, retried
@@ -45,6 +46,8 @@ class Scope:
         default_factory=dict[tuple[str, str], Calibration]
     )
     """By corpus and release."""
+    tells_paths: bool = False
+    """Whether addresses of files on the server are told: to admins."""
 
 
 class Search:
@@ -124,12 +127,13 @@ class Search:
     ) -> list[Passage]:
         wanted = (query, scope.corpora, scope.languages, limit, scope.editions, keywords)
         try:
-            return await (await self._indexes.serving()).search(*wanted)
+            found = await (await self._indexes.serving()).search(*wanted)
         except NotFound:  # another process has flipped, and dropped the release we knew
             index = await self._indexes.find()
             if index is None:
                 raise
-            return await index.search(*wanted)
+            found = await index.search(*wanted)
+        return found if scope.tells_paths else [passage_without_path(one) for one in found]
 
     async def scope(self, names: Sequence[str], only: Mapping[str, str] = NO_FILTER) -> Scope:
         """Raises `NotFound` when one of them, or any at all, is missing; `InvalidInput` by `only`."""
@@ -137,7 +141,9 @@ class Search:
             return await self._read_scope(self.principal, names, only)
         is_listed = await self._listing.get("any", self._is_any_listed)
         # Where all corpora are public, whoever may ask sees the same: what anyone at all may see.
-        reader = _ANYONE if self.principal.rights and not is_listed else self.principal
+        # But for paths, which are told to admins.
+        is_anyone = self.principal.rights and not self.principal.is_admin and not is_listed
+        reader = _ANYONE if is_anyone else self.principal
         key = (reader, *names, *sorted(only.items()))
         return await self._scopes.get(key, lambda: self._read_scope(reader, names, only))
 
@@ -174,6 +180,7 @@ class Search:
             tuple(edition.key for edition in chosen) if len(chosen) < len(editions) else (),
             {name: c.peer_review_weight for name, c in corpora.items() if c.peer_review_weight},
             {(name, key): one for name, c in corpora.items() for key, one in c.measured.items()},
+            self.principal.is_admin,
         )
 
     async def is_foreign(self) -> bool:

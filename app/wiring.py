@@ -88,6 +88,9 @@ class Services:
             chat=self.chat.acting_for(principal),
             history=self.history.acting_for(principal),
             library=self.library.acting_for(principal),
+            reindexing=self.reindexing.acting_for(principal),
+            jobs=self.jobs.acting_for(principal),
+            intake=self.intake.acting_for(principal),
         )
 
 
@@ -120,7 +123,7 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
         )
         chat = ChatService(database, turns, budget, TurnLimit(settings.turn_limit))
         blobs, locks = Blobs(settings.blobs), build_locks(settings)
-        jobs = Jobs(build_state(settings), blobs)
+        jobs = Jobs(build_state(settings), blobs, database)
         try:
             yield Services(
                 search=search,

@@ -169,7 +169,7 @@ def compare(found: Sequence[Found], known: Mapping[str, Source], corpus: Corpus)
             comparison.unchanged += 1
             continue
         if source is None:
-            source_id = Source.identify(corpus.name, file.location)
+            source_id = Source.identify(corpus.id, file.location)
             source = Source(id=source_id, corpus=corpus.name, location=file.location)
         is_new = not source.is_live
         comparison.changes.append(Change(file, source, digest, len(data), is_new, place))

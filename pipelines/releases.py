@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing
+from copy import copy
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -18,8 +19,8 @@ from pipelines.nodes import embedded_text
 from pipelines.uploads.ingesting import copies_of
 from pipelines.writing import Calibrate, Writer, written
 from storage.blobs import Blobs
-from storage.database import Database
-from storage.domain import Fingerprint, Passage, SourceVersion, Value
+from storage.database import Database, Session
+from storage.domain import LOCAL, Fingerprint, Passage, Principal, SourceVersion, Value
 from storage.errors import IndexDamaged, NotFound
 from storage.index.passages import PassageIndex
 from storage.indexes import Indexes
@@ -88,6 +89,7 @@ class Reindexing:
         kept: int,
         gate: Gate | None = None,
         calibrate: Calibrate | None = None,
+        principal: Principal = LOCAL,
     ) -> None:
         self._database = database
         self._indexes = indexes
@@ -97,30 +99,37 @@ class Reindexing:
         self._kept = kept
         self._calibrate = calibrate
         self._gate = gate
+        self._principal = principal
+
+    def acting_for(self, principal: Principal) -> "Reindexing":
+        """The same, for somebody else: what is counted is what they may see."""
+        other = copy(self)
+        other._principal = principal  # noqa: SLF001 - it is one of us
+        return other
 
     async def releases(self) -> list[Standing]:
-        """Newest first."""
+        """Newest first; counted are the sources of corpora that the principal may see."""
         await self._indexes.follow()
         async with self._database.reading() as session:
-            releases, served = Releases(session), await Sources(session).served()
+            releases, served = Releases(session), await self._served(session)
             return [
                 _standing(
                     release,
                     [source.held() for source in served]
                     if release.state == "serving"
-                    else [*(await releases.holdings(release.collection)).values()],
+                    else await releases.holdings_seen_by(self._principal, release.collection),
                 )
                 for release in reversed(await releases.all())
             ]
 
     async def proposal(self) -> Proposal | None:
-        """None while what serves is what is configured."""
+        """None while what serves is what is configured; counted likewise."""
         serving = await self._indexes.find()
         if serving is None or serving.fingerprint == self._configured:
             return None
         async with self._database.reading() as session:
-            served = await Sources(session).served()
-            characters = await Sources(session).characters()
+            served = await self._served(session)
+            characters = await Sources(session).characters({source.corpus for source in served})
         passages = sum(source.passages for source in served)
         return Proposal(
             changed=tuple(serving.fingerprint.differences(self._configured)),
@@ -136,6 +145,7 @@ class Reindexing:
         Raises `ReleaseRefused` when the gate says no, and `IndexDamaged` when passages are missing;
         what served serves on.
         """
+        self._principal.require("admin")
         started = time.perf_counter()
         async with self._locks.held(_LOCK):
             serving = await self._serving()
@@ -150,10 +160,16 @@ class Reindexing:
 
     async def rollback(self, name: str | None = None) -> Built:
         """Let a kept release serve, by default the last; what changed since it served is made up."""
+        self._principal.require("admin")
         started = time.perf_counter()
         async with self._locks.held(_LOCK):
             serving = await self._serving()
             return await self._let_serve(await self._kept_one(name), serving, started)
+
+    async def _served(self, session: Session) -> list[Source]:
+        """What serves of the corpora that the principal may see."""
+        seen = {corpus.name for corpus in await Corpora(session, self._principal).all()}
+        return [source for source in await Sources(session).served() if source.corpus in seen]
 
     async def _serving(self) -> PassageIndex:
         await self._indexes.follow()

@@ -1,27 +1,38 @@
 """What is asked of SQL about conversations, and the tree that their messages form."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import CursorResult, Uuid, bindparam
-from sqlalchemy.orm import aliased
-from sqlmodel import and_, case, col, exists, func, literal, or_, select, update
+from sqlmodel import and_, case, col, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
-from storage.domain import Answer
 from storage.errors import NotFound
 from storage.people import Users
-from storage.tables import CitedVersion, Conversation, Feedback, Message, User
+from storage.tables import (
+    CitedVersion,
+    Conversation,
+    Corpus,
+    Feedback,
+    Message,
+    MessageSource,
+    Source,
+    User,
+)
 from storage.upserting import column_values, inserting
 
+UNKNOWN = UUID(int=0)
+"""Stands for a corpus that was deleted before an answer from it was kept: admins alone see it."""
+
 # What every turn asks is put together once.
-_OWNER = select(User.id).where(col(User.name) == bindparam("owner")).scalar_subquery()
+OWNER = select(User.id).where(col(User.name) == bindparam("owner")).scalar_subquery()
 _OWN = select(Conversation).where(
-    col(Conversation.id) == bindparam("id"), col(Conversation.user_id) == _OWNER
+    col(Conversation.id) == bindparam("id"), col(Conversation.user_id) == OWNER
 )
 _OWN_TO_WRITE = _OWN.with_for_update()
 
@@ -38,45 +49,14 @@ def _showing() -> Any:
     return (
         update(Conversation)
         .where(col(Conversation.id) == bindparam("conversation"))
-        .where(col(Conversation.user_id) == _OWNER)
+        .where(col(Conversation.user_id) == OWNER)
         .values(active_id=case((is_its_turn, message), else_=active))
         .returning(col(Conversation.user_id), active)
         .execution_options(synchronize_session=False)
     )
 
 
-def _branch() -> Any:
-    """Backwards from a leaf, or from where the active branch ends, a step at a time."""
-    leaf = func.coalesce(bindparam("leaf", type_=Uuid()), col(Conversation.active_id))
-    back = (
-        select(Message.id, Message.parent_id, literal(1).label("steps"))
-        .join(Conversation, col(Conversation.id) == col(Message.conversation_id))
-        .where(col(Conversation.id) == bindparam("conversation"), col(Message.id) == leaf)
-        .where(col(Conversation.user_id) == _OWNER)
-        .cte(recursive=True)
-    )
-    before = aliased(Message)
-    back = back.union_all(
-        select(before.id, before.parent_id, back.c.steps + 1)
-        .join(back, col(before.id) == back.c.parent_id)
-        .where(back.c.steps < bindparam("last"))
-    )
-    return (
-        select(Message.id, Message.role, Message.text)
-        .join(back, col(Message.id) == back.c.id)
-        .order_by(back.c.steps.desc())
-    )
-
-
-_SHOWING, _BRANCH = _showing(), _branch()
-
-
-class Said(NamedTuple):
-    """A message without the answer that it may be."""
-
-    id: UUID
-    role: str
-    text: str
+_SHOWING = _showing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,41 +67,31 @@ class Place:
     id: UUID
 
 
+def newest_first(limit: int, after: Place | None) -> SelectOfScalar[Conversation]:
+    """The conversations of an `owner`, last used first."""
+    at, id_ = col(Conversation.updated_at), col(Conversation.id)
+    statement = select(Conversation).where(col(Conversation.user_id) == OWNER)
+    if after is not None:
+        earlier = or_(at < after.updated_at, and_(at == after.updated_at, id_ < after.id))
+        statement = statement.where(at <= after.updated_at, earlier)
+    return statement.order_by(at.desc(), id_.desc()).limit(limit)
+
+
 class Conversations:
-    """The conversations of one user, and the messages in them: another's are not found."""
+    """The conversations of one user, and writing in them: another's are not found.
+
+    What was said in them is read from `storage.messages`.
+    """
 
     def __init__(self, session: AsyncSession, owner: str) -> None:
         """Of the user by that name; of one who was never seen there are none."""
         self._session = session
         self._owner = owner
 
-    @property
-    def _owner_id(self) -> Any:
-        return select(User.id).where(col(User.name) == self._owner).scalar_subquery()
-
-    async def recent(
-        self, limit: int, after: Place | None = None, search: str = ""
-    ) -> list[Conversation]:
-        """Last used first; `search` is looked for in titles and in all that was said."""
-        statement = (
-            select(Conversation)
-            .where(col(Conversation.user_id) == self._owner_id)
-            .order_by(col(Conversation.updated_at).desc(), col(Conversation.id).desc())
-            .limit(limit)
-        )
-        if after is not None:
-            at, id_ = col(Conversation.updated_at), col(Conversation.id)
-            earlier = or_(at < after.updated_at, and_(at == after.updated_at, id_ < after.id))
-            statement = statement.where(at <= after.updated_at, earlier)
-        if search:
-            said = exists().where(
-                col(Message.conversation_id) == col(Conversation.id),
-                col(Message.text).icontains(search, autoescape=True),
-            )
-            statement = statement.where(
-                or_(col(Conversation.title).icontains(search, autoescape=True), said)
-            )
-        return list(await self._session.exec(statement))
+    async def recent(self, limit: int, after: Place | None = None) -> list[Conversation]:
+        """Last used first."""
+        statement = newest_first(limit, after)
+        return [*(await self._session.exec(statement, params={"owner": self._owner})).all()]
 
     async def get(self, conversation_id: UUID, *, to_write: bool = False) -> Conversation:
         """Raises `NotFound`, for another user's too. To write, others wait until this is done."""
@@ -147,82 +117,41 @@ class Conversations:
         await self._session.delete(await self.get(conversation_id))
         await self._session.flush()
 
-    async def messages(self, conversation_id: UUID) -> list[Message]:
-        """All that was said, on every branch, in the order in which it was kept."""
-        statement = (
-            select(Message)
-            .where(col(Message.conversation_id) == conversation_id)
-            .order_by(col(Message.seq))
-        )
-        return list(await self._session.exec(statement))
+    async def add(self, message: Message, given: Collection[UUID] = ()) -> bool:
+        """Keeps it, for an answer with what it rests on; False when it was kept before.
 
-    async def message(self, conversation_id: UUID, message_id: UUID) -> Message:
-        """Raises `NotFound`, also for one of another conversation."""
-        statement = select(Message).where(
-            col(Message.id) == message_id, col(Message.conversation_id) == conversation_id
-        )
-        message = (await self._session.exec(statement)).first()
-        if message is None:
-            raise NotFound("message", message_id)
-        return message
-
-    async def reply(self, message_id: UUID) -> Answer:
-        """The answer with this id; raises `NotFound`, for another user's too."""
-        statement = (
-            select(Message)
-            .join(Conversation)
-            .where(col(Message.id) == message_id, col(Conversation.user_id) == self._owner_id)
-        )
-        message = (await self._session.exec(statement)).first()
-        if message is None or message.answer is None:
-            raise NotFound("answer", message_id)
-        return message.answer
-
-    async def exchanges(self, last: int) -> list[tuple[str, Answer]]:
-        """Questions with their answers, latest first; a question that got none is left out."""
-        asked = aliased(Message)
-        statement = (
-            select(asked, Message)
-            .join(Message, col(asked.id) == col(Message.parent_id))
-            .join(Conversation, col(Conversation.id) == col(Message.conversation_id))
-            .where(col(Conversation.user_id) == self._owner_id, col(Message.role) == "assistant")
-            .order_by(col(Message.seq).desc())
-            .limit(last)
-        )
-        rows = await self._session.exec(statement)
-        return [(question.text, reply.answer) for question, reply in rows if reply.answer]
-
-    async def branch(self, conversation_id: UUID, last: int, leaf: UUID | None) -> list[Said]:
-        """The `last` messages of the branch that ends in `leaf`, or that is active; oldest first."""
-        asked_for = {"conversation": conversation_id, "leaf": leaf, "last": last}
-        rows = cast(
-            "Iterable[tuple[UUID, str, str]]",
-            await self._session.exec(_BRANCH, params={**asked_for, "owner": self._owner}),
-        )
-        return [Said(*row) for row in rows]
-
-    async def answers(self, message_ids: Iterable[UUID]) -> dict[UUID, Answer]:
-        """Those of the messages that are answers, whole."""
-        statement = select(Message).where(col(Message.id).in_(message_ids))
-        found = await self._session.exec(statement)
-        return {message.id: message.answer for message in found if message.answer is not None}
-
-    async def add(self, message: Message) -> bool:
-        """Keeps it, and for an answer which versions it cites; False when it was kept before."""
+        `given` are the sources that it was written with, besides those that it tells of.
+        """
         insert = _once(inserting(self._session, Message))
         kept = cast(
             "CursorResult[Any]", await self._session.exec(insert, params=column_values(message))
         )
         if not kept.rowcount:
             return False
-        citations = message.answer.citations if message.answer else ()
-        if cited := {(c.source_id, c.source_version) for c in citations}:
-            rows = [
-                {"message_id": message.id, "source_id": source_id, "version": version}
-                for source_id, version in cited
-            ]
-            await self._session.exec(inserting(self._session, CitedVersion), params=rows)
+        if answer := message.answer:
+            if cited := {(c.source_id, c.source_version) for c in answer.citations}:
+                rows = [
+                    {"message_id": message.id, "source_id": source_id, "version": version}
+                    for source_id, version in cited
+                ]
+                await self._session.exec(inserting(self._session, CitedVersion), params=rows)
+            if sources := {*given, *answer.source_ids}:
+                await self._trace(message.id, sources)
         return True
+
+    async def _trace(self, message_id: UUID, sources: Collection[UUID]) -> None:
+        """Write down of which corpora an answer was made."""
+        rows = await self._session.exec(
+            select(Source.id, Corpus.id)
+            .join(Corpus, col(Corpus.name) == col(Source.corpus))
+            .where(col(Source.id).in_(sources))
+        )
+        corpora = dict(rows.all())
+        values = [
+            {"message_id": message_id, "source_id": key, "corpus_id": corpora.get(key, UNKNOWN)}
+            for key in sources
+        ]
+        await self._session.exec(inserting(self._session, MessageSource), params=values)
 
     async def show(self, message: Message, *, instead_of: UUID | None) -> tuple[UUID, UUID]:
         """End the active branch with a message; if it ends with `instead_of`, where that is given.
@@ -252,16 +181,6 @@ class Conversations:
     async def rate(self, feedback: Feedback) -> None:
         """Instead of what was thought of it before."""
         await self._session.merge(feedback)
-
-    async def feedback(self, conversation_id: UUID) -> list[Feedback]:
-        """On all its messages."""
-        statement = (
-            select(Feedback)
-            .join(Message, col(Message.id) == col(Feedback.message_id))
-            .where(col(Message.conversation_id) == conversation_id)
-            .order_by(col(Feedback.claim))
-        )
-        return list(await self._session.exec(statement))
 
 
 class Tree:

@@ -45,6 +45,11 @@ class Principal(Value):
         """All that a corpus may list to let this principal in."""
         return [f"user:{self.name}", *(f"group:{group}" for group in sorted(self.groups))]
 
+    @property
+    def is_admin(self) -> bool:
+        """Who sees every corpus, and where files lie on the server."""
+        return "admin" in self.rights
+
     def require(self, right: Right) -> None:
         """Raises `Forbidden`."""
         if right not in self.rights:
@@ -310,6 +315,16 @@ class Answer(Value):
         """Every footnote once, in the order of its number."""
         by_number = {citation.n: citation for claim in self.claims for citation in claim.citations}
         return [by_number[n] for n in sorted(by_number)]
+
+    @property
+    def source_ids(self) -> set[UUID]:
+        """Every source that it tells something of."""
+        nearest = self.abstention.nearest if self.abstention else ()
+        return {
+            *(citation.source_id for citation in self.citations),
+            *(source.id for source in self.sources),
+            *(near.source_id for near in nearest),
+        }
 
     def _repr_html_(self) -> str:
         """How a notebook shows it: markers lead to footnotes, footnotes to the source."""

@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, false, true
+from sqlalchemy import ColumnElement, bindparam
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import and_, case, col, delete, exists, func, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import Select
 
+from storage.access import is_listed, is_open_to_any, opens_to
 from storage.domain import (
     LOCAL,
     Calibration,
@@ -25,6 +26,7 @@ from storage.tables import (
     CitedVersion,
     Corpus,
     CorpusReader,
+    DeletedCorpus,
     Holding,
     Release,
     Source,
@@ -45,14 +47,14 @@ class Corpora:
 
     async def all(self) -> list[Corpus]:
         """By name."""
-        statement = select(Corpus).where(_opens_to(self._reader)).order_by(col(Corpus.name))
+        statement = select(Corpus).where(opens_to(self._reader)).order_by(col(Corpus.name))
         return list(await self._session.exec(statement))
 
     async def editions(self) -> tuple[dict[str, Corpus], list[Edition]]:
         """Corpora by name, and what serves of them; each turn begins with this."""
         if not self._reader.rights:
             return {}, []
-        statement = _EDITIONS if "admin" in self._reader.rights else _OPEN_EDITIONS
+        statement = _EDITIONS if self._reader.is_admin else _OPEN_EDITIONS
         asked_for = {"readers": self._reader.readers}
         rows = (await self._session.exec(statement, params=asked_for)).all()
         corpora = {corpus.name: corpus for corpus, _ in rows}
@@ -60,12 +62,11 @@ class Corpora:
 
     async def is_any_listed(self) -> bool:
         """Whether there is a corpus that not everyone may see."""
-        statement = select(Corpus.name).where(col(Corpus.access) != "public").limit(1)
-        return (await self._session.exec(statement)).first() is not None
+        return bool((await self._session.exec(select(is_listed(Corpus)))).one())
 
-    async def get(self, name: str) -> Corpus:
-        """Raises `NotFound`, naming those that exist."""
-        corpus = await self.find(name)
+    async def get(self, name: str, *, to_write: bool = False) -> Corpus:
+        """Raises `NotFound`, naming those that exist. To write, others wait until this is done."""
+        corpus = await self.find(name, to_write=to_write)
         if corpus is None:
             raise NotFound("corpus", name, _known([corpus.name for corpus in await self.all()]))
         return corpus
@@ -79,9 +80,10 @@ class Corpora:
                 return
         raise AlreadyExists(f"There is a corpus {corpus.name!r} already.")
 
-    async def find(self, name: str) -> Corpus | None:
+    async def find(self, name: str, *, to_write: bool = False) -> Corpus | None:
         """None when there is none by that name."""
-        statement = select(Corpus).where(col(Corpus.name) == name, _opens_to(self._reader))
+        statement = select(Corpus).where(col(Corpus.name) == name, opens_to(self._reader))
+        statement = statement.with_for_update() if to_write else statement
         return (await self._session.exec(statement)).first()
 
     async def calibrate(self, name: str, release: str, calibration: Calibration) -> None:
@@ -93,25 +95,39 @@ class Corpora:
 
     async def open_to(self, name: str, readers: Sequence[str] | None) -> Corpus:
         """To these alone (`user:NAME`, `group:NAME`), or with None to everyone who may ask."""
-        corpus = await self.get(name)
+        corpus = await self.get(name, to_write=True)
         corpus.access = "public" if readers is None else "listed"
-        await self._session.exec(delete(CorpusReader).where(col(CorpusReader.corpus) == name))
+        of_corpus = col(CorpusReader.corpus_id) == corpus.id
+        await self._session.exec(delete(CorpusReader).where(of_corpus))
         self._session.add_all(
-            CorpusReader(corpus=name, reader=reader) for reader in sorted(set(readers or ()))
+            CorpusReader(corpus_id=corpus.id, reader=reader)
+            for reader in sorted(set(readers or ()))
         )
         return corpus
 
-    async def readers(self) -> dict[str, list[str]]:
-        """Who is listed, by corpus."""
-        listed: dict[str, list[str]] = {}
+    async def readers(self) -> dict[UUID, list[str]]:
+        """Who is listed, by the id of the corpus."""
+        listed: dict[UUID, list[str]] = {}
         statement = select(CorpusReader).order_by(col(CorpusReader.reader))
         for row in await self._session.exec(statement):
-            listed.setdefault(row.corpus, []).append(row.reader)
+            listed.setdefault(row.corpus_id, []).append(row.reader)
         return listed
 
     async def remove(self, name: str) -> None:
-        """With its sources and their texts; conversations keep what they quoted."""
-        await self._session.delete(await self.get(name))
+        """With its sources and their texts; conversations keep what they quoted.
+
+        What it was open to stays known: it decides who is still shown that.
+        """
+        corpus = await self.get(name, to_write=True)
+        gone = DeletedCorpus(id=corpus.id, name=corpus.name, access=corpus.access)
+        self._session.add(gone)
+        await self._session.delete(corpus)
+
+    async def deletions(self) -> dict[str, datetime]:
+        """When a corpus by that name was last deleted."""
+        last = func.max(DeletedCorpus.deleted_at)
+        statement = select(DeletedCorpus.name, last).group_by(col(DeletedCorpus.name))
+        return dict((await self._session.exec(statement)).all())
 
 
 class Sources:
@@ -139,11 +155,12 @@ class Sources:
         found = await self._session.exec(statement)
         return {source_id: newest for source_id, newest in found.all()}  # noqa: C416 - rows
 
-    async def characters(self) -> int:
-        """Length of all texts that serve."""
+    async def characters(self, corpora: Collection[str]) -> int:
+        """Length of all texts of these corpora that serve."""
         statement = select(func.sum(func.length(SourceText.text))).where(
             col(SourceText.source_id) == col(Source.id),
             col(SourceText.version) == col(Source.version),
+            col(Source.corpus).in_(corpora),
             _is_live(),
         )
         return (await self._session.exec(statement)).one() or 0
@@ -179,16 +196,17 @@ class Sources:
         changed, there = rows.one()
         return int(changed or 0), int(there or 0)
 
-    async def hidden(self, source_ids: Collection[UUID], reader: Principal) -> set[UUID]:
-        """Those of a corpus that the reader may not see."""
-        if not source_ids or reader == LOCAL:
-            return set()
+    async def seen_by(self, reader: Principal, source_id: UUID) -> Source:
+        """Raises `NotFound`, also for one of a corpus that the reader may not see."""
         statement = (
-            select(Source.id)
+            select(Source)
             .join(Corpus, col(Corpus.name) == col(Source.corpus))
-            .where(col(Source.id).in_(source_ids), ~_opens_to(reader))
+            .where(col(Source.id) == source_id, opens_to(reader))
         )
-        return set(await self._session.exec(statement))
+        source = (await self._session.exec(statement)).first()
+        if source is None:
+            raise NotFound("source", source_id)
+        return source
 
     async def get(self, source_id: UUID) -> Source:
         """Raises `NotFound`."""
@@ -314,6 +332,16 @@ class Releases:
         statement = select(Holding).where(col(Holding.collection) == collection)
         return {line.source_id: line.held for line in await self._session.exec(statement)}
 
+    async def holdings_seen_by(self, reader: Principal, collection: str) -> list[SourceVersion]:
+        """Of it, the sources of corpora that the reader may see."""
+        statement = (
+            select(Holding)
+            .join(Source, col(Source.id) == col(Holding.source_id))
+            .join(Corpus, col(Corpus.name) == col(Source.corpus))
+            .where(col(Holding.collection) == collection, opens_to(reader))
+        )
+        return [line.held for line in await self._session.exec(statement)]
+
     async def hold(self, collection: str, versions: Mapping[UUID, SourceVersion]) -> None:
         """Write into its manifest; lines about the same sources are replaced."""
         await self.let_go(versions, collection)
@@ -336,22 +364,6 @@ class Releases:
         )
 
 
-def _opens_to(reader: Principal) -> ColumnElement[bool]:
-    """Of a corpus: that the reader may see it."""
-    if "admin" in reader.rights:
-        return true()
-    if not reader.rights:
-        return false()
-    return _is_open_to_any(reader.readers)
-
-
-def _is_open_to_any(readers: Any) -> ColumnElement[bool]:
-    listed = exists().where(
-        col(CorpusReader.corpus) == col(Corpus.name), col(CorpusReader.reader).in_(readers)
-    )
-    return or_(col(Corpus.access) == "public", listed)
-
-
 def _is_live() -> ColumnElement[bool]:
     return and_(col(Source.version) > 0, col(Source.removed_at).is_(None))
 
@@ -370,7 +382,7 @@ def _editions() -> Select[Corpus, Any]:
 
 # What every turn asks is put together once.
 _EDITIONS = _editions()
-_OPEN_EDITIONS = _EDITIONS.where(_is_open_to_any(bindparam("readers", expanding=True)))
+_OPEN_EDITIONS = _EDITIONS.where(is_open_to_any(bindparam("readers", expanding=True)))
 
 
 def _known(names: Sequence[str]) -> str:

@@ -116,6 +116,8 @@ class Corpus(SQLModel, table=True):
     __tablename__: ClassVar[str] = "corpora"
 
     name: str = Field(primary_key=True)
+    id: UUID = Field(default_factory=uuid4, index=True, unique=True)
+    """Its own for ever: another corpus that is given the name later has another id."""
     base_url: str | None = None
     language: str = "en"
     access: str = "public"
@@ -135,12 +137,23 @@ class Corpus(SQLModel, table=True):
 
 
 class CorpusReader(SQLModel, table=True):
-    """Who may read a corpus that is not public: `user:NAME` or `group:NAME`."""
+    """Who may read a corpus that is not public: `user:NAME` or `group:NAME`. It outlives the corpus."""
 
     __tablename__: ClassVar[str] = "corpus_readers"
 
-    corpus: str = Field(foreign_key="corpora.name", primary_key=True, ondelete="CASCADE")
+    corpus_id: UUID = Field(primary_key=True)
     reader: str = Field(primary_key=True, index=True)
+
+
+class DeletedCorpus(SQLModel, table=True):
+    """What a corpus was open to when it was deleted: old answers still quote it."""
+
+    __tablename__: ClassVar[str] = "deleted_corpora"
+
+    id: UUID = Field(primary_key=True)
+    name: str = Field(index=True)
+    access: str
+    deleted_at: datetime = Field(default_factory=_now)
 
 
 _LIVE = text("version > 0 and removed_at is null")
@@ -184,9 +197,9 @@ class Source(SQLModel, table=True):
     """Set when it has gone from its folder; the row stays so that old footnotes still open."""
 
     @staticmethod
-    def identify(corpus: str, location: str) -> UUID:
-        """The same file in the same corpus is the same source on every machine and run."""
-        return uuid5(_NAMESPACE, f"{corpus}\n{location}")
+    def identify(corpus_id: UUID, location: str) -> UUID:
+        """The same file in the same corpus is the same source on every run."""
+        return uuid5(_NAMESPACE, f"{corpus_id}\n{location}")
 
     @property
     def is_live(self) -> bool:
@@ -331,6 +344,11 @@ class Message(SQLModel, table=True):
             answer=answer,
         )
 
+    def showing(self, answer: Answer) -> "Message":
+        """A copy with another answer, which no session keeps."""
+        fields = self.model_dump(exclude={"text", "answer"})
+        return Message(**fields, text=answer.text, answer=answer)
+
 
 class Feedback(SQLModel, table=True):
     """What a user thinks of an answer, or of one of its claims."""
@@ -356,3 +374,13 @@ class CitedVersion(SQLModel, table=True):
     message_id: UUID = Field(foreign_key="messages.id", primary_key=True, ondelete="CASCADE")
     source_id: UUID = Field(primary_key=True, index=True)
     version: int = Field(primary_key=True)
+
+
+class MessageSource(SQLModel, table=True):
+    """That an answer was written with a source at hand, cited or not, and of which corpus it was."""
+
+    __tablename__: ClassVar[str] = "message_sources"
+
+    message_id: UUID = Field(foreign_key="messages.id", primary_key=True, ondelete="CASCADE")
+    source_id: UUID = Field(primary_key=True)
+    corpus_id: UUID

@@ -28,12 +28,12 @@ class ReleaseController(Controller):
 
     @get("/", summary="List releases")
     async def all(self, reindexing: NamedDependency[Reindexing]) -> ReleaseList:
-        """The one that serves, and those that are kept or being built."""
+        """The one that serves, and those that are kept or being built; counted is what you may read."""
         return ReleaseList(
             releases=tuple(await reindexing.releases()), proposal=await reindexing.proposal()
         )
 
-    @post("/", summary="Reindex", status_code=HTTP_202_ACCEPTED)
+    @post("/", summary="Reindex", status_code=HTTP_202_ACCEPTED, opt={"right": "admin"})
     async def reindex(self, jobs: NamedDependency[Jobs], working: NamedDependency[Working]) -> Job:
         """Builds what is configured beside what serves, then lets it serve: a job."""
         job = await jobs.submit(Task(id=new_id(), kind=REINDEX, corpus=None, arguments={}))

@@ -5,10 +5,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from app.chat.gaps import Gap, gaps
+from app.chat.messages import Messages
 from app.chat.threads import Opinion, Rating, Thread, said, thread
-from app.chat.withholding import rests_on, withhold
 from storage.conversations import Conversations, Place, Tree
-from storage.database import Database, retried
+from storage.database import Database, Session, retried
 from storage.domain import LOCAL, Answer, Principal
 from storage.errors import InvalidInput
 from storage.repositories import Sources
@@ -36,8 +36,9 @@ class History:
     ) -> list[Conversation]:
         """Last used first; only those in which `search` stands, if it is given."""
         async with self._database.reading() as session:
-            mine = Conversations(session, self._principal.name)
-            return await mine.recent(limit, after, search)
+            if search:
+                return await self._messages(session).search(search, limit, after)
+            return await Conversations(session, self._principal.name).recent(limit, after)
 
     async def messages(self, conversation_id: UUID) -> tuple[Conversation, list[Message]]:
         """A conversation and what was said on its active branch; raises `NotFound`."""
@@ -65,18 +66,13 @@ class History:
     async def reply(self, message_id: UUID) -> Answer:
         """An answer as it was given, but for what its reader may no longer see; raises `NotFound`."""
         async with self._database.reading() as session:
-            mine = Conversations(session, self._principal.name)
-            answer = await mine.reply(message_id)
-            return withhold(
-                answer, await Sources(session).hidden(rests_on(answer), self._principal)
-            )
+            return await self._messages(session).answer(message_id)
 
     @retried
     async def gaps(self) -> list[Gap]:
         """What the documentation lacks, by the latest questions."""
         async with self._database.reading() as session:
-            mine = Conversations(session, self._principal.name)
-            exchanges = await mine.exchanges(_LOOKED_THROUGH)
+            exchanges = await self._messages(session).exchanges(_LOOKED_THROUGH)
         return gaps(exchanges)
 
     @retried
@@ -94,8 +90,9 @@ class History:
         async with self._database.transaction() as session:
             mine = Conversations(session, self._principal.name)
             conversation = await mine.get(conversation_id, to_write=True)
-            await mine.message(conversation_id, message_id)
-            conversation.active_id = Tree(await mine.messages(conversation_id)).leaf(message_id)
+            messages = self._messages(session)
+            await messages.one(conversation_id, message_id)
+            conversation.active_id = (await messages.tree(conversation_id)).leaf(message_id)
             return conversation
 
     @retried
@@ -114,30 +111,25 @@ class History:
         async with self._database.transaction() as session:
             mine = Conversations(session, self._principal.name)
             await mine.get(conversation_id)
-            message = await mine.message(conversation_id, message_id)
-            _check(opinion, message)
-            await mine.rate(
-                Feedback(
-                    message_id=message_id,
-                    claim=WHOLE if opinion.claim is None else opinion.claim,
-                    rating=opinion.rating,
-                    reason=opinion.reason.replace("\0", "\ufffd"),
-                )
+            reason = opinion.reason.replace("\0", "\ufffd")
+            await self._messages(session).rate(
+                conversation_id, message_id, opinion.rating, reason, opinion.claim
             )
+
+    def _messages(self, session: Session) -> Messages:
+        return Messages(session, self._principal)
 
     @retried
     async def _read(self, conversation_id: UUID) -> "_Read":
         async with self._database.reading() as session:
             mine = Conversations(session, self._principal.name)
             conversation = await mine.get(conversation_id)
-            messages = await mine.messages(conversation_id)
-            rated: dict[UUID, list[Opinion]] = {}
-            for each in await mine.feedback(conversation_id):
-                rated.setdefault(each.message_id, []).append(_opinion(each))
-            sources = _cited(messages)
-            hidden = await Sources(session).hidden(sources, self._principal)
-            live = await Sources(session).live_versions(sources)
-        tree = Tree([_shown(message, hidden) for message in messages])
+            messages = self._messages(session)
+            tree = await messages.tree(conversation_id)
+            feedback = await messages.feedback(conversation_id)
+            branch = tree.branch(conversation.active_id)
+            live = await Sources(session).live_versions(_cited(branch))
+        rated = {key: [_opinion(each) for each in given] for key, given in feedback.items()}
         return _Read(conversation, tree, rated, live)
 
 
@@ -149,13 +141,6 @@ class _Read(NamedTuple):
     """Versions of the cited sources that serve."""
 
 
-def _check(opinion: Opinion, message: Message) -> None:
-    if message.answer is None:
-        raise InvalidInput("Only an answer can be rated.")
-    if opinion.claim is not None and not 0 <= opinion.claim < len(message.answer.claims):
-        raise InvalidInput(f"The answer has {len(message.answer.claims)} claims, counted from 0.")
-
-
 def _opinion(feedback: Feedback) -> Opinion:
     rating: Rating = "up" if feedback.rating == "up" else "down"
     claim = None if feedback.claim == WHOLE else feedback.claim
@@ -163,13 +148,5 @@ def _opinion(feedback: Feedback) -> Opinion:
 
 
 def _cited(messages: Sequence[Message]) -> set[UUID]:
-    """Every source that the answers among them rest on."""
-    return {source for m in messages if m.answer for source in rests_on(m.answer)}
-
-
-def _shown(message: Message, hidden: set[UUID]) -> Message:
-    """Without what comes from a source that the reader may not see, any more."""
-    if message.answer is not None and hidden:
-        message.answer = withhold(message.answer, hidden)
-        message.text = message.answer.text
-    return message
+    """Every source that the answers among them tell of."""
+    return {source for m in messages if m.answer for source in m.answer.source_ids}

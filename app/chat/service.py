@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from copy import copy
 from datetime import UTC, datetime
@@ -13,19 +13,18 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
 from app.chat.checking import Verify
 from app.chat.engine import Engine, Turn
-from app.chat.events import ChatEvent, Completed
+from app.chat.events import ChatEvent, Completed, Retrieved
 from app.chat.heard import Heard
 from app.chat.limits import TurnLimit
-from app.chat.withholding import rests_on, withhold
+from app.chat.messages import Messages
 from app.search import NO_FILTER, Scope, checked_query
 from app.spending import Budget, of_answer
-from storage.conversations import Conversations, Said
-from storage.database import Database, Session, retried
+from storage.conversations import Conversations
+from storage.database import Database, retried
 from storage.domain import LOCAL, Answer, Attempt, Principal
 from storage.errors import IndexUnavailable, InvalidInput, ModelUnavailable
 from storage.ledger import Ledger
 from storage.people import Users
-from storage.repositories import Corpora, Sources
 from storage.tables import Conversation, Message
 
 _log = logging.getLogger("ibid.chat")
@@ -130,14 +129,17 @@ class ChatService:
     ) -> AsyncGenerator[ChatEvent]:
         """A new question is kept while passages are searched for, and before anything is said."""
         started, heard, waiting_for = time.perf_counter(), Heard(), keeping
+        given = set[UUID]()
         try:
             async with aclosing(self._engine.stream(turn)) as events:
                 async for event in events:
                     if waiting_for:
                         await asyncio.shield(waiting_for)
                         waiting_for = None
+                    if isinstance(event, Retrieved):
+                        given = {passage.source_id for passage in event.passages}
                     if isinstance(event, Completed):
-                        await self._keep(event.answer, question, is_new=keeping is not None)
+                        await self._keep(event.answer, question, given, is_new=keeping is not None)
                         _tell(event.answer, time.perf_counter() - started)
                     heard.take(event)
                     yield event
@@ -188,24 +190,16 @@ class ChatService:
         search = self._engine.search.acting_for(self._principal)
         async with self._database.reading() as session:
             scope = await search.scope_in(session, corpora, only)
-            mine = Conversations(session, self._principal.name)
-            said = await _said(mine, conversation_id, instead_of)
-            hidden = await self._withheld(session, said)
-        texts = ((line.role, hidden.get(line.id, line.text)) for line in said)
-        return scope, [ChatMessage(role=MessageRole(role), content=text) for role, text in texts]
-
-    async def _withheld(self, session: Session, said: Sequence[Said]) -> dict[UUID, str]:
-        """What is left of the answers that quote what this user may not see, any more.
-
-        No answer is read for it while every corpus is public.
-        """
-        replies = [line.id for line in said if line.role != "user"]
-        if self._principal == LOCAL or not replies or not await Corpora(session).is_any_listed():
-            return {}
-        answers = await Conversations(session, self._principal.name).answers(replies)
-        sources = {source for answer in answers.values() for source in rests_on(answer)}
-        hidden = await Sources(session).hidden(sources, self._principal)
-        return {key: withhold(answer, hidden).text for key, answer in answers.items()}
+            messages = Messages(session, self._principal)
+            leaf: UUID | None = None
+            if instead_of is not None:
+                await Conversations(session, self._principal.name).get(conversation_id)
+                leaf = _question(await messages.one(conversation_id, instead_of)).parent_id
+                if leaf is None:
+                    return scope, []
+            # Nothing of a conversation that is not there: that is found out when the question is kept.
+            said = await messages.branch(conversation_id, _RECALLED, leaf)
+        return scope, [ChatMessage(role=MessageRole(s.role), content=s.text) for s in said]
 
     @retried
     async def _ask(self, turn: Turn, asked: UUID, instead_of: UUID | None) -> None:
@@ -216,7 +210,8 @@ class ChatService:
             await self._budget.check(Ledger(session), conversation.user_id)
             before = conversation.active_id
             if instead_of is not None:
-                before = (await mine.message(conversation.id, instead_of)).parent_id
+                messages = Messages(session, self._principal)
+                before = (await messages.one(conversation.id, instead_of)).parent_id
             await mine.add(Message.question(conversation.id, turn.question, before, asked))
             conversation.title = conversation.title or turn.question[:_TITLE_LENGTH]
             conversation.updated_at = datetime.now(UTC)
@@ -229,14 +224,17 @@ class ChatService:
             mine = Conversations(session, self._principal.name)
             conversation = await mine.get(conversation_id)
             await self._budget.check(Ledger(session), conversation.user_id)
-            message = await mine.message(conversation_id, message_id)
+            messages = Messages(session, self._principal)
+            message = await messages.one(conversation_id, message_id)
             if message.role != "user" and message.parent_id is not None:
-                message = await mine.message(conversation_id, message.parent_id)
+                message = await messages.one(conversation_id, message.parent_id)
         return _question(message)
 
     @retried
-    async def _keep(self, answer: Answer, question: UUID, *, is_new: bool) -> None:
-        """Raises `NotFound` when the conversation was deleted meanwhile.
+    async def _keep(
+        self, answer: Answer, question: UUID, given: Collection[UUID], *, is_new: bool
+    ) -> None:
+        """With the sources it was written with; raises `NotFound` when the conversation was deleted.
 
         What was asked in the same place before this answer came goes on after it.
         """
@@ -244,7 +242,7 @@ class ChatService:
             mine = Conversations(session, self._principal.name)
             reply = Message.reply(answer, question)
             owner, active = await mine.show(reply, instead_of=question if is_new else None)
-            if not await mine.add(reply):
+            if not await mine.add(reply, given):
                 return
             if active != reply.id:
                 await mine.hang(reply.conversation_id, question, reply.id)
@@ -264,20 +262,6 @@ def _question(message: Message) -> Message:
     if message.role != "user":
         raise InvalidInput("That message is no question; name the question it answers.")
     return message
-
-
-async def _said(mine: Conversations, conversation_id: UUID, before: UUID | None) -> Sequence[Said]:
-    """The last messages of the active branch, or of what led to a question that is asked anew.
-
-    Nothing, too, of a conversation that is not there: that is found out when the question is kept.
-    """
-    leaf: UUID | None = None
-    if before is not None:
-        await mine.get(conversation_id)
-        leaf = _question(await mine.message(conversation_id, before)).parent_id
-        if leaf is None:
-            return []
-    return await mine.branch(conversation_id, _RECALLED, leaf)
 
 
 def _tell(answer: Answer, seconds: float) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from urllib.parse import unquote
-from uuid import UUID
 
 from app.evaluation.golden import GoldenDocument, GoldenSet, read_corpus
 from app.evaluation.languages import language_of
@@ -15,7 +14,6 @@ from app.library import Library
 from pipelines.ingestion import Ingestion, Progress
 from storage.domain import Passage
 from storage.errors import InvalidInput
-from storage.tables import Source
 
 CORPUS = "golden"
 """What the documents of a set are ingested into."""
@@ -90,7 +88,7 @@ def _documents(documents: Iterable[GoldenDocument], scratch: Path) -> Staged:
     A document without a title goes by its file's name, which is the same for all: it must not tell
     one from another.
     """
-    ids: dict[UUID, str] = {}
+    ids: dict[str, str] = {}
     sample: list[str] = []
     for number, document in enumerate(documents):
         markdown = _MARKDOWN.search(document.text) is not None
@@ -98,10 +96,14 @@ def _documents(documents: Iterable[GoldenDocument], scratch: Path) -> Staged:
         path.parent.mkdir(parents=True)
         content = _as_markdown(document) if markdown else _as_html(document)
         path.write_text(content, encoding="utf-8", errors="replace")
-        ids[Source.identify(CORPUS, path.as_posix())] = document.id
+        ids[path.resolve().as_uri()] = document.id
         if len(sample) < _SAMPLE:
             sample.append(document.text)
-    return Staged((scratch,), lambda passage: ids.get(passage.source_id), tuple(sample))
+
+    def name(passage: Passage) -> str | None:
+        return ids.get(passage.url.partition("#")[0])
+
+    return Staged((scratch,), name, tuple(sample))
 
 
 def _as_markdown(document: GoldenDocument) -> str:

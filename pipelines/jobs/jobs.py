@@ -2,13 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from copy import copy
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from pipelines.jobs.job import Course, Job, Status, Task, incoming
+from pipelines.jobs.access import access_of
+from pipelines.jobs.job import Course, Job, Status, Task, asked_at, incoming
 from pipelines.jobs.state import COURSE, QUEUE, VERSION, WORKFLOW, State
 from storage.blobs import Blobs
+from storage.database import Database
+from storage.domain import LOCAL, Principal
 from storage.errors import InvalidInput, NotFound
 from storage.translation import translated
 
@@ -16,6 +20,10 @@ if TYPE_CHECKING:
     from dbos import DBOSClient, WorkflowStatus
 
 _PAUSE = 0.25
+_PAGE = 200
+"""Jobs that are looked through together."""
+_EVERY_CORPUS = "*"
+"""In place of a corpus, for work on all of them: no corpus can be called so."""
 _STATUS: dict[str, Status] = {
     "ENQUEUED": "queued",
     "DELAYED": "queued",
@@ -26,20 +34,32 @@ _STATUS: dict[str, Status] = {
 
 
 class Jobs:
-    """Reads and writes the queue; whoever runs jobs may be another process."""
+    """Reads and writes the queue; whoever runs jobs may be another process.
 
-    def __init__(self, state: State, blobs: Blobs) -> None:
+    One sees the jobs that one asked for, those of corpora that one may edit, and an admin all.
+    """
+
+    def __init__(
+        self, state: State, blobs: Blobs, database: Database, principal: Principal = LOCAL
+    ) -> None:
         self.state = state
         self._blobs = blobs
-        self._client: DBOSClient | None = None
-        self._opening = asyncio.Lock()
+        self._database = database
+        self._principal = principal
+        self._queue = _Queue(state)
+
+    def acting_for(self, principal: Principal) -> "Jobs":
+        """The same, for somebody else; the connection is shared."""
+        other = copy(self)
+        other._principal = principal  # noqa: SLF001 - it is one of us
+        return other
 
     async def submit(self, task: Task) -> Job:
         """Jobs of one corpus are run one after the other, in the order of their ids.
 
         For on SQLite the queue tells moments apart by the second only.
         """
-        client = await self._opened()
+        client = await self._queue.opened()
         with translated():
             await client.enqueue_async(
                 {
@@ -47,7 +67,8 @@ class Jobs:
                     "queue_name": QUEUE,
                     "workflow_id": str(task.id),
                     "app_version": VERSION,
-                    "queue_partition_key": task.corpus or "*",
+                    "queue_partition_key": task.corpus or _EVERY_CORPUS,
+                    "authenticated_user": self._principal.name,
                 },
                 task.kind,
                 task.corpus,
@@ -59,22 +80,20 @@ class Jobs:
         """Last asked for first; none when nothing ever was."""
         if not self.state.is_there:
             return []
-        client = await self._opened()
-        with translated():
-            found = await client.list_workflows_async(
-                name=WORKFLOW, limit=limit, offset=offset, sort_desc=True
-            )
+        client = await self._queue.opened()
+        wanted = await self._wanted(client, limit, offset)
+        found = await _listed(client, workflow_ids=wanted) if wanted else []
         jobs = [await self._job(client, status) for status in found]
         return sorted(jobs, key=lambda job: job.id, reverse=True)
 
     async def get(self, job_id: UUID) -> Job:
-        """Raises `NotFound`."""
+        """Raises `NotFound`, also for one that is not theirs to see."""
         if not self.state.is_there:
             raise NotFound("job", job_id)
-        client = await self._opened()
-        with translated():
-            found = await client.list_workflows_async(name=WORKFLOW, workflow_ids=[str(job_id)])
-        if not found:
+        client = await self._queue.opened()
+        found = await _listed(client, workflow_ids=[str(job_id)])
+        access = await access_of(self._principal, self._database)
+        if not found or not access.opens(*_whose(found[0])):
             raise NotFound("job", job_id)
         return await self._job(client, found[0])
 
@@ -83,34 +102,50 @@ class Jobs:
         job = await self.get(job_id)
         if job.is_over:
             raise InvalidInput(f"The job is {job.status}: there is nothing to cancel.")
-        client = await self._opened()
+        client = await self._queue.opened()
         with translated():
             await client.cancel_workflow_async(str(job_id))
         await self._blobs.remove(incoming(job_id))
         return await self.get(job_id)
 
     async def watch(self, job_id: UUID) -> AsyncGenerator[Job]:
-        """The job now, and each time it has come further; ends when it is over."""
+        """The job now, and each time it has come further.
+
+        Ends when it is over, and when it is no longer theirs to see.
+        """
         told = await self.get(job_id)
         yield told
         while not told.is_over:
             await asyncio.sleep(_PAUSE)
-            job = await self.get(job_id)
+            try:
+                job = await self.get(job_id)
+            except NotFound:
+                return
             if job != told:
                 told = job
                 yield told
 
     async def close(self) -> None:
         """Lets go of the database."""
-        client, self._client = self._client, None
-        if client:
-            await asyncio.to_thread(client.destroy)
+        await self._queue.close()
 
-    async def _opened(self) -> "DBOSClient":
-        async with self._opening:
-            if self._client is None:
-                self._client = await asyncio.to_thread(self.state.open)
-            return self._client
+    async def _wanted(self, client: "DBOSClient", limit: int, offset: int) -> list[str]:
+        """Ids of a page of the jobs that may be seen; all others are passed over before it is cut."""
+        access, start, seen = await access_of(self._principal, self._database), 0, list[str]()
+        while len(seen) < offset + limit:
+            page = await _listed(
+                client,
+                limit=_PAGE,
+                offset=start,
+                sort_desc=True,
+                load_input=False,
+                load_output=False,
+            )
+            seen += [one.workflow_id for one in page if access.opens(*_whose(one))]
+            if len(page) < _PAGE:
+                break
+            start += _PAGE
+        return seen[offset : offset + limit]
 
     async def _job(self, client: "DBOSClient", status: "WorkflowStatus") -> Job:
         outcome: dict[str, Any] = status.output or {}
@@ -119,6 +154,39 @@ class Jobs:
             with translated():
                 told = await client.get_event_async(status.workflow_id, COURSE, 0)
         return _job(status, outcome, Course.model_validate(told) if told else None)
+
+
+class _Queue:
+    """The connection to the jobs' state, made when it is first needed; one for all who act."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._client: DBOSClient | None = None
+        self._opening = asyncio.Lock()
+
+    async def opened(self) -> "DBOSClient":
+        """Raises `DatabaseUnavailable`."""
+        async with self._opening:
+            if self._client is None:
+                self._client = await asyncio.to_thread(self._state.open)
+            return self._client
+
+    async def close(self) -> None:
+        """May be opened again."""
+        client, self._client = self._client, None
+        if client:
+            await asyncio.to_thread(client.destroy)
+
+
+async def _listed(client: "DBOSClient", **options: Any) -> "list[WorkflowStatus]":
+    with translated():
+        return await client.list_workflows_async(name=WORKFLOW, **options)
+
+
+def _whose(status: "WorkflowStatus") -> tuple[str | None, str | None, datetime]:
+    """Who asked for a job, of which corpus, and when: the queue itself may know that to the second."""
+    asked = asked_at(UUID(status.workflow_id))
+    return status.authenticated_user, status.queue_partition_key, asked
 
 
 def _job(status: "WorkflowStatus", outcome: dict[str, Any], course: Course | None) -> Job:

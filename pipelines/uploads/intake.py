@@ -9,6 +9,7 @@ from pipelines.jobs.jobs import Jobs
 from pipelines.uploads.ingesting import KIND
 from pipelines.uploads.names import Sent, checked
 from storage.blobs import Blobs
+from storage.domain import Principal
 
 
 class Intake:
@@ -17,6 +18,10 @@ class Intake:
     def __init__(self, jobs: Jobs, blobs: Blobs) -> None:
         self._jobs = jobs
         self._blobs = blobs
+
+    def acting_for(self, principal: Principal) -> "Intake":
+        """The same, for somebody else, whose the jobs then are."""
+        return Intake(self._jobs.acting_for(principal), self._blobs)
 
     async def receive(self, files: Sequence[Sent], corpus: str, base_url: str | None) -> Job:
         """Raises `InvalidInput` before anything is kept."""

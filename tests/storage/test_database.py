@@ -19,6 +19,7 @@ from storage.conversations import Conversations
 from storage.database import HEAD, Database
 from storage.domain import Answer, SourceVersion
 from storage.errors import DatabaseUnavailable, InvalidInput, NotFound, StorageFull, Vanished
+from storage.messages import StoredMessages
 from storage.migrations import configuration
 from storage.repositories import Corpora, Sources
 from storage.tables import Corpus, Message, Source, SourceText
@@ -252,7 +253,7 @@ async def test_values_come_back_as_they_were(url: str) -> None:
             await conversations.add(Message.question(thread.id, answer.text))
             await conversations.add(Message.reply(answer))
         async with database.reading() as session:
-            messages = await Conversations(session, "local").messages(thread.id)
+            messages = await StoredMessages(session, "local").all(thread.id)
     assert [(message.text, message.answer) for message in messages] == [
         (answer.text, None),
         (answer.text, answer),

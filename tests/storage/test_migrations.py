@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from alembic import command
@@ -14,11 +14,12 @@ from sqlmodel import SQLModel
 
 from storage.conversations import Conversations, Tree
 from storage.database import HEAD, Database
-from storage.domain import Answer
+from storage.domain import RIGHTS, Abstention, Answer, NearestSection, Principal
 from storage.errors import DatabaseUnavailable
+from storage.messages import StoredMessages
 from storage.migrations import configuration
 from storage.people import Users
-from storage.repositories import Sources
+from storage.repositories import Corpora, Sources
 from storage.tables import CitedVersion, Conversation, Corpus, Message, Source, SourceText, User
 from tests.conftest import fresh_database
 
@@ -89,7 +90,7 @@ async def test_nothing_is_lost_on_the_way_from_an_earlier_version(
     async with empty.reading() as session:
         user = await Users(session).get("local")
         (thread,) = await Conversations(session, "local").recent(10)
-        messages = await Conversations(session, "local").messages(thread.id)
+        messages = await StoredMessages(session, "local").all(thread.id)
         source = next(one for one in given if isinstance(one, Source))
         assert (await Sources(session).get(source.id)).passages == 3
         assert (await Sources(session).text(source.id, 1)).text == "At dusk."
@@ -119,3 +120,52 @@ async def test_what_a_newer_version_wrote_is_left_alone(empty: Database) -> None
     with pytest.raises(DatabaseUnavailable, match="newer version"):
         await empty.migrate()
     assert await empty.revision() == "9999"
+
+
+def declining(thread: Conversation, *sources: UUID) -> Answer:
+    near = [
+        NearestSection(source_id=s, passage_id=uuid4(), title="Lamp", section=(), url="/lamp")
+        for s in sources
+    ]
+    return Answer(
+        id=uuid4(),
+        conversation_id=thread.id,
+        message_id=uuid4(),
+        status="abstained",
+        text="It lies near.",
+        abstention=Abstention(reason="nothing_relevant", nearest=tuple(near)),
+    )
+
+
+async def test_what_was_told_of_corpora_that_are_gone_is_for_admins_from_then_on(
+    empty: Database,
+) -> None:
+    user, there, gone = User(name="ada"), uuid4(), uuid4()
+    thread = Conversation(user_id=user.id)
+    told = [declining(thread, there), declining(thread, there, gone)]
+    messages = [Message.reply(answer) for answer in told]
+    for number, message in enumerate(messages, 1):
+        message.seq = number
+    corpus = Corpus(name="manual", access="listed")
+    source = Source(id=there, corpus="manual", location="/lamp.md")
+    async with empty.migrating() as connection:
+        await connection.run_sync(write_at, "0009", [user, thread, *messages, corpus, source])
+        for reader in ("user:ada", "group:staff"):
+            await connection.execute(
+                text("insert into corpus_readers values ('manual', :reader)"), {"reader": reader}
+            )
+    await empty.migrate()
+    ada = Principal(name="ada", rights=RIGHTS["reader"])
+    async with empty.transaction() as session:
+        stored, corpora = StoredMessages(session, "ada"), Corpora(session)
+        (readers,) = (await corpora.readers()).values()
+        assert readers == ["group:staff", "user:ada"]
+        assert [(each.seq, each.source_id) for each in await stored.hidden(ada)] == [(2, gone)]
+        await corpora.open_to("manual", None)
+        assert not await stored.is_all_public()
+        await corpora.open_to("manual", ["group:staff"])
+        assert len(await stored.hidden(ada)) == 3
+    async with empty.migrating() as connection:
+        await connection.run_sync(lambda one: command.downgrade(configuration(one), "0009"))
+        rows = await connection.execute(text("select corpus, reader from corpus_readers"))
+        assert [tuple(row) for row in rows] == [("manual", "group:staff")]
