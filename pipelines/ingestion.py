@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing, suppress
 from functools import partial
 from pathlib import Path
@@ -113,9 +113,12 @@ class Ingestion:
         found = place(selections, {s.root for s in known.values() if s.root})
         comparison = await asyncio.to_thread(compare, found, known, corpus)
         comparison.failed += passed_over(path for one in selections for path in one.unread)
-        found = [file for file in found if file.location not in comparison.drafts]
-        await self._undo(known.values(), comparison, writer.index)
+        changing = {change.source.id for change in comparison.changes}
+        await self._undo([s for s in known.values() if s.id not in changing], writer.index)
         await self._replace(corpus, comparison, writer, progress)
+        await self._undo([change.source for change in comparison.drafts], writer.index)
+        drafts = {change.found.location for change in comparison.drafts}
+        found = [file for file in found if file.location not in drafts]
         removed = await self._prune(selections, found, known)
         if self._calibrate:
             await self._calibrate(corpus.name, writer.index)
@@ -193,15 +196,12 @@ class Ingestion:
         await self._record(finished)
         return sources
 
-    async def _undo(
-        self, known: Collection[Source], comparison: Comparison, index: PassageIndex
-    ) -> None:
+    async def _undo(self, sources: Sequence[Source], index: PassageIndex) -> None:
         """Remove what was staged of sources that are not to change after all.
 
         Of those that are, it stays until they do: its vectors need not be made again.
         """
-        changing = {change.source.id for change in comparison.changes}
-        undone = [source for source in known if source.staged and source.id not in changing]
+        undone = [source for source in sources if source.staged]
         for source in undone:
             if source.staged:
                 await index.discard(source.id, source.staged.version)

@@ -7,7 +7,7 @@ from typing import cast
 
 import sentencex
 
-from storage.domain import Span
+from storage.shapes import Span
 
 # It is written in Rust, without types.
 _segment = cast("Callable[[str, str], list[str]]", sentencex.segment)  # pyright: ignore[reportAttributeAccessIssue]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pipelines.reading import Block, Reading
 from pipelines.sentences import sentences
-from storage.domain import Span
+from storage.shapes import Span
 
 TARGET = 900
 """Characters that a passage is filled up to: a few paragraphs, some 200 tokens."""

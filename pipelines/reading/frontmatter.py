@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import yaml
 
-from storage.domain import Metadata
+from storage.shapes import Metadata
 
 _FRONT_MATTER = re.compile(r"\n*---[ \t]*\n(.*?)(?<![^\n])---[ \t]*(?:\n|\Z)", re.DOTALL)
 _PLAIN_LINE = re.compile(r"^([A-Za-z][\w-]*):[ \t]+([\"']?)(\S.*?)\2[ \t]*$", re.MULTILINE)

@@ -7,7 +7,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 from pipelines.reading import html_elements as elements
 from pipelines.reading.page import Page
 from pipelines.reading.writer import PageWriter
-from storage.domain import Metadata
+from storage.shapes import Metadata
 
 _CONTENT_ROOTS = ("main article, [role=main] article", "main, [role=main]", "article")
 _DESCRIBING = ("description", "keywords", "author")

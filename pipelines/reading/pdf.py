@@ -14,8 +14,8 @@ from pipelines.reading.pdf_layout import Line, in_reading_order
 from pipelines.reading.pdf_paragraphs import Hyphens, paragraphs, without_running_heads
 from pipelines.reading.titles import sensible_title
 from pipelines.reading.writer import PageWriter
-from storage.domain import Metadata, Span
 from storage.errors import SourceUnreadable
+from storage.shapes import Metadata, Span
 
 _REASONS = {
     pdfium_c.FPDF_ERR_PASSWORD: "It is protected by a password; save it without one and try again.",

@@ -10,23 +10,20 @@ from tempfile import TemporaryDirectory
 from typing import cast
 from uuid import UUID
 
-from pipelines.changes import Failure
 from pipelines.corpora import lock_of
 from pipelines.discovery import Upload
 from pipelines.ingestion import Ingestion, Report
 from pipelines.jobs.job import Log, Task, incoming
-from pipelines.reading import is_draft, load
 from pipelines.reading.archives import opened_archive
 from pipelines.uploads.names import is_archive, members
 from storage.blobs import Blobs
 from storage.database import Database
-from storage.errors import NotFound, SourceUnreadable
+from storage.errors import NotFound
 from storage.locks import Locks
 from storage.repositories import Corpora, Sources
 from storage.tables import Source
 
 KIND = "upload"
-_DRAFT = "It says of itself that it is a draft."
 
 
 class UploadJob:
@@ -46,23 +43,18 @@ class UploadJob:
         with TemporaryDirectory(prefix="ibid-") as folder:
             log.enter("unpacking")
             uploads = await self._unpacked(task, Path(folder))
-            drafts = await asyncio.to_thread(_drafts, uploads)
-            log.fail(*(Failure(path=name, reason=_DRAFT) for name in drafts))
-            uploads = [upload for upload in uploads if upload.name not in drafts]
-            report = Report()
-            if uploads:
-                log.enter("ingesting")
-                report = await self._ingestion.run(
-                    uploads,
-                    corpus,
-                    base_url=task.arguments["base_url"],
-                    progress=partial(_advance, log),
-                    enters=log.enter,
-                )
-                log.fail(*report.failed)
-                failed = {failure.path for failure in report.failed}
-                log.enter("keeping")
-                await self._keep([u for u in uploads if u.name not in failed], corpus, log)
+            log.enter("ingesting")
+            report = await self._ingestion.run(
+                uploads,
+                corpus,
+                base_url=task.arguments["base_url"],
+                progress=partial(_advance, log),
+                enters=log.enter,
+            )
+            log.fail(*report.failed)
+            failed = {failure.path for failure in report.failed}
+            log.enter("keeping")
+            await self._keep([u for u in uploads if u.name not in failed], corpus, log)
         return report.model_copy(update={"failed": log.course.failures})
 
     async def _unpacked(self, task: Task, folder: Path) -> list[Upload]:
@@ -133,17 +125,6 @@ def _extracted(path: Path, folder: Path) -> list[Upload]:
                 shutil.copyfileobj(source, copy, 1 << 20)
             uploads.append(Upload(target, name))
     return uploads
-
-
-def _drafts(uploads: Sequence[Upload]) -> set[str]:
-    found: set[str] = set()
-    for upload in uploads:
-        try:
-            if is_draft(upload.path, load(upload.path)):
-                found.add(upload.name)
-        except SourceUnreadable:  # the ingestion says why
-            continue
-    return found
 
 
 def _advance(log: Log, done: int, total: int) -> None:
