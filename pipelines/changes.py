@@ -16,6 +16,7 @@ from pipelines.reading import UNREAD, Reading, largest, load
 from pipelines.reading.formats import FORMATS
 from pipelines.reading.sites import Place, Sites
 from pipelines.reading.workers import Asked, ReaderPool
+from pipelines.splitting import split
 from storage.behind import ahead
 from storage.domain import Passage, SourceVersion, Value
 from storage.errors import SourceUnreadable
@@ -25,6 +26,8 @@ _BATCH_BYTES = 400_000
 """Changes are embedded, written and recorded together up to about this many bytes of text."""
 # PDF and Office files are mostly fonts, pictures and markup: the text of several makes a batch.
 _MARKUP_SHARE = 4
+# Characters of what was read before it is written; what comes after them is read once more.
+_KEPT_TEXT = 30_000_000
 _DRAFT = "It says of itself that it is a draft."
 
 
@@ -145,6 +148,12 @@ class Comparison:
     unchanged: int = 0
     failed: list[Failure] = field(default_factory=list[Failure])
 
+    def leave_out(self, failed: Sequence[Failure]) -> None:
+        """What turned out to be unreadable is not tried again."""
+        names = {failure.path for failure in failed}
+        self.changes = [change for change in self.changes if change.found.name not in names]
+        self.failed += failed
+
     @property
     def drafts(self) -> list[Change]:
         """Those that turned out to be drafts when they were read."""
@@ -242,14 +251,39 @@ async def read_ahead(
                 yield batch, failures
 
 
+async def read_first(changes: Sequence[Change], most: int) -> tuple[int, list[Failure]]:
+    """How many passages they make, counted until there are more than `most`, and what is not read.
+
+    What was read is kept for when it is written, as far as there is memory for it.
+    """
+    passages = kept = 0
+    failures: list[Failure] = []
+    async with aclosing(read_ahead(batches(changes))) as reading:
+        async for batch, failed in reading:
+            failures += failed
+            passages += await asyncio.to_thread(_count, batch)
+            kept += sum(len(change.text) for change in batch)
+            if passages > most:
+                break
+            if kept > _KEPT_TEXT:
+                for change in batch:
+                    change.reading = None
+    return passages, failures
+
+
+def _count(changes: Sequence[Change]) -> int:
+    return sum(len(split(change.reading)) for change in changes if change.reading)
+
+
 def read_all(changes: Sequence[Change], readers: ReaderPool) -> list[Failure]:
-    """Take in their texts; gives back those that could not be read, and why.
+    """Take in the texts that are not there yet; gives back those that could not be read, and why.
 
     A draft is a failure only where it was sent by itself: who keeps one in a folder means to.
     """
     failures: list[Failure] = []
-    asked = [Asked(c.found.path, c.found.relative, c.size) for c in changes]
-    for change, outcome in zip(changes, readers.read(asked), strict=True):
+    unread = [change for change in changes if change.reading is None and not change.is_draft]
+    asked = [Asked(c.found.path, c.found.relative, c.size) for c in unread]
+    for change, outcome in zip(unread, readers.read(asked), strict=True):
         if isinstance(outcome, SourceUnreadable):
             failures.append(Failure(path=change.found.name, reason=str(outcome)))
         elif outcome.is_draft:

@@ -1,5 +1,6 @@
 """One process in which a function works on untrusted files; each call has a limit of time and memory."""
 
+import asyncio
 import math
 import os
 import subprocess
@@ -8,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -69,6 +70,13 @@ class Sandbox(Generic[T]):
             for outcome in self._in_one_process(calls[position:]):
                 position += 1
                 yield outcome
+
+    async def call(self, *arguments: PurePath | int) -> T:
+        """The result of one; raises `SourceUnreadable`. To give it up, close the sandbox."""
+        (outcome,) = await asyncio.to_thread(lambda: [*self.run([Call(arguments)])])
+        if isinstance(outcome, SourceUnreadable):
+            raise outcome
+        return outcome
 
     def close(self) -> None:
         """From any thread: what is being done is given up."""
@@ -197,15 +205,3 @@ def _pipe() -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 def _encoded(arguments: Sequence[PurePath | int]) -> tuple[bytes | int, ...]:
     return tuple(a if isinstance(a, int) else os.fsencode(a) for a in arguments)
-
-
-def run_once(function: str, result: type[T], *arguments: Path | int, seconds: float = SECONDS) -> T:
-    """In a process of its own that ends with the call; raises `SourceUnreadable`."""
-    sandbox = Sandbox(function, result)
-    try:
-        (outcome,) = sandbox.run([Call(arguments, seconds)])
-    finally:
-        sandbox.close()
-    if isinstance(outcome, SourceUnreadable):
-        raise outcome
-    return outcome
