@@ -1,6 +1,7 @@
 """The job that ingests an upload, and keeps the originals of what it ingested."""
 
 import shutil
+import time
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
@@ -27,6 +28,8 @@ from storage.repositories import Corpora, Sources
 from storage.tables import Source
 
 KIND = "upload"
+_LEFT_OVER = 24 * 60 * 60.0
+"""Seconds after which a folder's job has surely ended."""
 
 
 class UploadJob:
@@ -151,8 +154,14 @@ async def _extracted(
 
 @contextmanager
 def _folder_of(task: Task) -> Generator[Path]:
-    """Named by the job: one that a killed process left is emptied by whoever takes the job over."""
+    """Named by the job: one that a killed process left is emptied by whoever takes the job over.
+
+    Those that nobody took over for a day are removed.
+    """
     folder = Path(gettempdir(), f"ibid-{task.id}")
+    for other in folder.parent.glob("ibid-" + "?" * len(str(task.id))):
+        if other.lstat().st_mtime < time.time() - _LEFT_OVER:
+            shutil.rmtree(other, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
     try:

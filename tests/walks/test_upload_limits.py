@@ -1,11 +1,14 @@
 """What one upload, and all of a user's in a day, may take: told at once, or by a job that changes nothing."""
 
+import os
+import shutil
 import zipfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from tempfile import gettempdir
+from uuid import uuid4
 
 import pytest
 
@@ -108,6 +111,18 @@ def test_bytes_are_counted_while_an_archive_is_unpacked(tmp_path: Path) -> None:
     assert len(unpacked(path, tmp_path / "whole", 4_000)) == 4
     with pytest.raises(SourceUnreadable, match="more than the upload may have"):
         unpacked(path, tmp_path / "cut", 2_500)
+
+
+async def test_what_a_killed_worker_left_goes_after_a_day(
+    services: Services, worker: Worker
+) -> None:
+    old, new = (Path(gettempdir(), f"ibid-{uuid4()}") for _ in range(2))
+    for folder in (old, new):
+        (folder / "0").mkdir(parents=True)
+    os.utime(old, (0, 0))
+    await ended(services, services.intake, 1)
+    assert (old.exists(), new.exists()) == (False, True)
+    shutil.rmtree(new)
 
 
 async def test_an_upload_that_would_fill_the_disk_is_refused(
