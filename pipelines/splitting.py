@@ -113,7 +113,7 @@ def _packed(pieces: Iterable[_Piece], target: int, maximum: int) -> list[Span]:
             continue
         passage = passages[-1]
         is_short = _length(passage) < short
-        if _length([*passage, piece]) <= (maximum if is_short else target):
+        if piece.end - passage[0].start <= (maximum if is_short else target):
             passage.append(piece)
         elif (
             passage[-1].introduces

@@ -85,6 +85,13 @@ INPUTS: dict[str, Input] = {
     "front matter of blanks": repeated(" ", "---\na:", "\n---\n"),
     "front matter of line breaks": repeated("\n", "---\n", "---\n"),
     "front matter that is broken": repeated("a: 'b \n", "---\nc: [\n", "---\n"),
+    "a broken front matter's line of blanks": lambda size: (
+        "---\na: [\nb: c" + " " * min(size, 60_000) + "d\n---\n" + "e " * (size // 2)
+    ),
+    "a label that never ends": repeated("]{", ":::a[", "b"),
+    "junk before headings": lambda size: (
+        "<section>" + "<i></i>" * (size // 14) + "<h2>a</h2>" * (size // 20) + "</section>"
+    ),
     "front matter after line breaks": repeated("\n", "", "---\na: b\n---\n"),
     "line breaks before no front matter": repeated("\n-"),
     "a fence that never ends": repeated("a\n", "```\n"),
