@@ -119,8 +119,23 @@ class Settings(BaseSettings):
     blob_url: str | None = None
     """Where uploaded files are kept, as fsspec names it; by default a folder in `IBID_HOME`."""
 
-    upload_limit: int = 100_000_000
+    upload_limit: int = Field(default=100_000_000, ge=1)
     """Bytes that one upload may have."""
+
+    upload_unpacked_limit: int = Field(default=500_000_000, ge=1)
+    """Bytes that the files of one upload may have together, once its archives are unpacked."""
+
+    upload_files_limit: int = Field(default=10_000, ge=1)
+    """Files that one upload may have, those in its archives counted."""
+
+    upload_passages_limit: int = Field(default=20_000, ge=0)
+    """Passages that one upload may make; for admins, and without sign-in, only when it is set."""
+
+    daily_upload_bytes_per_user: int = Field(default=2_000_000_000, ge=0)
+    """Bytes that one user or key may upload in a day of UTC, unpacked; for admins as above."""
+
+    daily_upload_passages_per_user: int = Field(default=200_000, ge=0)
+    """Passages that one user's or key's uploads may make in a day of UTC; for admins as above."""
 
     strictness: float = Field(default=0.5, ge=0, le=1)
     """How near a passage must come to a question before it is answered, from 0 to 1."""

@@ -39,6 +39,7 @@ from pipelines.releases import Reindexing
 from pipelines.uploads.ingesting import KIND as UPLOAD
 from pipelines.uploads.ingesting import UploadJob
 from pipelines.uploads.intake import Intake
+from pipelines.uploads.limits import UploadLimits, UploadQuota
 from storage.blobs import Blobs
 from storage.database import Database
 from storage.domain import Principal
@@ -148,7 +149,7 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
                 indexes=indexes,
                 turns=turns,
                 jobs=jobs,
-                intake=Intake(jobs, blobs),
+                intake=Intake(jobs, blobs, UploadQuota(database), build_upload_limits(settings)),
                 blobs=blobs,
                 locks=locks,
                 verifier=verifier,
@@ -191,6 +192,23 @@ def build_state(settings: Settings) -> State:
 def build_locks(settings: Settings) -> Locks:
     """Kept beside the jobs."""
     return Locks.of(settings.ibid_home.absolute() / "locks", settings.jobs_database_url)
+
+
+def build_upload_limits(settings: Settings) -> UploadLimits:
+    """For everybody; those that are left at their defaults do not hold for admins."""
+    per_user = {
+        "passages": "upload_passages_limit",
+        "daily_bytes": "daily_upload_bytes_per_user",
+        "daily_passages": "daily_upload_passages_per_user",
+    }
+    return UploadLimits(
+        unpacked=settings.upload_unpacked_limit,
+        files=settings.upload_files_limit,
+        passages=settings.upload_passages_limit,
+        daily_bytes=settings.daily_upload_bytes_per_user,
+        daily_passages=settings.daily_upload_passages_per_user,
+        for_admins=frozenset(n for n, s in per_user.items() if s in settings.model_fields_set),
+    )
 
 
 def build_people(settings: Settings, database: Database) -> People:

@@ -12,10 +12,11 @@ from uuid import UUID
 from llama_index.core.schema import BaseNode, TextNode
 
 from pipelines.discovery import Found, Upload
-from pipelines.reading import UNREAD, Reading, is_draft, largest, load
+from pipelines.reading import UNREAD, Reading, largest, load
 from pipelines.reading.formats import FORMATS
 from pipelines.reading.sites import Place, Sites
 from pipelines.reading.workers import Asked, ReaderPool
+from pipelines.splitting import split
 from storage.behind import ahead
 from storage.domain import Passage, SourceVersion, Value
 from storage.errors import SourceUnreadable
@@ -25,6 +26,9 @@ _BATCH_BYTES = 400_000
 """Changes are embedded, written and recorded together up to about this many bytes of text."""
 # PDF and Office files are mostly fonts, pictures and markup: the text of several makes a batch.
 _MARKUP_SHARE = 4
+# Characters of what was read before it is written; what comes after them is read once more.
+_KEPT_TEXT = 30_000_000
+_DRAFT = "It says of itself that it is a draft."
 
 
 class Failure(Value):
@@ -49,6 +53,8 @@ class Change:
     version: int = 1
     """The number it will have; a source that was not there before begins with 1."""
     reading: Reading | None = None
+    is_draft: bool = False
+    """Not to be published, as it says itself: a page of a folder is as good as not there."""
     passages: list[Passage] = field(default_factory=list[Passage])
     vectors: list[list[float]] = field(default_factory=list[list[float]])
 
@@ -141,12 +147,21 @@ class Comparison:
     changes: list[Change] = field(default_factory=list[Change])
     unchanged: int = 0
     failed: list[Failure] = field(default_factory=list[Failure])
-    drafts: set[str] = field(default_factory=set[str])
-    """Locations of pages that say that they are not published: they are as good as not there."""
+
+    def leave_out(self, failed: Sequence[Failure]) -> None:
+        """What turned out to be unreadable is not tried again."""
+        names = {failure.path for failure in failed}
+        self.changes = [change for change in self.changes if change.found.name not in names]
+        self.failed += failed
+
+    @property
+    def drafts(self) -> list[Change]:
+        """Those that turned out to be drafts when they were read."""
+        return [change for change in self.changes if change.is_draft]
 
 
 def compare(found: Sequence[Found], known: Mapping[str, Source], corpus: Corpus) -> Comparison:
-    """Reads every file's bytes once, keeps none; `known` is by location."""
+    """Hashes every file's bytes, and neither keeps nor parses them; `known` is by location."""
     comparison, sites = Comparison(), Sites()
     for file in found:
         if not _is_unicode(file.location):
@@ -159,9 +174,6 @@ def compare(found: Sequence[Found], known: Mapping[str, Source], corpus: Corpus)
             data = load(file.path, largest(file.path.suffix))
         except SourceUnreadable as error:
             comparison.failed.append(Failure(path=file.name, reason=str(error)))
-            continue
-        if is_draft(file.path, data):
-            comparison.drafts.add(file.location)
             continue
         place = file.place(sites)
         digest = _digest(data, file, place, corpus)
@@ -239,13 +251,45 @@ async def read_ahead(
                 yield batch, failures
 
 
-def read_all(changes: Sequence[Change], readers: ReaderPool) -> list[Failure]:
-    """Take in their texts; gives back those that could not be read, and why."""
+async def read_first(changes: Sequence[Change], most: int) -> tuple[int, list[Failure]]:
+    """How many passages they make, counted until there are more than `most`, and what is not read.
+
+    What was read is kept for when it is written, as far as there is memory for it.
+    """
+    passages = kept = 0
     failures: list[Failure] = []
-    asked = [Asked(c.found.path, c.found.relative, c.size) for c in changes]
-    for change, outcome in zip(changes, readers.read(asked), strict=True):
+    async with aclosing(read_ahead(batches(changes))) as reading:
+        async for batch, failed in reading:
+            failures += failed
+            passages += await asyncio.to_thread(_count, batch)
+            kept += sum(len(change.text) for change in batch)
+            if passages > most:
+                break
+            if kept > _KEPT_TEXT:
+                for change in batch:
+                    change.reading = None
+    return passages, failures
+
+
+def _count(changes: Sequence[Change]) -> int:
+    return sum(len(split(change.reading)) for change in changes if change.reading)
+
+
+def read_all(changes: Sequence[Change], readers: ReaderPool) -> list[Failure]:
+    """Take in the texts that are not there yet; gives back those that could not be read, and why.
+
+    A draft is a failure only where it was sent by itself: who keeps one in a folder means to.
+    """
+    failures: list[Failure] = []
+    unread = [change for change in changes if change.reading is None and not change.is_draft]
+    asked = [Asked(c.found.path, c.found.relative, c.size) for c in unread]
+    for change, outcome in zip(unread, readers.read(asked), strict=True):
         if isinstance(outcome, SourceUnreadable):
             failures.append(Failure(path=change.found.name, reason=str(outcome)))
+        elif outcome.is_draft:
+            change.is_draft = True
+            if change.found.upload:
+                failures.append(Failure(path=change.found.name, reason=_DRAFT))
         else:
             change.reading = outcome
     return failures

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,9 @@ _log = logging.getLogger("ibid.ingestion")
 
 Progress = Callable[[int, int], None]
 """Called with how many sources are done, of how many."""
+
+Admit = Callable[[Sequence[Change]], Awaitable[list[Failure]]]
+"""Told what would be written; gives back what of it cannot be read, or raises to have nothing written."""
 
 _MAKING = "making the index"
 """The lock of whoever makes one where none serves."""
@@ -77,13 +80,14 @@ class Ingestion:
         prune_empty: bool = False,
         progress: Progress | None = None,
         enters: Callable[[Phase], None] | None = None,
+        admit: Admit | None = None,
     ) -> Report:
         """Ingest files and folders; raises `InvalidInput` before anything is changed.
 
         What has gone from a folder goes from the corpus, if it came from that same folder.
         Ingestions of one corpus take turns, whichever process started them; `enters` is told when
-        this one has to, and when all is written and much of it. Raises `Vanished` when the corpus is
-        deleted meanwhile.
+        this one has to, and when all is written and much of it. `admit` may refuse what has changed
+        before any of it is written. Raises `Vanished` when the corpus is deleted meanwhile.
         """
         started = time.perf_counter()
         selections = await asyncio.to_thread(select, paths, allow_empty=prune_empty)
@@ -91,7 +95,7 @@ class Ingestion:
         async with self._locks.held(lock_of(corpus_name), partial(enters, "waiting")):
             corpus = await self._corpus(corpus_name, base_url)
             try:
-                comparison, removed = await self._ingest(selections, corpus, progress)
+                comparison, removed = await self._ingest(selections, corpus, progress, admit)
                 await self._corpus_is_there(corpus_name)
             except Vanished as error:
                 # What was written after it went would come back with one of the same name.
@@ -106,16 +110,25 @@ class Ingestion:
         return report
 
     async def _ingest(
-        self, selections: Sequence[Selection], corpus: Corpus, progress: Progress | None
+        self,
+        selections: Sequence[Selection],
+        corpus: Corpus,
+        progress: Progress | None,
+        admit: Admit | None,
     ) -> tuple[Comparison, int]:
         writer = Writer(await self._index())
         known = await self._recovered(corpus, writer.index)
         found = place(selections, {s.root for s in known.values() if s.root})
         comparison = await asyncio.to_thread(compare, found, known, corpus)
         comparison.failed += passed_over(path for one in selections for path in one.unread)
-        found = [file for file in found if file.location not in comparison.drafts]
-        await self._undo(known.values(), comparison, writer.index)
+        if admit:
+            comparison.leave_out(await admit(comparison.changes))
+        changing = {change.source.id for change in comparison.changes}
+        await self._undo([s for s in known.values() if s.id not in changing], writer.index)
         await self._replace(corpus, comparison, writer, progress)
+        await self._undo([change.source for change in comparison.drafts], writer.index)
+        drafts = {change.found.location for change in comparison.drafts}
+        found = [file for file in found if file.location not in drafts]
         removed = await self._prune(selections, found, known)
         if self._calibrate:
             await self._calibrate(corpus.name, writer.index)
@@ -193,15 +206,12 @@ class Ingestion:
         await self._record(finished)
         return sources
 
-    async def _undo(
-        self, known: Collection[Source], comparison: Comparison, index: PassageIndex
-    ) -> None:
+    async def _undo(self, sources: Sequence[Source], index: PassageIndex) -> None:
         """Remove what was staged of sources that are not to change after all.
 
         Of those that are, it stays until they do: its vectors need not be made again.
         """
-        changing = {change.source.id for change in comparison.changes}
-        undone = [source for source in known if source.staged and source.id not in changing]
+        undone = [source for source in sources if source.staged]
         for source in undone:
             if source.staged:
                 await index.discard(source.id, source.staged.version)

@@ -7,7 +7,7 @@ from typing import cast
 
 import sentencex
 
-from storage.domain import Span
+from storage.shapes import Span
 
 # It is written in Rust, without types.
 _segment = cast("Callable[[str, str], list[str]]", sentencex.segment)  # pyright: ignore[reportAttributeAccessIssue]
@@ -18,7 +18,7 @@ _LINE_BREAK = re.compile(r"\n")
 # sentencex panics at a no-break space after an initial, and refuses half a surrogate pair.
 _TROUBLING = re.compile(r"[^\S ]|[\ud800-\udfff]")
 # Its time grows with the square of a line that is full of quotation marks.
-_WINDOW = 10_000
+_WINDOW = 4_000
 _BULLET = re.compile(r"[ \t]*(?:[-*+•]|\d{1,9}[.)])[ \t]+")
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pipelines.reading import Block, Reading
 from pipelines.sentences import sentences
-from storage.domain import Span
+from storage.shapes import Span
 
 TARGET = 900
 """Characters that a passage is filled up to: a few paragraphs, some 200 tokens."""
@@ -113,7 +113,7 @@ def _packed(pieces: Iterable[_Piece], target: int, maximum: int) -> list[Span]:
             continue
         passage = passages[-1]
         is_short = _length(passage) < short
-        if _length([*passage, piece]) <= (maximum if is_short else target):
+        if piece.end - passage[0].start <= (maximum if is_short else target):
             passage.append(piece)
         elif (
             passage[-1].introduces

@@ -3,15 +3,13 @@
 import re
 from datetime import datetime
 from html import escape
-from typing import Any, Literal, Self
+from typing import Literal, Self
 from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from storage.errors import Forbidden
-
-Metadata = dict[str, Any]
-Span = tuple[int, int]
+from storage.shapes import Metadata, Span
 
 _MARKER = re.compile(r"(?<!\\)\[(\d+)\]")
 
@@ -62,17 +60,6 @@ LOCAL = Principal(name="local", rights=RIGHTS["admin"])
 """Whoever sits at this machine: the command line, a notebook, a server without sign-in."""
 STRANGER = Principal(name="")
 """Who did not sign in: sees no corpus and owns nothing."""
-
-
-class Section(Value):
-    """A heading and the span of canonical text it governs, to the next heading of any level."""
-
-    path: tuple[str, ...]
-    """Headings from the page's own title down to this one."""
-    anchor: str | None
-    """What follows `#` in a link to it; None for text before the first heading."""
-    start: int
-    end: int
 
 
 class Edition(Value):

@@ -9,6 +9,8 @@ IbidError
 ├── NotSignedIn             no credential, or one that is not, or no longer, good
 ├── Forbidden               who asks may not do that
 ├── TooManyTurns            one user has more questions under way than are allowed
+├── UploadTooLarge          an upload has more bytes, files or passages than are allowed
+├── UploadQuotaSpent        one user has uploaded as much today as is allowed
 ├── SignInUnavailable       what vouches for users cannot be reached; they may well be signed in
 ├── SourceUnreadable        one file could not be read; the others are not touched
 ├── IndexUnavailable        the vector engine cannot be reached
@@ -77,6 +79,18 @@ class TooManyTurns(IbidError):
     """One user has more questions under way than are allowed."""
 
     retry_after = 2
+
+
+class UploadTooLarge(IbidError):
+    """An upload has more bytes, files or passages than are allowed."""
+
+
+class UploadQuotaSpent(IbidError):
+    """One user has uploaded as much today as is allowed; `retry_after` is the rest of the day."""
+
+    def __init__(self, told: str, retry_after: float) -> None:
+        super().__init__(told)
+        self.retry_after = retry_after
 
 
 class SignInUnavailable(IbidError):

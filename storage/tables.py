@@ -283,6 +283,19 @@ class Spending(SQLModel, table=True):
     """In US dollars, as far as the model's server said."""
 
 
+class UploadUsage(SQLModel, table=True):
+    """What one user uploaded on one day (of UTC)."""
+
+    __tablename__: ClassVar[str] = "upload_usage"
+
+    user_id: UUID = Field(foreign_key="users.id", primary_key=True, ondelete="CASCADE")
+    day: date = Field(primary_key=True)
+    bytes: int = Field(default=0, sa_type=BigInteger)
+    """Of the files, once archives are unpacked."""
+    passages: int = Field(default=0, sa_type=BigInteger)
+    """That were made of them."""
+
+
 class Conversation(SQLModel, table=True):
     """Questions and answers that build on one another, owned by one user."""
 

@@ -1,20 +1,18 @@
 """From the bytes of a file to what a reader of it sees: text, sections, and where they are linked."""
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from pipelines.reading.files import load, refuse_too_large
 from pipelines.reading.formats import FORMATS, LARGEST_MARKUP, LARGEST_TEXT, UNREAD, largest
-from pipelines.reading.frontmatter import LONGEST as LONGEST_FRONT_MATTER
-from pipelines.reading.frontmatter import split_front_matter
 from pipelines.reading.outline import divided_by_page, sections_of, shortened
 from pipelines.reading.page import Block, Page, Reading
 from pipelines.reading.routes import file_route, page_route, readable_name
 from pipelines.reading.sites import Place, place_of
-from storage.domain import Metadata
 from storage.errors import SourceUnreadable
+from storage.shapes import Metadata
 
 __all__ = [
-    "LARGEST_MARKUP", "LARGEST_TEXT", "SUFFIXES", "UNREAD", "Block", "Reading", "is_draft",
+    "LARGEST_MARKUP", "LARGEST_TEXT", "SUFFIXES", "UNREAD", "Block", "Reading",
     "largest", "load", "read", "read_file",
 ]  # fmt: skip
 
@@ -27,9 +25,9 @@ _NOT_METADATA = frozenset({"title", "slug", "id", "lang", "parse_number_prefixes
 _LONGEST_TEXT = 20_000_000
 
 
-def read_file(path: Path, relative: PurePosixPath) -> Reading:
+def read_file(path: Path, relative: PurePath) -> Reading:
     """Reads one file from the disk; raises `SourceUnreadable`."""
-    return read(path, load(path, largest(path.suffix)), relative)
+    return read(path, load(path, largest(path.suffix)), PurePosixPath(relative.as_posix()))
 
 
 def read(path: Path, data: bytes, relative: PurePosixPath) -> Reading:
@@ -46,7 +44,8 @@ def read(path: Path, data: bytes, relative: PurePosixPath) -> Reading:
         )
     refuse_too_large(len(data), kind.largest)
     page = (FORMATS[".mdx"] if kind.is_docs and at.is_mdx else kind).read(data)
-    if not page.text:
+    is_draft = kind.is_docs and page.front_matter.get("draft") is True
+    if not (page.text or is_draft):
         raise SourceUnreadable("There is no text in it.")
     if len(page.text) > _LONGEST_TEXT:
         raise SourceUnreadable(f"Its text is longer than {_LONGEST_TEXT} characters.")
@@ -62,16 +61,8 @@ def read(path: Path, data: bytes, relative: PurePosixPath) -> Reading:
         route=page_route(at, page.front_matter) if kind.is_docs else file_route(relative),
         language=page.language,
         pages=page.pages,
+        is_draft=is_draft,
     )
-
-
-def is_draft(path: Path, data: bytes) -> bool:
-    """Whether a page says that it is not to be published yet; decided without reading the page."""
-    kind = FORMATS.get(path.suffix.lower())
-    if kind is None or not kind.is_docs or b"draft" not in data[:LONGEST_FRONT_MATTER]:
-        return False
-    start = data[:LONGEST_FRONT_MATTER].decode(errors="replace").removeprefix("\ufeff")
-    return split_front_matter(start.replace("\r\n", "\n"))[0].get("draft") is True
 
 
 def _metadata(page: Page, at: Place) -> Metadata:

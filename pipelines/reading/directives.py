@@ -10,7 +10,7 @@ from markdown_it.rules_core import StateCore
 # `:::note Title`, `:::note[Title]{.class}`, `::: {.note}`, `:::`; a closing fence is one unnamed.
 _FENCE = re.compile(
     r":{3,}+[ \t]*(?:[A-Za-z][\w-]*|\{[^}\n]*\})?"
-    r"(?:\[(?P<label>.*)\])?(?:\{[^}\n]*\}|[ \t]+(?P<title>\S.*)|[ \t]*)"
+    r"(?:\[(?P<label>.*)\])?(?:\{[^{}\n]*\}|[ \t]+(?P<title>\S.*)|[ \t]*)"
 )
 _EXPLICIT_ID = re.compile(r"\{(?:#([^{}#\n]+)|/\*[ \t]*#([^\s{}*]+)[ \t]*\*/)\}")
 _ALERT = re.compile(r"\[!(?:NOTE|TIP|IMPORTANT|WARNING|CAUTION)\][ \t]*(?=\n|\Z)", re.IGNORECASE)

@@ -6,10 +6,11 @@ from typing import Any, cast
 
 import yaml
 
-from storage.domain import Metadata
+from storage.shapes import Metadata
 
 _FRONT_MATTER = re.compile(r"\n*---[ \t]*\n(.*?)(?<![^\n])---[ \t]*(?:\n|\Z)", re.DOTALL)
-_PLAIN_LINE = re.compile(r"^([A-Za-z][\w-]*):[ \t]+([\"']?)(\S.*?)\2[ \t]*$", re.MULTILINE)
+_PLAIN_LINE = re.compile(r"^([A-Za-z][\w-]*):[ \t]+(.+)$", re.MULTILINE)
+_QUOTED = re.compile(r"""(["'])(\S.*)\1""")
 LONGEST = 65_536
 """Characters it may have."""
 _DEEPEST = 16
@@ -29,10 +30,17 @@ def split_front_matter(source: str) -> tuple[Metadata, str]:
     try:
         value = _json_safe(_load(found[1]))
     except _YAML_ERRORS:
-        value = {key: plain for key, _, plain in _PLAIN_LINE.findall(found[1])} or found[1]
+        value = _plain_lines(found[1]) or found[1]
     if value is None or isinstance(value, dict):
         return cast("Metadata", value or {}), source[found.end() :]
     return {}, source  # a thematic break, then prose: `---` is not always front matter
+
+
+def _plain_lines(text: str) -> Metadata:
+    """What can be made out of YAML that is broken: its lines of a key and a word or a sentence."""
+    values = ((key, value.strip(" \t")) for key, value in _PLAIN_LINE.findall(text))
+    quoted = {key: (_QUOTED.fullmatch(value), value) for key, value in values if value}
+    return {key: found[2] if found else value for key, (found, value) in quoted.items()}
 
 
 def _load(text: str) -> Any:

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from pipelines.reading import html_elements as elements
+from pipelines.reading.html_elements import Within
 from pipelines.reading.page import Page
 from pipelines.reading.writer import PageWriter
-from storage.domain import Metadata
+from storage.shapes import Metadata
 
-_CONTENT_ROOTS = ("main article, [role=main] article", "main, [role=main]", "article")
+_MAIN = "main, [role=main]"
 _DESCRIBING = ("description", "keywords", "author")
 
 
@@ -18,7 +19,7 @@ def read_html(source: str) -> Page:
     tree = elements.parse(source)
     writer = PageWriter()
     for root in _content_roots(tree):
-        _HtmlWalk(writer, is_content=root.tag != "body").write(root)
+        _HtmlWalk(writer, Within(root), is_content=root.tag != "body").write(root)
         if writer.blocks:
             break
     first_title = next((h.text for h in writer.headings if h.level == 1), None)
@@ -39,13 +40,13 @@ def write_fragment(writer: PageWriter, source: str) -> None:
     """HTML inside Markdown or a book, on to the same page."""
     body = elements.parse(source).body
     if body is not None:
-        _HtmlWalk(writer, is_content=True).write(body)
+        _HtmlWalk(writer, Within(body), is_content=True).write(body)
 
 
 def _content_roots(tree: LexborHTMLParser) -> Iterator[LexborNode]:
     """The best candidate first; several of a kind are a list of teasers, not the content."""
-    for selector in _CONTENT_ROOTS:
-        found = tree.css(selector)
+    mains, articles = tree.css(_MAIN), tree.css("article")
+    for found in (elements.inside(articles, mains), mains, articles):
         if len(found) == 1:
             yield found[0]
     if tree.body is not None:
@@ -64,8 +65,9 @@ def _described(tree: LexborHTMLParser) -> Metadata:
 class _HtmlWalk:
     """Goes once through the tree, without recursion: pages nest deeper than Python's stack."""
 
-    def __init__(self, writer: PageWriter, *, is_content: bool) -> None:
+    def __init__(self, writer: PageWriter, within: Within, *, is_content: bool) -> None:
         self._writer = writer
+        self._within = within
         self._is_content = is_content
         self._tables_of_data: list[bool] = []
         self._openings: dict[str, Callable[[LexborNode], None]] = {
@@ -91,15 +93,15 @@ class _HtmlWalk:
 
     def _open(self, node: LexborNode, tag: str) -> bool:
         """Whether to go on into the node."""
-        if elements.is_chrome(node, tag, is_content=self._is_content):
+        if elements.is_chrome(node, tag, self._within, is_content=self._is_content):
             return False
         if tag == "br":
             self._writer.line_break()
             return False
         if tag == "pre":
-            self._writer.block("code", elements.code_text(node))
+            self._writer.block("code", elements.code_text(node, self._within))
             return False
-        if tag == "math" and (tex := elements.tex_source(node)):
+        if tag == "math" and (tex := elements.tex_source(node, self._within)):
             self._write_math(node, tex)
             return False
         if opening := self._openings.get(tag):
@@ -127,14 +129,14 @@ class _HtmlWalk:
                 else:
                     self._writer.end_block()
             case _ if tag in elements.HEADINGS:
-                self._writer.heading(int(tag[1]), elements.anchor(node))
+                self._writer.heading(int(tag[1]), elements.anchor(node, self._within))
             case _ if tag in elements.BLOCKS:
                 self._writer.end_block()
             case _:
                 pass
 
     def _open_table(self, table: LexborNode) -> None:
-        is_data = not elements.is_layout(table)
+        is_data = not elements.is_layout(table, self._within)
         self._tables_of_data.append(is_data)
         if is_data:
             self._writer.open_table()

@@ -20,7 +20,7 @@ from pipelines.reading.html_elements import BLOCKS
 from pipelines.reading.mdx import looks_like_mdx, mdx_plugin, unwrap_mdx_fences
 from pipelines.reading.page import Page
 from pipelines.reading.writer import PageWriter
-from storage.domain import Metadata
+from storage.shapes import Metadata
 
 # What is nested deeper is dropped by the parser, which goes down by recursion.
 _DEEPEST = 60

@@ -17,7 +17,7 @@ _MODULE_LINE = re.compile(
     re.VERBOSE,
 )
 # A tag of a component, a fragment, or a property in braces; `<BR/>` is merely old HTML.
-_JSX_MARKUP = re.compile(r"</[A-Z]\w*[a-z]|<[A-Z]\w*[a-z][^<>]*/>|</?>|<[A-Za-z][^<>]*=\{")
+_JSX_MARKUP = re.compile(r"</[A-Z]\w*[a-z]|<[A-Z](?=\w*[a-z])[^<>]*/>|</?>|<[A-Za-z][^<>]*=\{")
 _COMMENT, _COMMENT_START = "{/*", "{/"
 _FENCE = re.compile(r"(`{3,})[ \t]*mdx-code-block[ \t]*")
 # After so many pieces that never close, the page is no MDX: braces and angles are text.

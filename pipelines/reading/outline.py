@@ -1,9 +1,10 @@
 """From the headings of a page to the sections that they open."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from pipelines.reading.page import Heading
-from storage.domain import Section, Span
+from pipelines.reading.page import Heading, Section
+from storage.shapes import Span
 
 _LONGEST_NAME = 200
 
@@ -36,12 +37,11 @@ def divided_by_page(sections: Sequence[Section], pages: Sequence[Span]) -> tuple
             if start >= section.end:
                 break
             divided.append(
-                section.model_copy(
-                    update={
-                        "anchor": f"page={number}",
-                        "start": max(start, section.start),
-                        "end": min(end, section.end),
-                    }
+                replace(
+                    section,
+                    anchor=f"page={number}",
+                    start=max(start, section.start),
+                    end=min(end, section.end),
                 )
             )
     return tuple(divided)

@@ -4,7 +4,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Literal
 
-from storage.domain import Metadata, Section, Span
+from storage.shapes import Metadata, Span
 
 BlockKind = Literal["heading", "prose", "item", "table", "code"]
 
@@ -26,6 +26,18 @@ class Heading:
     text: str
     anchor: str | None
     start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading and the span of canonical text it governs, to the next heading of any level."""
+
+    path: tuple[str, ...]
+    """Headings from the page's own title down to this one."""
+    anchor: str | None
+    """What follows `#` in a link to it; None for text before the first heading."""
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +75,8 @@ class Reading:
     """As the page itself declares it."""
     pages: tuple[Span, ...] = ()
     """Page i + 1's span, for what is printed on pages; no section and no block crosses its end."""
+    is_draft: bool = False
+    """Whether it says of itself that it is not published yet; then it may have no text."""
 
     def page_at(self, position: int) -> int | None:
         """The number of the page that has this character; None for what has no pages."""

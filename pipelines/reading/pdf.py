@@ -14,8 +14,8 @@ from pipelines.reading.pdf_layout import Line, in_reading_order
 from pipelines.reading.pdf_paragraphs import Hyphens, paragraphs, without_running_heads
 from pipelines.reading.titles import sensible_title
 from pipelines.reading.writer import PageWriter
-from storage.domain import Metadata, Span
 from storage.errors import SourceUnreadable
+from storage.shapes import Metadata, Span
 
 _REASONS = {
     pdfium_c.FPDF_ERR_PASSWORD: "It is protected by a password; save it without one and try again.",
@@ -119,14 +119,14 @@ def _headings(
     writer: PageWriter, pages: Sequence[Span], bookmarks: Sequence[Bookmark]
 ) -> Iterator[Heading]:
     """Where a bookmark's words stand on its page, or else at the page's top."""
-    starts = [block.start for block in writer.blocks]
+    text, starts = writer.text, [block.start for block in writer.blocks]
     position = 0
     for page, level, title in bookmarks:
         if page >= len(pages):
             continue
         first, last = (bisect_left(starts, place) for place in pages[page])
         first = max(first, position)
-        names = [_letters(writer.text[start : start + _LONGEST_HEADING].split("\n\n", 1)[0])
+        names = [_letters(text[start : start + _LONGEST_HEADING].split("\n\n", 1)[0])
                  for start in starts[first:last]]  # fmt: skip
         if not names:
             continue

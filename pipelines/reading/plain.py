@@ -38,11 +38,11 @@ def _unwrapped(lines: list[str]) -> list[str]:
     margin = max(map(len, lines), default=0)
     if margin < _NARROWEST_MARGIN:
         return lines
-    joined = lines[:1]
+    joined = [lines[:1]]
     for before, line in pairwise(lines):
         first_word = line.split(maxsplit=1)[0]
         if _STARTS_A_LINE.match(line) or len(before) + 1 + len(first_word) <= margin:
-            joined.append(line)
+            joined.append([line])
         else:
-            joined[-1] += f" {line}"
-    return joined
+            joined[-1].append(line)
+    return [" ".join(parts) for parts in joined]

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from pipelines.reading.sites import Place
-from storage.domain import Metadata
+from storage.shapes import Metadata
 
 _NUMBER_PREFIX = re.compile(r"\A\d+\s*[-_.]+\s*(?=[^-_.\s])")
 # "2021-05-release" is a date and "8.0-upgrade" a version: their numbers are part of the name.

@@ -25,10 +25,10 @@ _DEEPEST_ROOT = 5
 _TRANSLATED = 4
 """Folders above a translated page: `i18n/<locale>/<plugin>/<version>`."""
 _LARGEST_CONFIG = 200_000
+# Where the options of the docs begin, where those of the blog do, and the route of either.
 _ROUTE_BASE = re.compile(
-    r"(?:\bdocs\s*:\s*\{|plugin-content-docs['\"]\s*,)(?:(?!\bblog\s*:).)*?"
-    r"\brouteBasePath\s*:\s*['\"]([^'\"]*)['\"]",
-    re.DOTALL,
+    r"(?P<docs>\bdocs\s*:\s*\{|plugin-content-docs['\"]\s*,)|(?P<blog>\bblog\s*:)"
+    r"|\brouteBasePath\s*:\s*['\"](?P<route>[^'\"]*)['\"]"
 )
 _COMMONMARK = re.compile(r"\bformat\s*:\s*['\"](?:detect|md)['\"]")
 _LATEST = re.compile(r"\blastVersion\s*:\s*['\"]([^'\"]+)['\"]")
@@ -162,19 +162,29 @@ def _stamps(folder: Path, *names: str) -> Iterator[int | None]:
 @lru_cache(maxsize=32)
 def _docusaurus(folder: Path, _stamps: tuple[int | None, ...]) -> _Site:
     config = "".join(_text(folder / name) for name in _DOCUSAURUS)
-    base, locale = _ROUTE_BASE.search(config), _DEFAULT_LOCALE.search(config)
+    locale = _DEFAULT_LOCALE.search(config)
     has_locales = any((folder / "i18n").glob(f"*/{_PLUGIN}"))
     latest, versions = _LATEST.search(config), _versions(folder / _VERSIONS)
     chosen = latest[1] if latest else next(iter(versions), None)
     return _Site(
         folder,
         "docusaurus",
-        docs=base[1].strip("/") if base else "docs",
+        docs=_route_base(config),
         versions=versions,
         latest=NEXT if chosen == "current" else chosen,
         locale=(locale[1] if locale else "en") if has_locales else None,
         is_mdx=_COMMONMARK.search(config) is None,
     )
+
+
+def _route_base(config: str) -> str:
+    """The first route that is given among the options of the docs."""
+    is_docs = False
+    for found in _ROUTE_BASE.finditer(config):
+        if is_docs and found["route"] is not None:
+            return found["route"].strip("/")
+        is_docs = bool(found["docs"]) or (is_docs and not found["blog"])
+    return "docs"
 
 
 @lru_cache(maxsize=32)

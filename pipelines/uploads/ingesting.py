@@ -1,32 +1,35 @@
 """The job that ingests an upload, and keeps the originals of what it ingested."""
 
-import asyncio
 import shutil
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+import time
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 from typing import cast
 from uuid import UUID
 
-from pipelines.changes import Failure
+from pipelines.changes import Change, Failure, read_first
 from pipelines.corpora import lock_of
 from pipelines.discovery import Upload
 from pipelines.ingestion import Ingestion, Report
 from pipelines.jobs.job import Log, Task, incoming
-from pipelines.reading import is_draft, load
-from pipelines.reading.archives import opened_archive
-from pipelines.uploads.names import is_archive, members
+from pipelines.reading.sandbox import Sandbox
+from pipelines.uploads.limits import UploadLimits, UploadQuota
+from pipelines.uploads.names import is_archive
+from pipelines.uploads.unpacking import UNPACK, Unpacked
 from storage.blobs import Blobs
 from storage.database import Database
+from storage.domain import LOCAL
 from storage.errors import NotFound, SourceUnreadable
 from storage.locks import Locks
 from storage.repositories import Corpora, Sources
 from storage.tables import Source
 
 KIND = "upload"
-_DRAFT = "It says of itself that it is a draft."
+_LEFT_OVER = 24 * 60 * 60.0
+"""Seconds after which a folder's job has surely ended."""
 
 
 class UploadJob:
@@ -37,50 +40,66 @@ class UploadJob:
     ) -> None:
         self._ingestion = ingestion
         self._database = database
+        self._quota = UploadQuota(database)
         self._blobs = blobs
         self._locks = locks
 
     async def run(self, task: Task, log: Log) -> Report:
-        """What the ingestion reports; raises what the ingestion raises."""
+        """What the ingestion reports; raises what it raises, and when the upload is too large."""
         corpus = cast("str", task.corpus)
-        with TemporaryDirectory(prefix="ibid-") as folder:
+        limits = UploadLimits.model_validate(task.arguments.get("limits", {}))
+        user = task.arguments.get("user", LOCAL.name)
+        with _folder_of(task) as folder:
             log.enter("unpacking")
-            uploads = await self._unpacked(task, Path(folder))
-            drafts = await asyncio.to_thread(_drafts, uploads)
-            log.fail(*(Failure(path=name, reason=_DRAFT) for name in drafts))
-            uploads = [upload for upload in uploads if upload.name not in drafts]
-            report = Report()
-            if uploads:
-                log.enter("ingesting")
-                report = await self._ingestion.run(
-                    uploads,
-                    corpus,
-                    base_url=task.arguments["base_url"],
-                    progress=partial(_advance, log),
-                    enters=log.enter,
-                )
-                log.fail(*report.failed)
-                failed = {failure.path for failure in report.failed}
-                log.enter("keeping")
-                await self._keep([u for u in uploads if u.name not in failed], corpus, log)
+            uploads = await self._unpacked(task, limits, folder)
+            log.enter("ingesting")
+            report = await self._ingestion.run(
+                uploads,
+                corpus,
+                base_url=task.arguments["base_url"],
+                progress=partial(_advance, log),
+                enters=log.enter,
+                admit=partial(self._admit, limits, user),
+            )
+            log.fail(*report.failed)
+            failed = {failure.path for failure in report.failed}
+            log.enter("keeping")
+            await self._keep([u for u in uploads if u.name not in failed], corpus, log)
         return report.model_copy(update={"failed": log.course.failures})
 
-    async def _unpacked(self, task: Task, folder: Path) -> list[Upload]:
-        """Every file in a folder of its own: names that differ only in case are two files."""
+    async def _unpacked(self, task: Task, limits: UploadLimits, folder: Path) -> list[Upload]:
+        """Every file in a folder of its own; one archive after the other, each removed when done."""
         names = cast("list[str]", task.arguments["names"])
         uploads: list[Upload] = []
-        for number, name in enumerate(names):
-            key = f"{incoming(task.id)}/{number}"
-            if is_archive(name):
-                archive = folder / f"{number}.zip"
-                await self._blobs.fetch(key, archive)
-                uploads += await asyncio.to_thread(_extracted, archive, folder / str(number))
-            else:
+        size = 0
+        with closing(Sandbox(UNPACK, list[Unpacked])) as sandbox:
+            for number, name in enumerate(names):
                 path = folder / str(number) / name
                 path.parent.mkdir(parents=True)
-                await self._blobs.fetch(key, path)
-                uploads.append(Upload(path, name))
+                await self._blobs.fetch(f"{incoming(task.id)}/{number}", path)
+                if is_archive(name):
+                    left = limits.unpacked - size
+                    found = await _extracted(path, folder / f"{number}.unpacked", left, sandbox)
+                    path.unlink()
+                    uploads += (Upload(Path(one.path), one.name) for one in found)
+                    size += sum(one.size for one in found)
+                else:
+                    uploads.append(Upload(path, name))
+                    size += path.stat().st_size
+                limits.check_files(len(uploads))
+                limits.check_bytes(size)
         return uploads
+
+    async def _admit(
+        self, limits: UploadLimits, user: str, changes: Sequence[Change]
+    ) -> list[Failure]:
+        """Raises `UploadTooLarge` or `UploadQuotaSpent`; gives back what cannot be read."""
+        if limits.most_passages is None:
+            return []
+        passages, failures = await read_first(changes, limits.most_passages)
+        limits.check_passages(passages)
+        await self._quota.take(limits, user, passages=passages)
+        return failures
 
     async def _keep(self, uploads: Sequence[Upload], corpus: str, log: Log) -> None:
         """Originals of what serves, and of nothing that was deleted meanwhile."""
@@ -123,27 +142,32 @@ async def copies_of(sources: Iterable[Source], blobs: Blobs, folder: Path) -> di
     return copies
 
 
-def _extracted(path: Path, folder: Path) -> list[Upload]:
-    uploads: list[Upload] = []
-    with path.open("rb") as file, opened_archive(file) as archive:
-        for number, (info, name) in enumerate(members(archive)):
-            target = folder / str(number) / name
-            target.parent.mkdir(parents=True)
-            with archive.open(info) as source, target.open("wb") as copy:
-                shutil.copyfileobj(source, copy, 1 << 20)
-            uploads.append(Upload(target, name))
-    return uploads
+async def _extracted(
+    archive: Path, folder: Path, most: int, sandbox: Sandbox[list[Unpacked]]
+) -> list[Unpacked]:
+    """Raises `SourceUnreadable` with the archive's name."""
+    try:
+        return await sandbox.call(archive, folder, most)
+    except SourceUnreadable as error:
+        raise SourceUnreadable(f"{archive.name}: {error}") from error
 
 
-def _drafts(uploads: Sequence[Upload]) -> set[str]:
-    found: set[str] = set()
-    for upload in uploads:
-        try:
-            if is_draft(upload.path, load(upload.path)):
-                found.add(upload.name)
-        except SourceUnreadable:  # the ingestion says why
-            continue
-    return found
+@contextmanager
+def _folder_of(task: Task) -> Generator[Path]:
+    """Named by the job: one that a killed process left is emptied by whoever takes the job over.
+
+    Those that nobody took over for a day are removed.
+    """
+    folder = Path(gettempdir(), f"ibid-{task.id}")
+    for other in folder.parent.glob("ibid-" + "?" * len(str(task.id))):
+        if other.lstat().st_mtime < time.time() - _LEFT_OVER:
+            shutil.rmtree(other, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _advance(log: Log, done: int, total: int) -> None:

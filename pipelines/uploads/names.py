@@ -9,8 +9,7 @@ from typing import IO, NamedTuple
 from zipfile import ZipFile, ZipInfo
 
 from pipelines.reading import SUFFIXES
-from pipelines.reading.archives import opened_archive
-from storage.errors import InvalidInput, SourceUnreadable
+from storage.errors import InvalidInput
 
 ARCHIVE = ".zip"
 _LONGEST = 500
@@ -37,16 +36,10 @@ def checked(files: Sequence[Sent]) -> list[str]:
     if not files:
         raise InvalidInput("No file was sent: send at least one in the field `files`.")
     names = [safe_name(sent.name) for sent in files]
-    inside: list[str] = []
-    for name, sent in zip(names, files, strict=True):
-        if is_archive(name):
-            inside += _names_inside(name, sent.file)
-        elif _suffix(name) not in SUFFIXES:
+    for name in names:
+        if not is_archive(name) and _suffix(name) not in SUFFIXES:
             readable = ", ".join(sorted({*SUFFIXES, ARCHIVE}))
             raise InvalidInput(f"{name} is of no kind that Ibid reads: {readable}.")
-        else:
-            inside.append(name)
-    _refuse_twice(inside)
     return names
 
 
@@ -86,20 +79,8 @@ def safe_name(given: str) -> str:
     return PurePosixPath(name).as_posix()
 
 
-def _names_inside(name: str, file: IO[bytes]) -> list[str]:
-    try:
-        with opened_archive(file) as archive:
-            inside = [member.name for member in members(archive)]
-    except SourceUnreadable as error:
-        raise InvalidInput(f"{name}: {error}") from error
-    finally:
-        file.seek(0)
-    if not inside:
-        raise InvalidInput(f"There is nothing in {name} that Ibid reads.")
-    return inside
-
-
-def _refuse_twice(names: Sequence[str]) -> None:
+def refuse_twice(names: Sequence[str]) -> None:
+    """Raises `InvalidInput` for the first name that comes again."""
     seen: set[str] = set()
     for name in names:
         if name in seen:

@@ -2,17 +2,23 @@
 
 import os
 import sys
-from pathlib import Path, PurePosixPath
+from collections import deque
+from itertools import repeat
+from pathlib import Path, PurePath
 
 from pipelines.reading import Reading, read_file
 from storage.errors import SourceUnreadable
 
 
-def read_badly(path: Path, relative: PurePosixPath) -> Reading:
+def read_badly(path: Path, relative: PurePath) -> Reading:
     match relative.stem:
         case "loop":
             while True:
                 pass
+        case (
+            "stuck"
+        ):  # in C, so that no other thread of its process runs, and no handler of a signal
+            deque(repeat(None), maxlen=0)
         case "greed":
             hoard = [bytearray(100_000_000) for _ in range(1000)]
             assert hoard

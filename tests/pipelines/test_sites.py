@@ -4,8 +4,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from pipelines.reading import is_draft, read
+from pipelines.reading import read
 from pipelines.reading.sites import Place, place_of
+from tests.pipelines.pages import page
 
 CONFIG = "module.exports = {i18n: {defaultLocale: 'en', locales: ['en', 'de']}};"
 I18N = "i18n/de/docusaurus-plugin-content-docs"
@@ -133,5 +134,9 @@ def test_sphinx_makes_files(tmp_path: Path, folder: str) -> None:
     ],
 )
 def test_a_draft_says_so_in_its_front_matter(source: str, expected: bool) -> None:
-    assert is_draft(Path("page.md"), source.encode()) is expected
-    assert not is_draft(Path("page.txt"), source.encode())
+    assert page(source, "page.md").is_draft is expected
+    assert not page(source, "page.txt").is_draft
+
+
+def test_a_draft_may_have_no_text_yet() -> None:
+    assert page("---\ndraft: true\n---\n").is_draft

@@ -1,5 +1,9 @@
 """A file that hangs, hoards or crashes its reader costs itself only."""
 
+import asyncio
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +14,7 @@ import pytest
 from pipelines.reading import Reading
 from pipelines.reading.workers import Asked, ReaderPool
 from storage.errors import SourceUnreadable
+from tests.app.cli.test_serve import until
 from tests.pipelines.pages import page
 from tests.pipelines.pdfs import Words, pdf
 
@@ -66,26 +71,94 @@ def test_a_process_sees_no_keys(
     assert str(outcome) == "It sees None."
 
 
-def test_foreign_formats_go_to_a_process_and_short_text_does_not(tmp_path: Path) -> None:
+def test_the_smallest_file_is_read_in_a_process_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "manual.pdf").write_bytes(pdf([Words("It shines.")]))
     with ReaderPool() as pool:
         (short,) = pool.read(written(tmp_path, "page.md"))
         assert isinstance(short, Reading)
-        assert all(worker._process is None for worker in pool._workers)
+        (started,) = pool.process_ids
         (manual,) = pool.read([Asked(tmp_path / "manual.pdf", PurePosixPath("manual.pdf"), 900)])
+        assert pool.process_ids == [started], "what one process can do starts no other"
     assert isinstance(manual, Reading)
     assert manual.pages == ((0, 10),)
 
 
-def test_closing_gives_up_what_is_being_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("endless", ["loop.md", "stuck.md"])
+def test_closing_gives_up_what_is_being_read(tmp_path: Path, endless: str) -> None:
     outcomes: list[Reading | SourceUnreadable] = []
     with ReaderPool(reader=READER, seconds=60, memory=MEMORY) as pool:
-        files = written(tmp_path, "loop.md", "a.md", "b.md")
+        files = written(tmp_path, endless, "a.md", "b.md")
         reading = threading.Thread(target=lambda: outcomes.extend(pool.read(files)))
         reading.start()
-        while not any(worker._process for worker in pool._workers):
-            time.sleep(0.01)
-        processes = [worker._process for worker in pool._workers if worker._process]
+        processes = started(pool)
     reading.join(5)
     assert not reading.is_alive()
-    assert all(process.returncode is not None for process in processes)
+    assert {str(outcome) for outcome in outcomes} == {"Reading was interrupted."}
+    assert not any(map(is_running, processes))
+
+
+async def test_who_is_cancelled_while_a_file_is_read_leaves_no_process(tmp_path: Path) -> None:
+    files = written(tmp_path, "stuck.md")
+    with ReaderPool(reader=READER, seconds=60, memory=MEMORY) as pool:
+        reading = asyncio.create_task(asyncio.to_thread(pool.read, files))
+        processes = await asyncio.to_thread(started, pool)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    assert not any(map(is_running, processes))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs pipes that are handed on")
+@pytest.mark.parametrize("endless", ["loop.md", "stuck.md"])
+def test_when_its_parent_is_killed_a_process_ends_whatever_it_does(
+    tmp_path: Path, endless: str
+) -> None:
+    (file,) = written(tmp_path, endless)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, READER, file.path], stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout
+    process_id = int(parent.stdout.readline())
+    until(is_busy, process_id)
+    parent.kill()
+    parent.communicate()
+    until(lambda: not is_running(process_id))
+
+
+PARENT = """
+import sys, threading, time
+from pathlib import Path
+from pipelines.reading.workers import Asked, ReaderPool
+
+pool = ReaderPool(reader=sys.argv[1])
+path = Path(sys.argv[2])
+threading.Thread(target=pool.read, args=([Asked(path, Path(path.name), 40)],)).start()
+while not pool.process_ids:
+    time.sleep(0.01)
+print(*pool.process_ids, flush=True)
+"""
+
+
+def started(pool: ReaderPool) -> list[int]:
+    """Its processes, once there are any."""
+    while not (processes := pool.process_ids):
+        time.sleep(0.01)
+    return processes
+
+
+def is_running(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    return not Path(f"/proc/{process_id}/stat").exists() or state_of(process_id) != "Z"
+
+
+def is_busy(process_id: int) -> bool:
+    """Whether it has worked for longer than it takes to start."""
+    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) >= os.sysconf("SC_CLK_TCK")
+
+
+def state_of(process_id: int) -> str:
+    return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]

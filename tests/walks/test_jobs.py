@@ -1,12 +1,17 @@
 """Jobs as they go wrong: cancelled, in each other's way, their corpus gone."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from io import BytesIO
 from pathlib import Path, PurePosixPath
+from tempfile import gettempdir
 
 import pytest
 
@@ -17,9 +22,11 @@ from pipelines.jobs.job import Job, Kind, Plain, Task, incoming, new_id
 from pipelines.jobs.worker import Worker
 from pipelines.jobs.worker import _forget as forget
 from pipelines.reading import Reading, read_file
+from pipelines.reading.workers import ReaderPool
 from pipelines.releases import Reindexing
 from storage.domain import Value
 from storage.errors import CorpusBusy, DatabaseUnavailable, InvalidInput, NotFound
+from tests.bench.meters import family
 from tests.library import PAGES
 from tests.postgres import Postgres
 from tests.walks.pages import SECTIONS, packed, sent
@@ -126,6 +133,35 @@ async def test_a_job_that_is_cancelled_while_it_ingests_leaves_whole_pages(
     await assert_whole(services)
     assert kept(settings, "incoming") == []
     assert len(kept(settings, "originals")) == MANY
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="children are told by /proc")
+async def test_cancelling_a_job_ends_the_process_that_reads_for_it(
+    services: Services, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = "tests.pipelines.readers:read_badly"
+    monkeypatch.setattr("pipelines.changes.ReaderPool", partial(ReaderPool, reader=reader))
+    job = await services.intake.receive(sent("stuck.md", b"# It never ends"), "default", None)
+    await asyncio.to_thread(wait_for, lambda: bool(reading(reader)))
+    await services.jobs.cancel(job.id)
+    await asyncio.to_thread(wait_for, lambda: not reading(reader))
+    folder = Path(gettempdir(), f"ibid-{job.id}")
+    await asyncio.to_thread(wait_for, lambda: not folder.exists())
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def reading(reader: str) -> list[int]:
+    """Children of this process that work with a reader."""
+    processes, _ = family(os.getpid())
+    lines = {pid: Path(f"/proc/{pid}/cmdline") for pid in processes}
+    return [pid for pid, line in lines.items() if line.exists() and reader in line.read_text()]
 
 
 @pytest.mark.slow

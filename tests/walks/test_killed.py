@@ -17,6 +17,9 @@ from app.settings import Settings
 from app.wiring import Services, open_services
 from storage.indexes import ALIAS
 from tests.app.cli.commands import SCRIPT, environment, script
+from tests.app.cli.test_serve import until
+from tests.bench.meters import family
+from tests.pipelines.test_workers import is_running
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -162,3 +165,28 @@ async def test_ctrl_c_leaves_an_index_that_serves(tmp_path: Path) -> None:
     ingested(home, docs)
     await assert_each_page_is_whole(home, 101)
     await assert_nothing_is_left_over(home)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="children are told by /proc")
+@pytest.mark.parametrize("ends", [signal.SIGINT, signal.SIGKILL])
+def test_processes_that_read_end_with_the_ingestion(tmp_path: Path, ends: signal.Signals) -> None:
+    (tmp_path / "long.md").write_text(PARAGRAPH * 10_000)
+    process = subprocess.Popen(
+        [*HEARING, SCRIPT, "ingest", tmp_path / "long.md"],
+        env=environment(tmp_path / "home"),
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not (readers := reading(process.pid)):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(ends)
+    process.wait(timeout=30)
+    until(lambda: not any(map(is_running, readers)))
+
+
+def reading(parent: int) -> list[int]:
+    """Its processes that read files."""
+    lines = {pid: Path(f"/proc/{pid}/cmdline") for pid in family(parent)[0]}
+    return [pid for pid, line in lines.items() if b"reading.worker" in line.read_bytes()]

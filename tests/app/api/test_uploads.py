@@ -28,8 +28,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def client(folder: Path) -> Iterator[Client]:
-    """An API with nothing in it; uploads of more than 300 kB are too large for it."""
-    with TestClient(create_app(local(folder, allowed_hosts="*", upload_limit=300_000))) as client:
+    """An API with nothing in it; uploads of more than 300 kB, 40 MB unpacked, are too large for it."""
+    settings = local(
+        folder,
+        allowed_hosts="*",
+        upload_limit=300_000,
+        upload_unpacked_limit=40_000_000,
+        upload_files_limit=250,
+    )
+    with TestClient(create_app(settings)) as client:
         yield client
 
 
@@ -209,6 +216,26 @@ def test_the_same_name_twice_is_refused(client: Client) -> None:
 
 def test_what_is_larger_than_an_upload_may_be_is_refused(client: Client, folder: Path) -> None:
     assert_problem(send(client, {"a.txt": b"x" * 400_000}), 413)
+    assert incoming(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({f"{n}.zip": archive({f"{n}.md": "x" * 9_000_000}) for n in range(5)}, "40 MB, unpacked"),
+        ({"a.zip": archive({f"{n}.md": "# A" for n in range(260)})}, "more than 250 files"),
+        (
+            {f"{n}.zip": archive({f"{n}.{m}.md": "x" for m in range(90)}) for n in range(3)},
+            "250 files",
+        ),
+    ],
+)
+def test_archives_are_counted_together(
+    client: Client, folder: Path, files: dict[str, bytes], told: str
+) -> None:
+    before = client.get(f"{API}/jobs").json()
+    assert_problem(send(client, files, corpus="refused"), 413, told)
+    assert client.get(f"{API}/jobs").json() == before
     assert incoming(folder) == []
 
 

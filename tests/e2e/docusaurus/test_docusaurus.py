@@ -11,7 +11,7 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser
 
 from pipelines.discovery import place, select
-from pipelines.reading import is_draft, read
+from pipelines.reading import read
 
 HERE = Path(__file__).parent
 PACKAGE = (HERE / "package.json", HERE / "package-lock.json")
@@ -79,7 +79,7 @@ def ours(site: Path, folder: str = ".") -> Pages:
     for found in place(select([site / folder]), set()):
         data = found.path.read_bytes()
         reading = read(found.path, data, found.relative)
-        if is_of_the_docs(found.path.relative_to(site)) and not is_draft(found.path, data):
+        if is_of_the_docs(found.path.relative_to(site)) and not reading.is_draft:
             assert unquote(reading.route) not in pages, found.path
             anchors = [section.anchor for section in reading.sections if section.anchor]
             pages[unquote(reading.route)] = anchors

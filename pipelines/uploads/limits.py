@@ -1,0 +1,116 @@
+"""What uploads may take: one of them over all its files and archives together, and a user's in a day."""
+
+import shutil
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from tempfile import gettempdir
+
+from storage.database import Database
+from storage.domain import Principal, Value
+from storage.errors import StorageFull, UploadQuotaSpent, UploadTooLarge
+from storage.ledger import today
+from storage.people import Users
+from storage.tables import UploadUsage
+from storage.upload_usage import UploadUsages
+
+_MEGABYTE = 1_000_000
+_SPARE = 100 * _MEGABYTE
+"""Bytes of a disk that are left to others."""
+_WAIVED = ("passages", "daily_bytes", "daily_passages")
+
+
+class UploadLimits(Value):
+    """None is no limit."""
+
+    unpacked: int = 500_000_000
+    files: int = 10_000
+    passages: int | None = None
+    daily_bytes: int | None = None
+    daily_passages: int | None = None
+    for_admins: frozenset[str] = frozenset()
+    """Names of those limits that hold for admins as well."""
+
+    def holding_for(self, principal: Principal) -> "UploadLimits":
+        """Without those that do not."""
+        if "admin" not in principal.rights:
+            return self
+        return self.model_copy(update=dict.fromkeys({*_WAIVED} - self.for_admins))
+
+    @property
+    def most_passages(self) -> int | None:
+        """Of one upload, before anything else that was uploaded today is counted."""
+        limits = [limit for limit in (self.passages, self.daily_passages) if limit is not None]
+        return min(limits, default=None)
+
+    def check_files(self, files: int) -> None:
+        """Raises `UploadTooLarge`."""
+        if files > self.files:
+            raise UploadTooLarge(
+                f"The upload has more than {self.files:,} files: send fewer at once, or have "
+                "UPLOAD_FILES_LIMIT raised."
+            )
+
+    def check_bytes(self, size: int) -> None:
+        """Raises `UploadTooLarge`."""
+        if size > self.unpacked:
+            raise UploadTooLarge(
+                f"The files of the upload have more than {megabytes(self.unpacked)}, unpacked: send "
+                "fewer at once, or have UPLOAD_UNPACKED_LIMIT raised."
+            )
+
+    def check_passages(self, passages: int) -> None:
+        """Raises `UploadTooLarge`; nothing is ingested then."""
+        if self.passages is not None and passages > self.passages:
+            raise UploadTooLarge(
+                f"The upload would make more than {self.passages:,} passages, and nothing of it was "
+                "ingested: send fewer files at once, or have UPLOAD_PASSAGES_LIMIT raised."
+            )
+
+
+class UploadQuota:
+    """Counts what each user uploads in a day."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def take(
+        self, limits: UploadLimits, user: str, *, size: int = 0, passages: int = 0
+    ) -> None:
+        """Raises `UploadQuotaSpent`, and then takes nothing."""
+        if limits.daily_bytes is None and limits.daily_passages is None:
+            return
+        async with self._database.transaction() as session:
+            owner, usages = await Users(session).named(user), UploadUsages(session)
+            usage = UploadUsage(user_id=owner.id, day=today(), bytes=size, passages=passages)
+            await usages.add(usage)
+            taken = await usages.of(owner, usage.day)
+            if limits.daily_bytes is not None and taken.bytes > limits.daily_bytes:
+                raise _spent(megabytes(limits.daily_bytes), "DAILY_UPLOAD_BYTES_PER_USER")
+            if limits.daily_passages is not None and taken.passages > limits.daily_passages:
+                raise _spent(
+                    f"{limits.daily_passages:,} passages", "DAILY_UPLOAD_PASSAGES_PER_USER"
+                )
+
+
+def check_disk(size: int, folder: Path | None = None) -> None:
+    """Raises `StorageFull` where so many bytes would leave too little of the disk free."""
+    free = shutil.disk_usage(folder or gettempdir()).free
+    if size + _SPARE > free:
+        raise StorageFull(
+            f"The upload needs {megabytes(size)} of the server's disk, which has {megabytes(free)} free."
+        )
+
+
+def megabytes(size: int) -> str:
+    """For people."""
+    return f"{size / _MEGABYTE:,.1f} MB" if size % _MEGABYTE else f"{size // _MEGABYTE:,} MB"
+
+
+def _spent(limit: str, setting: str) -> UploadQuotaSpent:
+    now = datetime.now(UTC)
+    tomorrow = datetime.combine(now.date() + timedelta(days=1), time(), UTC)
+    return UploadQuotaSpent(
+        f"You may upload {limit} in a day, and this would be more: send less, wait until tomorrow "
+        f"(UTC), or have {setting} raised.",
+        retry_after=round((tomorrow - now).total_seconds()),
+    )

@@ -1,0 +1,73 @@
+"""Archives that were sent, looked over and unpacked: called in a process of its own (`sandbox`)."""
+
+import errno
+from pathlib import Path
+from zipfile import ZipFile, ZipInfo
+
+import msgspec
+
+from pipelines.reading.archives import opened_archive
+from pipelines.uploads.names import members
+from storage.errors import SourceUnreadable
+
+LIST = "pipelines.uploads.unpacking:listed"
+UNPACK = "pipelines.uploads.unpacking:unpacked"
+
+_PIECE = 1 << 20
+
+
+class Listing(msgspec.Struct):
+    """What would be read of an archive."""
+
+    names: list[str]
+    size: int
+    """In bytes, as the archive declares them."""
+
+
+class Unpacked(msgspec.Struct):
+    """Where a member was written, and the name it is ingested under."""
+
+    path: str
+    name: str
+    size: int
+
+
+def listed(archive: Path) -> Listing:
+    """Raises `SourceUnreadable` or `InvalidInput` for what must not be unpacked."""
+    with archive.open("rb") as file, opened_archive(file) as opened:
+        found = members(opened)
+        return Listing([one.name for one in found], sum(one.info.file_size for one in found))
+
+
+def unpacked(archive: Path, folder: Path, most: int) -> list[Unpacked]:
+    """Each file in a folder of its own: names that differ only in case are two files.
+
+    Bytes are counted as they are written, for an archive may declare what it likes: raises
+    `SourceUnreadable` once there are more than `most`.
+    """
+    written: list[Unpacked] = []
+    left = most
+    with archive.open("rb") as file, opened_archive(file) as opened:
+        for number, (info, name) in enumerate(members(opened)):
+            target = folder / str(number) / name
+            target.parent.mkdir(parents=True)
+            size = _write(opened, info, target, left)
+            left -= size
+            written.append(Unpacked(str(target), name, size))
+    return written
+
+
+def _write(archive: ZipFile, member: ZipInfo, target: Path, most: int) -> int:
+    size = 0
+    with archive.open(member) as source, target.open("wb") as copy:
+        while piece := source.read(_PIECE):
+            size += len(piece)
+            if size > most:
+                raise SourceUnreadable("It unpacks to more than the upload may have.")
+            try:
+                copy.write(piece)
+            except OSError as error:
+                if error.errno == errno.ENOSPC:
+                    raise SourceUnreadable("No space is left to unpack it.") from error
+                raise
+    return size

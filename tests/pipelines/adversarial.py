@@ -1,0 +1,185 @@
+"""Text that was made to take a parser long, of any length: each by what it repeats."""
+
+from collections.abc import Callable
+from itertools import combinations
+
+Input = Callable[[int], str]
+
+
+def repeated(unit: str, before: str = "", after: str = "") -> Input:
+    """The unit over and over, between two pieces that stand once."""
+    return lambda size: before + unit * (size // len(unit)) + after
+
+
+def numbered(unit: str, before: str = "", after: str = "") -> Input:
+    """The same with a number in each, so that no two are equal."""
+    return lambda size: (
+        before + "".join(unit.format(n) for n in range(size // (len(unit) + 2))) + after
+    )
+
+
+def growing(unit: str, separator: str = " ") -> Input:
+    """Runs of the unit, each longer by one than the one before."""
+    return lambda size: separator.join(
+        unit * n for n in range(1, int((2 * size / len(unit)) ** 0.5))
+    )
+
+
+def nested(opening: str, closing: str, within: str = "a") -> Input:
+    """As deep as it is long."""
+
+    def make(size: int) -> str:
+        depth = size // (len(opening) + len(closing))
+        return opening * depth + within + closing * depth
+
+    return make
+
+
+def indented(marker: str) -> Input:
+    """Lists within lists, each a level deeper."""
+    return lambda size: "".join(f"{'  ' * n}{marker} a\n" for n in range(int(size**0.5)))
+
+
+RUNS = (
+    *'a`*_[]()<>!{}$|~:&\\"\'-#=+.;,?^@/%0 \t\n\x0c\xa0\u3000\u3002\u201c\xdf\u0301\U0001f600>|\ud7ff',
+    "ab", "a ", "a\n", " \n", "\t\n", "\n\n", "a\n\n", "*a_ ", "**a", "_a_", "a_b*", "*a **b ", "~~a",
+    "[[", "![", "[a]", "[a](", "[a](b)", "[a](<", '[a](b "', "![a](b)", "[a][", "[a][b]", "[^1]", "^[a",
+    "[a]: b\n", "[a]:\n", "[^1]: a\n", "[^1]:\n    a\n", "`a", "``a`", "```\n", "~~~\n", "```a```\n",
+    "> ", ">\n", "> a\n", "- ", "-\n", "- a\n", "* * ", "1. ", "1. a\n", "1) a\n\n", "- [ ] a\n",
+    "# a\n", "#\n", "# a {#b}\n", "# a {#", "a\n=\n", "a\n---\n", "---\n", "***\n", "    a\n", "  \n",
+    "|a", "a|b\n", "a|b\n-|-\n", "|a|\n|-|\n|b|\n\n", "|-", "|:-:", ":::\n", ":::note\n", ":::a[",
+    ":::a{", "::: a\n", "!!! note\n", "!!! note\n    a\n", "> [!NOTE]\n", "$a", "$a$", "$$a", "$$a$$",
+    "$$\n", "\\$", "\\\\", "\\(", "&#", "&amp;", "&#x41;", "&a", "&lt;", "<a", "<a ", "<a>", "</a>",
+    "<a b", "<a b=", '<a b="', "<a b='c' ", "<A", "<A ", "<A>", "<A/>", "</A>", "<A b={", "<A b={c}",
+    "<A b={}/>", "<A {...b} ", "<>", "</>", "<a\n", "<A\n", "<!--", "<!-- a -->", "-->", "<!", "<!a",
+    "<?", "<?a?>", "<![CDATA[", "]]>", "<http://a", "<a@b", "http://a ", "{a}", "{{", "{/*", "{/* a */}",
+    "{'", "{`", "{'a'}", '{"a\\', "${", "/*", "//", "*/", "import a from 'b'\n", "import ", "import {",
+    "export ", "export const a = {", "export const a = {}\n\n", "export {\n", "import {a, ",
+    "import a, ", "<style>", "<script>", "<svg>", "<title>", "<div>", "<div>\n", "</div>", "<div>\n\n",
+    "<p>", "<p>a", "<p>a</p>", "<b>", "<b><i>", "</b></i>", "<b><p>", "<a href=#>", "<a href='#'>b</a>",
+    "<sup>", "<sup><a href='#b'>", "<li>", "<ul><li>", "<ol start=9>", "<table>", "<table><tr><td>",
+    "<tr>", "<td>", "<td>a", "<th>", "<h1>", "<h1>a</h1>", "<h1 id=a>b</h1>", "<section><h2>a</h2>",
+    "<section>", "<header>", "<form>", "<article>", "<main>", "<pre>", "<pre>a</pre>", "<br>", "<hr>",
+    "<math>", "<math><annotation>", "<select>", "<option>", "<button>", "<template>", "<nobr>",
+    "<a name=b></a>", "<details><summary>a</summary>", "<meta name=a content=b>", "<noscript>",
+    "<iframe>", "<textarea>", "<caption>", '""', '","', '"a""', '"a",', "a,", "a;b\n", "a\tb\n", '"\n',
+    "{\\rtf1", "\\par ", "A. ", "A.B. ", "Mr. ", "e.g. ", "a.\xa0B. ", "Is it? ", "a! ",
+    "\u201ca\u201d ", "\u201ca. ", "(a. ", "1.2.", "...", "a:\n", "a: b\n", "- - a\n", "* a\n\n",
+    "a  \n", "a\\\n", "// highlight-next-line\n", "\x1b[", "\x1b[0m", "\\n", "\\u0041", "docs: {",
+    "docs: { a: '", "plugin-content-docs',",
+)  # fmt: skip
+
+INPUTS: dict[str, Input] = {
+    **{f"{run!r} repeated": repeated(run) for run in RUNS},
+    "a component's name that never ends": repeated("a", "<div>\n<A"),
+    "a tag that never ends": repeated(" b=c", "<div>\n<A"),
+    "a tag in a paragraph that never ends": repeated(" b=c", "a <b"),
+    "a property that never ends": repeated("b", "<A c={"),
+    "an attribute that never ends": repeated("b", '<A c="'),
+    "paragraphs in a component": repeated("a\n\n", "<A>\n", "</A>\n"),
+    "front matter that never ends": repeated("a: b\n", "---\n"),
+    "front matter with the same key": repeated("a: b\n", "---\n", "---\n"),
+    "front matter with many keys": numbered("k{}: b\n", "---\n", "---\nc\n"),
+    "front matter that nests": repeated("[", "---\na: ", "\n---\n"),
+    "front matter of one word": repeated("a", "---\na: ", "\n---\n"),
+    "front matter of blanks": repeated(" ", "---\na:", "\n---\n"),
+    "front matter of line breaks": repeated("\n", "---\n", "---\n"),
+    "front matter that is broken": repeated("a: 'b \n", "---\nc: [\n", "---\n"),
+    "a broken front matter's line of blanks": lambda size: (
+        "---\na: [\nb: c" + " " * min(size, 60_000) + "d\n---\n" + "e " * (size // 2)
+    ),
+    "a label that never ends": repeated("]{", ":::a[", "b"),
+    "junk before headings": lambda size: (
+        "<section>" + "<i></i>" * (size // 14) + "<h2>a</h2>" * (size // 20) + "</section>"
+    ),
+    "front matter after line breaks": repeated("\n", "", "---\na: b\n---\n"),
+    "line breaks before no front matter": repeated("\n-"),
+    "a fence that never ends": repeated("a\n", "```\n"),
+    "highlighted lines": repeated("// highlight-next-line\na\n", "```js\n", "```\n"),
+    "blanks before no highlighted line": repeated("\t", "```js\nhighlight-\n", "\n```\n"),
+    "mdx-code-block": repeated("```mdx-code-block\n"),
+    "many footnotes": numbered("a[^{0}]\n\n[^{0}]: b\n\n"),
+    "many uses of a footnote": repeated("a[^1] ", "", "\n\n[^1]: b\n"),
+    "many references": numbered("[a{0}]: b\n"),
+    "many uses of references": numbered("[a{0}]\n\n[a{0}]: b\n\n"),
+    "many headings": numbered("# a{}\n\n"),
+    "the same heading": repeated("## a\n\nb\n\n"),
+    "headings within headings": repeated("# a\n\n## b\n\n### c\n\n#### d\n\n##### e\n\n###### f\n\n"),
+    "slugs that look numbered": numbered("# a\n\n# a-{}\n\n"),
+    "many paragraphs": repeated("It shines.\n\n"),
+    "one long paragraph": repeated("It shines. "),
+    "one long line of a list": repeated("It shines. ", "- "),
+    "a table of many rows": repeated("|c|d|\n", "|a|b|\n|-|-|\n"),
+    "a table of many columns": lambda size: (
+        f"{'|a' * (size // 6)}|\n{'|-' * (size // 6)}|\n{'|b' * (size // 6)}|\n"
+    ),
+    "a table that names many columns and has many rows": lambda size: (
+        f"{'|a' * int(size**0.5)}|\n{'|-' * int(size**0.5)}|\n" + "|\n" * (size // 4)
+    ),
+    "a row of code that never ends": repeated("`|", "|a|b|\n|-|-|\n|"),
+    "runs of backticks": growing("`"),
+    "runs of dollars": growing("$"),
+    "runs of stars": growing("*", " a"),
+    "runs of tildes": growing("~", "\na\n"),
+    "runs of hashes": growing("#", "\n"),
+    "lists within lists": indented("-"),
+    "numbered lists within lists": indented("1."),
+    "quotes within lists": indented("- >"),
+    "code in lists within lists": lambda size: "".join(
+        f"{'  ' * n}- a\n\n{'  ' * n}      b\n\n" for n in range(int((size / 2) ** 0.5))
+    ),
+    "quoted lazily": repeated("a\n", "> "),
+    "nested quotes, lazily": lambda size: "> " * (size // 3) + "a\n" + "b\n" * (size // 3),
+    "nested lists, lazily": lambda size: "- " * (size // 3) + "a\n" + "b\n" * (size // 3),
+    "braces in braces": nested("{", "}"),
+    "braces in a property": nested("{", "}", "<A b={}/>"),
+    "components in components": nested("<A>\n", "</A>\n"),
+    "components in components on a line": nested("<Aa>", "</Aa>"),
+    "elements in elements": nested("<div>", "</div>"),
+    "spans in spans": nested("<span>", "</span>"),
+    "tables in tables": nested("<table><tr><td>", "</td></tr></table>"),
+    "lists in lists of HTML": nested("<ul><li>", "</li></ul>"),
+    "sections in sections": nested("<section>", "</section>", "<h2>a</h2>"),
+    "headings in sections": nested("<section><h2>a</h2>", "</section>"),
+    "articles": repeated("<article><h1>a</h1></article>"),
+    "headers in headers": nested("<header>", "</header>", "a"),
+    "forms in divs": nested("<div><form>", "</form></div>"),
+    "sups in sups": nested("<sup>", "</sup>", "<a>b</a>"),
+    "links in links": nested("<b><a href='#c'>", "</a></b>"),
+    "a table of HTML": repeated("<tr><td>a</td></tr>", "<table>", "</table>"),
+    "a page in one line": repeated("<p>It <b>shines</b>.</p>", "<html><body><main>", "</main>"),
+    "text before headings": repeated("<a></a>\n<h2>b</h2>"),
+    "siblings before a heading": repeated(" <!-- a -->", "<main>", "<h2>b</h2></main>"),
+    "attributes": numbered(" a{}=b", "<p", ">c</p>"),
+    "brackets in brackets": nested("[", "]"),
+    "brackets in brackets with an address": nested("[", "](b)"),
+    "images in images": nested("![", "](b)"),
+    "parentheses in an address": nested("(", ")", "[a](b)"),
+    "emphasis in emphasis": nested("*a ", " b*"),
+    "strong in emphasis": nested("*a **b ", " c** d*"),
+    "escapes": repeated("\\*"),
+    "entities that are none": repeated("&notanentity"),
+    "sentences": repeated("It shines. "),
+    "sentences in quotation marks": repeated('"It shines." '),
+    "sentences without an end": repeated("it shines "),
+    "initials": repeated("J. R. "),
+    "code in a sentence": repeated("`a` "),
+    "prices": repeated("$5 and "),
+    "formulas": repeated("$a$ "),
+    "a formula that never ends": repeated("a ", "$"),
+    "formulas that never end": repeated("$a\n"),
+    "displayed formulas that never end": repeated("a$$"),
+    "bullets": repeated("- ", "", "a"),
+    "a wide line and narrow ones": repeated("a\n", "a" * 80 + "\n"),
+    "lines of one word": repeated("a" * 60 + "\n"),
+    "quoted cells": repeated('"a","b"\n'),
+    "a quoted cell that never ends": repeated("a\n", '"'),
+    "quotation marks in cells": repeated('"",""\n'),
+    "separators": repeated(",;|\t\n"),
+    "empty rows": repeated(",,,,\n"),
+}  # fmt: skip
+
+PAIRS: dict[str, Input] = {
+    f"{''.join(pair)!r}": repeated("".join(pair))
+    for pair in combinations("`*_[]()<>!{}$|~:&\\\"'-#", 2)
+}
