@@ -9,6 +9,7 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from litestar.logging import LoggingConfig
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Server
 from litestar.plugins.problem_details import ProblemDetailsPlugin
 
 from app.api import problems
@@ -17,10 +18,11 @@ from app.api.conversations import ConversationController
 from app.api.corpora import CorpusController
 from app.api.counts import build_counts
 from app.api.health import HealthController
-from app.api.hosts import answer_to
+from app.api.hosts import build_host_check
 from app.api.jobs import JobController, uploads_up_to
 from app.api.messages import MessageController
 from app.api.page import PageController
+from app.api.proxies import Proxies
 from app.api.reading import ReadingController
 from app.api.releases import ReleaseController
 from app.api.schema import SchemaPage
@@ -69,15 +71,22 @@ def create_app(settings: Settings) -> Litestar:
             uploads_up_to(settings.upload_limit),
         ],
     )
-    return Litestar(
+    cors = build_cors(settings)
+    app = Litestar(
         [v1, HealthController, PageController],
         lifespan=[lifespan],
         plugins=[ProblemDetailsPlugin(problems.config), problems.Documented()],
-        state=State({"signs_in": settings.auth != "off", "sign_in_url": settings.auth_sign_in_url}),
+        state=State(
+            {
+                "signs_in": settings.auth != "off",
+                "sign_in_url": settings.auth_sign_in_url,
+                "public_url": settings.public_url,
+            }
+        ),
         middleware=build_middleware(settings),
         stores={"rate_limit": build_counts(settings)},
         guards=[only_editors_change],
-        cors_config=build_cors(settings),
+        cors_config=cors,
         dependencies={
             "services": Provide(provide_services, sync_to_thread=False),
             "chat": Provide(provide_chat, sync_to_thread=False),
@@ -90,7 +99,7 @@ def create_app(settings: Settings) -> Litestar:
             "working": Provide(provide_working, sync_to_thread=False),
             "usages": Provide(provide_usages, sync_to_thread=False),
         },
-        before_request=answer_to(settings.hosts),
+        before_request=build_host_check(settings, cors),
         request_max_body_size=_LARGEST_BODY,
         logging_config=LoggingConfig(
             root={"level": settings.log_level.upper(), "handlers": ["queue_listener"]},
@@ -103,8 +112,11 @@ def create_app(settings: Settings) -> Litestar:
             path="/schema",
             description="Answers from documentation, every claim with a footnote.",
             render_plugins=[SchemaPage()],
+            servers=[Server(url=settings.public_url or "/")],
         ),
     )
+    app.asgi_handler = Proxies(app.asgi_handler, settings)
+    return app
 
 
 def provide_chat(services: NamedDependency[Services]) -> ChatService:

@@ -1,5 +1,6 @@
 """Who knocks: a bearer token or an API key becomes a principal, or a 401; and how often they may."""
 
+import re
 from typing import Any, cast
 
 from litestar import Request
@@ -23,7 +24,18 @@ OPEN = {"exclude_from_auth": True}
 """For `opt` of a handler that anyone may call, and that says nothing about anyone's documents."""
 
 _OPEN_PATHS = ["^/health", "^/schema"]
-_TOLD = ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After"]
+_EXPOSED = [
+    "Content-Disposition",
+    "Location",
+    "RateLimit-Limit",
+    "RateLimit-Policy",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "Retry-After",
+    "WWW-Authenticate",
+    "X-Request-Id",
+]
+"""What a page of another site may read of an answer, besides what any may."""
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -87,13 +99,20 @@ def _name_of(request: Request[Any, Any, Any]) -> str:
 
 
 def build_cors(settings: Settings) -> CORSConfig | None:
-    """For pages of the sites that are listed; they send a token, never a cookie."""
+    """For pages of the sites that are listed; they send a token, never a cookie.
+
+    They may send any header: tracers add their own, and what a header can do here a token must allow.
+    """
     origins = listed(settings.cors_origins)
     if not origins:
         return None
+    subdomains = [
+        re.escape(each).replace(r"\*", r"[a-z0-9.-]+") for each in origins if "*." in each
+    ]
     return CORSConfig(
-        allow_origins=origins,
+        allow_origins=[each for each in origins if "*." not in each],
+        allow_origin_regex="|".join(subdomains) or None,
         allow_methods=["GET", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"],
-        allow_headers=["Accept", "Authorization", "Content-Type"],
-        expose_headers=_TOLD,
+        allow_headers=["*"],
+        expose_headers=_EXPOSED,
     )

@@ -4,6 +4,7 @@ from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
+from app.api.hosts import ANY_HOST
 from app.search import Search
 from app.wiring import Services
 from storage.domain import Value
@@ -21,6 +22,7 @@ class HealthController(Controller):
 
     path = "/health"
     tags = ("health",)
+    opt = ANY_HOST
 
     @get("/live", summary="Is the process up?", sync_to_thread=False)
     def live(self) -> Health:
