@@ -196,6 +196,9 @@ class Settings(BaseSettings):
     turn_limit: int = Field(default=4, ge=1)
     """Questions that one user or key may have under way in each process, when there is sign-in."""
 
+    shutdown_seconds: float = Field(default=30, ge=3, le=3600)
+    """How long a server that is told to stop may take; answers that are under way get the time."""
+
     allowed_hosts: str = "127.0.0.1,localhost,[::1]"
     """Names a browser may address the server by, separated by commas; `*` for any.
 

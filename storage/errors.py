@@ -9,6 +9,7 @@ IbidError
 ├── NotSignedIn             no credential, or one that is not, or no longer, good
 ├── Forbidden               who asks may not do that
 ├── TooManyTurns            one user has more questions under way than are allowed
+├── ServerStopping          this server stops; another one, or the next, will answer
 ├── SignInUnavailable       what vouches for users cannot be reached; they may well be signed in
 ├── SourceUnreadable        one file could not be read; the others are not touched
 ├── IndexUnavailable        the vector engine cannot be reached
@@ -75,6 +76,12 @@ class TooManyTurns(IbidError):
     """One user has more questions under way than are allowed."""
 
     retry_after = 2
+
+
+class ServerStopping(IbidError):
+    """This server stops; another one, or the next, will answer."""
+
+    retry_after = 5
 
 
 class SignInUnavailable(IbidError):

@@ -1,8 +1,10 @@
 """The REST door."""
 
+import asyncio
 import gc
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
@@ -26,10 +28,12 @@ from app.api.proxies import Proxies
 from app.api.reading import ReadingController
 from app.api.releases import ReleaseController
 from app.api.schema import SchemaPage
+from app.api.shutdown import Shutdown, stop_listening
 from app.api.usage import UsageController
 from app.chat.history import History
 from app.chat.service import ChatService
 from app.library import Library
+from app.lifeline import Lifeline
 from app.search import Search
 from app.settings import Settings
 from app.spending import Usages
@@ -40,10 +44,15 @@ from pipelines.releases import Reindexing
 from pipelines.uploads.intake import Intake
 
 _LARGEST_BODY = 1_000_000
+_FOR_ANSWERS = 0.8
+"""Of the time in which a server must have stopped; the rest is for what is closed afterwards."""
 
 
-def create_app(settings: Settings) -> Litestar:
-    """The whole API; its services are open from the first request to the last."""
+def create_app(settings: Settings, lifeline: Lifeline | None = None) -> Litestar:
+    """The whole API; its services are open from the first request to the last.
+
+    With a lifeline, at whose end what is open is brought to an end.
+    """
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncGenerator[None]:
@@ -56,6 +65,8 @@ def create_app(settings: Settings) -> Litestar:
             # What is here now stays: no later search for garbage, of 0.1 s, goes through it again.
             gc.collect()
             gc.freeze()
+            if lifeline:
+                lifeline.watch(partial(stop, app, lifeline.seconds))
             yield
 
     v1 = Router(
@@ -115,8 +126,18 @@ def create_app(settings: Settings) -> Litestar:
             servers=[Server(url=settings.public_url or "/")],
         ),
     )
-    app.asgi_handler = Proxies(app.asgi_handler, settings)
+    shutdown = app.state.shutdown = Shutdown(app.asgi_handler)
+    app.asgi_handler = Proxies(shutdown, settings)
     return app
+
+
+def stop(app: Litestar, seconds: float, at_once: bool) -> None:
+    """Begins to stop a process of a server: jobs are left to the next, answers get most of the time."""
+    working: Working = app.state.working
+    shutdown: Shutdown = app.state.shutdown
+    working.leave()
+    stopping = shutdown.run(_FOR_ANSWERS * seconds, stop_listening, at_once=at_once)
+    app.state.stopping = asyncio.create_task(stopping)
 
 
 def provide_chat(services: NamedDependency[Services]) -> ChatService:

@@ -21,6 +21,7 @@ STATUS: dict[type[errors.IbidError], int] = {
     errors.NotSignedIn: 401,
     errors.Forbidden: 403,
     errors.TooManyTurns: 429,
+    errors.ServerStopping: 503,
     errors.SignInUnavailable: 503,
     errors.SourceUnreadable: 422,
     errors.IndexUnavailable: 503,
