@@ -58,6 +58,14 @@ def parse_address(text: str) -> Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
+def network_of(address: str) -> str:
+    """What is counted as one client: an IPv4 address, or the /64 that one household has of IPv6."""
+    parsed = parse_address(address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed or address)
+
+
 def is_same_site(origin: str, host: str) -> bool:
     """Whether a page of the origin was loaded from this `Host`; a proxy may have taken off TLS."""
     scheme, _, place = origin.lower().partition("://")

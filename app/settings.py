@@ -196,6 +196,12 @@ class Settings(BaseSettings):
     turn_limit: int = Field(default=4, ge=1)
     """Questions that one user or key may have under way in each process, when there is sign-in."""
 
+    stream_limit: int = Field(default=32, ge=1)
+    """Streams that one user, key or address may have open at once in each process."""
+
+    sign_in_failures: int = Field(default=30, ge=1)
+    """Bad keys and tokens that one address may send in a minute, when there is sign-in."""
+
     shutdown_seconds: float = Field(default=30, ge=3, le=3600)
     """How long a server that is told to stop may take; answers that are under way get the time."""
 

@@ -9,6 +9,8 @@ IbidError
 ├── NotSignedIn             no credential, or one that is not, or no longer, good
 ├── Forbidden               who asks may not do that
 ├── TooManyTurns            one user has more questions under way than are allowed
+├── TooManyStreams          one user or address has more streams open than are allowed
+├── TooManyFailures         one address has sent too many bad keys or tokens
 ├── ServerStopping          this server stops; another one, or the next, will answer
 ├── SignInUnavailable       what vouches for users cannot be reached; they may well be signed in
 ├── SourceUnreadable        one file could not be read; the others are not touched
@@ -76,6 +78,18 @@ class TooManyTurns(IbidError):
     """One user has more questions under way than are allowed."""
 
     retry_after = 2
+
+
+class TooManyStreams(IbidError):
+    """One user or address has more streams open than are allowed."""
+
+    retry_after = 5
+
+
+class TooManyFailures(IbidError):
+    """One address has sent too many bad keys or tokens within a minute."""
+
+    retry_after = 60
 
 
 class ServerStopping(IbidError):

@@ -16,10 +16,12 @@ from litestar.plugins.problem_details import ProblemDetailsPlugin
 
 from app.api import problems
 from app.api.auth import build_cors, build_middleware, only_editors_change, provide_services
+from app.api.bodies import BodyTimeout
 from app.api.conversations import ConversationController
 from app.api.corpora import CorpusController
 from app.api.counts import build_counts
-from app.api.health import HealthController
+from app.api.failures import Failures
+from app.api.health import DatabaseProbe, HealthController
 from app.api.hosts import build_host_check
 from app.api.jobs import JobController, uploads_up_to
 from app.api.messages import MessageController
@@ -29,6 +31,7 @@ from app.api.reading import ReadingController
 from app.api.releases import ReleaseController
 from app.api.schema import SchemaPage
 from app.api.shutdown import Shutdown, stop_listening
+from app.api.streams import StreamLimit
 from app.api.usage import UsageController
 from app.chat.history import History
 from app.chat.service import ChatService
@@ -82,7 +85,7 @@ def create_app(settings: Settings, lifeline: Lifeline | None = None) -> Litestar
             uploads_up_to(settings.upload_limit),
         ],
     )
-    cors = build_cors(settings)
+    cors, counts = build_cors(settings), build_counts(settings)
     app = Litestar(
         [v1, HealthController, PageController],
         lifespan=[lifespan],
@@ -92,10 +95,12 @@ def create_app(settings: Settings, lifeline: Lifeline | None = None) -> Litestar
                 "signs_in": settings.auth != "off",
                 "sign_in_url": settings.auth_sign_in_url,
                 "public_url": settings.public_url,
+                "failures": Failures(settings.sign_in_failures, counts),
+                "probe": DatabaseProbe(),
             }
         ),
-        middleware=build_middleware(settings),
-        stores={"rate_limit": build_counts(settings)},
+        middleware=[*build_middleware(settings), StreamLimit(settings.stream_limit)],
+        stores={"rate_limit": counts},
         guards=[only_editors_change],
         cors_config=cors,
         dependencies={
@@ -126,7 +131,7 @@ def create_app(settings: Settings, lifeline: Lifeline | None = None) -> Litestar
             servers=[Server(url=settings.public_url or "/")],
         ),
     )
-    shutdown = app.state.shutdown = Shutdown(app.asgi_handler)
+    shutdown = app.state.shutdown = Shutdown(BodyTimeout(app.asgi_handler))
     app.asgi_handler = Proxies(shutdown, settings)
     return app
 

@@ -15,6 +15,8 @@ from litestar.middleware import (
 from litestar.middleware.rate_limit import RateLimitConfig
 from litestar.types import Middleware
 
+from app.api.failures import failures_of
+from app.api.proxies import address_of
 from app.settings import Settings, listed
 from app.wiring import Services
 from storage.domain import LOCAL, STRANGER, Principal
@@ -44,15 +46,31 @@ class SignIn(AbstractAuthenticationMiddleware):
     """Every route is closed but those that say otherwise."""
 
     async def authenticate_request(self, connection: Connection) -> AuthenticationResult:
-        """Raises `NotSignedIn` or `SignInUnavailable`."""
-        services = cast("Services", connection.app.state.services)
-        scheme, _, credential = connection.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not credential.strip():
-            raise NotSignedIn("Sign in: send `Authorization: Bearer` with a token or an API key.")
-        principal = await services.people.principal(
-            credential.strip(), destructive=connection.scope.get("method") == "DELETE"
+        """Raises what `sign_in` does."""
+        return AuthenticationResult(user=await sign_in(connection), auth=None)
+
+
+async def sign_in(connection: Connection) -> Principal:
+    """Raises `NotSignedIn`, `TooManyFailures` or `SignInUnavailable`."""
+    people = cast("Services", connection.app.state.services).people
+    failures = failures_of(connection.app)
+    scheme, _, credential = connection.headers.get("authorization", "").partition(" ")
+    credential = credential.strip()
+    if scheme.lower() != "bearer" or not credential:
+        raise NotSignedIn("Sign in: send `Authorization: Bearer` with a token or an API key.")
+    address, is_key = address_of(connection.scope), people.is_key(credential)
+    if is_key:
+        await failures.check(address, credential)
+    try:
+        principal = await people.principal(
+            credential, destructive=connection.scope.get("method") == "DELETE"
         )
-        return AuthenticationResult(user=principal, auth=None)
+    except NotSignedIn:
+        await failures.count(address, credential)
+        raise
+    if is_key:
+        failures.remember(credential)
+    return principal
 
 
 def provide_services(request: Request[Any, Any, Any]) -> Services:

@@ -21,6 +21,8 @@ STATUS: dict[type[errors.IbidError], int] = {
     errors.NotSignedIn: 401,
     errors.Forbidden: 403,
     errors.TooManyTurns: 429,
+    errors.TooManyStreams: 429,
+    errors.TooManyFailures: 429,
     errors.ServerStopping: 503,
     errors.SignInUnavailable: 503,
     errors.SourceUnreadable: 422,

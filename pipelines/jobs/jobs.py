@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from pipelines.jobs.job import Course, Job, Status, Task, incoming
-from pipelines.jobs.state import COURSE, QUEUE, VERSION, WORKFLOW, State
+from pipelines.jobs.state import COURSE, NOT_OVER, QUEUE, VERSION, WORKFLOW, State
 from storage.blobs import Blobs
 from storage.errors import InvalidInput, NotFound
 from storage.translation import translated
@@ -54,6 +54,18 @@ class Jobs:
                 task.arguments,
             )
         return await self.get(task.id)
+
+    async def under_way(self, kind: str) -> Job | None:
+        """The first of a kind that is not over yet."""
+        if not self.state.is_there:
+            return None
+        client = await self._opened()
+        with translated():
+            found = await client.list_workflows_async(
+                name=WORKFLOW, status=NOT_OVER, load_output=False
+            )
+        jobs = [await self._job(client, status) for status in found]
+        return min((job for job in jobs if job.kind == kind), key=lambda job: job.id, default=None)
 
     async def recent(self, limit: int = 50, offset: int = 0) -> list[Job]:
         """Last asked for first; none when nothing ever was."""
