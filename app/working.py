@@ -49,7 +49,9 @@ class Working:
 
     def leave(self) -> None:
         """No worker from now on; the one there is leaves its work in good order."""
-        if self._keeping:
+        if (
+            self._keeping and not self._keeping.cancelling()
+        ):  # once: else it would not be waited for
             self._keeping.cancel()
 
     @asynccontextmanager

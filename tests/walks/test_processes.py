@@ -53,6 +53,18 @@ def children(server: subprocess.Popen[str]) -> list[int]:
     return [int(pid) for pid in told if Path(f"/proc/{pid}/cmdline").read_bytes() == own]
 
 
+def workers_of_home(home: Path) -> list[str]:
+    """Processes that run jobs in the folder above the home."""
+    found: list[str] = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if b"app.working" in (process / "cmdline").read_bytes():
+                found += [process.name] if (process / "cwd").readlink() == home.parent else []
+        except OSError:  # gone meanwhile
+            continue
+    return found
+
+
 def answers(client: httpx.Client) -> bool:
     try:
         return client.get("/health/live", headers={"connection": "close"}).status_code == 200
@@ -162,6 +174,7 @@ async def test_a_watcher_keeps_no_server_from_stopping(tmp_path: Path) -> None:
                 stopped(server)
                 assert set(seen.result(_PATIENCE)) == {"progress"}
             assert server.returncode == 0
+            assert workers_of_home(home) == [], "the server waited for its worker"
     (left,) = json.loads(script(home, "jobs", "list", "--json").stdout)["jobs"]
     assert left["status"] in ("queued", "running")
 
