@@ -3,8 +3,8 @@
 from litestar import Litestar
 
 from app.api import create_app as _create_app
-from app.lifeline import Lifeline
 from app.logs import log_to_stderr
+from app.parent import ParentPipe
 from app.settings import Settings
 
 
@@ -13,10 +13,10 @@ def create_app() -> Litestar:
     return load(None)
 
 
-def load(lifeline: Lifeline | None) -> Litestar:
-    """The same in a process of `ibid serve`, which ends with the lifeline."""
-    if lifeline:
-        lifeline.take()
+def load(parent: ParentPipe | None) -> Litestar:
+    """The same, in a process of `ibid serve` that stops when its parent does."""
+    if parent:
+        parent.close()
     settings = Settings()
     log_to_stderr(settings.log_level)
-    return _create_app(settings, lifeline)
+    return _create_app(settings, parent)

@@ -1,4 +1,4 @@
-"""granian, with what Ibid wants of its processes: replaced when one dies, gone when the server is."""
+"""granian, whose processes are replaced when one dies, and stop when the server does."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer
 
 from app.asgi import load
-from app.lifeline import Lifeline
+from app.parent import ParentPipe
 from app.settings import Settings
 
 _CONNECTIONS = 8192
@@ -23,15 +23,15 @@ _MOST_FILES = 65_536
 _HEADER_SECONDS = 30
 """In which a client must have sent its request's header, and after which an idle connection ends."""
 _KILLED_AFTER = 1
-"""Seconds after which a process is killed that was told twice to stop."""
+"""Seconds before the end in which a process is killed that has not stopped."""
 
 
 class Server(MPServer):
-    """Its processes stop when it does, in `seconds` at most; told to a second time, at once."""
+    """Stops its processes within `parent.seconds`, and at once when it is told a second time."""
 
-    def __init__(self, lifeline: Lifeline, **options: Any) -> None:
+    def __init__(self, parent: ParentPipe, **options: Any) -> None:
         super().__init__("app.asgi:load", **options)
-        self._lifeline = lifeline
+        self._parent = parent
 
     def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
         """Ctrl-C or SIGTERM."""
@@ -42,10 +42,10 @@ class Server(MPServer):
         super().signal_handler_interrupt(*args, **kwargs)
 
     def _stop_workers(self) -> None:
-        deadline = time.monotonic() + self._lifeline.seconds - _KILLED_AFTER
+        deadline = time.monotonic() + self._parent.seconds - _KILLED_AFTER
         for worker in self.wrks:
             worker.interrupt_by_parent = True
-        self._lifeline.let_go()
+        self._parent.close()
         for worker in self.wrks:
             worker.join(max(0.0, deadline - time.monotonic()))
         super()._stop_workers()
@@ -53,9 +53,9 @@ class Server(MPServer):
 
 def serve(settings: Settings, address: str, port: int, workers: int) -> None:
     """Returns when the server was stopped."""
-    lifeline = Lifeline(settings.shutdown_seconds)
+    parent = ParentPipe(settings.shutdown_seconds)
     Server(
-        lifeline,
+        parent,
         address=address,
         port=port,
         interface=Interfaces.ASGI,
@@ -68,7 +68,7 @@ def serve(settings: Settings, address: str, port: int, workers: int) -> None:
         workers_kill_timeout=_KILLED_AFTER,
         websockets=False,
         log_level=LogLevels(settings.log_level),
-    ).serve(target_loader=partial(load, lifeline), wrap_loader=False)
+    ).serve(target_loader=partial(load, parent), wrap_loader=False)
 
 
 def _raise_file_limit() -> int:

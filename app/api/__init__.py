@@ -36,7 +36,7 @@ from app.api.usage import UsageController
 from app.chat.history import History
 from app.chat.service import ChatService
 from app.library import Library
-from app.lifeline import Lifeline
+from app.parent import ParentPipe
 from app.search import Search
 from app.settings import Settings
 from app.spending import Usages
@@ -51,10 +51,10 @@ _FOR_ANSWERS = 0.8
 """Of the time in which a server must have stopped; the rest is for what is closed afterwards."""
 
 
-def create_app(settings: Settings, lifeline: Lifeline | None = None) -> Litestar:
+def create_app(settings: Settings, parent: ParentPipe | None = None) -> Litestar:
     """The whole API; its services are open from the first request to the last.
 
-    With a lifeline, at whose end what is open is brought to an end.
+    With a `parent`, it stops when that does.
     """
 
     @asynccontextmanager
@@ -68,8 +68,8 @@ def create_app(settings: Settings, lifeline: Lifeline | None = None) -> Litestar
             # What is here now stays: no later search for garbage, of 0.1 s, goes through it again.
             gc.collect()
             gc.freeze()
-            if lifeline:
-                lifeline.watch(partial(stop, app, lifeline.seconds))
+            if parent:
+                parent.watch(partial(stop, app, parent.seconds))
             yield
 
     v1 = Router(
@@ -137,7 +137,7 @@ def create_app(settings: Settings, lifeline: Lifeline | None = None) -> Litestar
 
 
 def stop(app: Litestar, seconds: float, at_once: bool) -> None:
-    """Begins to stop a process of a server: jobs are left to the next, answers get most of the time."""
+    """Begins to stop this process: jobs are left to the next one, open answers get most of the time."""
     working: Working = app.state.working
     shutdown: Shutdown = app.state.shutdown
     working.leave()
