@@ -49,9 +49,8 @@ class Working:
 
     def leave(self) -> None:
         """No worker from now on; the one there is leaves its work in good order."""
-        if (
-            self._keeping and not self._keeping.cancelling()
-        ):  # once: else it would not be waited for
+        # Once only: cancelled a second time, it would no longer wait for that one.
+        if self._keeping and not self._keeping.cancelling():
             self._keeping.cancel()
 
     @asynccontextmanager
