@@ -19,6 +19,7 @@ import pytest
 from httpx_sse import ServerSentEvent, connect_sse
 
 from pipelines.corpora import lock_of
+from storage.index.files import is_locked
 from storage.locks import Locks
 from tests.app.api.calls import API, FUEL
 from tests.app.api.uploads import send
@@ -137,6 +138,8 @@ def test_nothing_is_left_of_a_server_whose_main_process_is_killed(tmp_path: Path
         address = ("127.0.0.1", client.base_url.port)
         until(lambda: can_listen(address))
         until(lambda: is_gone(server.pid))
+        until(lambda: not is_locked(home / "index"))
+        assert workers_of_home(home) == []
     with serving(home) as (server, client):
         assert answers(client)
 

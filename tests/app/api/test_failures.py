@@ -19,11 +19,13 @@ from tests.app.api.conftest import local
 from tests.doubles.issuer import Issuer
 
 MOST = 3
+SITE = "https://docs.example.com"
 
 
 @pytest.fixture
 def door(issuer: Issuer, tmp_path: Path) -> Iterator[Client]:
-    settings = local(tmp_path, **issuer.settings(), sign_in_failures=MOST)
+    own = {"sign_in_failures": MOST, "cors_origins": SITE}
+    settings = local(tmp_path, **issuer.settings(), **own)
     with TestClient(create_app(settings)) as client:
         yield client
 
@@ -51,6 +53,16 @@ def test_bad_credentials_are_refused_and_then_not_looked_at(
     assert asked(door, issuer.token("ada")) == 200, "a token needs no database to be told good"
     assert asked(door, new) == 429, "a key that is new here waits for a minute"
     assert door.get(f"{API}/corpora").status_code == 401, "nothing was sent that could be guessed"
+
+
+def test_a_page_of_a_listed_site_may_read_why_it_was_refused(door: Client) -> None:
+    headers = {"authorization": "Bearer ibid_unknown", "origin": SITE}
+    told = [door.get(f"{API}/corpora", headers=headers) for _ in range(MOST + 1)]
+    told.append(door.get(f"{API}/nowhere", headers=headers))
+    assert [each.status_code for each in told] == [401] * MOST + [429, 404]
+    for each in told:
+        assert each.headers["access-control-allow-origin"] == SITE
+        assert "Retry-After" in each.headers["access-control-expose-headers"]
 
 
 async def test_each_address_has_failures_of_its_own() -> None:
