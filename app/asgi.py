@@ -4,13 +4,21 @@ from litestar import Litestar
 
 from app.api import create_app as _create_app
 from app.logs import log_to_stderr
+from app.parent import ParentPipe
 from app.settings import Settings
 from storage.private import create_privately
 
 
 def create_app() -> Litestar:
     """Configured by the environment."""
+    return load(None)
+
+
+def load(parent: ParentPipe | None) -> Litestar:
+    """The same, in a process of `ibid serve` that stops when its parent does."""
     create_privately()
+    if parent:
+        parent.close()
     settings = Settings()
     log_to_stderr(settings.log_level)
-    return _create_app(settings)
+    return _create_app(settings, parent)

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.addresses import Network, parse_network, parse_origin, parse_public_url
 from storage.addresses import check_address, without_secrets
 from storage.errors import InvalidInput
 from storage.networks import parse_networks
@@ -199,6 +200,12 @@ class Settings(BaseSettings):
     auth_sign_in_url: str | None = None
     """Where the chat page sends people to sign in; that page sends them back with their token."""
 
+    public_url: str | None = None
+    """Where the server is reached from outside, with its sub-path if it has one."""
+
+    trusted_proxies: str = ""
+    """Addresses and networks of proxies whose `X-Forwarded-*` is believed, separated by commas."""
+
     cors_origins: str = ""
     """Origins of other sites whose pages may call the API, separated by commas."""
 
@@ -211,10 +218,20 @@ class Settings(BaseSettings):
     turn_limit: int = Field(default=4, ge=1)
     """Questions that one user or key may have under way in each process, when there is sign-in."""
 
+    stream_limit: int = Field(default=32, ge=1)
+    """Streams that one user, key or address may have open at once in each process."""
+
+    sign_in_failures: int = Field(default=30, ge=1)
+    """Bad keys and tokens that one address may send in a minute, when there is sign-in."""
+
+    shutdown_seconds: float = Field(default=30, ge=3, le=3600)
+    """How long a server that is told to stop may take; answers that are under way get the time."""
+
     allowed_hosts: str = "127.0.0.1,localhost,[::1]"
     """Names a browser may address the server by, separated by commas; `*` for any.
 
     Without sign-in this is what keeps another site's page from talking to a server on this machine.
+    The name in `PUBLIC_URL` is always one of them.
     """
 
     allowed_networks: str = ""
@@ -276,6 +293,24 @@ class Settings(BaseSettings):
             raise ValueError("it begins with https:// or http://")
         return value
 
+    @field_validator("public_url")
+    @classmethod
+    def _reached(cls, value: str | None) -> str | None:
+        return parse_public_url(value) if value else None
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies(cls, value: str) -> str:
+        return ",".join(str(parse_network(each)) for each in listed(value))
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: str, info: ValidationInfo) -> str:
+        origins = listed(value)
+        if "*" in origins and info.data.get("auth") == "off":
+            raise ValueError("without sign-in (AUTH=jwt), * would let any site's page do anything")
+        return ",".join(each if each == "*" else parse_origin(each) for each in origins)
+
     @field_validator("rate_limit_store")
     @classmethod
     def _store(cls, value: str | None) -> str | None:
@@ -302,7 +337,24 @@ class Settings(BaseSettings):
         if self.auth != "off" and "allowed_hosts" not in self.model_fields_set:
             return None
         names = listed(self.allowed_hosts)
+        if self.public_origin:
+            names.append(self.public_origin.partition("://")[2])
         return None if "*" in names else names
+
+    @property
+    def public_origin(self) -> str | None:
+        """Scheme, host and port of `PUBLIC_URL`, as a browser sends them in `Origin`."""
+        return self.public_url and "/".join(self.public_url.split("/")[:3])
+
+    @property
+    def public_path(self) -> str:
+        """The sub-path in `PUBLIC_URL`; empty when there is none."""
+        return (self.public_url or "").removeprefix(self.public_origin or "")
+
+    @property
+    def proxies(self) -> list[Network]:
+        """`TRUSTED_PROXIES` as networks."""
+        return [parse_network(each) for each in listed(self.trusted_proxies)]
 
     @property
     def models(self) -> list[str]:

@@ -32,7 +32,7 @@ _REST = 120.0
 _PAUSE = 5.0
 """Seconds from the end of one that failed to the start of the next."""
 _PATIENCE = 10.0
-"""Seconds that one has to leave its work in good order."""
+"""Seconds that one has to leave its work in good order, or half of what its server has to stop."""
 
 
 class Working:
@@ -42,13 +42,29 @@ class Working:
         self._settings = settings
         self._folder = Path.cwd()  # from which relative paths in the settings are read
         self._wanted = asyncio.Event()
+        self._keeping: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
         """There may be a job."""
         self._wanted.set()
 
-    async def keep(self) -> None:
-        """Goes on until it is cancelled."""
+    def leave(self) -> None:
+        """No worker from now on; the one there is leaves its work in good order."""
+        # Once only: cancelled a second time, it would no longer wait for that one.
+        if self._keeping and not self._keeping.cancelling():
+            self._keeping.cancel()
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncGenerator[None]:
+        """For as long as there may be a worker; returns when it has gone."""
+        self._keeping = asyncio.create_task(self._keep())
+        try:
+            yield
+        finally:
+            self.leave()
+            await asyncio.wait([self._keeping])
+
+    async def _keep(self) -> None:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
@@ -77,7 +93,7 @@ class Working:
         finally:
             child.stdin.close()
             try:
-                await asyncio.wait_for(child.wait(), _PATIENCE)
+                await asyncio.wait_for(child.wait(), _patience(self._settings))
             except TimeoutError:
                 child.kill()
                 await child.wait()
@@ -89,12 +105,8 @@ async def open_working(settings: Settings, *, begins: bool) -> AsyncGenerator[Wo
     working = Working(settings)
     if begins:
         working.begin()
-    keeping = asyncio.create_task(working.keep())
-    try:
+    async with working.kept():
         yield working
-    finally:
-        keeping.cancel()
-        await asyncio.wait([keeping])
 
 
 def main() -> None:
@@ -119,12 +131,16 @@ async def _work_until_left(settings: Settings) -> None:
         while os.read(sys.stdin.fileno(), 1):
             pass
         loop.call_soon_threadsafe(working.cancel)
-        time.sleep(_PATIENCE)
+        time.sleep(_patience(settings))
         os._exit(1)  # another server's worker may be waiting for this one to end
 
     threading.Thread(target=watch, daemon=True).start()
     with suppress(asyncio.CancelledError):
         await working
+
+
+def _patience(settings: Settings) -> float:
+    return min(_PATIENCE, settings.shutdown_seconds / 2)
 
 
 async def _work(settings: Settings) -> None:

@@ -11,6 +11,9 @@ IbidError
 ├── TooManyTurns            one user has more questions under way than are allowed
 ├── UploadTooLarge          an upload has more bytes, files or passages than are allowed
 ├── UploadQuotaSpent        one user has uploaded as much today as is allowed
+├── TooManyStreams          one user or address has more streams open than are allowed
+├── TooManyFailures         one address has sent too many bad keys or tokens
+├── ServerStopping          this server stops; another one, or the next, will answer
 ├── SignInUnavailable       what vouches for users cannot be reached; they may well be signed in
 ├── SourceUnreadable        one file could not be read; the others are not touched
 ├── IndexUnavailable        the vector engine cannot be reached
@@ -91,6 +94,24 @@ class UploadQuotaSpent(IbidError):
     def __init__(self, told: str, retry_after: float) -> None:
         super().__init__(told)
         self.retry_after = retry_after
+
+
+class TooManyStreams(IbidError):
+    """One user or address has more streams open than are allowed."""
+
+    retry_after = 5
+
+
+class TooManyFailures(IbidError):
+    """One address has sent too many bad keys or tokens within a minute."""
+
+    retry_after = 60
+
+
+class ServerStopping(IbidError):
+    """This server stops; another one, or the next, will answer."""
+
+    retry_after = 5
 
 
 class SignInUnavailable(IbidError):

@@ -88,6 +88,11 @@ def test_every_setting_is_in_the_example_with_its_default() -> None:
     assert Settings(_env_file=example) == Settings(_env_file=None)  # type: ignore[call-arg]
 
 
+def test_the_example_with_sign_in_answers_to_any_name() -> None:
+    settings = Settings(_env_file=ROOT / ".env.example", auth="jwt")  # type: ignore[call-arg]
+    assert settings.hosts is None
+
+
 def test_every_endpoint_is_in_the_handbook() -> None:
     paths = create_app(Settings()).openapi_schema.to_schema()["paths"]
     served = {

@@ -1,35 +1,43 @@
 """The REST door."""
 
+import asyncio
 import gc
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from litestar.logging import LoggingConfig
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Server
 from litestar.plugins.problem_details import ProblemDetailsPlugin
 
 from app.api import problems
 from app.api.auth import build_cors, build_middleware, only_editors_change, provide_services
-from app.api.bodies import JSONRequest
+from app.api.bodies import BodyTimeout, JSONRequest
 from app.api.conversations import ConversationController
 from app.api.corpora import CorpusController
 from app.api.counts import build_counts
+from app.api.failures import Failures
 from app.api.headers import add_security_headers
-from app.api.health import HealthController
-from app.api.hosts import answer_to
+from app.api.health import DatabaseProbe, HealthController
+from app.api.hosts import build_host_check
 from app.api.jobs import JobController, uploads_up_to
 from app.api.messages import MessageController
 from app.api.page import PageController
+from app.api.proxies import Proxies
 from app.api.reading import ReadingController
 from app.api.releases import ReleaseController
 from app.api.schema import SCHEMA_HEADERS, SchemaPage
+from app.api.shutdown import Shutdown, stop_listening
+from app.api.streams import StreamLimit
 from app.api.usage import UsageController
 from app.chat.history import History
 from app.chat.service import ChatService
 from app.library import Library
+from app.parent import ParentPipe
 from app.search import Search
 from app.settings import Settings
 from app.spending import Usages
@@ -40,10 +48,15 @@ from pipelines.releases import Reindexing
 from pipelines.uploads.intake import Intake
 
 _LARGEST_BODY = 1_000_000
+_FOR_ANSWERS = 0.8
+"""Of the time in which a server must have stopped; the rest is for what is closed afterwards."""
 
 
-def create_app(settings: Settings) -> Litestar:
-    """The whole API; its services are open from the first request to the last."""
+def create_app(settings: Settings, parent: ParentPipe | None = None) -> Litestar:
+    """The whole API; its services are open from the first request to the last.
+
+    With a `parent`, it stops when that does.
+    """
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncGenerator[None]:
@@ -56,6 +69,8 @@ def create_app(settings: Settings) -> Litestar:
             # What is here now stays: no later search for garbage, of 0.1 s, goes through it again.
             gc.collect()
             gc.freeze()
+            if parent:
+                parent.watch(partial(stop, app, parent.seconds))
             yield
 
     v1 = Router(
@@ -71,15 +86,24 @@ def create_app(settings: Settings) -> Litestar:
             uploads_up_to(settings.upload_limit),
         ],
     )
-    return Litestar(
+    cors, counts = build_cors(settings), build_counts(settings)
+    app = Litestar(
         [v1, HealthController, PageController],
         lifespan=[lifespan],
         plugins=[ProblemDetailsPlugin(problems.config), problems.Documented()],
-        state=State({"signs_in": settings.auth != "off", "sign_in_url": settings.auth_sign_in_url}),
-        middleware=build_middleware(settings),
-        stores={"rate_limit": build_counts(settings)},
+        state=State(
+            {
+                "signs_in": settings.auth != "off",
+                "sign_in_url": settings.auth_sign_in_url,
+                "public_url": settings.public_url,
+                "failures": Failures(settings.sign_in_failures, counts),
+                "probe": DatabaseProbe(),
+            }
+        ),
+        middleware=[*build_middleware(settings), StreamLimit(settings.stream_limit)],
+        stores={"rate_limit": counts},
         guards=[only_editors_change],
-        cors_config=build_cors(settings),
+        cors_config=cors,
         dependencies={
             "services": Provide(provide_services, sync_to_thread=False),
             "chat": Provide(provide_chat, sync_to_thread=False),
@@ -92,7 +116,7 @@ def create_app(settings: Settings) -> Litestar:
             "working": Provide(provide_working, sync_to_thread=False),
             "usages": Provide(provide_usages, sync_to_thread=False),
         },
-        before_request=answer_to(settings.hosts),
+        before_request=build_host_check(settings, cors),
         before_send=[add_security_headers],
         request_class=JSONRequest,
         request_max_body_size=_LARGEST_BODY,
@@ -112,8 +136,21 @@ def create_app(settings: Settings) -> Litestar:
             ),
             description="Answers from documentation, every claim with a footnote.",
             render_plugins=[SchemaPage()],
+            servers=[Server(url=settings.public_url or "/")],
         ),
     )
+    shutdown = app.state.shutdown = Shutdown(BodyTimeout(app.asgi_handler))
+    app.asgi_handler = Proxies(shutdown, settings)
+    return app
+
+
+def stop(app: Litestar, seconds: float, at_once: bool) -> None:
+    """Begins to stop this process: jobs are left to the next one, open answers get most of the time."""
+    working: Working = app.state.working
+    shutdown: Shutdown = app.state.shutdown
+    working.leave()
+    stopping = shutdown.run(_FOR_ANSWERS * seconds, stop_listening, at_once=at_once)
+    app.state.stopping = asyncio.create_task(stopping)
 
 
 def provide_chat(services: NamedDependency[Services]) -> ChatService:

@@ -1,5 +1,6 @@
 """Who knocks: a bearer token or an API key becomes a principal, or a 401; and how often they may."""
 
+import re
 from typing import Any, cast
 
 from litestar import Request
@@ -14,6 +15,8 @@ from litestar.middleware import (
 from litestar.middleware.rate_limit import RateLimitConfig
 from litestar.types import Middleware
 
+from app.api.failures import failures_of
+from app.api.proxies import address_of
 from app.settings import Settings, listed
 from app.wiring import Services
 from storage.domain import LOCAL, STRANGER, Principal
@@ -23,7 +26,18 @@ OPEN = {"exclude_from_auth": True}
 """For `opt` of a handler that anyone may call, and that says nothing about anyone's documents."""
 
 _OPEN_PATHS = ["^/health", "^/schema"]
-_TOLD = ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After"]
+_EXPOSED = [
+    "Content-Disposition",
+    "Location",
+    "RateLimit-Limit",
+    "RateLimit-Policy",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "Retry-After",
+    "WWW-Authenticate",
+    "X-Request-Id",
+]
+"""What a page of another site may read of an answer, besides what any may."""
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -32,15 +46,31 @@ class SignIn(AbstractAuthenticationMiddleware):
     """Every route is closed but those that say otherwise."""
 
     async def authenticate_request(self, connection: Connection) -> AuthenticationResult:
-        """Raises `NotSignedIn` or `SignInUnavailable`."""
-        services = cast("Services", connection.app.state.services)
-        scheme, _, credential = connection.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not credential.strip():
-            raise NotSignedIn("Sign in: send `Authorization: Bearer` with a token or an API key.")
-        principal = await services.people.principal(
-            credential.strip(), destructive=connection.scope.get("method") == "DELETE"
+        """Raises what `sign_in` does."""
+        return AuthenticationResult(user=await sign_in(connection), auth=None)
+
+
+async def sign_in(connection: Connection) -> Principal:
+    """Raises `NotSignedIn`, `TooManyFailures` or `SignInUnavailable`."""
+    people = cast("Services", connection.app.state.services).people
+    failures = failures_of(connection.app)
+    scheme, _, credential = connection.headers.get("authorization", "").partition(" ")
+    credential = credential.strip()
+    if scheme.lower() != "bearer" or not credential:
+        raise NotSignedIn("Sign in: send `Authorization: Bearer` with a token or an API key.")
+    address, is_key = address_of(connection.scope), people.is_key(credential)
+    if is_key:
+        await failures.check(address, credential)
+    try:
+        principal = await people.principal(
+            credential, destructive=connection.scope.get("method") == "DELETE"
         )
-        return AuthenticationResult(user=principal, auth=None)
+    except NotSignedIn:
+        await failures.count(address, credential)
+        raise
+    if is_key:
+        failures.remember(credential)
+    return principal
 
 
 def provide_services(request: Request[Any, Any, Any]) -> Services:
@@ -87,13 +117,20 @@ def _name_of(request: Request[Any, Any, Any]) -> str:
 
 
 def build_cors(settings: Settings) -> CORSConfig | None:
-    """For pages of the sites that are listed; they send a token, never a cookie."""
+    """For pages of the sites that are listed; they send a token, never a cookie.
+
+    They may send any header: tracers add their own, and what a header can do here a token must allow.
+    """
     origins = listed(settings.cors_origins)
     if not origins:
         return None
+    subdomains = [
+        re.escape(each).replace(r"\*", r"[a-z0-9.-]+") for each in origins if "*." in each
+    ]
     return CORSConfig(
-        allow_origins=origins,
+        allow_origins=[each for each in origins if "*." not in each],
+        allow_origin_regex="|".join(subdomains) or None,
         allow_methods=["GET", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"],
-        allow_headers=["Accept", "Authorization", "Content-Type"],
-        expose_headers=_TOLD,
+        allow_headers=["*"],
+        expose_headers=_EXPOSED,
     )

@@ -1,10 +1,24 @@
-"""Bodies of requests."""
+"""Bodies of requests: JSON that is nested too deeply, and bodies that do not come."""
 
+import asyncio
 from typing import Any
 
 from litestar import Request
+from litestar.exceptions import HTTPException
+from litestar.types import (
+    ASGIApp,
+    HTTPDisconnectEvent,
+    HTTPRequestEvent,
+    Receive,
+    Scope,
+    Send,
+    WebSocketReceiveMessage,
+)
 
 from storage.errors import InvalidInput
+
+_SILENCE = 30.0
+"""Seconds without a byte of a body that has not ended."""
 
 
 class JSONRequest(Request[Any, Any, Any]):
@@ -16,3 +30,30 @@ class JSONRequest(Request[Any, Any, Any]):
             return await super().json()
         except RecursionError as error:
             raise InvalidInput("The body is JSON that is nested too deeply.") from error
+
+
+class BodyTimeout:
+    """ASGI: a body's next part comes in time, or the request is answered with status 408."""
+
+    def __init__(self, app: ASGIApp, silence: float = _SILENCE) -> None:
+        self._app = app
+        self._silence = silence
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Once the body is whole, whoever receives waits for the client to leave: that has no end."""
+        is_whole = scope["type"] != "http"
+
+        async def timed() -> HTTPRequestEvent | HTTPDisconnectEvent | WebSocketReceiveMessage:
+            nonlocal is_whole
+            if is_whole:
+                return await receive()
+            try:
+                async with asyncio.timeout(self._silence):
+                    message = await receive()
+            except TimeoutError as error:
+                told = f"Nothing of the request's body came for {self._silence:g} seconds."
+                raise HTTPException(told, status_code=408) from error
+            is_whole = not message.get("more_body", False)
+            return message
+
+        await self._app(scope, timed, send)

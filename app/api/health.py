@@ -1,12 +1,22 @@
 """Whether the server is up, and whether it can answer."""
 
-from litestar import Controller, get
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from litestar import Controller, Request, get
+from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
+from app.api.auth import sign_in
+from app.api.hosts import ANY_HOST
+from app.api.shutdown import Shutdown
 from app.search import Search
 from app.wiring import Services
 from storage.domain import Value
+from storage.errors import ServerStopping
 
 
 class Health(Value):
@@ -16,11 +26,31 @@ class Health(Value):
     release: str | None = None
 
 
+class DatabaseProbe:
+    """Whether the database answers: that it did is known for a while, and one question serves all."""
+
+    def __init__(self, seconds: float = 30) -> None:
+        self._seconds = seconds
+        self._good_until = 0.0
+        self._asking: asyncio.Task[object] | None = None
+
+    async def asked(self, ask: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Raises what `ask` does; that is asked anew by whoever comes next."""
+        if time.monotonic() < self._good_until:
+            return
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(ask())
+            self._asking.add_done_callback(lambda task: task.cancelled() or task.exception())
+        await asyncio.shield(self._asking)
+        self._good_until = time.monotonic() + self._seconds
+
+
 class HealthController(Controller):
     """`/health`: for load balancers and people."""
 
     path = "/health"
     tags = ("health",)
+    opt = ANY_HOST
 
     @get("/live", summary="Is the process up?", sync_to_thread=False)
     def live(self) -> Health:
@@ -32,12 +62,21 @@ class HealthController(Controller):
         self,
         search: NamedDependency[Search],
         services: NamedDependency[Services],
+        state: State,
+        request: Request[Any, Any, Any],
         database: FromQuery[bool] = False,
     ) -> Health:
         """Asks the vector engine which index serves; the SQL database only with `database=true`.
 
-        A database that is billed while it is awake would never sleep if every probe woke it.
+        A database that is billed while it is awake would never sleep if every probe woke it: it is
+        asked for those only who could wake it anyway, once in half a minute.
         """
+        shutdown: Shutdown = state.shutdown
+        if shutdown.has_begun:
+            raise ServerStopping("The server is stopping.")
         if database:
-            await services.database.revision()
+            if state.signs_in:
+                await sign_in(request)
+            probe: DatabaseProbe = state.probe
+            await probe.asked(services.database.revision)
         return Health(status="ready", release=await search.release())

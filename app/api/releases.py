@@ -4,12 +4,14 @@ from litestar import Controller, get, post
 from litestar.di import NamedDependency
 from litestar.status_codes import HTTP_202_ACCEPTED
 
-from app.wiring import REINDEX
+from app.wiring import REINDEX, Services
 from app.working import Working
 from pipelines.jobs.job import Job, Task, new_id
 from pipelines.jobs.jobs import Jobs
 from pipelines.releases import Proposal, Reindexing, Standing
 from storage.domain import Value
+
+_ASKING = "asking for a reindex"
 
 
 class ReleaseList(Value):
@@ -34,8 +36,18 @@ class ReleaseController(Controller):
         )
 
     @post("/", summary="Reindex", status_code=HTTP_202_ACCEPTED, opt={"right": "admin"})
-    async def reindex(self, jobs: NamedDependency[Jobs], working: NamedDependency[Working]) -> Job:
-        """Builds what is configured beside what serves, then lets it serve: a job."""
-        job = await jobs.submit(Task(id=new_id(), kind=REINDEX, corpus=None, arguments={}))
+    async def reindex(
+        self,
+        jobs: NamedDependency[Jobs],
+        services: NamedDependency[Services],
+        working: NamedDependency[Working],
+    ) -> Job:
+        """Builds what is configured beside what serves, then lets it serve: a job.
+
+        The one that is queued or running already, where there is one.
+        """
+        async with services.locks.held(_ASKING):
+            task = Task(id=new_id(), kind=REINDEX, corpus=None, arguments={})
+            job = await jobs.under_way(REINDEX) or await jobs.submit(task)
         working.begin()
         return job

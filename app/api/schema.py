@@ -9,6 +9,7 @@ from litestar import Request
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 
 from app.api.headers import CONTENT_SECURITY_POLICY
+from app.api.proxies import base_url
 
 JSON = dict[str, Any]
 
@@ -44,7 +45,7 @@ class SchemaPage(OpenAPIRenderPlugin):
     def render(self, request: Request[Any, Any, Any], openapi_schema: JSON) -> bytes:
         """The whole page."""
         groups: dict[str, list[str]] = {}
-        base = str(request.base_url).rstrip("/")
+        base = base_url(request)
         for path, operations in openapi_schema["paths"].items():
             for method, operation in operations.items():
                 tag = (operation.get("tags") or ["other"])[0]
@@ -54,7 +55,9 @@ class SchemaPage(OpenAPIRenderPlugin):
         body.append("<h2>shapes</h2>")
         body += [_shape(name, schema) for name, schema in sorted(schemas.items())]
         title = escape(openapi_schema["info"]["title"])
-        json_url = escape(self.get_openapi_json_route(request))
+        # Relative, for a proxy may serve this under a path that nobody told us.
+        is_folder = request.scope["raw_path"].endswith(b"/")
+        json_url = "openapi.json" if is_folder else "schema/openapi.json"
         return (
             '<!doctype html><html lang="en"><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width">'

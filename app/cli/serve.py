@@ -39,23 +39,12 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     if workers > 1 and not settings.rate_limit_store:
         os.environ["RATE_LIMIT_STORE"] = "file"
     run(lambda _: _open_once(settings), settings)
-    from granian import Granian  # noqa: PLC0415 - only this command serves
-    from granian.constants import HTTPModes, Interfaces  # noqa: PLC0415
-    from granian.log import LogLevels  # noqa: PLC0415
+    from app import serving  # noqa: PLC0415 - only this command serves
 
     shown = f"[{host}]" if ":" in host else host
-    click.echo(f"Ask at http://{shown}:{port}/ (API: /schema). Ctrl-C stops it.", err=True)
-    Granian(
-        "app.asgi:create_app",
-        address=address,
-        port=port,
-        interface=Interfaces.ASGI,
-        http=HTTPModes.http1,  # without TLS nobody asks for HTTP/2, and to be ready for it takes memory
-        factory=True,
-        workers=workers,
-        websockets=False,
-        log_level=LogLevels(settings.log_level),
-    ).serve()
+    place = settings.public_url or f"http://{shown}:{port}"
+    click.echo(f"Ask at {place}/ (API: /schema). Ctrl-C stops it.", err=True)
+    serving.serve(settings, address, port, workers)
 
 
 async def _open_once(settings: "Settings") -> None:

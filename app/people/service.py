@@ -38,12 +38,17 @@ class People:
         self._users = Remembered[User | None](database)
         self._keys = Remembered[tuple[ApiKey, User] | None](database)
 
+    @staticmethod
+    def is_key(credential: str) -> bool:
+        """Whether it is looked up in the database; anything else is a token."""
+        return credential.startswith(_MARK)
+
     async def principal(self, credential: str, *, destructive: bool = False) -> Principal:
         """Whoever a key or a token stands for; raises `NotSignedIn` or `SignInUnavailable`.
 
         What destroys also wants the token's session to be open still, where sessions can be read.
         """
-        if credential.startswith(_MARK):
+        if self.is_key(credential):
             return await self._by_key(_digest(credential))
         if self._verifier is None:
             raise NotSignedIn("This is no API key.")

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pipelines.jobs.access import access_of
 from pipelines.jobs.job import Course, Job, Status, Task, asked_at, incoming
-from pipelines.jobs.state import COURSE, QUEUE, VERSION, WORKFLOW, State
+from pipelines.jobs.state import COURSE, NOT_OVER, QUEUE, VERSION, WORKFLOW, State
 from storage.blobs import Blobs
 from storage.database import Database
 from storage.domain import LOCAL, Principal
@@ -75,6 +75,15 @@ class Jobs:
                 task.arguments,
             )
         return await self.get(task.id)
+
+    async def under_way(self, kind: str) -> Job | None:
+        """The first of a kind that is not over yet."""
+        if not self.state.is_there:
+            return None
+        client = await self._queue.opened()
+        found = await _listed(client, status=NOT_OVER, load_output=False)
+        jobs = [await self._job(client, status) for status in found]
+        return min((job for job in jobs if job.kind == kind), key=lambda job: job.id, default=None)
 
     async def recent(self, limit: int = 50, offset: int = 0) -> list[Job]:
         """Last asked for first; none when nothing ever was."""

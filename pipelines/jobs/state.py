@@ -15,6 +15,7 @@ VERSION = "1"
 """Raised when a worker of an older Ibid could not run a job that was asked of this one."""
 WORKFLOW = "job"
 QUEUE = "jobs"
+NOT_OVER = ["ENQUEUED", "DELAYED", "PENDING"]
 COURSE = "course"
 """The event that says how far a job has come."""
 

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 from dbos import DBOS, DBOSPortableJSONSerializer
 
 from pipelines.jobs.job import INCOMING, Log, OpenKinds, Task, asked_at, incoming
-from pipelines.jobs.state import COURSE, NAME, QUEUE, VERSION, WORKFLOW, State
+from pipelines.jobs.state import COURSE, NAME, NOT_OVER, QUEUE, VERSION, WORKFLOW, State
 from storage.blobs import Blobs
 from storage.errors import IbidError, InvalidInput
 from storage.locks import Locks, Release
@@ -33,7 +33,6 @@ _KEPT = timedelta(days=30)
 _LOST = timedelta(days=1)
 """After it what was sent with a job that is not in the queue was left by a server that was killed."""
 _FORGETTING = 3600.0
-_NOT_OVER = ["ENQUEUED", "DELAYED", "PENDING"]
 _OVER = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 
 _working: "Worker | None" = None
@@ -197,7 +196,7 @@ def _at_work() -> set[str]:
 
 def _waiting() -> bool:
     """Whether any job is not over yet."""
-    return bool(DBOS.list_workflows(status=_NOT_OVER, load_input=False, load_output=False, limit=1))
+    return bool(DBOS.list_workflows(status=NOT_OVER, load_input=False, load_output=False, limit=1))
 
 
 def _requeue(worker: str) -> None:

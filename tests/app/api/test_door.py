@@ -21,9 +21,15 @@ def test_the_server_answers_to_this_machine(guarded: Client, host: str) -> None:
     "host", ["evil.example", "localhost.evil.example:8000", "127.0.0.1.evil.example", "[::1", ""]
 )
 def test_the_server_does_not_answer_to_a_foreign_name(guarded: Client, host: str) -> None:
-    for path in ("/health/live", f"{API}/corpora", "/schema"):
+    for path in ("/", f"{API}/corpora", "/schema"):
         assert_problem(guarded.get(path, headers={"host": host}), 400, "ALLOWED_HOSTS")
     assert_problem(guarded.post(f"{API}/conversations", headers={"host": host}), 400)
+
+
+@pytest.mark.parametrize("host", ["10.42.0.7:8000", "evil.example"])
+def test_probes_are_answered_under_any_name(guarded: Client, host: str) -> None:
+    for path in ("/health/live", "/health/ready"):
+        assert guarded.get(path, headers={"host": host}).status_code == 200
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:3000"])
@@ -31,7 +37,7 @@ def test_another_sites_page_can_send_nothing(guarded: Client, origin: str) -> No
     headers = {"host": "localhost:8000", "origin": origin, "content-type": "text/plain"}
     for path in (f"{API}/conversations", f"{API}/corpora"):
         response = guarded.post(path, headers=headers, content='{"name": "theirs"}')
-        assert_problem(response, 400, "does not answer pages of")
+        assert_problem(response, 400, "does not answer pages of .*PUBLIC_URL.*CORS_ORIGINS")
     own = guarded.post(
         f"{API}/conversations",
         headers={"host": "localhost:8000", "origin": "http://localhost:8000"},

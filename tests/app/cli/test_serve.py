@@ -101,7 +101,7 @@ def test_a_server_shares_its_index_and_leaves_when_it_is_told_to(tmp_path: Path)
         assert (events[0], events[-1]) == ("retrieved", "completed")
 
         assert "<title>Ibid</title>" in client.get("/").text
-        foreign = client.get("/health/live", headers={"host": "evil.example"})
+        foreign = client.get("/", headers={"host": "evil.example"})
         assert foreign.status_code == 400
 
         began = time.monotonic()

@@ -1,0 +1,81 @@
+"""Addresses as they stand in settings: origins, the public URL, networks of proxies."""
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://((?:\*\.)?[\w.-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?")
+_OUR_PATHS = ("api", "assets", "health", "schema")
+
+
+def parse_origin(text: str) -> str:
+    """As a browser sends it in `Origin`; raises `ValueError`. `*.` may stand for any subdomain."""
+    found = _ORIGIN.fullmatch(text.strip().lower().removesuffix("/"))
+    if not found:
+        raise ValueError(f"{text!r} is no origin such as https://docs.example.com")
+    scheme, host, port = found.groups()
+    return f"{scheme}://{host}" + (
+        f":{port}" if port and port != _DEFAULT_PORTS.get(scheme) else ""
+    )
+
+
+def parse_public_url(text: str) -> str:
+    """Scheme, host and sub-path, without a slash at the end; raises `ValueError`."""
+    parts = urlsplit(text)
+    path = parts.path.rstrip("/")
+    if parts.scheme not in ("http", "https") or parts.query or parts.fragment:
+        raise ValueError("it is of the form https://HOST or https://HOST/PATH")
+    if not re.fullmatch(r"(/[\w.~-]+)*", path):
+        raise ValueError("its path may hold letters, digits and -._~ only")
+    if path.split("/")[1:2] and path.split("/")[1] in _OUR_PATHS:
+        raise ValueError(f"its path may not begin with one of {', '.join(_OUR_PATHS)}")
+    if "*" in parts.netloc:
+        raise ValueError("it names one host")
+    return parse_origin(f"{parts.scheme}://{parts.netloc}") + path
+
+
+def parse_network(text: str) -> Network:
+    """A network such as 10.0.0.0/8, or one address; raises `ValueError`."""
+    try:
+        return ipaddress.ip_network(text.strip(), strict=False)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no address and no network such as 10.0.0.0/8") from error
+
+
+def parse_address(text: str) -> Address | None:
+    """Of a client: with or without a port, in brackets or not; None when it is no IP address."""
+    bare = text.strip()
+    if found := re.fullmatch(r"\[(.+)\](?::\d+)?|([\d.]+):\d+", bare):
+        bare = found[1] or found[2]
+    try:
+        address = ipaddress.ip_address(bare)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def network_of(address: str) -> str:
+    """What is counted as one client: an IPv4 address, or the /64 that one household has of IPv6."""
+    parsed = parse_address(address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed or address)
+
+
+def is_same_site(origin: str, host: str) -> bool:
+    """Whether a page of the origin was loaded from this `Host`; a proxy may have taken off TLS."""
+    scheme, _, place = origin.lower().partition("://")
+    default = ":" + _DEFAULT_PORTS.get(scheme, "")
+    return bool(place) and place.removesuffix(default) == host.lower().removesuffix(default)
+
+
+def hostname(host: str) -> str | None:
+    """The name in a `Host` header, without its port."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:  # brackets that do not close
+        return None

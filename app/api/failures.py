@@ -1,0 +1,69 @@
+"""Bad keys and tokens, counted by the address they come from."""
+
+import hashlib
+import time
+from typing import Any, cast
+
+from litestar import Litestar
+from litestar.middleware.rate_limit import RateLimitConfig, RateLimitMiddleware
+from litestar.stores.base import Store
+
+from app.addresses import network_of
+from storage.errors import TooManyFailures
+
+_MOST_KNOWN = 10_000
+
+
+class Failures:
+    """Beyond the limit an address's keys are not looked up, but for those that were good before.
+
+    Tokens are always verified, which takes no database: so of those who share an address with
+    somebody who guesses, only a key that is new here has to wait, and for a minute at most.
+    """
+
+    def __init__(self, most: int, store: Store) -> None:
+        config = RateLimitConfig(("minute", most))
+        # Litestar's own counting, on the same store; only who is counted, and when, is ours.
+        self._counter = RateLimitMiddleware(cast("Any", None), config)
+        self._most = most
+        self._store = store
+        self._known: dict[bytes, None] = {}
+
+    async def check(self, address: str, key: str) -> None:
+        """Raises `TooManyFailures` for a key that may not be looked up."""
+        if _digest(key) not in self._known:
+            counted = await self._counter.retrieve_cached_history(_name(address), self._store)
+            self._require_fewer(counted.history, counted.reset)
+
+    async def count(self, address: str, credential: str) -> None:
+        """One more; raises `TooManyFailures` when it is one too many."""
+        self._known.pop(_digest(credential), None)
+        name = _name(address)
+        counted = await self._counter.retrieve_cached_history(name, self._store)
+        self._require_fewer(counted.history, counted.reset)
+        await self._counter.set_cached_history(name, counted, self._store)
+
+    def remember(self, key: str) -> None:
+        """It was good: it goes on to be looked up, whoever shares its address."""
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[_digest(key)] = None
+
+    def _require_fewer(self, failures: list[int], reset: int) -> None:
+        if len(failures) >= self._most:
+            error = TooManyFailures("Too many bad keys or tokens came from your address.")
+            error.retry_after = max(1, reset - int(time.time()))
+            raise error
+
+
+def failures_of(app: Litestar) -> Failures:
+    """Those of the application."""
+    return cast("Failures", app.state.failures)
+
+
+def _name(address: str) -> str:
+    return f"failures::{network_of(address)}"
+
+
+def _digest(credential: str) -> bytes:
+    return hashlib.sha256(credential.encode()).digest()

@@ -1,0 +1,143 @@
+"""Who asks and how the server was reached, as the proxies say that are trusted to say so."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+from litestar import Request
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
+
+from app.addresses import Network, parse_address
+from app.settings import Settings
+
+_PREFIX = re.compile(r"(/[\w.~-]+)+")
+_PAIR = re.compile(r'([A-Za-z]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*))|(,)')
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Proxies:
+    """ASGI: puts client, scheme, host and sub-path into the scope, whatever proxies are between.
+
+    `X-Forwarded-*` and `Forwarded` are read from trusted addresses only; `X-Forwarded-*` goes first.
+    A trusted proxy must set or remove each of them, for a client may send them too.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._trusted = settings.proxies
+        self._sub_path = settings.public_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends on to the sub-path's own page when its last slash is missing."""
+        if scope["type"] == "http":
+            told = self._told(scope) if _is_within(_peer(scope), self._trusted) else {}
+            _believe(scope, told, self._trusted)
+            if self._sub_path and scope["path"] == self._sub_path:
+                await _redirect(scope, send, self._sub_path + "/")
+                return
+            _place(scope, self._sub_path, told.get("prefix", ""))
+        await self._app(scope, receive, send)
+
+    def _told(self, scope: HTTPScope) -> dict[str, str]:
+        """The last value of each, for that is the nearest proxy's; of `for` all, in their order."""
+        headers = cast("Headers", scope["headers"])
+        told = {
+            name: value
+            for name in ("for", "host", "proto", "prefix")
+            if (value := _joined(headers, f"x-forwarded-{name}"))
+        }
+        if not told:
+            told = _forwarded(_joined(headers, "forwarded"))
+        return {
+            name: value if name == "for" else value.rpartition(",")[2].strip()
+            for name, value in told.items()
+        }
+
+
+def base_url(request: Request[Any, Any, Any]) -> str:
+    """Where the server is reached, with its sub-path and no slash at the end."""
+    public: str | None = request.app.state.public_url
+    host = request.headers.get("host", "")
+    return public or f"{request.scope['scheme']}://{host}{request.scope.get('root_path', '')}"
+
+
+def address_of(scope: Scope) -> str:
+    """The client's IP address, as far as it is known."""
+    client = scope.get("client")
+    return client[0] if client else "unknown"
+
+
+def _peer(scope: HTTPScope) -> str:
+    return address_of(scope)
+
+
+def _is_within(address: str, networks: Sequence[Network]) -> bool:
+    parsed = parse_address(address)
+    return parsed is not None and any(parsed in network for network in networks)
+
+
+def _believe(scope: HTTPScope, told: dict[str, str], trusted: Sequence[Network]) -> None:
+    if "for" in told:
+        scope["client"] = (_client(told["for"], trusted, _peer(scope)), 0)
+    if told.get("proto") in ("http", "https"):
+        scope["scheme"] = told["proto"]
+    if host := told.get("host"):
+        others = [pair for pair in cast("Headers", scope["headers"]) if pair[0] != b"host"]
+        scope["headers"] = [(b"host", host.encode("latin-1")), *others]
+
+
+def _client(forwarded_for: str, trusted: Sequence[Network], peer: str) -> str:
+    """The last address that is no trusted proxy's; what stands before it, anyone may have written."""
+    client = peer
+    for hop in reversed(forwarded_for.split(",")):
+        address = parse_address(hop)
+        if address is None:
+            break
+        client = str(address)
+        if not _is_within(client, trusted):
+            break
+    return client
+
+
+def _place(scope: HTTPScope, sub_path: str, stripped: str) -> None:
+    """The path with its sub-path before it, whether a proxy took that off or not."""
+    if sub_path:
+        if not scope["path"].startswith(sub_path + "/"):
+            scope["path"] = sub_path + scope["path"]
+        scope["root_path"] = sub_path
+    elif _PREFIX.fullmatch(stripped.rstrip("/")):
+        scope["root_path"] = stripped.rstrip("/")
+        scope["path"] = scope["root_path"] + scope["path"]
+
+
+def _joined(headers: Headers, name: str) -> str:
+    return ",".join(value.decode("latin-1") for key, value in headers if key == name.encode())
+
+
+def _forwarded(header: str) -> dict[str, str]:
+    """RFC 7239: of each hop its pairs; addresses are joined as in `X-Forwarded-For`."""
+    hops = list(_hops(header))
+    told = dict(hops[-1]) if hops else {}
+    if any("for" in hop for hop in hops):
+        told["for"] = ",".join(hop.get("for", "unknown") for hop in hops)
+    return {name: told[name] for name in ("for", "host", "proto") if name in told}
+
+
+def _hops(header: str) -> Iterator[dict[str, str]]:
+    hop: dict[str, str] = {}
+    for name, quoted, plain, comma in _PAIR.findall(header):
+        if comma:
+            yield hop
+            hop = {}
+        else:
+            hop[name.lower()] = re.sub(r"\\(.)", r"\1", quoted) or plain
+    if hop:
+        yield hop
+
+
+async def _redirect(scope: HTTPScope, send: Send, path: str) -> None:
+    query = b"?" + scope["query_string"] if scope["query_string"] else b""
+    headers = [(b"location", path.encode() + query), (b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": 308, "headers": headers})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,0 +1,129 @@
+"""The end of a server: open answers get their time, and what only watches ends at once."""
+
+import asyncio
+import json
+import signal
+from collections.abc import Callable
+from typing import Any, cast
+
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from app.api.problems import problem_body
+from app.api.sse import frame
+from storage.errors import ServerStopping
+
+_STOPPING = problem_body(ServerStopping("The server is stopping; ask again in a moment."))
+
+
+class Shutdown:
+    """ASGI: knows which requests are open, and once the server stops sees them end in time."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._watchers: set[asyncio.Task[Any]] = set()
+        self._answers: set[asyncio.Task[Any]] = set()
+        self._ended: set[asyncio.Task[Any]] = set()
+        self.has_begun = False
+        """Whether the server stops: it is not ready any more, and alive."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Counts the request as open for as long as it takes."""
+        task = asyncio.current_task()
+        if scope["type"] != "http" or task is None:
+            await self._app(scope, receive, send)
+            return
+        kind = self._watchers if _watches(scope) else self._answers
+        sending = _Sending(send, tells=kind is self._answers)
+        kind.add(task)
+        try:
+            if self.has_begun and kind is self._watchers:
+                await sending.finish()
+            else:
+                await self._app(scope, receive, sending)
+        except asyncio.CancelledError:
+            if task not in self._ended:
+                raise
+            await sending.finish()
+        finally:
+            kind.discard(task)
+            self._ended.discard(task)
+
+    async def run(self, seconds: float, close: Callable[[], None], *, at_once: bool) -> None:
+        """Goes on listening until what is open now has been answered, unless `at_once`.
+
+        Then `close` has the server listen no more, and what is still open gets the rest of the
+        time. What takes longer ends with an event or a status that says why.
+        """
+        self.has_begun = True
+        self._end(self._watchers)
+        deadline = asyncio.get_running_loop().time() + seconds
+        if not at_once:
+            await _over(self._answers, deadline)
+        close()
+        await _over(self._answers, deadline)
+        self._end(self._answers)
+
+    def _end(self, tasks: set[asyncio.Task[Any]]) -> None:
+        self._ended |= tasks
+        for task in tasks:
+            task.cancel()
+
+
+class _Sending:
+    """What was sent of one answer, so that it can be brought to an end wherever it stands."""
+
+    def __init__(self, send: Send, *, tells: bool) -> None:
+        self._send = send
+        self._tells = tells
+        self._is_stream = False
+        self._has_begun = False
+        self._is_over = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._has_begun = True
+            kinds = [value for name, value in message["headers"] if name == b"content-type"]
+            self._is_stream = any(kind.startswith(b"text/event-stream") for kind in kinds)
+        elif message["type"] == "http.response.body":
+            self._is_over = not message["more_body"]
+        await self._send(message)
+
+    async def finish(self) -> None:
+        """A status when nothing was sent; the last event of an answer; or just the end.
+
+        To whoever watches a job, `failed` would say that the job has.
+        """
+        if self._is_over:
+            return
+        body = json.dumps(_STOPPING).encode()
+        if not self._has_begun:
+            headers = [(b"content-type", b"application/problem+json"), (b"retry-after", b"5")]
+            start = {"type": "http.response.start", "status": 503, "headers": headers}
+            await self._send(cast("Message", start))
+        elif self._is_stream and self._tells:
+            body = frame("failed", body.decode())
+        else:
+            body = b""
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def stop_listening() -> None:
+    """As the server does when it is told to stop: no new connection, and open ones get to an end."""
+    signal.raise_signal(signal.SIGTERM)
+
+
+def _watches(scope: HTTPScope) -> bool:
+    """A stream that is only read: whoever watches may come back to another server."""
+    return scope["method"] == "GET" and asks_for_stream(scope)
+
+
+def asks_for_stream(scope: HTTPScope) -> bool:
+    """Whether the answer is to be a stream of events."""
+    headers = cast("list[tuple[bytes, bytes]]", scope["headers"])
+    return any(name == b"accept" and b"text/event-stream" in value for name, value in headers)
+
+
+async def _over(tasks: set[asyncio.Task[Any]], deadline: float) -> None:
+    left = deadline - asyncio.get_running_loop().time()
+    if tasks and left > 0:
+        await asyncio.wait(set(tasks), timeout=left)

@@ -1,0 +1,35 @@
+"""How many streams one user, key or address may have open at once."""
+
+from litestar.connection import ASGIConnection
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from app.addresses import network_of
+from app.api.auth import principal_of
+from app.api.proxies import address_of
+from app.api.shutdown import asks_for_stream
+from app.chat.limits import AtOnce
+from storage.domain import LOCAL
+from storage.errors import TooManyStreams
+
+
+class StreamLimit(ASGIMiddleware):
+    """Each stream takes a connection, and a watched job is looked up four times a second."""
+
+    scopes = (ScopeType.HTTP,)
+
+    def __init__(self, most: int) -> None:
+        self._streams = AtOnce(most)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """Raises `TooManyStreams`."""
+        if scope["type"] != "http" or not asks_for_stream(scope):
+            await next_app(scope, receive, send)
+            return
+        principal = principal_of(ASGIConnection(scope))
+        is_known = principal.name and principal != LOCAL
+        who = principal.name if is_known else f"address {network_of(address_of(scope))}"
+        full = TooManyStreams(f"You have {self._streams.most} streams open; close one first.")
+        with self._streams.taken(who, full):
+            await next_app(scope, receive, send)

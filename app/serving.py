@@ -1,0 +1,85 @@
+"""granian, whose processes are replaced when one dies, and stop when the server does."""
+
+import os
+import sys
+import time
+from functools import partial
+from typing import Any
+
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server.mp import MPServer
+
+from app.asgi import load
+from app.parent import ParentPipe
+from app.settings import Settings
+
+_CONNECTIONS = 8192
+"""Connections that one process has open at most; more wait."""
+_SPARE_FILES = 256
+"""Files that a process has open besides its connections."""
+_MOST_FILES = 65_536
+_HEADER_SECONDS = 30
+"""In which a client must have sent its request's header, and after which an idle connection ends."""
+_KILLED_AFTER = 1
+"""Seconds before the end in which a process is killed that has not stopped."""
+
+
+class Server(MPServer):
+    """Stops its processes within `parent.seconds`, and at once when it is told a second time."""
+
+    def __init__(self, parent: ParentPipe, **options: Any) -> None:
+        super().__init__("app.asgi:load", **options)
+        self._parent = parent
+
+    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
+        """Ctrl-C or SIGTERM."""
+        if self.interrupt_signal:
+            for worker in self.wrks:
+                worker.kill()
+            os._exit(1)
+        super().signal_handler_interrupt(*args, **kwargs)
+
+    def _stop_workers(self) -> None:
+        deadline = time.monotonic() + self._parent.seconds - _KILLED_AFTER
+        for worker in self.wrks:
+            worker.interrupt_by_parent = True
+        self._parent.close()
+        for worker in self.wrks:
+            worker.join(max(0.0, deadline - time.monotonic()))
+        super()._stop_workers()
+
+
+def serve(settings: Settings, address: str, port: int, workers: int) -> None:
+    """Returns when the server was stopped."""
+    parent = ParentPipe(settings.shutdown_seconds)
+    Server(
+        parent,
+        address=address,
+        port=port,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,  # without TLS nobody asks for HTTP/2, and to be ready for it takes memory
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_SECONDS * 1000),
+        backlog=_CONNECTIONS,
+        backpressure=min(_CONNECTIONS, _raise_file_limit() - _SPARE_FILES),
+        workers=workers,
+        respawn_failed_workers=True,
+        workers_kill_timeout=_KILLED_AFTER,
+        websockets=False,
+        log_level=LogLevels(settings.log_level),
+    ).serve(target_loader=partial(load, parent), wrap_loader=False)
+
+
+def _raise_file_limit() -> int:
+    """Files that a process may have open: every connection is one, and the default is often 1024."""
+    if sys.platform == "win32":
+        return _MOST_FILES
+    import resource  # noqa: PLC0415 - not on Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        return most
+    return _MOST_FILES if soft == resource.RLIM_INFINITY else soft

@@ -1,0 +1,42 @@
+"""Requests whose body does not come."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from litestar.exceptions import HTTPException
+
+from app.api.bodies import BodyTimeout
+
+
+async def received(parts: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """What an application gets that receives so often, of a client that says no more than this."""
+    sent, got = iter(parts), list[dict[str, Any]]()
+
+    async def receive() -> Any:
+        part = next(sent, None)
+        return part or await asyncio.Event().wait()
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        got.extend([await receive() for _ in range(count)])
+
+    await BodyTimeout(application, silence=0.05)({"type": "http"}, receive, None)  # type: ignore[arg-type]
+    return got
+
+
+PART = {"type": "http.request", "body": b"{", "more_body": True}
+LAST = {"type": "http.request", "body": b"}", "more_body": False}
+
+
+@pytest.mark.parametrize("parts", [[], [PART], [PART, PART]])
+async def test_a_body_that_stops_coming_is_not_waited_for(parts: list[dict[str, Any]]) -> None:
+    with pytest.raises(HTTPException, match="Nothing of the request's body came") as refused:
+        await received(parts, 3)
+    assert refused.value.status_code == 408
+
+
+async def test_a_client_that_has_sent_all_may_be_silent_for_as_long_as_it_likes() -> None:
+    assert await received([PART, LAST], 2) == [PART, LAST]
+    with pytest.raises(TimeoutError):  # ours: nothing else ended it
+        await asyncio.wait_for(received([PART, LAST], 3), 0.5)

@@ -1,0 +1,1 @@
+"""Behind a real nginx, as people set it up and as they forget to."""
