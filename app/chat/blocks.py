@@ -60,7 +60,7 @@ class Blocks:
         """
         if self.fence:
             return self._begin_in(self.fence, line, whole=whole, is_cut=is_cut)
-        if not line.strip() and not is_cut:
+        if not line.strip(" \t") and not is_cut:
             return self._blank(line) if whole else None
         prefix, rest = _split(line)
         if not whole and (_UNDECIDED.match(rest) or self._may_delimit(line)):
@@ -79,14 +79,14 @@ class Blocks:
 
     def _blank(self, line: str) -> Line:
         self._was_blank, self.in_table, self.is_risky = True, False, False
-        return Line("blank", len(line), line)
+        return Line("blank", len(line), "")  # to mistune, a line with a tab is not blank
 
     def _begin_in(self, fence: Fence, line: str, *, whole: bool, is_cut: bool) -> Line | None:
         body = line.removeprefix(fence.prefix)
         if not whole and (len(line) < len(fence.prefix) or not body.strip(f" \t{fence.run[0]}")):
             return None
         is_inside = line.startswith(fence.prefix)
-        if ">" in fence.prefix and not is_inside and line.strip() != fence.prefix.strip():
+        if ">" in fence.prefix and not is_inside and line.strip(" \t") != fence.prefix.strip():
             return Line(
                 "prose", 0, f"{self.close()}\n"
             )  # the quotation has ended, and the code with it
@@ -97,7 +97,7 @@ class Blocks:
         if _closes(body, fence.run):
             self.fence = None
             return Line("code", len(line), fence.prefix + fence.run)
-        if not body.strip():
+        if not body.strip(" \t"):
             return Line("code", len(line), line)
         return Line("code", len(line) - len(body), fence.prefix)
 
