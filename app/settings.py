@@ -7,8 +7,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from storage.errors import InvalidInput
-
 _ALGORITHMS = (
     "EdDSA",
     "ES256",
@@ -92,7 +90,7 @@ class Settings(BaseSettings):
     """Calls that Cohere may get in a month, 1000 with a trial key; by default any number."""
 
     llm: Literal["extractive", "openrouter"] | None = None
-    """What writes answers; by default `openrouter` when its key is set, else `extractive`."""
+    """What writes answers; by default hosted models when a key or `LLM_FALLBACKS` names any."""
 
     openrouter_api_key: SecretStr | None = None
     """Key for OpenRouter's models."""
@@ -102,6 +100,12 @@ class Settings(BaseSettings):
 
     openrouter_models: str = "openrouter/auto"
     """Models in order of preference, separated by commas."""
+
+    openrouter_app_url: str | None = None
+    """Your site, under which OpenRouter lists what was asked; by default it is told of none."""
+
+    openrouter_app_title: str = "Ibid"
+    """What OpenRouter calls the application; told only with a site."""
 
     jobs_database_url: str | None = None
     """A Postgres that workers on several machines share; by default a SQLite file in `IBID_HOME`.
@@ -129,11 +133,15 @@ class Settings(BaseSettings):
     llm_fallbacks: str = ""
     """Further models, asked when all of OpenRouter's fail: `MODEL@BASE_URL`, separated by commas.
 
-    Any server that speaks OpenAI's protocol will do, such as Ollama, vLLM and llama.cpp.
+    Any server that speaks OpenAI's protocol will do, such as Ollama, vLLM and llama.cpp. Without a key
+    for OpenRouter the first of them is the model.
     """
 
     llm_fallback_api_key: SecretStr | None = None
-    """Key of the servers in `LLM_FALLBACKS`, if they want one."""
+    """Key of the server in `LLM_FALLBACKS`, if it is one and wants one."""
+
+    llm_fallback_api_keys: SecretStr | None = None
+    """Keys of several servers in `LLM_FALLBACKS`: `HOST=KEY` or `HOST:PORT=KEY`, separated by commas."""
 
     llm_last_resort: Literal["extractive"] | None = None
     """What answers when no model can; by default the turn fails."""
@@ -207,6 +215,20 @@ class Settings(BaseSettings):
             raise ValueError("it holds a blank, a line break or a letter that no key has")
         return value
 
+    @field_validator("llm_fallback_api_keys")
+    @classmethod
+    def _each_sendable(cls, value: SecretStr | None) -> SecretStr | None:
+        for pair in listed(value.get_secret_value()) if value else []:
+            cls._sendable(SecretStr(pair))
+        return value
+
+    @field_validator("openrouter_app_title")
+    @classmethod
+    def _on_a_line(cls, value: str) -> str:
+        if not re.fullmatch(r"[ -~]*", value):
+            raise ValueError("it holds a letter or a line break that a header cannot have")
+        return value
+
     @field_validator("auth_algorithms")
     @classmethod
     def _asymmetric(cls, value: str) -> str:
@@ -215,11 +237,11 @@ class Settings(BaseSettings):
             raise ValueError(f"choose from {', '.join(_ALGORITHMS)}")
         return value
 
-    @field_validator("auth_sign_in_url")
+    @field_validator("auth_sign_in_url", "openrouter_app_url")
     @classmethod
     def _page(cls, value: str | None) -> str | None:
-        if value and not value.startswith(("https://", "http://")):
-            raise ValueError("it begins with https:// or http://")
+        if value and not re.fullmatch(r"https?://[!-~]+", value):
+            raise ValueError("it begins with https:// or http://, and holds no blank")
         return value
 
     @field_validator("rate_limit_store")
@@ -249,16 +271,6 @@ class Settings(BaseSettings):
         """`OPENROUTER_MODELS` as a list, each once."""
         names = (name.strip() for name in self.openrouter_models.split(","))
         return [*dict.fromkeys(name for name in names if name)]
-
-    @property
-    def fallbacks(self) -> list[tuple[str, str]]:
-        """`LLM_FALLBACKS` as model and base URL; raises `InvalidInput`."""
-        pairs = [pair.strip() for pair in self.llm_fallbacks.split(",") if pair.strip()]
-        parted = [pair.rpartition("@") for pair in pairs]
-        for pair, (name, _, url) in zip(pairs, parted, strict=True):
-            if not name or not url.startswith(("http://", "https://")):
-                raise InvalidInput(f"LLM_FALLBACKS: {pair!r} is not of the form MODEL@BASE_URL.")
-        return [(name, url) for name, _, url in parted]
 
     @property
     def database(self) -> str:
