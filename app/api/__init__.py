@@ -17,6 +17,7 @@ from app.api.conversations import ConversationController
 from app.api.corpora import CorpusController
 from app.api.counts import build_counts
 from app.api.health import HealthController
+from app.api.heartbeat import HEARTBEAT_SECONDS
 from app.api.hosts import answer_to
 from app.api.jobs import JobController, uploads_up_to
 from app.api.messages import MessageController
@@ -40,8 +41,11 @@ from pipelines.uploads.intake import Intake
 _LARGEST_BODY = 1_000_000
 
 
-def create_app(settings: Settings) -> Litestar:
-    """The whole API; its services are open from the first request to the last."""
+def create_app(settings: Settings, *, heartbeat: float = HEARTBEAT_SECONDS) -> Litestar:
+    """The whole API; its services are open from the first request to the last.
+
+    Streams have a comment after `heartbeat` silent seconds.
+    """
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncGenerator[None]:
@@ -73,7 +77,13 @@ def create_app(settings: Settings) -> Litestar:
         [v1, HealthController, PageController],
         lifespan=[lifespan],
         plugins=[ProblemDetailsPlugin(problems.config), problems.Documented()],
-        state=State({"signs_in": settings.auth != "off", "sign_in_url": settings.auth_sign_in_url}),
+        state=State(
+            {
+                "signs_in": settings.auth != "off",
+                "sign_in_url": settings.auth_sign_in_url,
+                "heartbeat": heartbeat,
+            }
+        ),
         middleware=build_middleware(settings),
         stores={"rate_limit": build_counts(settings)},
         guards=[only_editors_change],
