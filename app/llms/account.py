@@ -5,7 +5,7 @@ from typing import TypeVar
 import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
-from app.llms.wire import refusal
+from app.llms.refusals import refusal
 from storage.connections import UNREADABLE
 from storage.errors import ModelUnavailable
 

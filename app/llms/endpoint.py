@@ -10,8 +10,9 @@ from aiohttp import ClientError, ClientResponse, ClientSession
 
 from app.llms.parameters import refused_in, without
 from app.llms.patience import Patience
+from app.llms.refusals import BAD_REQUEST, refusal
 from app.llms.sse import DONE, Events
-from app.llms.wire import BAD_REQUEST, Reading, refusal
+from app.llms.wire import Reading
 from storage.connections import lent
 
 _log = logging.getLogger("ibid.llms")

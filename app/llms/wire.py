@@ -12,29 +12,10 @@ from app.llms.spoken import Spoken
 from app.llms.thoughts import Thoughts
 from storage.connections import UNREADABLE
 from storage.domain import Usage
-from storage.errors import ModelBusy, ModelRefused, ModelUnavailable
-from storage.retrying import seconds
+from storage.errors import ModelRefused, ModelUnavailable
 
 JSON = Mapping[str, Any]
 
-BAD_REQUEST = (400, 422)
-"""What is answered to a parameter that is not known, and to much else."""
-_REFUSALS = {400, 401, 402, 403, 404, 413, 422}
-_BUSY = {429, 503}
-_REASONS = {
-    400: "it cannot answer such a request",
-    401: "the key was refused; see {key}",
-    402: "the key has no credits left",
-    403: "it may not be asked this",
-    404: "there is no such model; see {models}",
-    408: "it took too long",
-    413: "the prompt is too long for it",
-    429: "its rate limit is reached",
-}
-_TOO_LONG = re.compile(
-    rb"context.{0,20}(?:length|window|size)|too (?:long|many tokens)|maximum.{0,40}tokens",
-    re.IGNORECASE,
-)
 _NO_JSON = re.compile(rb"\s*[^\s{\[<]")
 """How data begins that holds no words: a keep-alive."""
 _THOUGHT = re.compile("think|thought|reason|summary|redact", re.IGNORECASE)
@@ -157,31 +138,6 @@ class Reading:
             self._is_void = self._is_void or self._told > 0
             self.said, self._told = "", 0
         self.said += words
-
-
-def refusal(
-    model: str,
-    status: int,
-    retry_after: str | None,
-    told: bytes = b"",
-    *,
-    key: str = "OPENROUTER_API_KEY",
-    models: str = "OPENROUTER_MODELS",
-) -> ModelUnavailable:
-    """For a status; the vendor's own text may hold the key, and is not repeated.
-
-    `key` and `models` are the settings to look at.
-    """
-    if status in BAD_REQUEST and _TOO_LONG.search(told):
-        status = 413
-    reason = _REASONS.get(status, f"it answered with status {status}").format(
-        key=key, models=models
-    )
-    if status in _REFUSALS:
-        return ModelRefused(reason, model=model)
-    if status in _BUSY:
-        return ModelBusy(reason, model=model, retry_after=seconds(retry_after))
-    return ModelUnavailable(reason, model=model)
 
 
 def _first(value: object) -> object:

@@ -8,6 +8,7 @@ import pytest
 from llama_index.core.base.llms.types import ChatMessage, ChatResponseAsyncGen
 
 from app.llms.fallback import FallbackLLM
+from app.llms.refusals import refusal
 from app.llms.spoken import Spoken, response
 from app.llms.wire import Reading
 from storage.domain import Attempt
@@ -152,3 +153,18 @@ async def test_a_bad_request_for_another_reason_is_asked_once(doubles: Doubles) 
     with pytest.raises(ModelRefused, match="cannot answer such a request"):
         await ask(model(doubles, "status-400"))
     assert len(doubles.log) == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        (b"This model's maximum context length is 4096 tokens, you requested 5000", "too long"),
+        (b"The prompt is too long", "too long"),
+        (b"'max_tokens' is too large: 9. At most 8 completion tokens.", "LLM_MAX_TOKENS"),
+        (b"max_tokens must be less than 8", "LLM_MAX_TOKENS"),
+        (b"Something else", "cannot answer such a request"),
+    ],
+)
+def test_what_is_too_long_is_told_as_that(told: bytes, reason: str) -> None:
+    assert reason in str(refusal("m", 400, None, told))
+    assert reason not in str(refusal("m", 500, None, told))
