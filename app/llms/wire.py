@@ -18,6 +18,10 @@ JSON = Mapping[str, Any]
 
 _NO_JSON = re.compile(rb"\s*[^\s{\[<]")
 """How data begins that holds no words: a keep-alive."""
+_NO_ANSWER: Mapping[object, str] = {
+    "filter": "its filter cut the answer off",
+    "tool": "it asked for a tool, and there is none",
+}
 _THOUGHT = re.compile("think|thought|reason|summary|redact", re.IGNORECASE)
 _CODE = re.compile(r"[\w.-]{1,40}")
 _MOST_TOKENS = 2**31 - 1
@@ -42,7 +46,8 @@ class Reading:
         """Whether anything was said, or thought, yet."""
         self._finish: object = None
         self._usage: JSON = {}
-        self._is_whole = self._refused = self._began = False
+        self._is_whole = self._is_message = self._refused = False
+        self._pieces = 0
         self._told = 0
         """How much of what was said `news` has told."""
         self._is_void = False
@@ -76,9 +81,10 @@ class Reading:
     def closed(self, advice: str = "") -> Spoken:
         """When the stream has ended: what is known of the answer. `advice` is how to raise its limit."""
         finish = ending(self._finish) if self._finish else None
-        is_thought = self._thoughts.is_open and finish == "length"
-        rest = self._thoughts.close()
-        if not is_thought:
+        if finish is None and (self._is_whole or (self._is_message and self._pieces == 1)):
+            finish = "stop"
+        is_thinking, rest = self._thoughts.is_open, self._thoughts.close()
+        if not (is_thinking and finish == "length"):
             self.said += rest
         if wrong := self._wrong(finish, advice):
             raise wrong
@@ -98,19 +104,19 @@ class Reading:
 
     def _wrong(self, finish: Ending | None, advice: str) -> ModelUnavailable | None:
         """Why this is no answer."""
-        is_blank = not self.said.strip()
-        if finish == "filter":
-            return self.failed("its filter cut the answer off", ModelRefused)
-        if finish == "tool":
-            return self.failed("it asked for a tool, and there is none", ModelRefused)
-        if finish == "error" or (finish is None and not self._is_whole and not is_blank):
-            return self.failed("it broke off in mid-answer")
-        if is_blank and finish == "length":
+        if finish in _NO_ANSWER:
+            return self.failed(_NO_ANSWER[finish], ModelRefused)
+        if self.said.strip():
+            is_broken = finish in (None, "error")
+            return self.failed("it broke off in mid-answer") if is_broken else None
+        if finish == "length":
             told = "it used up its limit of tokens by thinking, and gave no answer"
             return self.failed(f"{told}{advice}", ModelRefused)
-        if is_blank and self._refused:
+        if self._refused:
             return self.failed("it refused to answer", ModelRefused)
-        return self.failed("it gave no words") if is_blank else None
+        if finish == "error":
+            return self.failed("it broke off with an error")
+        return self.failed("it thought, and gave no answer" if self.heard else "it gave no words")
 
     def _take(self, chunk: JSON) -> None:
         model, usage = chunk.get("model"), _fields(chunk.get("usage"))
@@ -122,17 +128,20 @@ class Reading:
                 raise self.failed(failure)
         self._finish = choice.get("finish_reason") or choice.get("finishReason") or self._finish
         delta, message = choice.get("delta"), choice.get("message")
-        if not delta and message and not self._began:  # a whole answer, and not one more chunk
-            delta, self._is_whole = message, True
+        if not delta and message and not (self._pieces and "delta" in choice):
+            # All of the answer; or the next of it, where another word is used. Beside deltas, it repeats.
+            delta, self._is_message = message, True
         fields = {"content": delta} if isinstance(delta, str) else _fields(delta)
         self._refused = self._refused or bool(fields.get("refusal"))
         self.heard = self.heard or any(fields[name] for name in fields if name != "role")
-        self._hear(_words(fields.get("content"), _DEPTH) or _words(choice.get("text"), _DEPTH))
+        for content in (fields.get("content"), fields.get("text"), choice.get("text")):
+            if words := _words(content, _DEPTH):
+                self._hear(words)
+                break
 
     def _hear(self, words: str) -> None:
-        if not words:
-            return
-        self.heard = self._began = True
+        self.heard = True
+        self._pieces += 1
         words = self._thoughts.feed(words)
         if self._thoughts.void:
             self._is_void = self._is_void or self._told > 0

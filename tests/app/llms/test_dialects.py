@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from llama_index.core.base.llms.types import ChatMessage, ChatResponseAsyncGen
 
 from app.llms.fallback import FallbackLLM
@@ -84,6 +86,96 @@ def test_what_was_told_is_void_when_it_turns_out_to_be_a_thought() -> None:
             assert reading.news() == (False, "I see it")
     assert reading.news() == (True, "Two [1]")
     assert reading.thinks_first
+
+
+def read(*choices: object, finish: object = "stop") -> str:
+    """The answer that is in a stream of such choices."""
+    reading = Reading("m")
+    for choice in choices:
+        reading.take(json.dumps({"choices": [choice]}).encode())
+    reading.take(json.dumps({"choices": [{"delta": {}, "finish_reason": finish}]}).encode())
+    reading.closed()
+    return reading.said
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        [{"delta": {"content": "One "}}, {"delta": {"content": "two."}}],
+        [{"message": {"content": "One "}}, {"message": {"content": "two."}}],
+        [{"delta": {"content": "One two."}}, {"delta": {}, "message": {"content": "One two."}}],
+        [{"delta": None, "message": {"content": "One two."}}],
+        [{"delta": "One "}, {"delta": "two."}],
+        [{"text": "One "}, {"text": "two."}],
+        [{"delta": {"type": "text_delta", "text": "One two."}}],
+        [{"delta": {"content": {"type": "text", "text": {"value": "One two."}}}}],
+        [{"delta": {"content": ["One ", "two."], "reasoning_details": [{"text": "Hm"}]}}],
+        [{"delta": {"content": [{"type": "reasoning_text", "text": "Hm"}, "One two."]}}],
+        [{"delta": {"content": [{"text": "Hm", "thought": True}, {"text": "One two."}]}}],
+        [None, 7, {"delta": 7}, {"delta": {"content": 7}}, {"delta": {"content": "One two."}}],
+    ],
+)
+def test_words_are_found_where_servers_put_them(choices: list[object]) -> None:
+    assert read(*choices) == "One two."
+
+
+def test_an_answer_that_is_only_thought_is_none() -> None:
+    with pytest.raises(ModelUnavailable, match="thought, and gave no answer"):
+        read({"delta": {"content": "<think>Hm"}})
+    with pytest.raises(ModelRefused, match="refused"):
+        read({"delta": {"refusal": "No."}})
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens", "cost"),
+    [
+        ({"prompt_tokens": "7", "cost": "$0.5"}, 7, 0.5),
+        ({"input_tokens": 7.0, "cost": {"total_cost": 0.5}}, 7, 0.5),
+        ({"prompt_tokens": 1e300, "cost": -1}, 2**31 - 1, None),
+        ({"prompt_tokens": [], "cost": "free"}, 0, None),
+        ({"prompt_tokens": -1, "cost": "nan"}, 0, None),
+        ([], 0, None),
+        ("none", 0, None),
+    ],
+)
+def test_what_is_no_number_counts_for_nothing(
+    usage: object, tokens: int, cost: float | None
+) -> None:
+    reading = Reading("m")
+    said = {"choices": [{"message": {"content": "Two."}}], "usage": usage, "model": 7, "id": 7}
+    reading.take(json.dumps(said).encode())
+    counted = reading.closed().usage
+    assert (counted.prompt_tokens, counted.cost) == (tokens, cost)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["choices", "delta", "message", "content", "text", "type", "usage", "cost", "error"]
+                + ["prompt_tokens", "finish_reason", "refusal", "model", "code", "object"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.lists(JSON | st.builds(lambda inner: {"choices": [inner]}, JSON), max_size=4))
+def test_whatever_comes_is_an_answer_or_no_model(said: list[object]) -> None:
+    reading = Reading("m")
+    try:
+        for each in said:
+            reading.take(json.dumps(each).encode())
+        spoken = reading.closed()
+    except ModelUnavailable:
+        return
+    assert reading.said.strip()
+    assert spoken.usage.prompt_tokens >= 0
 
 
 class TakesBack(ScriptedLLM):
