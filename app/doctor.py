@@ -9,6 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
+from app.model_servers import served_models
 from app.providers import (
     build_embeddings,
     build_reranker,
@@ -18,7 +19,6 @@ from app.providers import (
 )
 from app.settings import Settings
 from app.wiring import open_database, open_engine
-from storage.addresses import without_secrets
 from storage.database import HEAD
 from storage.domain import Passage, Value
 from storage.errors import IbidError, IndexMismatch, InvalidInput
@@ -136,15 +136,29 @@ async def _reranker(settings: Settings, http: "ClientSession | None") -> Finding
 
 
 async def _models(settings: Settings, http: "ClientSession | None") -> Findings:
-    if settings.llm == "extractive" or not settings.openrouter_api_key or http is None:
-        if settings.llm == "openrouter":
-            raise InvalidInput("LLM=openrouter needs OPENROUTER_API_KEY, which is not set.")
+    served = served_models(settings)
+    if settings.llm == "openrouter" and not settings.openrouter_api_key:
+        raise InvalidInput("LLM=openrouter needs OPENROUTER_API_KEY, which is not set.")
+    if settings.llm == "extractive" or http is None or not (settings.openrouter_api_key or served):
         yield Finding(name="models", state="ok", told="extractive, which needs no service")
         return
+    if settings.openrouter_api_key:
+        key = settings.openrouter_api_key.get_secret_value()
+        async for finding in _openrouter(settings, key, http):
+            yield finding
+    from app.llms.account import models  # noqa: PLC0415 - with aiohttp
+
+    for name, url, own in served:
+        there = name in await models(http, url, own, "LLM_FALLBACK_API_KEYS")
+        told = f"{name} is {'' if there else 'not '}at {url}"
+        mend = "" if there else "Correct LLM_FALLBACKS, or load the model there."
+        yield Finding(name="fallback", state="ok" if there else "wrong", told=told, mend=mend)
+
+
+async def _openrouter(settings: Settings, key: str, http: "ClientSession") -> Findings:
     from app.llms.account import account, models  # noqa: PLC0415 - with aiohttp
 
     base = settings.openrouter_base_url.rstrip("/")
-    key = settings.openrouter_api_key.get_secret_value()
     mine = await account(http, base, key)
     yield _credits(mine.limit_remaining, is_free=mine.is_free_tier)
     listed = await models(http, base, key)
@@ -154,12 +168,6 @@ async def _models(settings: Settings, http: "ClientSession | None") -> Findings:
         else:
             mend = "Correct OPENROUTER_MODELS; the models are listed at openrouter.ai/models."
             yield Finding(name="models", state="wrong", told=f"there is no {name}", mend=mend)
-    other = revealed(settings.llm_fallback_api_key)
-    for name, url in settings.fallbacks:
-        there = name in await models(http, url.rstrip("/"), other)
-        told = f"{name} is {'' if there else 'not '}at {without_secrets(url)}"
-        mend = "" if there else "Correct LLM_FALLBACKS, or load the model there."
-        yield Finding(name="fallback", state="ok" if there else "wrong", told=told, mend=mend)
 
 
 async def _limits(settings: Settings) -> Findings:

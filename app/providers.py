@@ -12,6 +12,7 @@ from app.chat.rewriting import Rewriter
 from app.chat.verification import Verifier
 from app.chat.verification.judge import LLMJudge
 from app.chat.verification.local import LocalVerifier
+from app.model_servers import served_models
 from app.settings import Settings
 from pipelines.fingerprint import fingerprint
 from storage.domain import Fingerprint
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def open_http(settings: Settings) -> AsyncGenerator["ClientSession | None"]:
     """One pool of connections for all hosted models; none when there are none."""
-    if not (settings.openrouter_api_key or settings.cohere_api_key):
+    if not (settings.openrouter_api_key or settings.cohere_api_key or settings.llm_fallbacks):
         yield None
         return
     from storage.connections import open_pool  # noqa: PLC0415 - with aiohttp and its certificates
@@ -104,12 +105,14 @@ def build_reranker(
 
 def build_hosted(settings: Settings, http: "ClientSession | None" = None) -> list[LLM]:
     """In order of preference; none for the extractive model. Raises `InvalidInput` without a key."""
-    chosen = settings.llm or ("openrouter" if settings.openrouter_api_key else "extractive")
-    if chosen == "extractive":
+    if settings.llm == "extractive":
         return []
-    key = _required(settings.openrouter_api_key, "LLM=openrouter", "OPENROUTER_API_KEY")
-    hosted = [*_hosted(settings, key, http)]
-    if not hosted:
+    if settings.llm == "openrouter":
+        _required(settings.openrouter_api_key, "LLM=openrouter", "OPENROUTER_API_KEY")
+    key = revealed(settings.openrouter_api_key)
+    hosted = [*_of_openrouter(settings, key, http)] if key else list[LLM]()
+    hosted += _served(settings, http)
+    if key and not hosted:
         raise InvalidInput("OPENROUTER_MODELS names no model.")
     return hosted
 
@@ -141,18 +144,12 @@ def revealed(key: SecretStr | None) -> str | None:
     return key.get_secret_value() if key else None
 
 
-def _hosted(settings: Settings, key: str, http: "ClientSession | None") -> Iterator[LLM]:
-    """OpenRouter's models, each with those after it as the server's own fallbacks; then others."""
+def _of_openrouter(settings: Settings, key: str, http: "ClientSession | None") -> Iterator[LLM]:
+    """Each with those after it as the server's own fallbacks."""
     from app.llms.catalogue import Catalogue  # noqa: PLC0415
     from app.llms.openrouter import HostedLLM  # noqa: PLC0415
 
-    limits: dict[str, Any] = {
-        "max_tokens": settings.llm_max_tokens,
-        "first_token_seconds": settings.llm_first_token_seconds,
-        "whole_answer_seconds": settings.llm_answer_seconds,
-    }
-    base = settings.openrouter_base_url
-    names = settings.models
+    base, names = settings.openrouter_base_url, settings.models
     catalogue = Catalogue(base, http, settings.ibid_home / "models.json") if http else None
     for number, name in enumerate(names):
         yield HostedLLM.at(
@@ -161,13 +158,38 @@ def _hosted(settings: Settings, key: str, http: "ClientSession | None") -> Itera
             name,
             names[number + 1 :],
             provider=settings.openrouter_provider,
+            headers=_attribution(settings),
             catalogue=catalogue,
             http=http,
-            **limits,
+            **_limits(settings),
         )
-    for name, url in settings.fallbacks:
-        other = revealed(settings.llm_fallback_api_key)
-        yield HostedLLM.at(url, other, name, http=http, **limits)
+
+
+def _served(settings: Settings, http: "ClientSession | None") -> Iterator[LLM]:
+    """Those of other servers, which are told nothing but the question."""
+    named = {"key_setting": "LLM_FALLBACK_API_KEYS", "models_setting": "LLM_FALLBACKS"}
+    for name, url, key in served_models(settings):
+        from app.llms.openrouter import HostedLLM  # noqa: PLC0415
+
+        yield HostedLLM.at(url, key, name, http=http, settings=named, **_limits(settings))
+
+
+def _limits(settings: Settings) -> dict[str, Any]:
+    return {
+        "max_tokens": settings.llm_max_tokens,
+        "first_token_seconds": settings.llm_first_token_seconds,
+        "whole_answer_seconds": settings.llm_answer_seconds,
+    }
+
+
+def _attribution(settings: Settings) -> dict[str, str]:
+    """Who asks, if OpenRouter is to know."""
+    url = settings.openrouter_app_url or settings.public_url
+    if not url:
+        return {}
+    told = {"HTTP-Referer": url}
+    title = settings.openrouter_app_title
+    return {**told, "X-OpenRouter-Title": title} if title else told
 
 
 def _extractive() -> LLM:

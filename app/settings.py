@@ -10,7 +10,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.addresses import Network, parse_network, parse_origin, parse_public_url
 from storage.addresses import check_address, without_secrets
-from storage.errors import InvalidInput
 from storage.networks import parse_networks
 
 _ALGORITHMS = (
@@ -28,7 +27,7 @@ _ALGORITHMS = (
 """Those whose public key can be published: a shared secret in that place would be one."""
 
 
-_HTTP = ("http", "https")
+HTTP = ("http", "https")
 
 
 class Settings(BaseSettings):
@@ -100,7 +99,7 @@ class Settings(BaseSettings):
     """Calls that Cohere may get in a month, 1000 with a trial key; by default any number."""
 
     llm: Literal["extractive", "openrouter"] | None = None
-    """What writes answers; by default `openrouter` when its key is set, else `extractive`."""
+    """What writes answers; by default hosted models when a key or `LLM_FALLBACKS` names any."""
 
     openrouter_api_key: SecretStr | None = None
     """Key for OpenRouter's models."""
@@ -110,6 +109,12 @@ class Settings(BaseSettings):
 
     openrouter_models: str = "openrouter/auto"
     """Models in order of preference, separated by commas."""
+
+    openrouter_app_url: str | None = None
+    """The site that OpenRouter is told of; by default `PUBLIC_URL`, and none without it."""
+
+    openrouter_app_title: str = "Ibid"
+    """What OpenRouter calls the application; told only with a site."""
 
     jobs_database_url: str | None = None
     """A Postgres that workers on several machines share; by default a SQLite file in `IBID_HOME`.
@@ -152,11 +157,15 @@ class Settings(BaseSettings):
     llm_fallbacks: str = ""
     """Further models, asked when all of OpenRouter's fail: `MODEL@BASE_URL`, separated by commas.
 
-    Any server that speaks OpenAI's protocol will do, such as Ollama, vLLM and llama.cpp.
+    Any server that speaks OpenAI's protocol will do, such as Ollama, vLLM and llama.cpp. Without a key
+    for OpenRouter the first of them is the model.
     """
 
     llm_fallback_api_key: SecretStr | None = None
-    """Key of the servers in `LLM_FALLBACKS`, if they want one."""
+    """Key of the server in `LLM_FALLBACKS`, if it is one and wants one."""
+
+    llm_fallback_api_keys: SecretStr | None = None
+    """Keys of several servers in `LLM_FALLBACKS`: `HOST=KEY` or `HOST:PORT=KEY`, separated by commas."""
 
     llm_last_resort: Literal["extractive"] | None = None
     """What answers when no model can; by default the turn fails."""
@@ -260,13 +269,13 @@ class Settings(BaseSettings):
     @classmethod
     def _http_server(cls, value: str | None) -> str | None:
         if value and value != ":memory:":
-            check_address(value, _HTTP)
+            check_address(value, HTTP)
         return value
 
     @field_validator("cohere_base_url", "openrouter_base_url")
     @classmethod
     def _model_server(cls, value: str) -> str:
-        check_address(value, _HTTP, keyed=True)
+        check_address(value, HTTP, keyed=True)
         return value
 
     @field_validator("allowed_networks")
@@ -278,6 +287,20 @@ class Settings(BaseSettings):
             raise ValueError("write networks like 10.1.0.0/16, with commas between") from None
         return value
 
+    @field_validator("llm_fallback_api_keys")
+    @classmethod
+    def _each_sendable(cls, value: SecretStr | None) -> SecretStr | None:
+        for pair in listed(value.get_secret_value()) if value else []:
+            cls._sendable(SecretStr(pair))
+        return value
+
+    @field_validator("openrouter_app_title")
+    @classmethod
+    def _on_a_line(cls, value: str) -> str:
+        if not re.fullmatch(r"[ -~]*", value):
+            raise ValueError("it holds a letter or a line break that a header cannot have")
+        return value
+
     @field_validator("auth_algorithms")
     @classmethod
     def _asymmetric(cls, value: str) -> str:
@@ -286,11 +309,11 @@ class Settings(BaseSettings):
             raise ValueError(f"choose from {', '.join(_ALGORITHMS)}")
         return value
 
-    @field_validator("auth_sign_in_url")
+    @field_validator("auth_sign_in_url", "openrouter_app_url")
     @classmethod
     def _page(cls, value: str | None) -> str | None:
-        if value and not value.startswith(("https://", "http://")):
-            raise ValueError("it begins with https:// or http://")
+        if value and not re.fullmatch(r"https?://[!-~]+", value):
+            raise ValueError("it begins with https:// or http://, and holds no blank")
         return value
 
     @field_validator("public_url")
@@ -363,11 +386,6 @@ class Settings(BaseSettings):
         return [*dict.fromkeys(name for name in names if name)]
 
     @property
-    def fallbacks(self) -> list[tuple[str, str]]:
-        """`LLM_FALLBACKS` as model and base URL; raises `InvalidInput`."""
-        return [_fallback(n, pair) for n, pair in enumerate(listed(self.llm_fallbacks), 1)]
-
-    @property
     def database(self) -> str:
         """`DATABASE_URL`, or the SQLite file in `IBID_HOME`."""
         return self.database_url or f"sqlite+aiosqlite:///{(self.ibid_home / 'ibid.db').absolute()}"
@@ -386,20 +404,6 @@ class Settings(BaseSettings):
     def index_folder(self) -> Path:
         """Where the embedded engine keeps its files."""
         return (self.ibid_home / "index").absolute()
-
-
-def _fallback(number: int, pair: str) -> tuple[str, str]:
-    """Raises `InvalidInput`, which does not repeat what is set: it may hold a password."""
-    told = f"LLM_FALLBACKS cannot be used: number {number} is not of the form MODEL@BASE_URL"
-    name, _, rest = pair.partition("@http")
-    url = f"http{rest}"
-    if not name or "//" in name:
-        raise InvalidInput(f"{told}.")
-    try:
-        check_address(url, _HTTP, keyed=True)
-    except ValueError as error:
-        raise InvalidInput(f"{told}: {error}.") from None
-    return name, url
 
 
 def listed(text: str) -> list[str]:

@@ -6,7 +6,15 @@ from collections.abc import Callable
 
 import tenacity
 
-from storage.errors import ModelBusy, ModelRefused, ModelSilent, ModelUnavailable
+from storage.errors import (
+    DatabaseUnavailable,
+    ModelBusy,
+    ModelRefused,
+    ModelSilent,
+    ModelUnavailable,
+)
+
+_AWAY_PAUSE = 0.5
 
 
 def policy(*, tries: int, pause: float, longest: float) -> tenacity.AsyncRetrying:
@@ -25,6 +33,16 @@ def policy(*, tries: int, pause: float, longest: float) -> tenacity.AsyncRetryin
         stop=tenacity.stop_after_attempt(tries),
         retry=tenacity.retry_if_exception(may_help),
         wait=_pauses(pause, longest),
+        reraise=True,
+    )
+
+
+def while_away(seconds: float) -> tenacity.AsyncRetrying:
+    """Tries again for so long while the database is away."""
+    return tenacity.AsyncRetrying(
+        stop=tenacity.stop_after_delay(seconds),
+        retry=tenacity.retry_if_exception_type(DatabaseUnavailable),
+        wait=tenacity.wait_fixed(_AWAY_PAUSE),
         reraise=True,
     )
 

@@ -23,6 +23,7 @@ from app.api.counts import build_counts
 from app.api.failures import Failures
 from app.api.headers import add_security_headers
 from app.api.health import DatabaseProbe, HealthController
+from app.api.heartbeat import HEARTBEAT_SECONDS
 from app.api.hosts import build_host_check
 from app.api.jobs import JobController, uploads_up_to
 from app.api.messages import MessageController
@@ -52,10 +53,15 @@ _FOR_ANSWERS = 0.8
 """Of the time in which a server must have stopped; the rest is for what is closed afterwards."""
 
 
-def create_app(settings: Settings, parent: ParentPipe | None = None) -> Litestar:
+def create_app(
+    settings: Settings,
+    parent: ParentPipe | None = None,
+    *,
+    heartbeat: float = HEARTBEAT_SECONDS,
+) -> Litestar:
     """The whole API; its services are open from the first request to the last.
 
-    With a `parent`, it stops when that does.
+    With a `parent`, it stops when that does. Streams have a comment after `heartbeat` silent seconds.
     """
 
     @asynccontextmanager
@@ -98,6 +104,7 @@ def create_app(settings: Settings, parent: ParentPipe | None = None) -> Litestar
                 "public_url": settings.public_url,
                 "failures": Failures(settings.sign_in_failures, counts),
                 "probe": DatabaseProbe(),
+                "heartbeat": heartbeat,
             }
         ),
         middleware=[*build_middleware(settings), StreamLimit(settings.stream_limit)],

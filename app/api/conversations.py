@@ -13,6 +13,7 @@ from litestar.response import Stream
 from litestar.status_codes import HTTP_201_CREATED, HTTP_204_NO_CONTENT
 from pydantic import Field
 
+from app.api.leaving import unless_left
 from app.api.paging import cursor, place
 from app.api.sse import stream
 from app.chat.checking import Verify
@@ -25,6 +26,8 @@ from storage.tables import Conversation
 
 Events = AsyncGenerator[ChatEvent]
 Title = Annotated[str, Field(max_length=200)]
+_LEFT = 499
+"""What nginx calls it in its log when a client did not wait for the answer."""
 _ANSWER = {HTTP_201_CREATED: ResponseSpec(Answer, description="The whole answer")}
 
 
@@ -141,7 +144,7 @@ class ConversationController(Controller):
         data: JSONBody[Question],
         chat: NamedDependency[ChatService],
         request: Request[object, object, State],
-    ) -> Response[Answer] | Stream:
+    ) -> Response[Answer] | Response[None] | Stream:
         """JSON; or, to a client that accepts `text/event-stream`, the events of the turn."""
         events = chat.stream(
             conversation_id,
@@ -165,7 +168,7 @@ class ConversationController(Controller):
         chat: NamedDependency[ChatService],
         request: Request[object, object, State],
         data: JSONBody[Asked | None] = None,
-    ) -> Response[Answer] | Stream:
+    ) -> Response[Answer] | Response[None] | Stream:
         """The question, or an answer it had, is named; the new answer begins a branch."""
         asked = data or Asked(filter={})
         events = chat.again(conversation_id, message_id, asked.corpora, asked.filter, asked.verify)
@@ -189,10 +192,11 @@ class ConversationController(Controller):
 
 async def _framed(
     events: Events, request: Request[object, object, State]
-) -> Response[Answer] | Stream:
+) -> Response[Answer] | Response[None] | Stream:
     if "text/event-stream" in request.headers.get("accept", ""):
-        return await stream(events)
-    return Response(await drained(events))
+        return await stream(events, request.app.state.heartbeat)
+    answer = await unless_left(drained(events), request)
+    return Response(None, status_code=_LEFT) if answer is None else Response(answer)
 
 
 def _as_file(conversation_id: UUID, ending: str) -> dict[str, str]:

@@ -101,7 +101,7 @@ class JobController(Controller):
         if "text/event-stream" not in request.headers.get("accept", ""):
             return Response(await jobs.get(job_id))
         await jobs.get(job_id)
-        return framed(_frames(jobs.watch(job_id)))
+        return framed(_frames(jobs.watch(job_id)), request.app.state.heartbeat)
 
     @delete("/{job_id:uuid}", summary="Cancel a job", status_code=HTTP_200_OK)
     async def cancel(self, job_id: FromPath[UUID], jobs: NamedDependency[Jobs]) -> Job:

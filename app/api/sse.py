@@ -11,6 +11,7 @@ from contextlib import aclosing
 from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
+from app.api.heartbeat import with_heartbeat
 from app.api.problems import problem_body
 from app.chat.events import ChatEvent
 from storage.errors import IbidError
@@ -18,15 +19,17 @@ from storage.errors import IbidError
 _log = logging.getLogger("ibid.api")
 
 
-async def stream(events: AsyncGenerator[ChatEvent]) -> Stream:
+async def stream(events: AsyncGenerator[ChatEvent], heartbeat: float) -> Stream:
     """One frame an event. A turn that fails before its first event is a plain problem instead."""
-    return framed(_frames(await anext(events), events), HTTP_201_CREATED)
+    return framed(_frames(await anext(events), events), heartbeat, HTTP_201_CREATED)
 
 
-def framed(frames: AsyncGenerator[bytes], status_code: int = HTTP_200_OK) -> Stream:
-    """That neither a cache nor a proxy holds back."""
+def framed(
+    frames: AsyncGenerator[bytes], heartbeat: float, status_code: int = HTTP_200_OK
+) -> Stream:
+    """That neither a cache nor a proxy holds back; with a comment after `heartbeat` silent seconds."""
     return Stream(
-        frames,
+        with_heartbeat(frames, heartbeat),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         status_code=status_code,

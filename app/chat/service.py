@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Collection, Coroutine, Mapping, Sequence
+from contextlib import aclosing, suppress
 from copy import copy
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
@@ -22,13 +23,16 @@ from app.spending import Budget, of_answer
 from storage.conversations import Conversations
 from storage.database import Database, retried
 from storage.domain import LOCAL, Answer, Attempt, Principal
-from storage.errors import IndexUnavailable, InvalidInput, ModelUnavailable
+from storage.errors import DatabaseUnavailable, IndexUnavailable, InvalidInput, ModelUnavailable
 from storage.ledger import Ledger
 from storage.people import Users
+from storage.retrying import while_away
 from storage.tables import Conversation, Message
 
 _log = logging.getLogger("ibid.chat")
 
+KEEPING_SECONDS = 60.0
+"""For how long an answer is tried to be kept while the database is away."""
 _RECALLED = 12
 """Messages of history a turn can lean on."""
 _TITLE_LENGTH = 80
@@ -44,12 +48,14 @@ class ChatService:
         budget: Budget | None = None,
         limit: TurnLimit | None = None,
         principal: Principal = LOCAL,
+        keeping_seconds: float = KEEPING_SECONDS,
     ) -> None:
         self._database = database
         self._engine = engine
         self._budget = budget or Budget()
         self._limit = limit or TurnLimit()
         self._principal = principal
+        self._keeping_seconds = keeping_seconds
         self._late: set[asyncio.Task[None]] = set()
 
     def acting_for(self, principal: Principal) -> "ChatService":
@@ -138,28 +144,44 @@ class ChatService:
                         waiting_for = None
                     if isinstance(event, Retrieved):
                         given = {passage.source_id for passage in event.passages}
-                    if isinstance(event, Completed):
-                        await self._keep(event.answer, question, given, is_new=keeping is not None)
-                        _tell(event.answer, time.perf_counter() - started)
                     heard.take(event)
+                    if isinstance(event, Completed):
+                        kept = self._keep_in_time(
+                            event.answer, question, given, is_new=keeping is not None
+                        )
+                        await asyncio.shield(self._later(kept))
+                        _tell(event.answer, time.perf_counter() - started)
                     yield event
         except ModelUnavailable as error:
-            await self._write_off(heard, error.attempts)
+            with suppress(DatabaseUnavailable):  # that the model failed is told first
+                await self._write_off(heard, error.attempts)
             raise
         except (asyncio.CancelledError, GeneratorExit, IndexUnavailable):
             self._write_down_later(heard)
             raise
 
     async def settled(self) -> None:
-        """Returns when all that was spent is written down."""
-        await asyncio.gather(*self._late)
+        """Returns when all answers are kept, and all that was spent is written down."""
+        while self._late:
+            await asyncio.wait(self._late)
 
     def _write_down_later(self, heard: Heard) -> None:
-        """What a turn took that came to no end; in a task, for the turn's own may be torn down."""
+        """What a turn took that came to no end."""
         if heard.asked:
-            task = asyncio.create_task(self._write_down(heard))
-            self._late.add(task)
-            task.add_done_callback(self._late.discard)
+            self._later(self._write_down(heard))
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """In a task of its own, for the turn's may be torn down meanwhile."""
+        task = asyncio.create_task(work)
+        self._late.add(task)
+        task.add_done_callback(self._settle)
+        return task
+
+    def _settle(self, task: asyncio.Task[None]) -> None:
+        self._late.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            _log.warning("what came of a turn was not kept: %s", error)
 
     async def _write_down(self, heard: Heard) -> None:
         async with self._database.transaction() as session:
@@ -229,6 +251,14 @@ class ChatService:
             if message.role != "user" and message.parent_id is not None:
                 message = await messages.one(conversation_id, message.parent_id)
         return _question(message)
+
+    async def _keep_in_time(
+        self, answer: Answer, question: UUID, given: Collection[UUID], *, is_new: bool
+    ) -> None:
+        """Also when the database is away for a while; raises `DatabaseUnavailable` at last."""
+        async for attempt in while_away(self._keeping_seconds):
+            with attempt:
+                await self._keep(answer, question, given, is_new=is_new)
 
     @retried
     async def _keep(

@@ -5,7 +5,7 @@ from typing import TypeVar
 import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
-from app.llms.wire import refusal
+from app.llms.refusals import refusal
 from storage.addresses import without_secrets
 from storage.connections import UNREADABLE
 from storage.errors import ModelUnavailable
@@ -40,12 +40,21 @@ async def account(http: ClientSession, base_url: str, key: str) -> Account:
     return (await _got(http, f"{base_url}/key", key, _Account)).data
 
 
-async def models(http: ClientSession, base_url: str, key: str | None) -> set[str]:
-    """Their names; raises `ModelUnavailable`."""
-    return {model.id for model in (await _got(http, f"{base_url}/models", key, _Models)).data}
+async def models(
+    http: ClientSession, base_url: str, key: str | None, key_setting: str = "OPENROUTER_API_KEY"
+) -> set[str]:
+    """Their names; raises `ModelUnavailable`, which names the setting of a key that is refused."""
+    listed = await _got(http, f"{base_url}/models", key, _Models, key_setting)
+    return {model.id for model in listed.data}
 
 
-async def _got(http: ClientSession, url: str, key: str | None, kind: type[T]) -> T:
+async def _got(
+    http: ClientSession,
+    url: str,
+    key: str | None,
+    kind: type[T],
+    key_setting: str = "OPENROUTER_API_KEY",
+) -> T:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     shown = without_secrets(url)
     try:
@@ -56,7 +65,8 @@ async def _got(http: ClientSession, url: str, key: str | None, kind: type[T]) ->
     except (ClientError, TimeoutError) as error:
         raise ModelUnavailable(f"{shown} cannot be reached") from error
     if answer.status != _OK:
-        told = refusal("", answer.status, answer.headers.get("retry-after"))
+        after = answer.headers.get("retry-after")
+        told = refusal("", answer.status, after, key=key_setting)
         raise ModelUnavailable(f"{shown} did not answer: {told}") from told
     try:
         return msgspec.json.decode(content, type=kind)

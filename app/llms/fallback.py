@@ -101,9 +101,9 @@ class FallbackLLM(CustomLLM):
                 answer = self._answer(llm, breaker, messages, options, patience)
                 async with aclosing(answer) as responses:
                     async for one in responses:
-                        said += one.delta or ""
-                        told = told or isinstance(one.raw, Spoken)
-                        yield _with_attempts(one, failed)
+                        told = self._ends(one, failed) or told
+                        said = one.message.content or ""
+                        yield one
             except ModelUnavailable as error:
                 failed.append(_attempt(error, name))
                 if said and not self.restarts:
@@ -115,6 +115,18 @@ class FallbackLLM(CustomLLM):
             if said:
                 yield response("", "", _restart(failed[-1]))
         raise _none_left(failed)
+
+    def _ends(self, one: ChatResponse, failed: Sequence[Attempt]) -> bool:
+        """Whether it is the last of an answer; raises when words are taken back from who cannot."""
+        spoken = one.raw
+        if not isinstance(spoken, Spoken):
+            return False
+        if spoken.restarted and not self.restarts:
+            told = spoken.attempts[-1].error
+            raise ModelUnavailable(told, model=spoken.model, cost=None)
+        if not spoken.restarted:
+            one.raw = spoken.model_copy(update={"attempts": tuple(failed)})
+        return not spoken.restarted
 
     async def _answer(
         self,
@@ -163,12 +175,6 @@ async def _next(responses: ChatResponseAsyncGen, patience: Patience) -> ChatResp
 
 def _attempt(error: ModelUnavailable, name: str) -> Attempt:
     return Attempt(model=error.model or name, error=str(error), cost=error.cost)
-
-
-def _with_attempts(one: ChatResponse, failed: Sequence[Attempt]) -> ChatResponse:
-    if isinstance(one.raw, Spoken) and failed:
-        one.raw = one.raw.model_copy(update={"attempts": tuple(failed)})
-    return one
 
 
 def _restart(attempt: Attempt) -> Spoken:

@@ -1,28 +1,30 @@
 """Models by OpenAI's protocol, at OpenRouter or anywhere, with a stream of our own under LlamaIndex."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, suppress
+from contextlib import aclosing
+from types import MappingProxyType
 from typing import Any
 
-from aiohttp import ClientError, ClientResponse, ClientSession
+from aiohttp import ClientError, ClientSession
 from llama_index.core.base.llms.types import (
     ChatMessage,
     ChatResponse,
     ChatResponseAsyncGen,
     ChatResponseGen,
+    MessageRole,
 )
 from llama_index.llms.openai.utils import to_openai_message_dicts
 from llama_index.llms.openrouter import OpenRouter
 from pydantic import Field, PrivateAttr
 
 from app.llms.catalogue import Catalogue
+from app.llms.endpoint import Endpoint
 from app.llms.patience import Patience
-from app.llms.spoken import Responses, drained, response
-from app.llms.sse import Events
-from app.llms.wire import Reading, refusal
-from storage.connections import lent
+from app.llms.spoken import Responses, Spoken, drained, response
+from app.llms.wire import Reading
+from storage.domain import Attempt
 from storage.errors import ModelRefused, ModelSilent
 
 FIRST_TOKEN_SECONDS = 30.0
@@ -32,13 +34,9 @@ LONGEST_ANSWER = 1_024
 _CONTEXT = 32_000
 _CHARACTERS_A_TOKEN = 3
 """Few, so that a prompt is rather thought too long than sent in vain."""
-_DRAIN_SECONDS = 0.05
 _MOST_FALLBACKS = 2
 """OpenRouter takes three models in all."""
-_LEAST_MESSAGES = 2
-"""What the model is told, and the question."""
-_OK, _DONE = 200, b"[DONE]"
-_ATTRIBUTION = {"HTTP-Referer": "https://pypi.org/project/ibid/", "X-OpenRouter-Title": "Ibid"}
+_ADVICE = "; raise LLM_MAX_TOKENS"
 
 
 class HostedLLM(OpenRouter):
@@ -53,9 +51,10 @@ class HostedLLM(OpenRouter):
     first_token_seconds: float = FIRST_TOKEN_SECONDS
     """Also the longest silence between two tokens."""
     whole_answer_seconds: float = WHOLE_ANSWER_SECONDS
-    _http: ClientSession | None = PrivateAttr(default=None)
+    _endpoint: Endpoint = PrivateAttr()
     _catalogue: Catalogue | None = PrivateAttr(default=None)
-    _home: asyncio.AbstractEventLoop | None = PrivateAttr(default=None)
+    _thinks_first: bool = PrivateAttr(default=False)
+    """Whether it was seen to think in its text without an opening tag: then it is waited for."""
 
     @classmethod
     def at(
@@ -66,15 +65,18 @@ class HostedLLM(OpenRouter):
         fallbacks: Sequence[str] = (),
         *,
         provider: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
         catalogue: Catalogue | None = None,
         http: ClientSession | None = None,
+        settings: Mapping[str, str] = MappingProxyType({}),
         **options: Any,
     ) -> "HostedLLM":
         """`fallbacks` are what OpenRouter itself may turn to before the first token.
 
-        `provider` are its routing options; `catalogue` knows the models' limits.
+        `provider` are its routing options; `catalogue` knows the models' limits; `settings` are named
+        as `Endpoint` has it.
         """
-        body: dict[str, Any] = {}
+        base_url, body = api_base.rstrip("/"), dict[str, Any]()
         if fallbacks:
             body["models"] = [model, *fallbacks][: _MOST_FALLBACKS + 1]
         if provider:
@@ -82,15 +84,17 @@ class HostedLLM(OpenRouter):
         hosted = cls(
             model=model,
             api_key=api_key or "none",
-            api_base=api_base.rstrip("/"),
+            api_base=base_url,
             context_window=options.pop("context_window", _CONTEXT),
             max_tokens=options.pop("max_tokens", LONGEST_ANSWER),
             max_retries=0,
             additional_kwargs={"extra_body": body},
-            default_headers=_ATTRIBUTION,
+            default_headers=dict(headers),
             **options,
         )
-        hosted._http, hosted._catalogue = http, catalogue
+        bearer = {"Authorization": f"Bearer {hosted.api_key}"}
+        hosted._endpoint = Endpoint(base_url, {**headers, **bearer}, model, http, **settings)
+        hosted._catalogue = catalogue
         return hosted
 
     @classmethod
@@ -126,65 +130,32 @@ class HostedLLM(OpenRouter):
     async def _spoken(
         self, messages: Sequence[ChatMessage], options: Mapping[str, Any]
     ) -> Responses:
-        await self._size()
+        await self._take_limits()
         body = self._body(messages, options)
         patience = Patience(self.first_token_seconds, self.whole_answer_seconds)
-        reading, said = Reading(self.model), ""
+        reading = Reading(self.model, thinks_first=self._thinks_first)
         try:
-            async with aclosing(self._events(body, patience, reading)) as events:
+            async with aclosing(self._endpoint.events(body, patience, reading)) as events:
                 async for together in events:
-                    delta = ""
                     try:
                         for data in together:
-                            delta += reading.take(data)
+                            reading.take(data)
                     finally:  # an error that came with words ends the answer behind them
-                        if reading.heard:
+                        if together and reading.heard:
                             patience.heard()
+                        self._thinks_first = self._thinks_first or reading.thinks_first
+                        is_void, delta = reading.news()
+                        if is_void:
+                            yield response("", "", _thought_aloud(self.model))
                         if delta:
-                            said += delta
-                            yield response(said, delta)
+                            yield response(reading.said, delta)
         except TimeoutError as error:
             raise reading.failed("it took too long", ModelSilent) from error
         except ClientError as error:
             raise reading.failed("the connection failed") from error
-        yield response(said, "", reading.closed())
-
-    async def _events(
-        self, body: Mapping[str, Any], patience: Patience, reading: Reading
-    ) -> AsyncGenerator[list[bytes], None]:
-        """The data of events that came together; of an answer that is no stream, the whole."""
-        async with (
-            lent(self._shared_http()) as http,
-            await patience.wait(self._post(http, body)) as answer,
-        ):
-            if answer.status != _OK:
-                retry_after = answer.headers.get("retry-after")
-                raise refusal(self.model, answer.status, retry_after)
-            reading.generation = answer.headers.get("x-generation-id")
-            if answer.content_type != "text/event-stream":
-                yield [await patience.wait(answer.read())]
-                return
-            events = Events(answer.content.iter_any())
-            while (together := await patience.wait(events.more())) is not None:
-                if _DONE in together:
-                    yield together[: together.index(_DONE)]
-                    await _to_its_end(events)
-                    return
-                yield together
-
-    async def _post(self, http: ClientSession, body: Mapping[str, Any]) -> ClientResponse:
-        return await http.post(
-            f"{self.api_base}/chat/completions",
-            json=body,
-            headers={**_ATTRIBUTION, "Authorization": f"Bearer {self.api_key}"},
-            allow_redirects=False,
-        )
-
-    def _shared_http(self) -> ClientSession | None:
-        """The pool given, on the loop that it was first used on."""
-        loop = asyncio.get_running_loop()
-        self._home = self._home or loop
-        return self._http if self._home is loop else None
+        # Who asks for less than the setting does so on purpose.
+        spoken = reading.closed("" if "max_tokens" in options else _ADVICE)
+        yield response(reading.said, reading.news()[1], spoken)
 
     def _body(self, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> dict[str, Any]:
         extra = {**self.additional_kwargs}
@@ -201,18 +172,17 @@ class HostedLLM(OpenRouter):
         }
 
     def _fitting(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
-        """Without the oldest of what was said before, as far as the context window asks for it."""
+        """Without the oldest exchanges, as far as the context window asks for it."""
         room = (self.context_window - (self.max_tokens or 0)) * _CHARACTERS_A_TOKEN
-        sizes = [len(message.content or "") for message in messages]
         kept = [*messages]
-        while sum(sizes) > room and len(kept) > _LEAST_MESSAGES:
-            del kept[1], sizes[1]
-        if sum(sizes) > room:
+        while _size(kept) > room and (oldest := _oldest_exchange(kept)):
+            del kept[oldest]
+        if _size(kept) > room:
             told = f"the prompt does not fit into its {self.context_window:,} tokens"
             raise ModelRefused(told, model=self.model)
         return kept
 
-    async def _size(self) -> None:
+    async def _take_limits(self) -> None:
         """Take over the model's limits, where its server tells them."""
         limits = await self._catalogue.limits(self.model) if self._catalogue else None
         if limits is not None:
@@ -220,9 +190,16 @@ class HostedLLM(OpenRouter):
             self.max_tokens = min(self.max_tokens or limits.longest, limits.longest)
 
 
-async def _to_its_end(events: Events) -> None:
-    """Only a connection whose answer was read to the last byte can serve the next turn."""
-    with suppress(TimeoutError, ClientError):
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            while await events.more() is not None:
-                pass
+def _size(messages: Sequence[ChatMessage]) -> int:
+    return sum(len(message.content or "") for message in messages)
+
+
+def _oldest_exchange(messages: Sequence[ChatMessage]) -> slice | None:
+    """A question and all up to the next one; None when only the last question is left."""
+    asked = [n for n, message in enumerate(messages) if message.role == MessageRole.USER]
+    return slice(asked[0], asked[1]) if len(asked) > 1 else None
+
+
+def _thought_aloud(model: str) -> Spoken:
+    told = "what it had said was a thought, and the answer follows"
+    return Spoken(model=model, attempts=(Attempt(model=model, error=told),), restarted=True)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape, unescape
+from itertools import pairwise
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
@@ -58,8 +59,25 @@ def messages(
     content = f"<passages>\n{numbered}\n</passages>\n\nQuestion: {asked}"
     return [
         ChatMessage(role=MessageRole.SYSTEM, content=SYSTEM),
-        *(ChatMessage(role=said.role, content=visible(said.content or "")) for said in history),
+        *(
+            ChatMessage(role=said.role, content=visible(said.content or ""))
+            for said in exchanges(history)
+        ),
         ChatMessage(role=MessageRole.USER, content=content),
+    ]
+
+
+def exchanges(history: Sequence[ChatMessage]) -> list[ChatMessage]:
+    """Questions with their answers: many models take only messages whose roles alternate.
+
+    Left out are questions that got no answer, and an answer whose question was cut off.
+    """
+    roles = MessageRole.USER, MessageRole.ASSISTANT
+    return [
+        message
+        for pair in pairwise(history)
+        if (pair[0].role, pair[1].role) == roles and pair[0].content and pair[1].content
+        for message in pair
     ]
 
 

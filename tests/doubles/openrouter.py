@@ -3,7 +3,8 @@
 Models are called `double/WHAT`. Before the first token: `status-CODE` (and `status-CODE-after-S`, with
 a `Retry-After`), `fails-N` (503 N times, then an answer), `resets`, `slow-headers`, `json-error`. Within
 the stream: everything in `STREAMS`. Any other name of the form `double/…` answers; the rest are unknown.
-Asked to make a question whole, `means-WORDS` puts these for its pronouns, and `rambles` says too much.
+In what other ways servers differ is in `dialects`. Asked to make a question whole, `means-WORDS` puts
+these for its pronouns, and `rambles` says too much.
 """
 
 import json
@@ -13,6 +14,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import count
 
+from tests.doubles import dialects
 from tests.doubles.http import JSON, Exchange
 from tests.doubles.limits import Keys, Refusal
 from tests.doubles.speech import cited, parroted, rambled, rewritten, to_rewrite
@@ -34,7 +36,7 @@ _TOLD = {
 }
 _METADATA = {"provider_name": "Double", "raw": "upstream said no"}
 _AGES = 3_600.0
-_FAILS_EARLY = ("status-", "fails-", "resets", "slow-headers", "json-error", "refuses")
+_FAILS_EARLY = ("status-", "fails-", "resets", "slow-headers", "json-error")
 
 
 class OpenRouter:
@@ -84,9 +86,16 @@ class OpenRouter:
             await exchange.answer(400, _error(400, f"{model} is not a valid model ID"))
         elif self._fails_early(model):
             await self._fail(exchange, what)
+        elif refused := dialects.refused(what, asked):
+            await exchange.answer(refused[0], _error(*refused))
+        elif what in dialects.DOCUMENTS:
+            await exchange.begin({"Content-Type": "application/json"})
+            await exchange.send(dialects.document(what, _document(asked, model)))
+            await exchange.end()
         elif asked.get("stream"):
             number = next(self._ids)
-            await exchange.begin({"X-Generation-Id": f"gen-{number}", "Cache-Control": "no-cache"})
+            told = {"X-Generation-Id": f"gen-{number}", "Cache-Control": "no-cache"}
+            await exchange.begin(told | dialects.headers(what))
             await Stream(exchange, model, f"gen-{number}").run()
         else:
             await _whole(exchange, model)
@@ -127,6 +136,8 @@ class Stream:
 
     async def run(self) -> None:
         """Comments, a chunk that has only the role, then what the model is named for."""
+        if self.what == "frames-marked":
+            await self.exchange.send(b"\xef\xbb\xbf")
         await self.comment()
         await self.chunk({"role": "assistant", "content": ""})
         name = next((name for name in STREAMS if self.what.startswith(name)), None)
@@ -146,7 +157,8 @@ class Stream:
     async def data(self, frame: JSON, segment: int | None = None) -> None:
         """One event."""
         data = json.dumps(frame, ensure_ascii=False).encode()
-        await self.exchange.send(b"data: " + data + b"\n\n", segment)
+        before, behind = dialects.framing(self.what)
+        await self.exchange.send(before + data + behind, segment)
 
     def frame(self, **fields: object) -> JSON:
         """What every event has."""
@@ -167,12 +179,13 @@ class Stream:
         """What this model has to say, in words with the space before them."""
         return (word[0] for word in re.finditer(r"\s*\S+", _spoken(self.what, self.exchange.body)))
 
-    async def finish(self, reason: str = "stop", *, done: bool = True) -> None:
+    async def finish(self, reason: str | None = "stop", *, done: bool = True) -> None:
         """The reason, the usage in a chunk without choices, and `[DONE]`."""
         await self.chunk({"content": ""}, reason)
         await self.data(self.frame(choices=[], usage=usage(self.exchange.body, self.said)))
         if done:
-            await self.exchange.send(b"data: [DONE]\n\n")
+            before, behind = dialects.framing(self.what)
+            await self.exchange.send(before + b"[DONE]" + behind)
         await self.exchange.end()
 
 
@@ -321,6 +334,7 @@ STREAMS: dict[str, Callable[[Stream], Awaitable[None]]] = {
     "keeps-alive": _keeps_alive,
     "drips": _drips,
     "empty": _says_nothing,
+    **dialects.DIALECTS,
 }
 LISTED = [
     f"double/{name}" for name in ("answers", "obedient", "reasons", "split", "fails-1", "cut")
@@ -345,9 +359,20 @@ async def _whole(exchange: Exchange, model: str) -> None:
             choice |= {"finish_reason": "error", "error": {"code": 502, "message": "cut short"}}
         case "empty":
             words = []
+    await exchange.answer(200, _document(exchange.body, model, words, choice))
+
+
+def _document(
+    body: JSON, model: str, words: list[str] | None = None, choice: JSON | None = None
+) -> JSON:
+    """A whole answer; by default the one that the model gives."""
+    if words is None:
+        said = _spoken(model.removeprefix("double/"), body)
+        words = [word[0] for word in re.finditer(r"\s*\S+", said)]
+    choice = choice or {"index": 0, "finish_reason": "stop"}
     choice["message"] = {"role": "assistant", "content": "".join(words)}
     told = {"id": "gen-0", "object": "chat.completion", "model": model, "choices": [choice]}
-    await exchange.answer(200, {**told, "usage": usage(exchange.body, len(words))})
+    return {**told, "usage": usage(body, len(words))}
 
 
 async def _refuse(exchange: Exchange, refusal: Refusal) -> None:

@@ -212,6 +212,42 @@ async def test_another_server_can_be_the_next(doubles: Doubles, docs: Path, tmp_
     assert KEY not in last.headers["authorization"], "a key is for its own service alone"
 
 
+async def test_a_server_of_ones_own_is_enough(doubles: Doubles, docs: Path, tmp_path: Path) -> None:
+    served = ",".join(f"double/{name}@{doubles.local}" for name in ("status-503", "answers"))
+    settings = Settings(ibid_home=tmp_path / "home", llm_fallbacks=served)
+    async with open_services(settings) as services:
+        await services.ingestion.run([docs])
+        answer = await answered(services)
+    assert services.turns.model == "double/status-503", "the first of them is the model"
+    assert answer.model == "double/answers"
+    assert {seen.path for seen in doubles.log} == {"/local/v1/chat/completions"}
+
+
+async def test_each_server_gets_its_own_key_and_is_told_of_no_site(
+    doubles: Doubles, docs: Path, tmp_path: Path
+) -> None:
+    port = str(doubles.port)
+    settings = hosted(
+        doubles,
+        tmp_path / "home",
+        "status-402",
+        openrouter_app_url="https://docs.example.com",
+        llm_fallbacks=f"double/status-401@{doubles.local},double/answers@{doubles.local}".replace(
+            "127.0.0.1", "localhost", 1
+        ),
+        llm_fallback_api_keys=f"127.0.0.1:{port}=two, localhost:{port}=one",
+    )
+    async with open_services(settings) as services:
+        await services.ingestion.run([docs])
+        answer = await answered(services)
+    asked = [seen for seen in doubles.log if seen.path.endswith("/chat/completions")]
+    assert [seen.key for seen in asked] == [KEY, "one", "two"]
+    sites = [seen.headers.get("http-referer") for seen in asked]
+    assert sites == ["https://docs.example.com", None, None]
+    assert asked[0].headers["x-openrouter-title"] == "Ibid"
+    assert "LLM_FALLBACK_API_KEYS" in answer.attempts[-1].error
+
+
 async def test_a_reader_who_leaves_hangs_up_upstream(
     doubles: Doubles, docs: Path, tmp_path: Path
 ) -> None:

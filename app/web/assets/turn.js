@@ -52,11 +52,11 @@ export class Turn {
     this.words.append(this.citations.has(n) ? marker(n) : text);
   }
 
-  /** What a model said before it broke off is void. */
+  /** What was said so far is void: a model broke off, or had only thought aloud. */
   restart() {
     this.words.replaceChildren();
     this.citations.clear();
-    this.progress.textContent = "Another model answers…";
+    this.progress.textContent = "The answer begins anew…";
   }
 
   complete(answer, html) {

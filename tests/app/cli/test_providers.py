@@ -77,6 +77,14 @@ def test_a_turn_without_a_model_has_failed(home: Path, doubles: Doubles) -> None
     [
         ("LLM_FALLBACKS", "llama3", "MODEL@BASE_URL"),
         ("OPENROUTER_MODELS", " , ", "names no model"),
+        ("OPENROUTER_APP_URL", "docs.example.com", "OPENROUTER_APP_URL is not valid: it begins"),
+        ("LLM_FALLBACK_API_KEYS", f"a={KEY},b={KEY} ", "the host of entry 1 is in none of"),
+        (
+            "LLM_FALLBACK_API_KEYS",
+            f"a={KEY}\n{KEY}",
+            "LLM_FALLBACK_API_KEYS is not valid: it holds",
+        ),
+        ("LLM_FALLBACK_API_KEYS", KEY, "entry 1 is not of the form HOST=KEY"),
         ("OPENROUTER_PROVIDER", "fast", "OPENROUTER_PROVIDER"),
         ("OPENROUTER_API_KEY", f"{KEY}\n{KEY}", "OPENROUTER_API_KEY is not valid: it holds"),
         ("DAILY_BUDGET", "-1", "DAILY_BUDGET"),
@@ -89,6 +97,26 @@ def test_a_setting_that_makes_no_sense_is_named(
     home: Path, doubles: Doubles, name: str, value: str, told: str
 ) -> None:
     assert_refused(ibid(home, "ask", FUEL, **hosted(doubles, "answers") | {name: value}), told)
+
+
+def test_one_key_is_not_sent_to_two_servers(home: Path, doubles: Doubles) -> None:
+    settings = {
+        "LLM_FALLBACKS": "m@http://127.0.0.1:1/v1, m@http://127.0.0.1:2/v1",
+        "LLM_FALLBACK_API_KEY": KEY,
+    }
+    assert_refused(ibid(home, "ask", FUEL, **settings), "each its own in LLM_FALLBACK_API_KEYS")
+
+
+def test_thinking_that_uses_up_the_limit_is_told(home: Path, doubles: Doubles) -> None:
+    failed = ibid(home, "ask", FUEL, **hosted(doubles, "thinks-out"))
+    assert_refused(failed, "by thinking, and gave no answer; raise LLM_MAX_TOKENS", code=1)
+
+
+def test_the_doctor_looks_at_a_server_of_ones_own(home: Path, doubles: Doubles) -> None:
+    well = ibid(home, "doctor", LLM_FALLBACKS=f"double/answers@{doubles.local}")
+    assert well.exit_code == 0, well.output
+    assert f"double/answers is at {doubles.local}" in well.stdout
+    assert "extractive" not in well.stdout
 
 
 def test_the_doctor_finds_nothing_wrong(home: Path, doubles: Doubles) -> None:

@@ -41,7 +41,7 @@ def test_what_a_model_said_before_it_broke_off_goes(page: Page, site: Site) -> N
     with site.holding("It burns 2.4", " litres [1].", instead_of="A lamp [2] of old") as rest:
         ask(page, FUEL)
         expect(page.locator(".stream")).to_have_text("It burns 2.4")
-        expect(page.get_by_text("Another model answers…")).to_be_visible()
+        expect(page.get_by_text("The answer begins anew…")).to_be_visible()
         rest.set()
         expect(page.locator(".answer")).to_have_text("It burns 2.4 litres 1.")
     expect(page.get_by_role("status")).to_contain_text("with 1 footnotes")
