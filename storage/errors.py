@@ -34,10 +34,19 @@ IbidError
     └── BudgetSpent         as much was spent as may be
 """
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # a command that only says what went wrong needs no pydantic
     from storage.domain import Attempt
+
+
+_FOLDERS = re.compile(r"(?<![\w:/.])/(?:[^\s/]+/)+|(?<!\w)[A-Za-z]:\\(?:[^\s\\]+\\)+")
+
+
+def without_folders(told: str) -> str:
+    """An error's sentence with only the last part of each path, for those who may not know the server."""
+    return _FOLDERS.sub("", told)
 
 
 class IbidError(Exception):

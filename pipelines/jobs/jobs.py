@@ -13,7 +13,7 @@ from pipelines.jobs.state import COURSE, NOT_OVER, QUEUE, VERSION, WORKFLOW, Sta
 from storage.blobs import Blobs
 from storage.database import Database
 from storage.domain import LOCAL, Principal
-from storage.errors import InvalidInput, NotFound
+from storage.errors import InvalidInput, NotFound, without_folders
 from storage.translation import translated
 
 if TYPE_CHECKING:
@@ -162,7 +162,10 @@ class Jobs:
         if told is None and status.status != "ENQUEUED":
             with translated():
                 told = await client.get_event_async(status.workflow_id, COURSE, 0)
-        return _job(status, outcome, Course.model_validate(told) if told else None)
+        job = _job(status, outcome, Course.model_validate(told) if told else None)
+        if job.error is None or "admin" in self._principal.rights:
+            return job
+        return job.model_copy(update={"error": without_folders(job.error)})
 
 
 class _Queue:

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from app.wiring import Services
 from storage.domain import LOCAL, RIGHTS, Principal
+from storage.errors import without_folders
 from tests.library import PAGES, write_docs
 
 QUESTION = "How much paraffin does the lamp burn?"
@@ -65,3 +68,20 @@ async def test_an_answer_from_when_one_was_an_admin_tells_no_path(
         assert said.text == said.answer.text
         for claim in said.answer.claims:
             assert said.text[claim.start : claim.end]
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("The index in /srv/ibid/.ibid/index is damaged.", "The index in index is damaged."),
+        ("Cannot create /srv/a: no space.", "Cannot create a: no space."),
+        ("Cannot open C:\\ibid\\home\\ibid.db now.", "Cannot open ibid.db now."),
+        (
+            "http://127.0.0.1:6333/a/b does not answer.",
+            "http://127.0.0.1:6333/a/b does not answer.",
+        ),
+        ("Send it and/or wait 1/2 s.", "Send it and/or wait 1/2 s."),
+    ],
+)
+def test_errors_tell_no_folder_of_the_server(told: str, shown: str) -> None:
+    assert without_folders(told) == shown
