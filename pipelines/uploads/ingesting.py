@@ -14,7 +14,7 @@ from pipelines.changes import Change, Failure, read_first
 from pipelines.corpora import lock_of
 from pipelines.discovery import Upload
 from pipelines.ingestion import Ingestion, Report
-from pipelines.jobs.job import Log, Task, incoming
+from pipelines.jobs.job import Log, Task, asked_at, incoming
 from pipelines.reading.sandbox import Sandbox
 from pipelines.uploads.limits import UploadLimits, UploadQuota
 from pipelines.uploads.names import is_archive
@@ -22,7 +22,7 @@ from pipelines.uploads.unpacking import UNPACK, Unpacked
 from storage.blobs import Blobs
 from storage.database import Database
 from storage.domain import LOCAL
-from storage.errors import NotFound, SourceUnreadable
+from storage.errors import NotFound, SourceUnreadable, Vanished
 from storage.locks import Locks
 from storage.repositories import Corpora, Sources
 from storage.tables import Source
@@ -47,6 +47,7 @@ class UploadJob:
     async def run(self, task: Task, log: Log) -> Report:
         """What the ingestion reports; raises what it raises, and when the upload is too large."""
         corpus = cast("str", task.corpus)
+        await self._check_corpus(task, corpus)
         limits = UploadLimits.model_validate(task.arguments.get("limits", {}))
         user = task.arguments.get("user", LOCAL.name)
         with _folder_of(task) as folder:
@@ -66,6 +67,16 @@ class UploadJob:
             log.enter("keeping")
             await self._keep([u for u in uploads if u.name not in failed], corpus, log)
         return report.model_copy(update={"failed": log.course.failures})
+
+    async def _check_corpus(self, task: Task, name: str) -> None:
+        """Raises `Vanished` for a closed corpus that was made after the upload was sent.
+
+        Who sent it was let into another corpus of that name, or into a new one.
+        """
+        async with self._database.reading() as session:
+            corpus = await Corpora(session).find(name)
+        if corpus and corpus.access != "public" and corpus.created_at > asked_at(task.id):
+            raise Vanished(f"The corpus {name!r} was made after this was sent: send it again.")
 
     async def _unpacked(self, task: Task, limits: UploadLimits, folder: Path) -> list[Upload]:
         """Every file in a folder of its own; one archive after the other, each removed when done."""

@@ -180,6 +180,24 @@ async def test_a_corpus_that_is_deleted_in_the_middle_of_a_job_fails_it(
     await assert_whole(services)
 
 
+async def test_an_upload_is_not_let_into_a_closed_corpus_that_was_made_meanwhile(
+    settings: Settings, services: Services
+) -> None:
+    job = await asked(services, 1, "plans")
+    await services.library.create("plans", None, "en")
+    await services.library.open_to("plans", ["user:ada"])
+    worker = build_worker(settings)
+    await worker.start()
+    try:
+        over = await until_over(services, job)
+    finally:
+        await worker.stop()
+    assert over.status == "failed"
+    assert over.error == "The corpus 'plans' was made after this was sent: send it again."
+    assert await services.library.sources(["plans"]) == []
+    assert kept(settings, "incoming") == []
+
+
 async def test_jobs_of_one_corpus_are_done_in_their_order(
     services: Services, worker: Worker
 ) -> None:
