@@ -5,8 +5,9 @@ from uuid import UUID
 
 import click
 
-from app.cli.running import echo_json, run
+from app.cli.running import run
 from app.cli.show import show_answer, show_passages
+from app.cli.terminal import say_json
 
 if TYPE_CHECKING:
     from app.chat.checking import Verify
@@ -49,7 +50,7 @@ def search(
     async def work(services: "Services") -> None:
         passages = await services.search.passages(query, corpora, limit, only=only)
         if as_json:
-            echo_json({"passages": [passage.model_dump(mode="json") for passage in passages]})
+            say_json({"passages": [passage.model_dump(mode="json") for passage in passages]})
         else:
             show_passages(passages)
 
@@ -81,7 +82,7 @@ def ask(
         conversation_id = conversation or (await services.chat.start()).id
         answer = await services.chat.answer(conversation_id, question, corpora, only, verify)
         if as_json:
-            echo_json(answer.model_dump(mode="json"))
+            say_json(answer.model_dump(mode="json"))
         else:
             show_answer(answer)
 

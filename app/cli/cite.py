@@ -5,7 +5,8 @@ from uuid import UUID
 
 import click
 
-from app.cli.running import echo_json, run
+from app.cli.running import run
+from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from app.chat.exports import Format
@@ -28,7 +29,7 @@ def cite(message: UUID, form: "Format") -> None:
     async def work(services: "Services") -> None:
         from app.chat.exports import export  # noqa: PLC0415 - with the services
 
-        click.echo(export(await services.history.reply(message), form))
+        say(export(await services.history.reply(message), form))
 
     run(work)
 
@@ -41,14 +42,14 @@ def gaps(as_json: bool) -> None:
     async def work(services: "Services") -> None:
         found = await services.history.gaps()
         if as_json:
-            echo_json({"gaps": [gap.model_dump(mode="json") for gap in found]})
+            say_json({"gaps": [gap.model_dump(mode="json") for gap in found]})
             return
         if not found:
-            click.echo("No question was declined, and no claim went unsupported.")
+            say("No question was declined, and no claim went unsupported.")
         for gap in found:
             place = " › ".join(gap.section) or gap.title or "(nothing near)"
-            click.secho(f"{gap.count:>4}  {place}", bold=True)
+            say(f"{gap.count:>4}  {place}", bold=True)
             for question in gap.questions:
-                click.echo(f"      {question}")
+                say(f"      {question}")
 
     run(work)

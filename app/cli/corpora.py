@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.running import echo_json, run
+from app.cli.running import run
+from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from app.wiring import Services
@@ -25,12 +26,12 @@ def list_corpora(as_json: bool) -> None:
     async def work(services: "Services") -> None:
         shelves = await services.library.corpora()
         if as_json:
-            echo_json({"corpora": [shelf.model_dump(mode="json") for shelf in shelves]})
+            say_json({"corpora": [shelf.model_dump(mode="json") for shelf in shelves]})
             return
         if not shelves:
-            click.echo("There are no corpora yet: run `ibid ingest PATH`.")
+            say("There are no corpora yet: run `ibid ingest PATH`.")
         for shelf in shelves:
-            click.echo(
+            say(
                 f"{shelf.name}: {shelf.sources} sources, {shelf.passages} passages, "
                 f"{shelf.language}, {shelf.base_url or 'links to the files themselves'}"
             )
@@ -47,7 +48,7 @@ def create_corpus(name: str, base_url: str | None, language: str) -> None:
 
     async def work(services: "Services") -> None:
         shelf = await services.library.create(name, base_url, language)
-        click.echo(f"Created {shelf.name}. Fill it: ibid ingest PATH --corpus {shelf.name}")
+        say(f"Created {shelf.name}. Fill it: ibid ingest PATH --corpus {shelf.name}")
 
     run(work)
 
@@ -66,7 +67,7 @@ def set_access(name: str, public: bool, names: tuple[str, ...], groups: tuple[st
     async def work(services: "Services") -> None:
         shelf = await services.library.open_to(name, None if public else listed)
         to = "everyone who may ask" if public else ", ".join(shelf.readers) or "admins alone"
-        click.echo(f"{name} is open to {to}.")
+        say(f"{name} is open to {to}.")
 
     run(work)
 
@@ -80,11 +81,9 @@ def prefer_peer_reviewed(name: str, weight: float) -> None:
     async def work(services: "Services") -> None:
         shelf = await services.library.prefer_peer_reviewed(name, weight)
         if shelf.peer_review_weight:
-            click.echo(
-                f"{name} prefers peer-reviewed sources, and answers say what rests on others."
-            )
+            say(f"{name} prefers peer-reviewed sources, and answers say what rests on others.")
         else:
-            click.echo(f"{name} makes no difference between sources.")
+            say(f"{name} makes no difference between sources.")
 
     run(work)
 
@@ -97,6 +96,6 @@ def delete_corpus(name: str) -> None:
 
     async def work(services: "Services") -> None:
         await services.library.delete(name)
-        click.echo(f"Deleted {name}.")
+        say(f"Deleted {name}.")
 
     run(work)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.running import MISUSED, fail, load_settings
+from app.cli.terminal import say
 from storage.errors import IbidError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def upgrade() -> None:
 
     async def work(database: "Database") -> None:
         await database.migrate()
-        click.echo(f"The schema is at {await database.revision()}.")
+        say(f"The schema is at {await database.revision()}.")
 
     _with_database(work)
 
@@ -33,7 +34,7 @@ def current() -> None:
     """Tell which migration the schema is at."""
 
     async def work(database: "Database") -> None:
-        click.echo(await database.revision() or "empty")
+        say(await database.revision() or "empty")
 
     _with_database(work)
 
@@ -46,7 +47,7 @@ def check() -> None:
         wrong = await database.check()
         if wrong:
             fail(wrong, MISUSED)
-        click.echo("The schema is up to date.")
+        say("The schema is up to date.")
 
     _with_database(work)
 

@@ -8,6 +8,7 @@ import click
 from app.cli.ingest import tell
 from app.cli.running import load_settings, progress_bar, run
 from app.cli.show import show_answer
+from app.cli.terminal import say
 
 if TYPE_CHECKING:
     from app.wiring import Services
@@ -36,14 +37,14 @@ def demo() -> None:
     )
 
     async def work(services: "Services") -> None:
-        click.secho("Ingesting Ibid's own handbook", bold=True)
+        say("Ingesting Ibid's own handbook", bold=True)
         with progress_bar("Reading", shown=True) as progress:
             report = await services.ingestion.run([HANDBOOK], "handbook", progress=progress)
         tell(report, "handbook")
         for question in QUESTIONS:
-            click.echo()
-            click.secho(f"? {question}", bold=True, fg="green")
-            click.echo()
+            say()
+            say(f"? {question}", bold=True, fg="green")
+            say()
             conversation = await services.chat.start()
             show_answer(await services.chat.answer(conversation.id, question))
         _say_what_next(home)
@@ -52,9 +53,9 @@ def demo() -> None:
 
 
 def _say_what_next(home: Path) -> None:
-    click.echo()
-    click.secho("Next, on your own documents:", bold=True)
-    click.echo("  uv run ibid ingest path/to/docs --base-url https://docs.example.com")
-    click.echo('  uv run ibid ask "a question your readers have"')
-    click.echo("  uv run ibid serve        # REST at http://127.0.0.1:8000, its API at /schema")
-    click.secho(f"The demo kept its data in {home}; delete it when you like.", dim=True)
+    say()
+    say("Next, on your own documents:", bold=True)
+    say("  uv run ibid ingest path/to/docs --base-url https://docs.example.com")
+    say('  uv run ibid ask "a question your readers have"')
+    say("  uv run ibid serve        # REST at http://127.0.0.1:8000, its API at /schema")
+    say(f"The demo kept its data in {home}; delete it when you like.", dim=True)

@@ -2,7 +2,8 @@
 
 import click
 
-from app.cli.running import FAILED, echo_json, load_settings
+from app.cli.running import FAILED, load_settings
+from app.cli.terminal import say, say_json
 
 _MARKS = {"ok": ("ok  ", "green"), "note": ("note", "yellow"), "wrong": ("FAIL", "red")}
 
@@ -18,12 +19,12 @@ def doctor(as_json: bool) -> None:
 
     findings = asyncio.run(examine(settings))
     if as_json:
-        echo_json({"findings": [finding.model_dump() for finding in findings]})
+        say_json({"findings": [finding.model_dump() for finding in findings]})
     for finding in () if as_json else findings:
         mark, colour = _MARKS[finding.state]
-        click.secho(mark, fg=colour, nl=False)
-        click.echo(f"  {finding.name}: {finding.told}")
+        say(mark, fg=colour, nl=False)
+        say(f"  {finding.name}: {finding.told}")
         if finding.mend:
-            click.echo(f"      {finding.mend}")
+            say(f"      {finding.mend}")
     if any(finding.state == "wrong" for finding in findings):
         raise click.exceptions.Exit(FAILED)

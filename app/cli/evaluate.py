@@ -8,7 +8,8 @@ import click
 
 from app.cli.apart import apart, scratch
 from app.cli.judging import answers, claims
-from app.cli.running import MISUSED, echo_json, fail, load_settings, progress_bar, run
+from app.cli.running import MISUSED, fail, load_settings, progress_bar, run
+from app.cli.terminal import say, say_json
 from storage.parsing import parse_json
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def make(corpus: str, out: Path | None) -> None:
 
         golden = await make_golden(services.search, services.indexes, corpus)
         write_golden(golden, folder)
-        click.echo(f"Wrote {len(golden.questions)} generated questions to {folder}.")
+        say(f"Wrote {len(golden.questions)} generated questions to {folder}.")
 
     run(work, settings)
 
@@ -104,7 +105,7 @@ def report(measured: Path, against: Path | None, out: Path) -> None:
         fail(f"{error.filename}: {error.strerror}.", MISUSED)
     except (ValidationError, UnicodeDecodeError):
         fail(f"{measured} is not what `ibid eval retrieval --per-query` writes.", MISUSED)
-    click.echo(f"Wrote {out}.")
+    say(f"Wrote {out}.")
 
 
 async def _measured(
@@ -162,9 +163,9 @@ def _tell(result: "Evaluation", earlier: Mapping[str, float], *, as_json: bool) 
     if as_json:
         compared = {"against": earlier, "differences": differences} if earlier else {}
         count = len(result.questions)
-        echo_json({"metrics": result.metrics, "questions": count, **compared})
+        say_json({"metrics": result.metrics, "questions": count, **compared})
         return
     for name, value in result.metrics.items():
         difference = f"  {differences[name]:+.4f}" if name in differences else ""
-        click.echo(f"{name:<12}{value:.4f}{difference}")
-    click.secho(f"{len(result.questions)} questions", dim=True)
+        say(f"{name:<12}{value:.4f}{difference}")
+    say(f"{len(result.questions)} questions", dim=True)

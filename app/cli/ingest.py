@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.releases import propose
-from app.cli.running import MISUSED, echo_json, progress_bar, run
+from app.cli.running import MISUSED, progress_bar, run
+from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from app.wiring import Services
@@ -37,14 +38,14 @@ def ingest(
                 base_url=base_url,
                 prune_empty=prune_empty,
                 progress=progress,
-                enters=lambda phase: click.echo(f"ibid: {_PHASES[phase].format(corpus)}", err=True),
+                enters=lambda phase: say(f"ibid: {_PHASES[phase].format(corpus)}", err=True),
             )
         if as_json:
-            echo_json(report.model_dump(mode="json"))
+            say_json(report.model_dump(mode="json"))
         else:
             tell(report, corpus)
         if proposal := await services.reindexing.proposal():
-            click.echo(f"ibid: {propose(proposal)}", err=True)
+            say(f"ibid: {propose(proposal)}", err=True)
         failed_altogether = bool(report.failed) and not (
             report.added or report.changed or report.unchanged
         )
@@ -63,8 +64,8 @@ _PHASES = {
 def tell(report: "Report", corpus: str) -> None:
     """The report for a person."""
     for failure in report.failed:
-        click.echo(f"ibid: {failure.path}: {failure.reason}", err=True)
-    click.echo(
+        say(f"ibid: {failure.path}: {failure.reason}", err=True)
+    say(
         f"{corpus}: {report.added} added, {report.changed} changed, {report.unchanged} unchanged, "
         f"{report.removed} removed, {len(report.failed)} failed; "
         f"{report.passages} passages written in {report.seconds:.1f} s."

@@ -5,7 +5,8 @@ from uuid import UUID
 
 import click
 
-from app.cli.running import echo_json, load_settings, run
+from app.cli.running import load_settings, run
+from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from app.wiring import Services
@@ -32,12 +33,12 @@ def list_jobs(limit: int, as_json: bool) -> None:
     async def work(services: "Services") -> None:
         found = await services.jobs.recent(limit)
         if as_json:
-            echo_json({"jobs": [job.model_dump(mode="json") for job in found]})
+            say_json({"jobs": [job.model_dump(mode="json") for job in found]})
             return
         if not found:
-            click.echo("There are no jobs: files that are uploaded over REST make some.")
+            say("There are no jobs: files that are uploaded over REST make some.")
         for job in found:
-            click.echo(_line(job))
+            say(_line(job))
 
     run(work)
 
@@ -81,7 +82,7 @@ def worker() -> None:
         for told in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(told, stop.set)
         await runs_jobs.start()
-        click.echo("Ibid works. Ctrl-C stops it; what it leaves is finished later.", err=True)
+        say("Ibid works. Ctrl-C stops it; what it leaves is finished later.", err=True)
         try:
             await stop.wait()
         finally:
@@ -92,13 +93,13 @@ def worker() -> None:
 
 def _tell(job: "Job", *, as_json: bool) -> None:
     if as_json:
-        echo_json(job.model_dump(mode="json"))
+        say_json(job.model_dump(mode="json"))
         return
-    click.echo(_line(job))
+    say(_line(job))
     for failure in job.failures:
-        click.echo(f"  {failure.path}: {failure.reason}")
+        say(f"  {failure.path}: {failure.reason}")
     if job.error:
-        click.echo(f"  {job.error}")
+        say(f"  {job.error}")
 
 
 def _line(job: "Job") -> str:

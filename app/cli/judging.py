@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.apart import apart, scratch
-from app.cli.running import echo_json, progress_bar, run
+from app.cli.running import progress_bar, run
+from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from app.wiring import Services
@@ -66,9 +67,9 @@ def _show(
     as_json: bool,
 ) -> None:
     if as_json:
-        echo_json(result.model_dump(mode="json"))
+        say_json(result.model_dump(mode="json"))
         return
     for name, value in metrics.items():
-        click.echo(f"{name:<24}{value:.4f}")
+        say(f"{name:<24}{value:.4f}")
     for label, row in counts.items():
-        click.echo(f"{label:<24}{', '.join(f'{count} {name}' for name, count in row.items())}")
+        say(f"{label:<24}{', '.join(f'{count} {name}' for name, count in row.items())}")

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.running import echo_json, run
+from app.cli.running import run
+from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from app.wiring import Services
@@ -34,8 +35,8 @@ def create_key(name: str, rights: "tuple[Right, ...]", days: int | None) -> None
     """Make a key that acts as a user of its own, key:NAME; it is shown this once."""
 
     async def work(services: "Services") -> None:
-        click.echo(await services.people.create_key(name, rights, days))
-        click.echo("Keep it now: it is not shown again.", err=True)
+        say(await services.people.create_key(name, rights, days))
+        say("Keep it now: it is not shown again.", err=True)
 
     run(work)
 
@@ -52,15 +53,15 @@ def list_keys(as_json: bool) -> None:
                 key.model_dump(mode="json", exclude={"digest", "user_id"}) | {"user": user.name}
                 for key, user in found
             ]
-            echo_json({"keys": rows})
+            say_json({"keys": rows})
             return
         if not found:
-            click.echo("There are no keys yet: run `ibid keys create NAME`.")
+            say("There are no keys yet: run `ibid keys create NAME`.")
         for key, user in found:
             used = f"used {key.used_at:%Y-%m-%d %H:%M}" if key.used_at else "never used"
             until = f", until {key.expires_at:%Y-%m-%d}" if key.expires_at else ""
             state = "" if key.is_good else " (no longer good)"
-            click.echo(f"{key.prefix}…  {user.name}  {'+'.join(key.rights)}  {used}{until}{state}")
+            say(f"{key.prefix}…  {user.name}  {'+'.join(key.rights)}  {used}{until}{state}")
 
     run(work)
 
@@ -72,7 +73,7 @@ def revoke_key(prefix: str) -> None:
 
     async def work(services: "Services") -> None:
         await services.people.revoke_key(prefix)
-        click.echo("Revoked.")
+        say("Revoked.")
 
     run(work)
 
@@ -90,10 +91,10 @@ def list_users(as_json: bool) -> None:
     async def work(services: "Services") -> None:
         found = await services.people.users()
         if as_json:
-            echo_json({"users": [user.model_dump(mode="json") for user in found]})
+            say_json({"users": [user.model_dump(mode="json") for user in found]})
             return
         for user in found:
-            click.echo(f"{user.name}  {user.role}  since {user.created_at:%Y-%m-%d}")
+            say(f"{user.name}  {user.role}  since {user.created_at:%Y-%m-%d}")
 
     run(work)
 
@@ -106,7 +107,7 @@ def set_role(name: str, role: "Role") -> None:
 
     async def work(services: "Services") -> None:
         await services.people.set_role(name, role)
-        click.echo(f"{name} is {role} from the next request on.")
+        say(f"{name} is {role} from the next request on.")
 
     run(work)
 
@@ -119,6 +120,6 @@ def delete_user(name: str) -> None:
 
     async def work(services: "Services") -> None:
         await services.people.remove(name)
-        click.echo(f"Deleted {name}.")
+        say(f"Deleted {name}.")
 
     run(work)

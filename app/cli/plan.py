@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.ingest import progress_bar
-from app.cli.running import MISUSED, echo_json, fail, load_settings
+from app.cli.running import MISUSED, fail, load_settings
+from app.cli.terminal import say, say_json
 from storage.errors import IbidError
 
 if TYPE_CHECKING:
@@ -30,15 +31,15 @@ def plan(paths: tuple[Path, ...], as_json: bool) -> None:
         fail(str(error), MISUSED)
     if as_json:
         fits = [{**fit.model_dump(mode="json"), "fits": fit.fits} for fit in found.fits]
-        echo_json({**found.model_dump(mode="json"), "fits": fits, "is_free": found.is_free})
+        say_json({**found.model_dump(mode="json"), "fits": fits, "is_free": found.is_free})
     else:
         _show(found)
 
 
 def _show(found: "Plan") -> None:
     for failure in found.failed:
-        click.echo(f"ibid: {failure.path}: {failure.reason}", err=True)
-    click.echo(
+        say(f"ibid: {failure.path}: {failure.reason}", err=True)
+    say(
         f"{found.sources:,} sources, {found.passages:,} passages of {found.dimension} dimensions; "
         f"{len(found.failed)} files cannot be read.\n"
         f"Embedding: {found.embedding_calls:,} calls, about {found.tokens:,} tokens "
@@ -49,9 +50,9 @@ def _show(found: "Plan") -> None:
     )
     for fit in found.fits:
         fits = "fits" if fit.fits else "TOO MUCH"
-        click.echo(f"  {fit.plan}: {fit.needed:,} of {fit.limit:,} {fit.what}: {fits}")
-    click.echo("It fits the free plans." if found.is_free else "It does not fit the free plans.")
-    click.echo("A reindex keeps two indexes for a while: then memory and disk are needed twice.")
+        say(f"  {fit.plan}: {fit.needed:,} of {fit.limit:,} {fit.what}: {fits}")
+    say("It fits the free plans." if found.is_free else "It does not fit the free plans.")
+    say("A reindex keeps two indexes for a while: then memory and disk are needed twice.")
 
 
 def _megabytes(count: int) -> str:

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from app.cli.running import echo_json, progress_bar, run
+from app.cli.running import progress_bar, run
+from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from app.wiring import Services
@@ -40,7 +41,7 @@ def releases(as_json: bool) -> None:
         standing = await services.reindexing.releases()
         proposal = await services.reindexing.proposal()
         if as_json:
-            echo_json(
+            say_json(
                 {
                     "releases": [one.model_dump(mode="json") for one in standing],
                     "proposal": proposal and proposal.model_dump(mode="json"),
@@ -48,11 +49,11 @@ def releases(as_json: bool) -> None:
             )
             return
         if not standing:
-            click.echo("There is no release yet: run `ibid ingest PATH`.")
+            say("There is no release yet: run `ibid ingest PATH`.")
         for one in standing:
-            click.echo(_line(one))
+            say(_line(one))
         if proposal:
-            click.echo(propose(proposal))
+            say(propose(proposal))
 
     run(work)
 
@@ -93,9 +94,9 @@ def _line(one: "Standing") -> str:
 
 def _tell(built: "Built", *, as_json: bool) -> None:
     if as_json:
-        echo_json(built.model_dump(mode="json"))
+        say_json(built.model_dump(mode="json"))
         return
-    click.echo(
+    say(
         f"{built.release} serves: {built.sources} sources, {built.passages} passages, "
         f"in {built.seconds:.1f} s. {built.before} is kept: `ibid rollback` goes back to it."
     )

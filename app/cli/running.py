@@ -1,14 +1,12 @@
 """What every command shares: services opened, errors told in one line, exit codes."""
 
 import gc
-import json
 import sys
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
-import click
-
+from app.cli.terminal import say
 from storage.errors import IbidError, ModelUnavailable
 
 if TYPE_CHECKING:
@@ -53,13 +51,8 @@ def load_settings() -> "Settings":
 
 def fail(message: str, code: int) -> NoReturn:
     """One line on standard error, and out."""
-    click.echo(f"ibid: {' '.join(message.split())}", err=True)
+    say(f"ibid: {' '.join(message.split())}", err=True)
     sys.exit(code)
-
-
-def echo_json(data: object) -> None:
-    """For programs: one JSON document on standard output."""
-    click.echo(json.dumps(data, ensure_ascii=False, indent=2))
 
 
 @contextmanager

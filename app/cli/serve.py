@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.running import MISUSED, fail, load_settings, run
+from app.cli.terminal import say
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -43,7 +44,7 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
 
     shown = f"[{host}]" if ":" in host else host
     place = settings.public_url or f"http://{shown}:{port}"
-    click.echo(f"Ask at {place}/ (API: /schema). Ctrl-C stops it.", err=True)
+    say(f"Ask at {place}/ (API: /schema). Ctrl-C stops it.", err=True)
     serving.serve(settings, address, port, workers)
 
 

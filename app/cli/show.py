@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import click
+from app.cli.terminal import say
 
 if TYPE_CHECKING:
     from storage.domain import Answer, Citation, Passage
@@ -19,33 +19,33 @@ def show_answer(answer: "Answer") -> None:
     """The text, its footnotes with their exact words, and who wrote it."""
     from app.notes import notes  # noqa: PLC0415 - pydantic, which `ibid --help` goes without
 
-    click.echo(_filled(_ESCAPED.sub(r"\1", answer.text).replace("&lt;", "<")))
+    say(_filled(_ESCAPED.sub(r"\1", answer.text).replace("&lt;", "<")))
     for citation in answer.citations:
-        click.echo()
+        say()
         _show_footnote(citation)
     for note in notes(answer):
-        click.echo(f"\nNote: {note}")
-    click.echo()
-    click.secho(f"{_signature(answer)}\nconversation {answer.conversation_id}", dim=True)
+        say(f"\nNote: {note}")
+    say()
+    say(f"{_signature(answer)}\nconversation {answer.conversation_id}", dim=True)
 
 
 def show_passages(passages: Sequence["Passage"]) -> None:
     """One after the other, best first."""
     if not passages:
-        click.echo("Nothing found.")
+        say("Nothing found.")
     for number, passage in enumerate(passages, 1):
         score = "" if passage.score is None else f"  {passage.score:.2f}"
-        click.secho(f"{number}. {_place(passage)}", bold=True, nl=False)
-        click.secho(score, dim=True)
-        click.secho(f"   {passage.url}", fg="blue")
-        click.echo(_filled(passage.text, "   "))
-        click.echo()
+        say(f"{number}. {_place(passage)}", bold=True, nl=False)
+        say(score, dim=True)
+        say(f"   {passage.url}", fg="blue")
+        say(_filled(passage.text, "   "))
+        say()
 
 
 def _show_footnote(citation: "Citation") -> None:
-    click.secho(f"[{citation.n}] {_place(citation)}", bold=True)
-    click.secho(f"    {citation.url}", fg="blue")
-    click.echo(_filled(f"“{citation.quote}”", "    "))
+    say(f"[{citation.n}] {_place(citation)}", bold=True)
+    say(f"    {citation.url}", fg="blue")
+    say(_filled(f"“{citation.quote}”", "    "))
 
 
 def _place(at: "Citation | Passage") -> str:

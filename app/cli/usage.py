@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.running import echo_json, run
+from app.cli.running import run
+from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from app.spending import UsageReport
@@ -20,7 +21,7 @@ def usage(days: int, as_json: bool) -> None:
     async def work(services: "Services") -> None:
         report = await services.usages.report(days)
         if as_json:
-            echo_json(report.model_dump(mode="json"))
+            say_json(report.model_dump(mode="json"))
         else:
             _show(report)
 
@@ -31,12 +32,12 @@ def _show(report: "UsageReport") -> None:
     from app.spending import dollars  # noqa: PLC0415
 
     for one in report.spent:
-        click.echo(
+        say(
             f"{one.day}  {one.user}  {one.model}  {one.calls} calls, {one.prompt_tokens} + "
             f"{one.completion_tokens} tokens, ${one.cost:.4f}"
         )
-    click.echo(f"In {report.days} days: ${report.cost:.4f}.")
+    say(f"In {report.days} days: ${report.cost:.4f}.")
     for budget in report.budgets:
         limit = "no limit" if budget.limit is None else f"of {dollars(budget.limit)}"
         whose = f" of {budget.user}" if budget.user else ""
-        click.echo(f"{budget.name.capitalize()} budget{whose}: ${budget.spent:.4f}, {limit}.")
+        say(f"{budget.name.capitalize()} budget{whose}: ${budget.spent:.4f}, {limit}.")
