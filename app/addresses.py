@@ -4,6 +4,8 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
+from storage.addresses import without_secrets
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -16,7 +18,7 @@ def parse_origin(text: str) -> str:
     """As a browser sends it in `Origin`; raises `ValueError`. `*.` may stand for any subdomain."""
     found = _ORIGIN.fullmatch(text.strip().lower().removesuffix("/"))
     if not found:
-        raise ValueError(f"{text!r} is no origin such as https://docs.example.com")
+        raise ValueError(f"{without_secrets(text)!r} is no origin such as https://docs.example.com")
     scheme, host, port = found.groups()
     return f"{scheme}://{host}" + (
         f":{port}" if port and port != _DEFAULT_PORTS.get(scheme) else ""

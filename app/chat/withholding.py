@@ -34,7 +34,7 @@ def withhold(answer: Answer, hidden: Set[UUID], *, influenced: bool = False) -> 
     text = _joined(text, _between(answer.text[end:], kept[-1:]).rstrip())
     return answer.model_copy(
         update={
-            "text": text if text.strip() else WITHHELD,
+            "text": text if text.strip() or kept else WITHHELD,
             "claims": tuple(kept),
             "sources": tuple(source for source in answer.sources if source.id not in hidden),
             "abstention": _abstention(answer, hidden),

@@ -49,7 +49,9 @@ SCHEMES = {
     "DATABASE_URL": "postgresql",
     "JOBS_DATABASE_URL": "postgresql",
     "LLM_FALLBACKS": "model@http",
+    "OPENROUTER_APP_URL": "http",
     "OPENROUTER_BASE_URL": "http",
+    "PUBLIC_URL": "http",
     "QDRANT_URL": "http",
     "RATE_LIMIT_STORE": "redis",
 }
@@ -66,7 +68,7 @@ def test_no_command_prints_a_password_that_stands_in_an_address(
     name: str,
 ) -> None:
     port = str(unused_tcp_port)
-    monkeypatch.setattr("granian.Granian.serve", lambda _: None)
+    monkeypatch.setattr("granian.Granian.serve", lambda *_, **__: None)
     caplog.set_level(logging.INFO)
     for shape in SHAPES:
         given_ = {name: shape.format(scheme=SCHEMES[name], secret=SECRET)}

@@ -35,6 +35,11 @@ async def test_an_answer_may_come_in_other_types(doubles: Doubles, what: str) ->
     assert (await ask(model(doubles, what))).text == SAID
 
 
+async def test_a_count_that_no_column_holds_spoils_no_answer(doubles: Doubles) -> None:
+    heard = await ask(model(doubles, "miscounts"))
+    assert 0 < heard.spoken.usage.prompt_tokens < 2**31
+
+
 async def test_counts_and_costs_are_taken_as_far_as_they_are_numbers(doubles: Doubles) -> None:
     usage = (await ask(model(doubles, "loose"))).spoken.usage
     assert (usage.prompt_tokens, usage.completion_tokens, usage.cost) == (12, 0, 0.25)

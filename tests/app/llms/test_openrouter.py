@@ -50,7 +50,6 @@ async def test_a_limit_that_was_run_into_is_told(doubles: Doubles) -> None:
         ("malformed", ModelUnavailable, "cannot be read"),
         ("not-utf-8", ModelUnavailable, "cannot be read"),
         ("deep", ModelUnavailable, "cannot be read"),
-        ("miscounts", ModelUnavailable, "cannot be read"),
         ("empty", ModelUnavailable, "no words"),
         ("resets", ModelUnavailable, "connection"),
         ("json-error", ModelUnavailable, "error 502"),
