@@ -18,11 +18,13 @@ from storage.domain import Passage
 
 _MARK = "\ufdd0"
 """Stands for a marker in a line: a noncharacter, which no text has."""
+_LONGEST_RUN = 500
+"""Backticks; more than that in a row are text."""
 _WORD = r"(?:[^\W_]|[\"#$%&'()*+,\-./:;=?@^_{}~!]|\\[@.:/_+~&;*#=?%\-])"
 _TOKEN = re.compile(
     rf"(?P<space>\s+)"
     rf"|(?P<word>{_WORD}{{1,500}})"
-    rf"|(?P<ticks>`+)"
+    rf"|(?P<ticks>`{{1,{_LONGEST_RUN}}})"
     rf"|(?P<escape>\\[!-/:-@\[-`{{-~])"
     rf"|(?P<other>[^\x00-\x7f{_MARK}]+|.)",
     re.ASCII | re.DOTALL,
@@ -234,8 +236,12 @@ class Sanitizer:
     def _code(self, opening: re.Match[str], *, whole: bool) -> int:
         """Code within its line; ticks without a partner are escaped."""
         run, limit = opening[0], opening.end() + _LONGEST_CODE
+        if len(run) == _LONGEST_RUN:
+            self._write("\\`" * len(run))
+            return len(run)
         others = _TICKS.finditer(self._line, opening.end(), limit)
-        closing = next((ticks for ticks in others if ticks[0] == run), None)
+        # A run that goes on past the limit is none of this length.
+        closing = next((one for one in others if one[0] == run and one.end() < limit), None)
         if not whole and (closing or opening).end() == len(self._line):
             return 0  # the run may go on
         if closing is None and not whole and len(self._line) < limit:

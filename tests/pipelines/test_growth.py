@@ -7,6 +7,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from app.chat.citations import CitedText
+from app.text.markdown import plain
 from pipelines.reading import read
 from pipelines.reading.decoding import decode
 from pipelines.reading.frontmatter import split_front_matter
@@ -15,6 +17,7 @@ from pipelines.reading.sites import place_of
 from pipelines.reading.titles import sensible_title
 from pipelines.sentences import sentences
 from pipelines.splitting import split
+from tests.app.chat.passages import PASSAGES
 from tests.pipelines.adversarial import INPUTS, PAIRS, Input
 from tests.pipelines.growth import exponent, measured
 
@@ -48,6 +51,18 @@ def site(text: str) -> object:
         return place_of(Path(folder, "a.md"), PurePosixPath("a.md"))
 
 
+def answer(length: int) -> Callable[[str], object]:
+    """What a model says, in deltas of that length."""
+
+    def run(text: str) -> object:
+        cited = CitedText(PASSAGES)
+        for start in range(0, len(text), length):
+            _ = [*cited.write(text[start : start + length])]
+        return [*cited.close()]
+
+    return run
+
+
 TARGETS: dict[str, Callable[[str], object]] = {
     "Markdown": reading("a.md"),
     "MDX": reading("a.mdx"),
@@ -61,6 +76,9 @@ TARGETS: dict[str, Callable[[str], object]] = {
     "another encoding": lambda text: decode(text.encode("latin-1", errors="replace")),
     "a site's configuration": site,
     "a title": sensible_title,
+    "an answer in words": answer(7),
+    "an answer as a whole": answer(1_000_000),
+    "a title in Markdown": plain,
     "a slug": lambda text: docs_route(PurePosixPath("a.md"), {"slug": text}),
 }
 """Whatever works on text that a stranger wrote belongs here."""
