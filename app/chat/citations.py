@@ -7,6 +7,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from app.chat.events import Cited, Token
+from app.chat.growing import GrowingText
 from app.chat.links import link
 from app.chat.markers import Marker, MarkerParser, Piece
 from app.chat.sanitizer import Sanitizer
@@ -24,8 +25,6 @@ _OPENING = re.compile(
 )
 _FEWEST_MORE, _LEAST_MORE = 3, 0.3
 """Content words of a claim, and their share, that a second sentence must carry to be cited too."""
-_LONGEST_CLAIM = 1_000
-"""Characters before a marker in which its claim is looked for."""
 _SPACE = re.compile(r"\s+")
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 
@@ -43,9 +42,9 @@ class CitedText:
         self._visible = VisibleText()
         self._sanitizer = Sanitizer(passages)
         self._numbers: dict[tuple[int, Span], Citation] = {}
-        self._plain = ""
+        self._plain = GrowingText()
         """The text without markers: what sentences are counted in."""
-        self._text = ""
+        self._text = GrowingText()
         self._marks: list[tuple[int, Citation]] = []
         self._numbered: list[tuple[int, int]] = []
         """(offset in plain, number of the passage) of every marker."""
@@ -55,7 +54,7 @@ class CitedText:
     @property
     def text(self) -> str:
         """All tokens so far."""
-        return self._text
+        return self._text.whole()
 
     def write(self, delta: str) -> Iterator[Token | Cited]:
         """Take in the model's next words."""
@@ -68,21 +67,23 @@ class CitedText:
 
     def parts(self) -> list[Span]:
         """Spans of the plain text, one for each claim, with the markup before it; they adjoin."""
-        starts = [_with_markup(self._plain, start) for start, _ in _claim_spans(self._plain)]
-        return list(pairwise([0, *starts[1:], len(self._plain)])) if starts else []
+        plain = self._plain.whole()
+        starts = [_with_markup(plain, start) for start, _ in _claim_spans(plain)]
+        return list(pairwise([0, *starts[1:], len(plain)])) if starts else []
 
     def pieces(self, part: Span) -> Iterator[Piece]:
         """What the model wrote there: its words, and its markers by the passages' numbers."""
+        plain = self._plain.whole()
         position, end = part
         for at, number in self._numbered:
             # What stands at the very start is the marker of the part before.
             if position < at <= end or at == position == 0:
                 if position < at:
-                    yield self._plain[position:at]
+                    yield plain[position:at]
                 yield Marker((number,))
                 position = at
         if position < end:
-            yield self._plain[position:end]
+            yield plain[position:end]
 
     def take(self, pieces: Iterator[Piece]) -> Iterator[Token | Cited]:
         """Say what another text was made of, with footnotes numbered anew."""
@@ -90,17 +91,17 @@ class CitedText:
 
     def breaks(self, part: Span) -> bool:
         """Whether a paragraph, or an item of a list, ends with that part of the plain text."""
-        text = self._plain[slice(*part)]
+        text = self._plain.whole()[slice(*part)]
         return "\n" in text[len(text.rstrip()) :]
 
     def break_line(self) -> Iterator[Token | Cited]:
         """End the paragraph, if there is one to end."""
-        if self._plain.strip() and not self._plain.endswith("\n\n"):
+        if self._plain.end.strip() and not self._plain.end.endswith("\n\n"):
             yield from self._take(iter(["\n\n"]))
 
     def claims(self) -> tuple[Claim, ...]:
         """The sentences of the whole text, each with the footnotes in it or right behind it."""
-        spans = _claim_spans(self._plain)
+        spans = _claim_spans(self._plain.whole())
         starts = [start for start, _ in spans]
         cited: list[list[Citation]] = [[] for _ in spans]
         for position, citation in self._marks:
@@ -148,14 +149,14 @@ class CitedText:
             yield self._say(words)
 
     def _say(self, words: str) -> Token:
-        self._plain += words
-        self._text += words
+        self._plain.add(words)
+        self._text.add(words)
         return Token(text=words)
 
     def _mark(self, marker: Marker) -> Iterator[Token | Cited]:
-        claim = _last_claim(self._plain[-_LONGEST_CLAIM:])
+        claim = _last_claim(self._plain.end)
         for number in marker.numbers:
-            self._numbered.append((len(self._plain), number))
+            self._numbered.append((self._plain.length, number))
             yield from self._cite(number, claim)
 
     def _cite(self, number: int, claim: str) -> Iterator[Token | Cited]:
@@ -169,16 +170,17 @@ class CitedText:
             self._numbers[number, span] = citation
             yield Cited(citation=citation)
         token = f"[{citation.n}]"
-        self._marks.append((len(self._plain), citation))
-        self._text += token
-        self._inserted.append((len(self._plain), self._inserted[-1][1] + len(token)))
+        self._marks.append((self._plain.length, citation))
+        self._text.add(token)
+        self._inserted.append((self._plain.length, self._inserted[-1][1] + len(token)))
         yield Token(text=token)
 
     def _unmarked(self, start: int, end: int) -> str:
         """A sentence as one would say it: without its markers and the spaces before them."""
         marks = (position for position, _ in self._marks if start < position < end)
         edges = [start, *dict.fromkeys(marks), end]
-        *before, last = (self._plain[a:b] for a, b in pairwise(edges))
+        plain = self._plain.whole()
+        *before, last = (plain[a:b] for a, b in pairwise(edges))
         return "".join([*(part.rstrip() for part in before), last])
 
     def _place(self, offset: int, *, before_markers: bool = False) -> int:
