@@ -115,8 +115,10 @@ class Site:
         turns = Engine(services.search, llm)
         chat = ChatService(services.database, turns)
         self._app.state.services = replace(services, turns=turns, chat=chat)
-        yield
-        self._app.state.services = services
+        try:
+            yield
+        finally:
+            self._app.state.services = services
 
 
 @contextmanager

@@ -40,7 +40,7 @@ def test_an_answer_streams_and_is_then_set_in_type(page: Page, site: Site) -> No
 def test_what_a_model_said_before_it_broke_off_goes(page: Page, site: Site) -> None:
     with site.holding("It burns 2.4", " litres [1].", instead_of="A lamp [2] of old") as rest:
         ask(page, FUEL)
-        expect(page.locator(".stream")).to_have_text("It burns 2.4")
+        expect(page.locator(".stream")).to_have_text("It burns")
         expect(page.get_by_text("The answer begins anew…")).to_be_visible()
         rest.set()
         expect(page.locator(".answer")).to_have_text("It burns 2.4 litres 1.")
@@ -48,7 +48,7 @@ def test_what_a_model_said_before_it_broke_off_goes(page: Page, site: Site) -> N
 
 
 def test_a_turn_can_be_stopped(page: Page, site: Site) -> None:
-    with site.holding("It burns ", "oil."):
+    with site.holding("It burns oil", " daily."):
         ask(page, FUEL)
         expect(page.locator(".stream")).to_have_text("It burns")
         page.get_by_role("button", name="Stop").click()
