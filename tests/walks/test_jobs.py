@@ -6,11 +6,10 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from io import BytesIO
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from tempfile import gettempdir
 
 import pytest
@@ -21,7 +20,6 @@ from pipelines.corpora import lock_of
 from pipelines.jobs.job import Job, Kind, Plain, Task, incoming, new_id
 from pipelines.jobs.worker import Worker
 from pipelines.jobs.worker import _forget as forget
-from pipelines.reading import Reading, read_file
 from pipelines.reading.workers import ReaderPool
 from pipelines.releases import Reindexing
 from storage.domain import Value
@@ -250,11 +248,9 @@ async def test_what_a_killed_server_left_of_an_upload_is_removed_a_day_later(
 async def test_what_was_sent_is_read_again_for_a_release_by_a_new_reader(
     services: Services, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read_anew(path: Path, relative: PurePosixPath) -> Reading:
-        return replace(read_file(path, relative), metadata={"reader": "new"})
-
     await until_over(services, await asked(services, 2))
-    monkeypatch.setattr("pipelines.reading.workers.read_file", read_anew)
+    newer_reader = partial(ReaderPool, reader="tests.pipelines.readers:read_anew")
+    monkeypatch.setattr("pipelines.changes.ReaderPool", newer_reader)
     configured = services.reindexing._configured.model_copy(update={"reader": "new"})
     newer = Reindexing(
         services.database, services.indexes, configured, services.locks, services.blobs, kept=2
