@@ -11,9 +11,9 @@ from storage.errors import IbidError
 
 SIZES = (1_000, 4_000, 16_000, 64_000, 256_000, 1_000_000)
 """Characters."""
-FLOOR = 0.02
+FLOOR = 0.008
 """CPU seconds; what takes less is told from noise by nobody."""
-ENOUGH = 0.3
+ENOUGH = 0.1
 """CPU seconds after which no larger input is tried: a square shows by then."""
 
 
@@ -25,7 +25,10 @@ class Point(NamedTuple):
 
 
 def measured(
-    function: Callable[[str], object], make: Callable[[int], str], best_of: int
+    function: Callable[[str], object],
+    make: Callable[[int], str],
+    best_of: int,
+    enough: float = ENOUGH,
 ) -> list[Point]:
     """The least of several times; an input that is refused takes what it takes to refuse it."""
     points: list[Point] = []
@@ -33,7 +36,7 @@ def measured(
         text = make(size)
         seconds = min(_seconds(function, text) for _ in range(best_of))
         points.append(Point(len(text), seconds))
-        if seconds > ENOUGH:
+        if seconds > enough:
             break
     return points
 
