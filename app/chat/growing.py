@@ -1,6 +1,6 @@
 """A text that is written bit by bit, in time that grows with its length."""
 
-_LONGEST_END = 1_000
+_LONGEST_END = 500
 
 
 class GrowingText:

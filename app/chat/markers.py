@@ -19,6 +19,8 @@ _MARKER = re.compile(r"[\[【]\s?\^?(\d{1,4}(?:\s?[,;]\s?\^?\d{1,4}){0,9})\s?[\]
 _UNFINISHED = re.compile(r"[\[【][\s\d,;^]{0,80}\Z")
 _FENCE_LENGTH = 3
 _LONGEST = 80
+_LONGEST_SPACE = 1_000
+"""Of what is held back in case a marker that vanishes comes next."""
 
 
 class MarkerParser:
@@ -87,6 +89,8 @@ class MarkerParser:
             if "\n" in piece and not self._fenced:
                 self._closing = ""  # inline code ends with its line
             self._fresh = self._fresh or "\n" in piece
+            if len(self._space) > _LONGEST_SPACE:
+                yield from self._released_space()
             return
         if piece[0] in "`~":
             self._toggle(piece)
