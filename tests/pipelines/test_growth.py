@@ -1,6 +1,7 @@
 """Whatever a text was made of, reading and splitting it takes time in proportion to its length."""
 
 import json
+import os
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -104,13 +105,29 @@ def steep(function: Callable[[str], object], inputs: dict[str, Input]) -> dict[s
     return found
 
 
-@pytest.mark.parametrize("target", TARGETS)
+LONG = (
+    "Markdown",
+    "MDX",
+    "HTML",
+    "comma-separated values",
+    "a notebook",
+    "sentences",
+    "a title in Markdown",
+)
+"""Take minutes each: tried by hand, with GROWTH=all in the environment."""
+takes_long = pytest.mark.skipif(os.environ.get("GROWTH") != "all", reason="GROWTH=all is not set")
+
+
+@pytest.mark.parametrize(
+    "target", [pytest.param(name, marks=takes_long if name in LONG else ()) for name in TARGETS]
+)
 def test_time_grows_in_proportion(target: str) -> None:
     first = [*TARGETS].index(target) % _SHARE
     chosen = dict(islice(INPUTS.items(), first, None, _SHARE))
     assert steep(TARGETS[target], chosen) == {}
 
 
+@takes_long
 @pytest.mark.parametrize("target", ["Markdown", "MDX"])
 def test_time_grows_in_proportion_for_two_signs_in_turn(target: str) -> None:
     assert steep(TARGETS[target], dict(islice(PAIRS.items(), 0, None, _SHARE))) == {}
