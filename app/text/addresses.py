@@ -8,7 +8,8 @@ from typing import Any, cast
 from linkify_it import LinkifyIt
 
 _SCHEME = re.compile(r"(?:https?|ftp|file)://|www\.|(?:mailto|xmpp):", re.IGNORECASE)
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]")
+_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]")
+"""It is looked for at the start of a run only, so that a long one is read once."""
 _HINT = re.compile(r"[@:/&]|\.\S|www\.", re.IGNORECASE)
 """No address is without one of these."""
 _TRAILING = ".,;:!?*_~\"')"

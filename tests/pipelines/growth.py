@@ -3,18 +3,21 @@
 import gc
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from itertools import takewhile
 from typing import NamedTuple
 
 from storage.errors import IbidError
 
-SIZES = (1_000, 4_000, 16_000, 64_000, 256_000, 1_000_000)
-"""Characters."""
-FLOOR = 0.008
-"""CPU seconds; what takes less is told from noise by nobody."""
-ENOUGH = 0.1
-"""CPU seconds after which no larger input is tried: a square shows by then."""
+_FIRST = 1_000
+"""Characters of the smallest input; each next one is four times as long."""
+_LARGEST = 16_000_000
+"""Characters; only what is fast even for a megabyte gets here."""
+_FLOOR = 0.008
+"""CPU seconds; a shorter time cannot be told from noise."""
+_FITTED = 3
+"""The exponent is fitted to so many points, those of the largest inputs."""
 
 
 class Point(NamedTuple):
@@ -27,12 +30,16 @@ class Point(NamedTuple):
 def measured(
     function: Callable[[str], object],
     make: Callable[[int], str],
-    best_of: int,
-    enough: float = ENOUGH,
+    enough: float,
+    largest: int = _LARGEST,
+    best_of: int = 1,
 ) -> list[Point]:
-    """The least of several times; an input that is refused takes what it takes to refuse it."""
+    """The least of several times for growing inputs, until one takes `enough` CPU seconds.
+
+    An input that is refused takes what it takes to refuse it.
+    """
     points: list[Point] = []
-    for size in SIZES:
+    for size in takewhile(lambda size: size <= largest, _sizes()):
         text = make(size)
         seconds = min(_seconds(function, text) for _ in range(best_of))
         points.append(Point(len(text), seconds))
@@ -42,8 +49,9 @@ def measured(
 
 
 def exponent(points: Sequence[Point]) -> float:
-    """By least squares over the points that took long enough, on logarithmic scales; 0 if too few did."""
-    told = [(math.log(p.size), math.log(p.seconds)) for p in points if p.seconds >= FLOOR]
+    """By least squares on logarithmic scales; 0 if too few points took long enough."""
+    told = [(math.log(p.size), math.log(p.seconds)) for p in points if p.seconds >= _FLOOR]
+    told = told[-_FITTED:]
     if len(told) < 2:
         return 0.0
     x_mean = sum(x for x, _ in told) / len(told)
@@ -52,8 +60,15 @@ def exponent(points: Sequence[Point]) -> float:
     return sum((x - x_mean) * (y - y_mean) for x, y in told) / spread
 
 
+def _sizes() -> Iterator[int]:
+    size = _FIRST
+    while True:
+        yield size
+        size *= 4
+
+
 def _seconds(function: Callable[[str], object], text: str) -> float:
-    """Of this process, with the collector of garbage at rest: what it does comes at any time."""
+    """CPU time of this process, without the garbage collector, which runs at any time."""
     gc.collect()
     gc.disable()
     started = time.process_time()
