@@ -142,3 +142,14 @@ async def test_settings_that_lack_one_another_are_refused_at_start(
         async with open_services(local(tmp_path, **issuer.settings() | given)):
             pass
     assert "\n" not in str(refused.value)
+
+
+def test_what_a_refusal_expects_is_told_in_ascii(tmp_path: Path, issuer: Issuer) -> None:
+    told = issuer.settings() | {"auth_audience": 'a"b\\c\u00e9'}
+    with serving(tmp_path, told) as client:
+        refused = call(client, issuer.token("ada"))
+        assert_problem(refused, 401, "\u00e9")
+        assert refused.headers["www-authenticate"].endswith(
+            """error_description="The token's `aud` names others; it must name 'a'b'c''.\""""
+        )
+        assert call(client, issuer.token("ada", aud=told["auth_audience"])).status_code == 200

@@ -136,8 +136,15 @@ def test_tokens_that_are_not_good_are_refused(door: Client, issuer: Issuer) -> N
         "endless": "x" * 100_000,
         "no API key": "ibid_" + "x" * 40,
     }
-    for token in wrong.values():
-        assert_problem(call(door, "GET", "/conversations", token), 401)
+    for name, token in wrong.items():
+        refused = call(door, "GET", "/conversations", token)
+        assert_problem(refused, 401)
+        detail = refused.json()["detail"]
+        assert refused.headers["www-authenticate"] == (
+            f'Bearer error="invalid_token", error_description="{detail}"'
+        )
+        assert token not in refused.text, name
+        assert not set(token.split(".")) & set(re.findall(r"[\w-]{12,}", detail)), name
     assert call(door, "GET", "/conversations", good).status_code == 200
     for header in ("", "Bearer", "Bearer ", f"Basic {good}", good):
         told = door.get(f"{API}/corpora", headers={"authorization": header})
