@@ -183,7 +183,7 @@ async def _sign_in(settings: Settings) -> Findings:
     url = required(settings.auth_jwks_url, "AUTH=jwt", "AUTH_JWKS_URL")
     keys = await fetch_keys(url, settings.algorithms)
     names = sorted({name for key in keys for name in key.algorithms})
-    told = f"{len(keys)} keys of the issuer, for {', '.join(names)}"
+    told = f"usable keys of the issuer: {len(keys)}, for {', '.join(names)}"
     yield Finding(name="sign-in", state="ok", told=told)
 
 

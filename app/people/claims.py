@@ -75,7 +75,9 @@ class ClaimPolicy(Value):
         name = next((each for each in _PARTIES if said.get(each) is not None), None)
         wanted = " or ".join(f"'{each}'" for each in sorted(self.authorized_parties))
         if name is None:
-            raise NotSignedIn(f"The token has no `azp` and no `client_id`; it must be {wanted}.")
+            raise NotSignedIn(
+                f"The token has neither `azp` nor `client_id`; one of them must be {wanted}."
+            )
         given = said[name]
         if not isinstance(given, str) or given not in self.authorized_parties:
             raise NotSignedIn(f"The token's `{name}` is another one; it must be {wanted}.")

@@ -138,9 +138,15 @@ def _header(token: str) -> dict[str, Any]:
     """Raises `NotSignedIn` for what is no signed token at all."""
     dots = token.count(".")
     if dots == _DOTS_OF_JWE:
-        raise NotSignedIn("The token is encrypted (JWE); it must be a signed one (JWS).")
+        raise NotSignedIn(
+            "The token is encrypted (JWE), so that only its issuer can read it; ask the issuer for a "
+            "signed one (JWS), such as for an API of your own."
+        )
     if dots != _DOTS_OF_JWS:
-        raise NotSignedIn("The token is no JWT, which has three parts with dots between them.")
+        raise NotSignedIn(
+            "The token is no JWT, which has three parts with dots between them; ask the issuer for "
+            "one, such as for an API of your own."
+        )
     try:
         return jwt.get_unverified_header(token)
     except UNREADABLE as error:
