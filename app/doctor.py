@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
 from app.model_servers import served_models
+from app.people.policy import build_claim_policy
 from app.providers import (
     build_embeddings,
     build_reranker,
     configured_fingerprint,
     open_http,
+    required,
     revealed,
 )
 from app.settings import Settings
@@ -62,6 +64,7 @@ async def examine(settings: Settings) -> list[Finding]:
                 lambda: _models(settings, http),
                 "Look at LLM, OPENROUTER_… and LLM_FALLBACKS.",
             ),
+            ("sign-in", lambda: _sign_in(settings), "Look at AUTH_…"),
             ("limits", lambda: _limits(settings), "Look at RATE_LIMIT_STORE."),
         ]
         for name, check, mend in checks:
@@ -168,6 +171,20 @@ async def _openrouter(settings: Settings, key: str, http: "ClientSession") -> Fi
         else:
             mend = "Correct OPENROUTER_MODELS; the models are listed at openrouter.ai/models."
             yield Finding(name="models", state="wrong", told=f"there is no {name}", mend=mend)
+
+
+async def _sign_in(settings: Settings) -> Findings:
+    if settings.auth == "off":
+        yield Finding(name="sign-in", state="ok", told="off: whoever reaches the server comes in")
+        return
+    from app.people.issuer_keys import fetch_keys  # noqa: PLC0415 - cryptography takes 0.1 s
+
+    build_claim_policy(settings, required(settings.auth_issuer, "AUTH=jwt", "AUTH_ISSUER"))
+    url = required(settings.auth_jwks_url, "AUTH=jwt", "AUTH_JWKS_URL")
+    keys = await fetch_keys(url, settings.algorithms)
+    names = sorted({name for key in keys for name in key.algorithms})
+    told = f"usable keys of the issuer: {len(keys)}, for {', '.join(names)}"
+    yield Finding(name="sign-in", state="ok", told=told)
 
 
 async def _limits(settings: Settings) -> Findings:

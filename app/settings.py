@@ -200,8 +200,23 @@ class Settings(BaseSettings):
     auth_audience: str | None = None
     """What a token must say in `aud`: that it is meant for Ibid."""
 
-    auth_algorithms: str = "EdDSA"
-    """How tokens may be signed, separated by commas; never one with a shared secret."""
+    auth_authorized_parties: str = ""
+    """Applications, one of which a token must name in `azp` or `client_id`, separated by commas."""
+
+    auth_algorithms: str | None = None
+    """How tokens may be signed, separated by commas; by default as the issuer's public keys say."""
+
+    auth_groups_claim: str = "groups"
+    """Where a token names groups: a claim, or a path such as `app_metadata.groups`."""
+
+    auth_roles_claim: str | None = None
+    """Where a token names roles, in the same way; by default tokens give no role."""
+
+    auth_admin_roles: str = ""
+    """Names in `AUTH_ROLES_CLAIM` that make an admin, separated by commas."""
+
+    auth_editor_roles: str = ""
+    """Names in `AUTH_ROLES_CLAIM` that make an editor, separated by commas."""
 
     auth_sessions: str | None = None
     """The issuer's table of sessions in `DATABASE_URL`; with it, deleting wants an open session."""
@@ -303,7 +318,9 @@ class Settings(BaseSettings):
 
     @field_validator("auth_algorithms")
     @classmethod
-    def _asymmetric(cls, value: str) -> str:
+    def _asymmetric(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         wrong = [name for name in listed(value) if name not in _ALGORITHMS]
         if wrong or not listed(value):
             raise ValueError(f"choose from {', '.join(_ALGORITHMS)}")
@@ -363,6 +380,11 @@ class Settings(BaseSettings):
         if self.public_origin:
             names.append(self.public_origin.partition("://")[2])
         return None if "*" in names else names
+
+    @property
+    def algorithms(self) -> list[str]:
+        """`AUTH_ALGORITHMS` as a list; all with a public key when it is not set."""
+        return listed(self.auth_algorithms or ",".join(_ALGORITHMS))
 
     @property
     def public_origin(self) -> str | None:

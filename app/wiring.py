@@ -14,6 +14,7 @@ from app.chat.service import ChatService
 from app.chat.verification import Verifier
 from app.evaluation.gate import GoldenGate
 from app.library import Library
+from app.people.policy import build_claim_policy
 from app.people.service import People
 from app.providers import (
     build_embeddings,
@@ -29,7 +30,7 @@ from app.providers import (
     revealed,
 )
 from app.search import Search
-from app.settings import Settings, listed
+from app.settings import Settings
 from app.spending import Budget, MonthlyCalls, Usages
 from pipelines.ingestion import Ingestion
 from pipelines.jobs.job import Kind, Plain
@@ -215,14 +216,13 @@ def build_people(settings: Settings, database: Database) -> People:
     """Who tells who people are; raises `InvalidInput` when sign-in lacks one of its settings."""
     if settings.auth == "off":
         return People(database)
-    from app.people.tokens import TokenVerifier  # noqa: PLC0415 - cryptography takes 0.1 s
+    from app.people.issuer_keys import IssuerKeys  # noqa: PLC0415 - cryptography takes 0.1 s
+    from app.people.tokens import TokenVerifier  # noqa: PLC0415
 
-    verifier = TokenVerifier(
-        required(settings.auth_jwks_url, "AUTH=jwt", "AUTH_JWKS_URL"),
-        required(settings.auth_issuer, "AUTH=jwt", "AUTH_ISSUER"),
-        required(settings.auth_audience, "AUTH=jwt", "AUTH_AUDIENCE"),
-        listed(settings.auth_algorithms),
-    )
+    url = required(settings.auth_jwks_url, "AUTH=jwt", "AUTH_JWKS_URL")
+    keys = IssuerKeys(url, settings.algorithms)
+    issuer = required(settings.auth_issuer, "AUTH=jwt", "AUTH_ISSUER")
+    verifier = TokenVerifier(keys, build_claim_policy(settings, issuer))
     return People(database, verifier, settings.auth_sessions)
 
 

@@ -82,6 +82,10 @@ class Vanished(IbidError):
 class NotSignedIn(IbidError):
     """No credential, or one that is not, or no longer, good."""
 
+    def __init__(self, told: str, *, was_sent: bool = True) -> None:
+        super().__init__(told)
+        self.was_sent = was_sent
+
 
 class Forbidden(IbidError):
     """Who asks may not do that."""

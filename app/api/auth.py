@@ -57,7 +57,8 @@ async def sign_in(connection: Connection) -> Principal:
     scheme, _, credential = connection.headers.get("authorization", "").partition(" ")
     credential = credential.strip()
     if scheme.lower() != "bearer" or not credential:
-        raise NotSignedIn("Sign in: send `Authorization: Bearer` with a token or an API key.")
+        told = "Sign in: send `Authorization: Bearer` with a token or an API key."
+        raise NotSignedIn(told, was_sent=False)
     address, is_key = address_of(connection.scope), people.is_key(credential)
     if is_key:
         await failures.check(address, credential)

@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problems: one table, read by REST and by SSE."""
 
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -94,13 +95,21 @@ def problem(error: errors.IbidError) -> ProblemDetailsException:
     wait = error.retry_after
     headers = {} if wait is None else {"Retry-After": str(wait)}
     if isinstance(error, errors.NotSignedIn):
-        headers["WWW-Authenticate"] = "Bearer"
+        headers["WWW-Authenticate"] = _challenge(error)
     return ProblemDetailsException(
         status_code=STATUS.get(type(error), 500),
         title=type(error).__name__,
         detail=errors.without_folders(str(error)),
         headers=headers,
     )
+
+
+def _challenge(error: errors.NotSignedIn) -> str:
+    """As RFC 6750 has it; its descriptions hold no quotation mark, backslash or letter beyond ASCII."""
+    if not error.was_sent:
+        return "Bearer"
+    told = re.sub(r"[^ !#-\[\]-~]", "'", str(error))
+    return f'Bearer error="invalid_token", error_description="{told}"'
 
 
 def problem_body(error: errors.IbidError) -> dict[str, object]:

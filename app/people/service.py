@@ -15,7 +15,8 @@ from storage.repositories import Sources
 from storage.tables import ApiKey, User
 
 if TYPE_CHECKING:
-    from app.people.tokens import Claims, TokenVerifier
+    from app.people.claims import Claims
+    from app.people.tokens import TokenVerifier
 
 _MARK = "ibid_"
 _PREFIX = len(_MARK) + 8
@@ -53,8 +54,8 @@ class People:
         if self._verifier is None:
             raise NotSignedIn("This is no API key.")
         claims = await self._verifier.verify(credential)
-        if not claims.subject or claims.subject == LOCAL.name or _is_key(claims.subject):
-            raise NotSignedIn("The token's subject is a name that Ibid keeps for itself.")
+        if claims.subject == LOCAL.name or _is_key(claims.subject):
+            raise NotSignedIn("The token's `sub` is a name that Ibid keeps for itself.")
         return await self._by_claims(claims, check_session=destructive and bool(self._sessions))
 
     async def users(self) -> list[User]:
@@ -120,7 +121,8 @@ class People:
         if user is None:
             async with self._database.transaction() as session:
                 user = await Users(session).named(name)
-        return Principal(name=name, rights=RIGHTS[user.role], groups=claims.groups)
+        rights = RIGHTS[user.role] | RIGHTS[claims.role]
+        return Principal(name=name, rights=rights, groups=claims.groups)
 
     @retried
     async def _key(self, digest: str) -> tuple[ApiKey, User] | None:

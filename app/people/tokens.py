@@ -1,58 +1,23 @@
-"""Tokens that an issuer has signed: Better Auth, Neon Auth, or any that publishes its keys."""
+"""Tokens that an issuer has signed: Better Auth, Auth0, Keycloak, or any that publishes its keys."""
 
-import asyncio
 import hashlib
-import logging
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard, cast
+from typing import Any, cast
 
 import jwt
-from aiohttp import ClientError, ClientTimeout
 
-from storage.addresses import without_secrets
-from storage.connections import open_pool, read_limited
-from storage.domain import Value
-from storage.errors import IbidError, NotSignedIn, SignInUnavailable
+from app.people.claims import LEEWAY, ClaimPolicy, Claims
+from app.people.issuer_keys import UNREADABLE, IssuerKeys, Keys, SigningKey
+from storage.errors import NotSignedIn
 from storage.parsing import parse_json
 
-_log = logging.getLogger("ibid.people")
-
-_LONGEST = 8192
-_LEEWAY = 30
-_FRESH, _USABLE, _AGAIN, _APART = 300.0, 3600.0, 30.0, 1.0
-"""Seconds: keys are fetched anew after the first and not trusted after the second; between two
-attempts to renew them lies the third, and the last whatever key ids strangers think up."""
-_PATIENCE = ClientTimeout(total=3.0)
+_LONGEST = 16_384
+"""Characters; a token of Entra with its 200 groups has more than half of it."""
+_DOTS_OF_JWS, _DOTS_OF_JWE = 2, 4
 _MOST_PROOFS = 10_000
-_MALFORMED = "The token is malformed."
-_REQUIRED = ["exp", "iat", "sub", "aud", "iss"]
-_DATES = ("exp", "iat", "nbf")
-_LAST_DATE = 253_402_300_799
-"""The end of the year 9999, in seconds."""
-_LONGEST_NAME = 255
-_LARGEST_JWKS = 1_000_000
-"""Bytes."""
-_UNREADABLE = (
-    jwt.PyJWTError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    OverflowError,
-    RecursionError,
-)
-"""Besides its own errors, PyJWT lets through what its parsers raise for odd JSON."""
-
-
-class Claims(Value):
-    """What a good token says of who bears it."""
-
-    subject: str
-    groups: frozenset[str] = frozenset()
-    session: str | None = None
-    """The id of the session it was issued in, where the issuer tells it (`sid`)."""
+_SHARED_SECRETS = ("HS256", "HS384", "HS512")
+_JWS = jwt.PyJWS()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,36 +25,24 @@ class _Proof:
     """That a token's signature and claims were good: to check both anew takes a quarter of a search."""
 
     claims: Claims
-    key: jwt.PyJWK
-    expires: float
-    """By the clock, in seconds."""
+    keys: Keys
+
+
+class _KeyMayBeNew(Exception):
+    """No key that is known fits the token: those of the issuer are to be fetched again."""
 
 
 class TokenVerifier:
-    """Checks tokens by the issuer's public keys, which it fetches when it needs them."""
+    """Checks tokens by the issuer's public keys and by what they have to say."""
 
-    def __init__(
-        self,
-        jwks_url: str,
-        issuer: str,
-        audience: str,
-        algorithms: Sequence[str],
-        *,
-        apart: float = _APART,
-    ) -> None:
-        self._url, self._issuer, self._audience = jwks_url, issuer, audience
-        self._algorithms = list(algorithms)
-        self._apart = apart
-        self._keys: dict[str, jwt.PyJWK] = {}
+    def __init__(self, keys: IssuerKeys, policy: ClaimPolicy) -> None:
+        self._keys, self._policy = keys, policy
         self._proofs: dict[bytes, _Proof] = {}
-        self._fetched = self._tried = float("-inf")
-        self._reachable = False
-        self._lock = asyncio.Lock()
 
     async def verify(self, token: str) -> Claims:
         """Raises `NotSignedIn`; `SignInUnavailable` when that cannot be told just now."""
         if len(token) > _LONGEST:
-            raise NotSignedIn("The token is too long to be one.")
+            raise NotSignedIn(f"The token has more than {_LONGEST:,} characters.")
         digest = hashlib.sha256(token.encode()).digest()
         proof = self._proofs.get(digest)
         if proof is None or not await self._stands(proof):
@@ -101,114 +54,110 @@ class TokenVerifier:
 
     async def _stands(self, proof: _Proof) -> bool:
         """Until the token ends, or its issuer's keys are fetched anew."""
-        key = await self._key(str(proof.key.key_id))
-        return key is proof.key and time.time() < proof.expires + _LEEWAY
+        keys = await self._keys.current()
+        return keys is proof.keys and time.time() < proof.claims.expires + LEEWAY
 
     async def _prove(self, token: str) -> _Proof:
-        try:
-            header = jwt.get_unverified_header(token)
-        except _UNREADABLE as error:
-            raise NotSignedIn(_MALFORMED) from error
-        if header.get("alg") not in self._algorithms or not isinstance(header.get("kid"), str):
-            raise NotSignedIn(f"A token is signed with {' or '.join(self._algorithms)}.")
-        key = await self._key(header["kid"])
-        try:
-            claims = jwt.decode(
-                token,
-                key,
-                algorithms=self._algorithms,
-                audience=self._audience,
-                issuer=self._issuer,
-                leeway=_LEEWAY,
-                options={"require": _REQUIRED},
-            )
-        except jwt.PyJWTError as error:
-            raise NotSignedIn(f"The token is not good: {str(error).rstrip('.')}.") from error
-        except _UNREADABLE as error:
-            raise NotSignedIn(_MALFORMED) from error
-        if not all(_is_date(claims[name]) for name in _DATES if name in claims):
-            raise NotSignedIn("The token is not good: its dates are no numbers of seconds.")
-        return _Proof(_claims(claims), key, float(claims["exp"]))
-
-    async def _key(self, kid: str) -> jwt.PyJWK:
-        if kid not in self._keys or time.monotonic() - self._fetched > _FRESH:
-            await self._fetch(kid)
-        known = time.monotonic() - self._fetched <= _USABLE
-        if kid in self._keys and known:
-            return self._keys[kid]
-        if not self._reachable:
-            raise SignInUnavailable("The keys of the issuer of tokens cannot be fetched just now.")
-        raise NotSignedIn("The token is signed with a key that the issuer does not publish.")
-
-    async def _fetch(self, kid: str) -> None:
-        """One at a time and not too often; what was fetched before stays when it fails.
-
-        A key that is not known may be quite new: whoever shows it waits for the next fetch, which
-        then serves all who wait, so that nobody is signed out for coming too early.
-        """
+        header = _header(token)
+        self._check_algorithm(header.get("alg"))
         asked = time.monotonic()
-        async with self._lock:
-            if self._tried > asked:
-                return
-            since = asked - self._tried
-            if kid in self._keys and since < _AGAIN:
-                return
-            await asyncio.sleep(max(0.0, self._apart - since))
-            self._tried = time.monotonic()
+        keys = await self._keys.current()
+        try:
+            said = self._signed(token, header, keys)
+        except _KeyMayBeNew:
+            keys = await self._keys.newer_than(asked)
             try:
-                self._keys = self._usable(await self._published())
-            except (ClientError, IbidError, TimeoutError, *_UNREADABLE) as error:
-                self._reachable = False
-                told = "issuer keys cannot be fetched from %s: %s"
-                _log.warning(told, without_secrets(self._url), type(error).__name__)
-            else:
-                self._fetched, self._reachable = time.monotonic(), True
+                said = self._signed(token, header, keys)
+            except _KeyMayBeNew as error:
+                raise NotSignedIn(str(error)) from error
+        return _Proof(self._policy.read(said), keys)
 
-    async def _published(self) -> dict[str, Any]:
-        async with (
-            open_pool() as http,
-            http.get(
-                self._url, timeout=_PATIENCE, raise_for_status=True, allow_redirects=False
-            ) as answer,
-        ):
-            return parse_json(await read_limited(answer, _LARGEST_JWKS))
+    def _check_algorithm(self, named: object) -> None:
+        if named in self._keys.algorithms:
+            return
+        if named in _SHARED_SECRETS:
+            raise NotSignedIn(
+                f"The token's `alg` is {named}, a shared secret, which is not taken here: have the "
+                "issuer sign with a key pair, such as ES256 or RS256, whose public key it publishes."
+            )
+        expected = " or ".join(self._keys.algorithms)
+        raise NotSignedIn(f"The token's `alg` is not taken here; it must be {expected}.")
 
-    def _usable(self, published: dict[str, Any]) -> dict[str, jwt.PyJWK]:
-        """By id; a key that is of no kind we know is passed over. Raises `ValueError` without any."""
-        keys: dict[str, jwt.PyJWK] = {}
-        for each in published["keys"]:
-            try:
-                key = jwt.PyJWK(each)
-            except _UNREADABLE:
-                continue
-            if isinstance(key.key_id, str) and key.algorithm_name in self._algorithms:
-                keys[key.key_id] = key
-        if not keys:
-            raise ValueError("no usable key")
-        return keys
+    def _signed(self, token: str, header: dict[str, Any], keys: Keys) -> dict[str, Any]:
+        """What the token says, by a signature that is good."""
+        key = self._fitting_key(token, header, keys)
+        try:
+            payload = _JWS.decode_complete(token, key.key, algorithms=[header["alg"]])["payload"]
+        except jwt.InvalidSignatureError:
+            told = "The token's signature is not good: it does not fit the issuer's key."
+            if "kid" not in header:  # an issuer that names no key may have replaced its only one
+                raise _KeyMayBeNew(told) from None
+            raise NotSignedIn(told) from None
+        except UNREADABLE as error:
+            raise NotSignedIn("The token is malformed: its signature cannot be read.") from error
+        return _json_object(payload)
+
+    def _fitting_key(self, token: str, header: dict[str, Any], keys: Keys) -> SigningKey:
+        """Raises `NotSignedIn`, or `_KeyMayBeNew` when a key that is not known yet might do."""
+        kid, algorithm = header.get("kid"), header["alg"]
+        named = [key for key in keys if kid is None or key.kid == kid]
+        fitting = [key for key in named if algorithm in key.algorithms]
+        if not named:
+            raise _KeyMayBeNew(self._unknown_key(token))
+        if kid is not None and not fitting:
+            expected = " or ".join(sorted(named[0].algorithms))
+            raise NotSignedIn(
+                "The token's `alg` is not that of the key which its `kid` names; "
+                f"it must be {expected}."
+            )
+        if not fitting:
+            others = " or ".join(sorted({name for key in keys for name in key.algorithms}))
+            raise _KeyMayBeNew(
+                "The token's `kid` is missing, and its `alg` is that of none of the issuer's keys; "
+                f"it must be {others}."
+            )
+        if kid is None and len(fitting) > 1:
+            raise NotSignedIn(
+                f"The token's `kid` is missing: the issuer publishes {len(fitting)} keys for "
+                f"{algorithm}, and the header must say which of them signed."
+            )
+        return fitting[0]
+
+    def _unknown_key(self, token: str) -> str:
+        """With a word on the issuer, who is most often the reason; nothing is proved of it here."""
+        told = "The token's `kid` is of a key that the issuer does not publish"
+        try:
+            said = jwt.decode(token, options={"verify_signature": False})
+        except UNREADABLE:
+            return f"{told}."
+        wrong = said.get("iss") != self._policy.issuer
+        return f"{told}, and its `iss` is not '{self._policy.issuer}'." if wrong else f"{told}."
 
 
-def _is_date(value: object) -> bool:
-    """Whether it is a number of seconds, which PyJWT also reads in texts and truth values."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return 0 <= value <= _LAST_DATE
+def _header(token: str) -> dict[str, Any]:
+    """Raises `NotSignedIn` for what is no signed token at all."""
+    dots = token.count(".")
+    if dots == _DOTS_OF_JWE:
+        raise NotSignedIn(
+            "The token is encrypted (JWE), so that only its issuer can read it; ask the issuer for a "
+            "signed one (JWS), such as for an API of your own."
+        )
+    if dots != _DOTS_OF_JWS:
+        raise NotSignedIn(
+            "The token is no JWT, which has three parts with dots between them; ask the issuer for "
+            "one, such as for an API of your own."
+        )
+    try:
+        return jwt.get_unverified_header(token)
+    except UNREADABLE as error:
+        raise NotSignedIn("The token is malformed: its header cannot be read.") from error
 
 
-def _is_name(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and value.isprintable() and len(value) <= _LONGEST_NAME
-
-
-def _claims(claims: dict[str, Any]) -> Claims:
-    """Raises `NotSignedIn` when the subject cannot be a name."""
-    subject = claims["sub"]
-    if not _is_name(subject):
-        raise NotSignedIn("The token is not good: its subject cannot be a name.")
-    given = claims.get("groups")
-    groups = cast("list[object]", given) if isinstance(given, list) else []
-    session = claims.get("sid")
-    return Claims(
-        subject=subject,
-        groups=frozenset(filter(_is_name, groups)),
-        session=session if _is_name(session) else None,
-    )
+def _json_object(payload: bytes) -> dict[str, Any]:
+    try:
+        said = parse_json(payload)
+    except ValueError as error:
+        raise NotSignedIn("The token is malformed: its claims are no JSON.") from error
+    if not isinstance(said, dict):
+        raise NotSignedIn("The token is malformed: its claims are no JSON object.")
+    return cast("dict[str, Any]", said)

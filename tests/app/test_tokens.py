@@ -9,9 +9,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from app.people.tokens import TokenVerifier
+from app.people.issuer_keys import usable_keys
 from storage.errors import NotSignedIn, SignInUnavailable
-from tests.doubles.issuer import AUDIENCE, Issuer
+from tests.app.verifying import ALGORITHMS, verifier_for
+from tests.doubles.issuer import Issuer
 
 DATES = ("exp", "iat", "nbf")
 ODD = [
@@ -38,18 +39,14 @@ def payload(issuer: Issuer, **raw: str) -> bytes:
     return ("{" + ",".join(f'"{name}":{value}' for name, value in claims.items()) + "}").encode()
 
 
-def verifier(issuer: Issuer, url: str = "") -> TokenVerifier:
-    return TokenVerifier(url or issuer.jwks_url, issuer.url, AUDIENCE, ["EdDSA"], apart=0)
-
-
 async def test_a_good_token_is_good(issuer: Issuer) -> None:
     token = signed(issuer, payload(issuer, iat="1.5", nbf="0"))
-    assert (await verifier(issuer).verify(token)).subject == "ada"
+    assert (await verifier_for(issuer).verify(token)).subject == "ada"
 
 
 @pytest.mark.parametrize("name", DATES)
 async def test_a_date_that_is_no_number_of_seconds_is_refused(issuer: Issuer, name: str) -> None:
-    checks = verifier(issuer)
+    checks = verifier_for(issuer)
     for value in ODD:
         if name == "nbf" and value == "null":
             continue
@@ -62,18 +59,18 @@ async def test_a_date_that_is_no_number_of_seconds_is_refused(issuer: Issuer, na
 )
 async def test_a_subject_that_is_no_name_is_refused(issuer: Issuer, value: str) -> None:
     with pytest.raises(NotSignedIn):
-        await verifier(issuer).verify(signed(issuer, payload(issuer, sub=value)))
+        await verifier_for(issuer).verify(signed(issuer, payload(issuer, sub=value)))
 
 
 async def test_groups_and_sessions_that_are_no_names_are_passed_over(issuer: Issuer) -> None:
     told = payload(issuer, groups='["staff", "a\\u0000", 1, ["x"], "\\ud800"]', sid='"\\u0000"')
-    claims = await verifier(issuer).verify(signed(issuer, told))
+    claims = await verifier_for(issuer).verify(signed(issuer, told))
     assert (claims.groups, claims.session) == ({"staff"}, None)
 
 
 @pytest.mark.parametrize("data", [b"[" * 4_000, b"[]", b"1", b"\x00", b'{"a":' * 1_000, b"\xff"])
 async def test_a_token_that_is_no_object_is_refused(issuer: Issuer, data: bytes) -> None:
-    checks = verifier(issuer)
+    checks = verifier_for(issuer)
     with pytest.raises(NotSignedIn):
         await checks.verify(signed(issuer, data))
     with pytest.raises(NotSignedIn):
@@ -106,7 +103,7 @@ async def test_an_issuer_that_publishes_no_keys_is_unavailable(
     application.router.add_get("/jwks", answer)
     async with TestServer(application) as server:
         address = str(server.make_url("/jwks"))
-        checks = verifier(issuer, address.replace("://", "://user:planted@"))
+        checks = verifier_for(issuer, url=address.replace("://", "://user:planted@"))
         with caplog.at_level(logging.WARNING), pytest.raises(SignInUnavailable):
             await checks.verify(issuer.token("ada"))
     assert address in caplog.text
@@ -115,5 +112,5 @@ async def test_an_issuer_that_publishes_no_keys_is_unavailable(
 
 async def test_one_odd_key_does_not_hide_the_others(issuer: Issuer) -> None:
     odd: list[Any] = [1, {"kty": "OKP", "crv": "Ed25519", "x": 1}, {"kty": "RSA", "kid": []}]
-    keys = verifier(issuer)._usable({"keys": [*odd, *issuer.published()]})
-    assert set(keys) == {each["kid"] for each in issuer.published()}
+    keys = usable_keys([*odd, *issuer.published()], ALGORITHMS)
+    assert {key.kid for key in keys} == {each["kid"] for each in issuer.published()}

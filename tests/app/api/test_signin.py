@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from litestar.testing import TestClient
 
 from app.api import create_app
-from app.people.tokens import TokenVerifier
 from app.settings import Settings
 from app.wiring import Services, open_services
 from storage.errors import InvalidInput, NotSignedIn, SignInUnavailable
 from tests.app.api.calls import API, FUEL, Client, assert_problem
 from tests.app.api.conftest import local
-from tests.doubles.issuer import AUDIENCE, Issuer
+from tests.app.verifying import verifier_for
+from tests.doubles.issuer import Issuer
 from tests.library import write_docs
 
 
@@ -136,8 +136,15 @@ def test_tokens_that_are_not_good_are_refused(door: Client, issuer: Issuer) -> N
         "endless": "x" * 100_000,
         "no API key": "ibid_" + "x" * 40,
     }
-    for token in wrong.values():
-        assert_problem(call(door, "GET", "/conversations", token), 401)
+    for name, token in wrong.items():
+        refused = call(door, "GET", "/conversations", token)
+        assert_problem(refused, 401)
+        detail = refused.json()["detail"]
+        assert refused.headers["www-authenticate"] == (
+            f'Bearer error="invalid_token", error_description="{detail}"'
+        )
+        assert token not in refused.text, name
+        assert not set(token.split(".")) & set(re.findall(r"[\w-]{12,}", detail)), name
     assert call(door, "GET", "/conversations", good).status_code == 200
     for header in ("", "Bearer", "Bearer ", f"Basic {good}", good):
         told = door.get(f"{API}/corpora", headers={"authorization": header})
@@ -150,12 +157,8 @@ def test_clocks_may_differ_by_half_a_minute(door: Client, issuer: Issuer) -> Non
         assert call(door, "GET", "/corpora", issuer.token("ada", **claims)).status_code == 200
 
 
-def verifier(issuer: Issuer, apart: float = 0) -> TokenVerifier:
-    return TokenVerifier(issuer.jwks_url, issuer.url, AUDIENCE, ["EdDSA"], apart=apart)
-
-
 async def test_keys_are_fetched_once_and_again_when_they_rotate(issuer: Issuer) -> None:
-    checks, before = verifier(issuer), issuer.fetches
+    checks, before = verifier_for(issuer), issuer.fetches
     tokens = [issuer.token(f"user-{n}") for n in range(20)]
     claims = await asyncio.gather(*(checks.verify(token) for token in tokens))
     assert [each.subject for each in claims] == [f"user-{n}" for n in range(20)]
@@ -167,7 +170,7 @@ async def test_keys_are_fetched_once_and_again_when_they_rotate(issuer: Issuer) 
 
 
 async def test_a_token_that_was_good_is_refused_once_it_ends(issuer: Issuer) -> None:
-    checks = verifier(issuer)
+    checks = verifier_for(issuer)
     await checks.verify(issuer.token("bob"))  # the keys are there now
     ends = int(time.time()) + 4
     token = issuer.token("ada", exp=ends - 30)
@@ -179,7 +182,7 @@ async def test_a_token_that_was_good_is_refused_once_it_ends(issuer: Issuer) -> 
 
 
 async def test_a_token_that_was_good_is_refused_once_its_key_is_withdrawn(issuer: Issuer) -> None:
-    checks = verifier(issuer)
+    checks = verifier_for(issuer)
     ada = issuer.token("ada")
     assert (await checks.verify(ada)).subject == "ada"
     issuer.withdraw()
@@ -191,7 +194,7 @@ async def test_a_token_that_was_good_is_refused_once_its_key_is_withdrawn(issuer
 
 
 async def test_keys_that_strangers_think_up_are_not_looked_for_one_by_one(issuer: Issuer) -> None:
-    checks, before = verifier(issuer, apart=0.5), issuer.fetches
+    checks, before = verifier_for(issuer, apart=0.5), issuer.fetches
     mine = Ed25519PrivateKey.generate()
 
     async def knock(number: int) -> None:
@@ -204,14 +207,14 @@ async def test_keys_that_strangers_think_up_are_not_looked_for_one_by_one(issuer
 
 
 async def test_a_key_that_is_new_is_waited_for(issuer: Issuer) -> None:
-    checks = verifier(issuer, apart=0.5)
+    checks = verifier_for(issuer, apart=0.5)
     await checks.verify(issuer.token("ada"))
     issuer.rotate()
     assert (await checks.verify(issuer.token("ada"))).subject == "ada"
 
 
 async def test_an_issuer_that_is_down_is_no_fault_of_the_user(issuer: Issuer) -> None:
-    checks = verifier(issuer)
+    checks = verifier_for(issuer)
     issuer.reachable = False
     try:
         with pytest.raises(SignInUnavailable):
@@ -226,7 +229,7 @@ async def test_an_issuer_that_is_down_is_no_fault_of_the_user(issuer: Issuer) ->
             await checks.verify(issuer.token("ada"))
     finally:
         issuer.reachable = True
-    gone = TokenVerifier("http://127.0.0.1:9/jwks", issuer.url, AUDIENCE, ["EdDSA"])
+    gone = verifier_for(issuer, url="http://127.0.0.1:9/jwks")
     with pytest.raises(SignInUnavailable):
         await gone.verify(issuer.token("ada"))
 

@@ -8,6 +8,7 @@ import pytest
 
 from storage.database import HEAD
 from tests.app.cli.commands import assert_refused, ibid
+from tests.doubles.issuer import Issuer
 
 
 @pytest.fixture
@@ -73,3 +74,24 @@ def test_sign_in_lets_other_machines_in(desk: Path) -> None:
     half = ibid(desk, "serve", "--host", "0.0.0.0", "--port", "1", AUTH="jwt")  # noqa: S104
     assert_refused(half, "AUTH_JWKS_URL")
     assert_refused(ibid(desk, "serve", AUTH="maybe"), "AUTH is not valid")
+
+
+def test_sign_in_without_an_audience_names_who_may_ask_for_tokens(
+    desk: Path, issuer: Issuer
+) -> None:
+    settings = {name.upper(): value for name, value in issuer.settings().items()}
+    del settings["AUTH_AUDIENCE"]
+    assert_refused(ibid(desk, "serve", **settings), "AUTH_AUTHORIZED_PARTIES; neither is set")
+
+
+def test_the_doctor_fetches_the_keys_of_the_issuer(desk: Path, issuer: Issuer) -> None:
+    settings = {name.upper(): value for name, value in issuer.settings().items()}
+    assert "usable keys of the issuer: 1, for EdDSA" in ibid(desk, "doctor", **settings).stdout
+    issuer.reply = (302, {"location": "/elsewhere"}, b"")
+    ill = ibid(desk, "doctor", **settings)
+    issuer.reply = None
+    assert ill.exit_code == 1
+    assert f"from {issuer.jwks_url}: it redirects to {issuer.url}/elsewhere" in ill.stdout
+    half = ibid(desk, "doctor", **settings | {"AUTH_AUDIENCE": ""})
+    assert "AUTH_AUTHORIZED_PARTIES; neither is set" in half.stdout
+    assert "off: whoever reaches the server comes in" in ibid(desk, "doctor").stdout

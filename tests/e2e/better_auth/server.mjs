@@ -1,5 +1,5 @@
 // Better Auth on loopback, in a schema of its own beside Ibid's tables. All it needs is in the environment:
-// PORT, DATABASE_URL, BETTER_AUTH_URL, BETTER_AUTH_SECRET, JWT_LIFE, ROTATION.
+// PORT, DATABASE_URL, BETTER_AUTH_URL, BETTER_AUTH_SECRET, JWT_LIFE, ROTATION, ALGORITHM.
 import http from "node:http";
 import pg from "pg";
 import { betterAuth } from "better-auth";
@@ -23,7 +23,11 @@ const auth = betterAuth({
   plugins: [
     bearer(),
     jwt({
-      jwks: { rotationInterval: Number(env.ROTATION), gracePeriod: 3600 },
+      jwks: {
+        rotationInterval: Number(env.ROTATION),
+        gracePeriod: 3600,
+        keyPairConfig: { alg: env.ALGORITHM },
+      },
       jwt: {
         issuer: env.BETTER_AUTH_URL,
         audience: "ibid",

@@ -58,7 +58,9 @@ def database(postgres: Postgres) -> str:
 
 
 @contextmanager
-def better_auth(folder: Path, database: str, url: str, port: int, life: str) -> Iterator[None]:
+def better_auth(
+    folder: Path, database: str, url: str, port: int, life: str, algorithm: str = "EdDSA"
+) -> Iterator[None]:
     process = subprocess.Popen(
         ["node", "server.mjs"],
         cwd=folder,
@@ -70,6 +72,7 @@ def better_auth(folder: Path, database: str, url: str, port: int, life: str) -> 
             "BETTER_AUTH_SECRET": "a secret of at least thirty-two letters",
             "JWT_LIFE": life,
             "ROTATION": str(ROTATION),
+            "ALGORITHM": algorithm,
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -242,3 +245,27 @@ def test_a_token_for_somebody_else_is_refused(
     changed = {name: f"{url}/" if value == "slash" else value for name, value in change.items()}
     with TestClient(create_app(local(tmp_path, **given | changed))) as client:
         assert_problem(call(client, "GET", "/corpora", sign_up().token()), 401)
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "RS256", "PS256"])
+def test_a_token_is_taken_as_the_published_key_says(
+    algorithm: str, installed: Path, postgres: Postgres, tmp_path: Path
+) -> None:
+    name = f"people_{algorithm.lower()}"
+    database, port = postgres.create(name), free_port()
+    postgres.sql(name, "create schema better_auth")
+    url = f"http://127.0.0.1:{port}"
+    given = {
+        "auth": "jwt",
+        "auth_jwks_url": f"{url}/api/auth/jwks",
+        "auth_issuer": url,
+        "auth_audience": "ibid",
+    }
+    with (
+        better_auth(installed, database, url, port, "5m", algorithm),
+        TestClient(create_app(local(tmp_path, **given))) as client,
+        httpx.Client(base_url=f"{url}/api/auth", headers={"origin": url}) as browser,
+    ):
+        token = Person(browser).token()
+        assert jwt.get_unverified_header(token)["alg"] == algorithm
+        assert call(client, "GET", "/corpora", token).status_code == 200

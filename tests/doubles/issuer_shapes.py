@@ -1,0 +1,202 @@
+"""What the access tokens of known issuers look like: header, claims, and how their keys are published."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.doubles.issuer import Issuer
+
+USER = "5f2c7d1e-93b0-4c4b-8a61-0d6f3a1b2c4d"
+TENANT = "tenant-id"
+POOL = "/eu-west-1_Example"
+REALM = "/realms/docs"
+ENCRYPTING = {"kid": "enc", "kty": "RSA", "alg": "RSA-OAEP", "use": "enc", "n": "AQAB", "e": "AQAB"}
+
+Claims = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One kind of token of one issuer."""
+
+    jwks_path: str
+    claims: Callable[[str], Claims]
+    """By the origin of the issuer, and without dates."""
+    algorithm: str = "RS256"
+    header: Claims = field(default_factory=dict[str, Any])
+    key_fields: tuple[str, ...] = ("kid", "alg", "use")
+    others: tuple[Claims, ...] = ()
+    """What the JWKS lists besides."""
+    lifetime: int = 3600
+    has_nbf: bool = False
+
+    def issuer(self) -> Issuer:
+        issuer = Issuer(self.algorithm, self.jwks_path, self.key_fields)
+        issuer.others += self.others
+        return issuer
+
+    def token(self, issuer: Issuer, **changes: Any) -> str:
+        """A claim that is None is left out."""
+        now = int(time.time())
+        dates = {"iat": now, "exp": now + self.lifetime} | ({"nbf": now} if self.has_nbf else {})
+        claims = self.claims(issuer.url) | dates | changes
+        told = {name: value for name, value in claims.items() if value is not None}
+        return issuer.signed(told, {"kid": issuer.kid} | self.header)
+
+
+def _better_auth(origin: str) -> Claims:
+    return {"iss": origin, "aud": "ibid", "sub": USER, "sid": "session", "groups": ["staff"]} | {
+        "role": "ibid-editor"
+    }
+
+
+def _neon_auth(origin: str) -> Claims:
+    return {"iss": origin, "aud": origin, "sub": USER, "email": "ada@example.com"}
+
+
+def _auth0(origin: str) -> Claims:
+    return {
+        "iss": f"{origin}/",
+        "sub": "auth0|65f0",
+        "aud": ["https://ibid.example.com", f"{origin}/userinfo"],
+        "azp": "client-id",
+        "scope": "openid profile",
+        "https://example.com/groups": ["staff"],
+        "https://example.com/roles": ["ibid-editor"],
+    }
+
+
+def _auth0_rfc_9068(origin: str) -> Claims:
+    return _auth0(origin) | {"azp": None, "client_id": "client-id", "jti": "x7"}
+
+
+def _keycloak(origin: str) -> Claims:
+    return {
+        "iss": f"{origin}{REALM}",
+        "aud": ["ibid", "account"],
+        "sub": USER,
+        "typ": "Bearer",
+        "azp": "docs-site",
+        "sid": "session",
+        "jti": "onrtac:1",
+        "allowed-origins": ["https://docs.example.com"],
+        "realm_access": {"roles": ["offline_access", "ibid-editor"]},
+        "resource_access": {"account": {"roles": ["view-profile"]}},
+        "scope": "profile email",
+        "groups": ["staff"],
+    }
+
+
+def _keycloak_by_default(origin: str) -> Claims:
+    return _keycloak(origin) | {"aud": "account"}
+
+
+def _supabase(origin: str) -> Claims:
+    return {
+        "iss": f"{origin}/auth/v1",
+        "aud": "authenticated",
+        "sub": USER,
+        "role": "authenticated",
+        "aal": "aal1",
+        "session_id": USER,
+        "is_anonymous": False,
+        "app_metadata": {"provider": "email", "role": "ibid-editor", "groups": "staff beta"},
+        "user_metadata": {"role": "ibid-admin"},
+        "amr": [{"method": "password", "timestamp": 1}],
+    }
+
+
+def _clerk(origin: str) -> Claims:
+    return {
+        "iss": origin,
+        "azp": "https://docs.example.com",
+        "sub": "user_2NN",
+        "sid": "sess_2NN",
+        "sts": "active",
+        "v": 2,
+        "fva": [7, -1],
+        "o": {"id": "staff", "slg": "mine", "rol": "ibid-admin"},
+        "metadata": {"role": "ibid-editor"},
+    }
+
+
+def _cognito(origin: str) -> Claims:
+    return {
+        "iss": f"{origin}{POOL}",
+        "client_id": "client-id",
+        "sub": USER,
+        "token_use": "access",
+        "cognito:groups": ["staff", "ibid-editor"],
+        "scope": "openid",
+        "username": "ada",
+    }
+
+
+def _cognito_id(origin: str) -> Claims:
+    return _cognito(origin) | {"client_id": None, "aud": "client-id", "token_use": "id"}
+
+
+def _entra(origin: str) -> Claims:
+    return {
+        "iss": f"{origin}/{TENANT}/v2.0",
+        "aud": "api-client-id",
+        "azp": "client-id",
+        "azpacr": "0",
+        "sub": "3OBtLXUC2ZrN",
+        "oid": USER,
+        "tid": TENANT,
+        "ver": "2.0",
+        "groups": ["staff"],
+        "roles": ["ibid-editor"],
+    }
+
+
+def _entra_1(origin: str) -> Claims:
+    """`sts.windows.net` is another host than that of the keys; here both are one."""
+    return _entra(origin) | {
+        "iss": f"{origin}/{TENANT}/",
+        "aud": "api://api-client-id",
+        "azp": None,
+        "appid": "client-id",
+        "ver": "1.0",
+    }
+
+
+_KEYCLOAK = Shape(
+    f"{REALM}/protocol/openid-connect/certs", _keycloak, others=(ENCRYPTING,), lifetime=300
+)
+_ENTRA_KEYS = ("kid", "use")
+SHAPES = {
+    "Better Auth": Shape(
+        "/api/auth/jwks", _better_auth, "EdDSA", {"typ": None}, key_fields=("kid", "alg")
+    ),
+    "Neon Auth": Shape(
+        "/neondb/auth/.well-known/jwks.json", _neon_auth, "EdDSA", key_fields=("kid", "alg")
+    ),
+    "Auth0": Shape("/.well-known/jwks.json", _auth0),
+    "Auth0, RFC 9068": Shape("/.well-known/jwks.json", _auth0_rfc_9068, "PS256", {"typ": "at+jwt"}),
+    "Keycloak": _KEYCLOAK,
+    "Keycloak without an audience mapper": Shape(
+        _KEYCLOAK.jwks_path, _keycloak_by_default, others=(ENCRYPTING,)
+    ),
+    "Supabase": Shape("/auth/v1/.well-known/jwks.json", _supabase, "ES256"),
+    "Clerk": Shape(
+        "/.well-known/jwks.json", _clerk, header={"cat": "cl_B7"}, lifetime=60, has_nbf=True
+    ),
+    "Cognito, access tokens": Shape(
+        f"{POOL}/.well-known/jwks.json", _cognito, header={"typ": None}
+    ),
+    "Cognito, ID tokens": Shape(f"{POOL}/.well-known/jwks.json", _cognito_id, header={"typ": None}),
+    "Entra, version 2": Shape(
+        f"/{TENANT}/discovery/v2.0/keys", _entra, key_fields=_ENTRA_KEYS, has_nbf=True
+    ),
+    "Entra, version 1": Shape(
+        f"/{TENANT}/discovery/keys",
+        _entra_1,
+        header={"x5t": "nOo3"},
+        key_fields=_ENTRA_KEYS,
+        has_nbf=True,
+    ),
+}
+"""By the names that the handbook gives them."""
