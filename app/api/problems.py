@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from typing import Any
 
+from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.openapi import ResponseSpec
 from litestar.plugins import ReceiveRoutePlugin
@@ -11,6 +12,7 @@ from litestar.routes import BaseRoute, HTTPRoute
 
 from storage import errors
 from storage.domain import Value
+from storage.logs import REQUEST_ID
 
 STATUS: dict[type[errors.IbidError], int] = {
     errors.InvalidInput: 400,
@@ -56,12 +58,14 @@ class Problem(Value):
     type: str = "about:blank"
     extra: Any = None
     """Which values are wrong, where a body or a parameter is."""
+    request_id: str
+    """Of this request, as in the header `X-Request-Id` and in the server's log."""
 
 
-_MEDIA_TYPE = "application/problem+json"
+MEDIA_TYPE = "application/problem+json"
 _RESPONSES = {
     status: ResponseSpec(
-        Problem, description=description, media_type=_MEDIA_TYPE, generate_examples=False
+        Problem, description=description, media_type=MEDIA_TYPE, generate_examples=False
     )
     for status, description in {
         400: "Something in the request is wrong",
@@ -85,10 +89,6 @@ class Documented(ReceiveRoutePlugin):
                 handler.responses = {**_RESPONSES, **(handler.responses or {})}
 
 
-EXPECTED: set[int | type[Exception]] = {*STATUS, *range(400, 500), UnicodeDecodeError}
-"""What is no fault of the code, and so leaves no traceback in the log."""
-
-
 def problem(error: errors.IbidError) -> ProblemDetailsException:
     """What a client is told; the title is the error's name, the detail its sentence."""
     wait = error.retry_after
@@ -103,10 +103,32 @@ def problem(error: errors.IbidError) -> ProblemDetailsException:
     )
 
 
-def problem_body(error: errors.IbidError) -> dict[str, object]:
+def status_of(error: BaseException) -> int:
+    """What a client is told with it."""
+    if isinstance(error, errors.IbidError):
+        return STATUS.get(type(error), 500)
+    if isinstance(error, HTTPException):
+        return error.status_code
+    return 400 if isinstance(error, UnicodeDecodeError) else 500
+
+
+def problem_body(error: Exception) -> dict[str, object]:
     """The same as it goes into the last event of a stream."""
-    told = problem(error)
-    return {"status": told.status_code, "title": told.title, "detail": told.detail}
+    told = problem(error) if isinstance(error, errors.IbidError) else _unexpected(error)
+    return {
+        "status": told.status_code,
+        "title": told.title,
+        "detail": told.detail,
+        "request_id": REQUEST_ID.get(),
+    }
+
+
+def _respond(
+    request: Request[Any, Any, Any], error: ProblemDetailsException
+) -> Response[dict[str, Any]]:
+    response = error.to_response(request)
+    response.content["request_id"] = REQUEST_ID.get()
+    return response
 
 
 def _of_http(error: HTTPException) -> ProblemDetailsException:
@@ -139,6 +161,7 @@ def _unexpected(_: Exception) -> ProblemDetailsException:
 
 
 config = ProblemDetailsConfig(
+    exception_handler=_respond,
     exception_to_problem_detail_map={
         **dict.fromkeys(STATUS, problem),
         HTTPException: _of_http,

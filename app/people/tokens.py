@@ -159,8 +159,8 @@ class TokenVerifier:
                 self._keys = self._usable(await self._published())
             except (ClientError, IbidError, TimeoutError, *_UNREADABLE) as error:
                 self._reachable = False
-                told = "issuer keys cannot be fetched from %s: %s"
-                _log.warning(told, without_secrets(self._url), type(error).__name__)
+                fields = {"url": without_secrets(self._url), "error": type(error).__name__}
+                _log.warning("issuer_keys_not_fetched", extra=fields)
             else:
                 self._fetched, self._reachable = time.monotonic(), True
 

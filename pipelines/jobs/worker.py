@@ -9,12 +9,15 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from dbos import DBOS, DBOSPortableJSONSerializer
+from dbos._error import DBOSAwaitedWorkflowCancelledError, DBOSWorkflowCancelledError
+from dbos._logger import dbos_logger
 
-from pipelines.jobs.job import INCOMING, Log, OpenKinds, Task, asked_at, incoming
+from pipelines.jobs.job import ASKED_BY, INCOMING, Log, OpenKinds, Task, asked_at, incoming
 from pipelines.jobs.state import COURSE, NAME, NOT_OVER, QUEUE, VERSION, WORKFLOW, State
 from storage.blobs import Blobs
 from storage.errors import IbidError, InvalidInput
 from storage.locks import Locks, Release
+from storage.logs import REQUEST_ID, log_failure
 from storage.translation import translated
 
 _log = logging.getLogger("ibid.jobs")
@@ -96,7 +99,7 @@ class Worker:
             self._last = time.monotonic()
 
     async def _performed(self, task: Task) -> dict[str, Any]:
-        log = Log()
+        log, began = Log(), time.monotonic()
         telling = asyncio.create_task(_tell(log))
         outcome: dict[str, Any] = {}
         try:
@@ -107,11 +110,13 @@ class Worker:
             outcome["report"] = report.model_dump(mode="json")
         except IbidError as error:
             outcome["error"] = str(error)
+            log_failure(_log, "job_failed", error, _fields(task, began))
+        else:
+            _log.info("job_completed", extra=_fields(task, began))
         finally:
             telling.cancel()
             await asyncio.wait([telling])
         outcome["course"] = log.course.model_dump(mode="json")
-        _log.info("job id=%s kind=%s error=%s", task.id, task.kind, outcome.get("error"))
         return outcome
 
     async def clear(self, job_id: UUID) -> None:
@@ -126,7 +131,7 @@ class Worker:
             for job_id in {*old} - await asyncio.to_thread(_unfinished, old):
                 await self.clear(job_id)
         except IbidError as error:
-            _log.warning("lost files are not cleared: %s", error)
+            log_failure(_log, "lost_files_not_cleared", error, {})
 
     def _launch(self) -> None:
         with translated():
@@ -140,6 +145,7 @@ class Worker:
                     "log_level": "WARNING",
                 }
             )
+            dbos_logger.addFilter(_take_over)
             DBOS.launch()
             DBOS.register_queue(
                 QUEUE,
@@ -168,7 +174,9 @@ class Worker:
 @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=_MOST_ATTEMPTS)
 async def run_job(kind: str, corpus: str | None, arguments: dict[str, Any]) -> dict[str, Any]:
     """Two steps: what was sent is kept until the outcome is."""
-    outcome = await _work(kind, corpus, arguments)
+    REQUEST_ID.set(arguments.get(ASKED_BY))
+    own = {name: value for name, value in arguments.items() if name != ASKED_BY}
+    outcome = await _work(kind, corpus, own)
     await _clear()
     return outcome
 
@@ -184,6 +192,26 @@ async def _work(kind: str, corpus: str | None, arguments: dict[str, Any]) -> dic
 async def _clear() -> None:
     assert _working is not None
     await _working.clear(_job_id())
+
+
+def _take_over(record: logging.LogRecord) -> bool:
+    """What DBOS would print of a job that was cancelled, or has failed, in lines of our own."""
+    if record.getMessage().startswith("Asyncio task cancelled"):
+        return False
+    error = record.exc_info[1] if record.exc_info else None
+    if error is None or not record.getMessage().startswith("Exception encountered in"):
+        return True
+    fields = {"job_id": DBOS.workflow_id}
+    if isinstance(error, DBOSWorkflowCancelledError | DBOSAwaitedWorkflowCancelledError):
+        _log.info("job_cancelled", extra=fields)
+    else:
+        log_failure(_log, "job_failed", error, fields)
+    return False
+
+
+def _fields(task: Task, began: float) -> dict[str, Any]:
+    seconds = round(time.monotonic() - began, 3)
+    return {"job_id": task.id, "kind": task.kind, "corpus": task.corpus, "seconds": seconds}
 
 
 def _at_work() -> set[str]:
