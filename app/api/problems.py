@@ -89,13 +89,23 @@ class Documented(ReceiveRoutePlugin):
                 handler.responses = {**_RESPONSES, **(handler.responses or {})}
 
 
-def problem(error: errors.IbidError) -> ProblemDetailsException:
+class ProblemException(ProblemDetailsException):
+    """Tells the request's id, too."""
+
+    def to_response(self, request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
+        """As `Problem` describes it."""
+        response = super().to_response(request)
+        response.content["request_id"] = REQUEST_ID.get()
+        return response
+
+
+def problem(error: errors.IbidError) -> ProblemException:
     """What a client is told; the title is the error's name, the detail its sentence."""
     wait = error.retry_after
     headers = {} if wait is None else {"Retry-After": str(wait)}
     if isinstance(error, errors.NotSignedIn):
         headers["WWW-Authenticate"] = "Bearer"
-    return ProblemDetailsException(
+    return ProblemException(
         status_code=STATUS.get(type(error), 500),
         title=type(error).__name__,
         detail=errors.without_folders(str(error)),
@@ -123,20 +133,12 @@ def problem_body(error: Exception) -> dict[str, object]:
     }
 
 
-def _respond(
-    request: Request[Any, Any, Any], error: ProblemDetailsException
-) -> Response[dict[str, Any]]:
-    response = error.to_response(request)
-    response.content["request_id"] = REQUEST_ID.get()
-    return response
-
-
-def _of_http(error: HTTPException) -> ProblemDetailsException:
+def _of_http(error: HTTPException) -> ProblemException:
     """The framework's own, such as a route that is not there; `extra` says which value is wrong."""
     headers = dict(error.headers or {})
     if "RateLimit-Reset" in headers:
         headers["Retry-After"] = headers["RateLimit-Reset"]
-    return ProblemDetailsException(
+    return ProblemException(
         status_code=error.status_code,
         title=HTTPStatus(error.status_code).phrase,
         detail=error.detail,
@@ -145,15 +147,15 @@ def _of_http(error: HTTPException) -> ProblemDetailsException:
     )
 
 
-def _of_encoding(_: UnicodeDecodeError) -> ProblemDetailsException:
-    return ProblemDetailsException(
+def _of_encoding(_: UnicodeDecodeError) -> ProblemException:
+    return ProblemException(
         status_code=400, title="Bad Request", detail="The request is not encoded in UTF-8."
     )
 
 
-def _unexpected(_: Exception) -> ProblemDetailsException:
+def _unexpected(_: Exception) -> ProblemException:
     """A fault of ours: its text is for the log, not for the client."""
-    return ProblemDetailsException(
+    return ProblemException(
         status_code=500,
         title="Internal Server Error",
         detail="Something went wrong in Ibid itself.",
@@ -161,7 +163,6 @@ def _unexpected(_: Exception) -> ProblemDetailsException:
 
 
 config = ProblemDetailsConfig(
-    exception_handler=_respond,
     exception_to_problem_detail_map={
         **dict.fromkeys(STATUS, problem),
         HTTPException: _of_http,

@@ -175,7 +175,7 @@ def _tell_failure(record: RequestRecord) -> None:
         return
     fields = record.fields() | {"status": status}
     if isinstance(error, ModelUnavailable):
-        fields["model"] = error.model or None
+        fields["model"] = error.model or ", ".join(each.model for each in error.attempts)
     log_failure(_log, f"{event}_failed", error, fields)
 
 

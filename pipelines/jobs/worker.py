@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,9 @@ _LOST = timedelta(days=1)
 """After it what was sent with a job that is not in the queue was left by a server that was killed."""
 _FORGETTING = 3600.0
 _OVER = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
+
+_CANCELLED = re.compile(r"Asyncio task cancelled|Workflow \S+ was cancelled")
+"""What DBOS prints besides, when a job is cancelled or stopped."""
 
 _working: "Worker | None" = None
 
@@ -196,7 +200,7 @@ async def _clear() -> None:
 
 def _take_over(record: logging.LogRecord) -> bool:
     """What DBOS would print of a job that was cancelled, or has failed, in lines of our own."""
-    if record.getMessage().startswith("Asyncio task cancelled"):
+    if _CANCELLED.match(record.getMessage()):
         return False
     error = record.exc_info[1] if record.exc_info else None
     if error is None or not record.getMessage().startswith("Exception encountered in"):
