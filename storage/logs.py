@@ -18,17 +18,19 @@ def log_failure(
     log: logging.Logger, event: str, error: BaseException | None, fields: dict[str, Any]
 ) -> None:
     """One line: a warning for what Ibid raises on purpose, else an error with its traceback."""
-    if error is not None:
-        fields = {**fields, "error": type(error).__name__}
+    extra = fields if error is None else {**fields, **describe(error)}
     if isinstance(error, IbidError):
-        log.warning(event, extra={**fields, "reason": reason(error)})
+        log.warning(event, extra=extra)
     else:
-        log.error(event, extra=fields, exc_info=error)
+        log.error(event, extra=extra, exc_info=error)
 
 
-def reason(error: IbidError) -> str | None:
-    """Its sentence, unless that may repeat what somebody has written."""
-    return str(error) if error.may_be_logged else None
+def describe(error: BaseException) -> dict[str, str]:
+    """Its class, and its sentence unless that may repeat what somebody has written."""
+    told = {"error": type(error).__name__}
+    if isinstance(error, IbidError) and error.may_be_logged:
+        told["reason"] = str(error)
+    return told
 
 
 def format_exception(error: BaseException) -> str:
@@ -68,7 +70,7 @@ def _full_name(kind: type) -> str:
 
 def _safe_text(error: BaseException) -> str | None:
     if isinstance(error, IbidError):
-        return reason(error)
+        return str(error) if error.may_be_logged else None
     if isinstance(error, OSError):
         return error.strerror
     return str(error) if isinstance(error, _ABOUT_CODE) else None

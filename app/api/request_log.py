@@ -16,7 +16,7 @@ from app.api.problems import MEDIA_TYPE, problem_body, status_of
 from app.api.proxies import address_of
 from app.settings import Settings
 from storage.errors import ModelUnavailable, NotSignedIn, TooManyFailures
-from storage.logs import REQUEST_ID, log_failure, reason
+from storage.logs import REQUEST_ID, log_failure
 
 _log = logging.getLogger("ibid.api")
 _access = logging.getLogger("ibid.access")
@@ -26,6 +26,8 @@ LEFT = 499
 """What nginx calls it in its log when a client did not wait for the answer."""
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _PROBES = "/health"
+_FIELDS = {"name": "corpus"}
+"""Parameters of paths that are called otherwise in the log, where a name is the logger's."""
 
 _current: ContextVar["RequestRecord | None"] = ContextVar("request_record", default=None)
 
@@ -60,7 +62,7 @@ class RequestRecord:
         return {
             "method": scope["method"],
             "route": scope.get("path_template") or scope["path"],
-            **{name: str(value) for name, value in parameters.items()},
+            **{_FIELDS.get(name, name): value for name, value in parameters.items()},
             "status": self.status,
             "seconds": self.seconds,
         }
@@ -152,7 +154,7 @@ async def note_exception(error: Exception, scope: Scope) -> None:
     if isinstance(error, NotSignedIn | TooManyFailures):
         has_tried = any(name == b"authorization" for name, _ in scope["headers"])
         fields = {
-            "reason": reason(error),
+            "reason": str(error),
             "address": address_of(scope),
             "method": cast("HTTPScope", scope)["method"],
             "route": scope.get("path_template") or scope["path"],

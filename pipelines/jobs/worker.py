@@ -18,7 +18,7 @@ from pipelines.jobs.state import COURSE, NAME, NOT_OVER, QUEUE, VERSION, WORKFLO
 from storage.blobs import Blobs
 from storage.errors import IbidError, InvalidInput
 from storage.locks import Locks, Release
-from storage.logs import REQUEST_ID, log_failure
+from storage.logs import REQUEST_ID, describe, log_failure
 from storage.translation import translated
 
 _log = logging.getLogger("ibid.jobs")
@@ -39,7 +39,7 @@ _LOST = timedelta(days=1)
 _FORGETTING = 3600.0
 _OVER = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 
-_CANCELLED = re.compile(r"Asyncio task cancelled|Workflow \S+ was cancelled")
+_CANCELLED = re.compile(r"Asyncio task cancelled|Workflow \S+ (?:was cancelled|is no longer owned)")
 """What DBOS prints besides, when a job is cancelled or stopped."""
 
 _working: "Worker | None" = None
@@ -114,13 +114,12 @@ class Worker:
             outcome["report"] = report.model_dump(mode="json")
         except IbidError as error:
             outcome["error"] = str(error)
-            log_failure(_log, "job_failed", error, _fields(task, began))
-        else:
-            _log.info("job_completed", extra=_fields(task, began))
+            outcome["logged"] = describe(error)
         finally:
             telling.cancel()
             await asyncio.wait([telling])
         outcome["course"] = log.course.model_dump(mode="json")
+        outcome["seconds"] = round(time.monotonic() - began, 3)
         return outcome
 
     async def clear(self, job_id: UUID) -> None:
@@ -181,7 +180,8 @@ async def run_job(kind: str, corpus: str | None, arguments: dict[str, Any]) -> d
     REQUEST_ID.set(arguments.get(ASKED_BY))
     own = {name: value for name, value in arguments.items() if name != ASKED_BY}
     outcome = await _work(kind, corpus, own)
-    await _clear()
+    await _clear()  # not for a job that was cancelled meanwhile
+    _tell_outcome(kind, corpus, outcome)
     return outcome
 
 
@@ -213,9 +213,13 @@ def _take_over(record: logging.LogRecord) -> bool:
     return False
 
 
-def _fields(task: Task, began: float) -> dict[str, Any]:
-    seconds = round(time.monotonic() - began, 3)
-    return {"job_id": task.id, "kind": task.kind, "corpus": task.corpus, "seconds": seconds}
+def _tell_outcome(kind: str, corpus: str | None, outcome: dict[str, Any]) -> None:
+    fields = {"job_id": DBOS.workflow_id, "kind": kind, "corpus": corpus}
+    fields |= {"seconds": outcome.get("seconds"), **outcome.get("logged", {})}
+    if "error" in outcome:
+        _log.warning("job_failed", extra=fields)
+    else:
+        _log.info("job_completed", extra=fields)
 
 
 def _at_work() -> set[str]:
