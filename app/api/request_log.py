@@ -52,7 +52,7 @@ class RequestRecord:
         if message["type"] == "http.response.start":
             self.status = message["status"]
         elif message["type"] == "http.response.body":
-            self.size += len(message["body"])
+            self.size += len(message.get("body", b""))
             self.is_over = not message.get("more_body", False)
 
     def fields(self) -> dict[str, Any]:
