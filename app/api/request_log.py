@@ -15,7 +15,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from app.api.problems import MEDIA_TYPE, problem_body, status_of
 from app.api.proxies import address_of
 from app.settings import Settings
-from storage.errors import ModelUnavailable, NotSignedIn, TooManyFailures
+from storage.errors import ModelUnavailable, NotSignedIn, ServerStopping, TooManyFailures
 from storage.logs import REQUEST_ID, log_failure
 
 _log = logging.getLogger("ibid.api")
@@ -165,7 +165,10 @@ async def note_exception(error: Exception, scope: Scope) -> None:
 def _tell_failure(record: RequestRecord) -> None:
     """A line for what failed or was given up; none for what was refused."""
     error = record.failure
+    is_probe = record.scope["path"].startswith(_PROBES)
     if record.has_left and isinstance(error, HTTPException):
+        return
+    if is_probe and isinstance(error, ServerStopping):
         return
     event = "turn" if record.is_turn else "request"
     status = record.status if error is None else status_of(error)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import subprocess
 import sys
 import unicodedata
 from typing import Any
@@ -154,6 +155,23 @@ def test_passwords_of_addresses_and_keys_of_several_servers_are_known() -> None:
     )
     secrets = logging_config(settings)["formatters"]["line"]["secrets"]
     assert {"pass%21word", "pass!word", "first-key", "second-key"} <= {*secrets}
+
+
+def test_what_ends_a_process_is_a_line_like_all_others() -> None:
+    program = (
+        "from app.logs import configure_logging\n"
+        "from app.settings import Settings\n"
+        "configure_logging(Settings(log_format='json'))\n"
+        f"raise ValueError('{SECRET}')"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    (line,) = ended.stderr.splitlines()
+    told = json.loads(line)
+    assert (ended.returncode, told["level"], told["event"]) == (1, "critical", "process_crashed")
+    assert "ValueError" in told["traceback"]
+    assert SECRET not in line
 
 
 @pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])

@@ -12,10 +12,11 @@ import pytest
 
 from tests.app.api.calls import API
 from tests.app.api.uploads import archive, send, until_over
-from tests.app.cli.commands import ibid
+from tests.app.cli.commands import FUEL, ibid
 from tests.app.cli.test_serve import serving
 from tests.doubles.echo import echoing
 from tests.doubles.issuer import Issuer
+from tests.library import write_docs
 from tests.postgres import Postgres
 
 MARK = "pLanted9"
@@ -114,6 +115,16 @@ def jobs(client: httpx.Client) -> list[dict[str, Any]]:
         pass
     client.delete(f"{API}/jobs/{last}")
     return [*over, until_over(client, last, 120)]
+
+
+def test_a_command_logs_apart_from_what_it_prints(tmp_path: Path) -> None:
+    home, docs = tmp_path / "home", write_docs(tmp_path / "docs")
+    quiet = ibid(home, "ingest", docs)
+    told = ibid(home, "ask", FUEL, LOG_LEVEL="info", LOG_FORMAT="json")
+    assert (quiet.exit_code, quiet.stderr) == (0, "")
+    (line,) = told.stderr.splitlines()
+    assert json.loads(line)["event"] == "turn_completed"
+    assert "turn_completed" not in told.stdout
 
 
 @pytest.mark.slow
