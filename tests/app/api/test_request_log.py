@@ -117,7 +117,7 @@ def test_a_turn_that_fails_has_one_line(
         assert line.msg == "turn_failed"
         assert line.levelname == "WARNING"
         assert fields["route"] == f"{API}/conversations/{{conversation_id}}/messages"
-        assert fields["conversation_id"] in conversation
+        assert str(fields["conversation_id"]) in conversation
         assert (fields["method"], fields["status"], fields["model"]) == ("POST", 503, "m")
         assert (fields["error"], fields["reason"]) == ("ModelUnavailable", body["detail"])
         assert fields["seconds"] >= 0
