@@ -67,11 +67,9 @@ class LineFormatter(logging.Formatter):
             return json.dumps(head | fields | ({} if trace is None else {"traceback": trace}))
         told = " ".join(f"{name}={_quoted(value)}" for name, value in fields.items())
         line = f"{time} {level} {logger} {_visible(str(event))} {told}".rstrip()
-        return (
-            line
-            if trace is None
-            else line + "\n  " + _visible(trace, but="\n").replace("\n", "\n  ")
-        )
+        if trace is None:
+            return line
+        return "\n  ".join([line, *(_visible(each) for each in trace.split("\n"))])
 
     def _clean(self, value: object) -> str | float:
         if isinstance(value, bool | int | float):
@@ -160,11 +158,11 @@ def _quoted(value: str | float) -> str:
     return _visible(json.dumps(value, ensure_ascii=False))
 
 
-def _visible(text: str, but: str = "") -> str:
+def _visible(text: str) -> str:
     """With escapes in place of what is not drawn, or changes how the rest is."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(c if c in but or _is_drawn(c) else json.dumps(c)[1:-1] for c in text)
+    return "".join(c if _is_drawn(c) else json.dumps(c)[1:-1] for c in text)
 
 
 def _is_drawn(character: str) -> bool:

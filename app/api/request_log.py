@@ -61,11 +61,20 @@ class RequestRecord:
         parameters: dict[str, Any] = scope.get("path_params") or {}
         return {
             "method": scope["method"],
-            "route": scope.get("path_template") or scope["path"],
+            "route": self._route,
             **{_FIELDS.get(name, name): value for name, value in parameters.items()},
             "status": self.status,
             "seconds": self.seconds,
         }
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether it only asks how the server is."""
+        return self._route.startswith(_PROBES)
+
+    @property
+    def _route(self) -> str:
+        return cast("dict[str, Any]", self.scope).get("path_template") or self.scope["path"]
 
     @property
     def has_begun(self) -> bool:
@@ -117,11 +126,10 @@ class RequestLog:
     def _tell(self, record: RequestRecord) -> None:
         _tell_failure(record)
         if self._is_access_log:
-            path = record.scope["path"]
-            level = logging.DEBUG if path.startswith(_PROBES) else logging.INFO
+            level = logging.DEBUG if record.is_probe else logging.INFO
             fields = {
                 "method": record.scope["method"],
-                "path": path,
+                "path": record.scope["path"],
                 "status": record.status or LEFT,
                 "seconds": record.seconds,
                 "bytes": record.size,
@@ -165,10 +173,9 @@ async def note_exception(error: Exception, scope: Scope) -> None:
 def _tell_failure(record: RequestRecord) -> None:
     """A line for what failed or was given up; none for what was refused."""
     error = record.failure
-    is_probe = record.scope["path"].startswith(_PROBES)
     if record.has_left and isinstance(error, HTTPException):
         return
-    if is_probe and isinstance(error, ServerStopping):
+    if record.is_probe and isinstance(error, ServerStopping):
         return
     event = "turn" if record.is_turn else "request"
     status = record.status if error is None else status_of(error)
