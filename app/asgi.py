@@ -3,7 +3,7 @@
 from litestar import Litestar
 
 from app.api import create_app as _create_app
-from app.logs import log_to_stderr
+from app.logs import configure_logging
 from app.parent import ParentPipe
 from app.settings import Settings
 from storage.private import create_privately
@@ -20,5 +20,5 @@ def load(parent: ParentPipe | None) -> Litestar:
     if parent:
         parent.close()
     settings = Settings()
-    log_to_stderr(settings.log_level)
+    configure_logging(settings)
     return _create_app(settings, parent)

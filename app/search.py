@@ -15,6 +15,7 @@ from storage.domain import LOCAL, RIGHTS, Attempt, Calibration, Metadata, Passag
 from storage.embeddings import LOCAL_MODEL
 from storage.errors import InvalidInput, ModelUnavailable, NotFound
 from storage.indexes import Indexes
+from storage.logs import log_failure
 from storage.remembering import Remembered
 from storage.repositories import Corpora
 from storage.rerankers import Reranker
@@ -119,7 +120,7 @@ class Search:
             passages = await self._reranker.rerank(query, passages)
         except ModelUnavailable as error:
             skipped = Attempt(model=self._reranker.model, error=str(error))
-            _log.warning("rerank skipped model=%s reason=%s", skipped.model, skipped.error)
+            log_failure(_log, "rerank_skipped", error, {"model": skipped.model})
         return without_repeats(_preferring(passages, scope.peer_review), limit), skipped
 
     async def _found(

@@ -12,6 +12,7 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer
 
 from app.asgi import load
+from app.logs import configure_logging, logging_config
 from app.parent import ParentPipe
 from app.settings import Settings
 
@@ -53,6 +54,7 @@ class Server(MPServer):
 
 def serve(settings: Settings, address: str, port: int, workers: int) -> None:
     """Returns when the server was stopped."""
+    configure_logging(settings)
     parent = ParentPipe(settings.shutdown_seconds)
     Server(
         parent,
@@ -68,6 +70,7 @@ def serve(settings: Settings, address: str, port: int, workers: int) -> None:
         workers_kill_timeout=_KILLED_AFTER,
         websockets=False,
         log_level=LogLevels(settings.log_level),
+        log_dictconfig=logging_config(settings),
     ).serve(target_loader=partial(load, parent), wrap_loader=False)
 
 

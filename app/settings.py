@@ -264,6 +264,12 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """How much is logged to standard error."""
 
+    log_format: Literal["text", "json"] = "text"
+    """How log lines are written: for people, or as one JSON object each."""
+
+    access_log: bool = False
+    """Whether every request has a line in the log, besides those that failed."""
+
     @field_validator(
         "cohere_api_key", "llm_fallback_api_key", "openrouter_api_key", "qdrant_api_key"
     )

@@ -16,10 +16,11 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from app.logs import log_to_stderr
+from app.logs import configure_logging
 from app.settings import Settings
 from storage.errors import IbidError
 from storage.locks import FileLocks
+from storage.logs import log_failure
 from storage.private import create_privately
 
 _log = logging.getLogger("ibid.jobs")
@@ -74,7 +75,7 @@ class Working:
             except OSError as error:
                 failure = f"no worker can be started: {error}"
             if failure:
-                _log.warning("%s; another begins", failure)
+                _log.warning("worker_ended", extra={"reason": f"{failure}; another begins"})
                 await asyncio.sleep(_PAUSE)
                 self._wanted.set()
 
@@ -114,13 +115,13 @@ def main() -> None:
     create_privately()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is the server's to answer
     settings: Settings = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own server
-    log_to_stderr(settings.log_level)
+    configure_logging(settings)
     if sys.platform != "win32":
         os.nice(_NICE)
     try:
         asyncio.run(_work_until_left(settings))
     except IbidError as error:
-        _log.warning("no jobs are run: %s", error)
+        log_failure(_log, "worker_not_started", error, {})
         sys.exit(1)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pipelines.changes import Change, Comparison, Failure, compare, passed_over
 from pipelines.corpora import checked_base_url, lock_of, new_corpus
@@ -19,6 +19,7 @@ from storage.errors import IbidError, NotFound, Vanished
 from storage.index.passages import PassageIndex
 from storage.indexes import ALIAS, Indexes
 from storage.locks import Locks
+from storage.logs import log_failure
 from storage.repositories import Corpora, Sources
 from storage.tables import Corpus, Source, SourceText
 
@@ -106,7 +107,7 @@ class Ingestion:
                 ) from error
         await self._optimize(enters)
         report = _report(comparison, removed, time.perf_counter() - started)
-        _log.info("ingested corpus=%s %s", corpus.name, _counts(report))
+        _log.info("ingested", extra={"corpus": corpus.name, **_counts(report)})
         return report
 
     async def _ingest(
@@ -142,7 +143,7 @@ class Ingestion:
                 enters("optimizing")
                 await engine.optimize(ALIAS)
         except IbidError as error:
-            _log.warning("not optimised: %s", error)
+            log_failure(_log, "not_optimized", error, {})
 
     async def _corpus(self, name: str, base_url: str | None) -> Corpus:
         """Made when it is not there; a base URL given anew is taken over."""
@@ -284,6 +285,5 @@ def _report(comparison: Comparison, removed: int, seconds: float) -> Report:
     )
 
 
-def _counts(report: Report) -> str:
-    counts = report.model_dump(exclude={"failed"}) | {"failed": len(report.failed)}
-    return " ".join(f"{name}={value}" for name, value in counts.items())
+def _counts(report: Report) -> dict[str, Any]:
+    return report.model_dump(exclude={"failed"}) | {"failed": len(report.failed)}

@@ -291,7 +291,7 @@ class Reindexing:
             passages=passages,
             seconds=round(time.perf_counter() - started, 3),
         )
-        _log.info("flipped %s", " ".join(f"{name}={value}" for name, value in built))
+        _log.info("release_built", extra=dict(built))
         return built
 
     async def _measure(self, corpora: Sequence[str], target: PassageIndex) -> None:

@@ -131,7 +131,7 @@ class HostedEmbedding(CohereEmbedding):
         parts = [windows(text, room) if room else [text] for text in texts]
         long = sum(len(part) > 1 for part in parts)
         if long:
-            _log.info("embedded in parts: %d texts are longer than %d tokens", long, room)
+            _log.info("embedded_in_parts", extra={"texts": long, "tokens": room})
         flat = [part if part.strip() else _BLANK for several in parts for part in several]
         vectors: list[list[float]] = []
         for start in range(0, len(flat), _BATCH):

@@ -55,6 +55,9 @@ class IbidError(Exception):
     retry_after: float | None = None
     """Seconds after which it may be worth another try; None when it is not a matter of time."""
 
+    may_be_logged = False
+    """Whether its sentence never repeats what a user, a document or a model has written."""
+
 
 class InvalidInput(IbidError):
     """What was asked for cannot be done as it was asked."""
@@ -82,6 +85,8 @@ class Vanished(IbidError):
 class NotSignedIn(IbidError):
     """No credential, or one that is not, or no longer, good."""
 
+    may_be_logged = True
+
     def __init__(self, told: str, *, was_sent: bool = True) -> None:
         super().__init__(told)
         self.was_sent = was_sent
@@ -95,6 +100,7 @@ class TooManyTurns(IbidError):
     """One user has more questions under way than are allowed."""
 
     retry_after = 2
+    may_be_logged = True
 
 
 class UploadTooLarge(IbidError):
@@ -103,6 +109,8 @@ class UploadTooLarge(IbidError):
 
 class UploadQuotaSpent(IbidError):
     """One user has uploaded as much today as is allowed; `retry_after` is the rest of the day."""
+
+    may_be_logged = True
 
     def __init__(self, told: str, retry_after: float) -> None:
         super().__init__(told)
@@ -113,24 +121,28 @@ class TooManyStreams(IbidError):
     """One user or address has more streams open than are allowed."""
 
     retry_after = 5
+    may_be_logged = True
 
 
 class TooManyFailures(IbidError):
     """One address has sent too many bad keys or tokens within a minute."""
 
     retry_after = 60
+    may_be_logged = True
 
 
 class ServerStopping(IbidError):
     """This server stops; another one, or the next, will answer."""
 
     retry_after = 5
+    may_be_logged = True
 
 
 class SignInUnavailable(IbidError):
     """What vouches for users cannot be reached; they may well be signed in."""
 
     retry_after = 10
+    may_be_logged = True
 
 
 class SourceUnreadable(IbidError):
@@ -139,6 +151,8 @@ class SourceUnreadable(IbidError):
 
 class IndexUnavailable(IbidError):
     """The vector engine cannot be reached."""
+
+    may_be_logged = True
 
 
 class IndexLocked(IndexUnavailable):
@@ -156,15 +170,20 @@ class IndexMismatch(IndexUnavailable):
 class ReleaseRefused(IbidError):
     """A new release did not pass the gate; what served before serves on."""
 
+    may_be_logged = True
+
 
 class StorageFull(IbidError):
     """No space is left where Ibid keeps its data; what was there still serves."""
+
+    may_be_logged = True
 
 
 class DatabaseUnavailable(IbidError):
     """The SQL database cannot be reached or read."""
 
     retry_after = 5
+    may_be_logged = True
 
 
 class ConnectionLost(DatabaseUnavailable):
@@ -174,6 +193,8 @@ class ConnectionLost(DatabaseUnavailable):
 class BlobsUnavailable(IbidError):
     """The store of uploaded originals cannot be reached."""
 
+    may_be_logged = True
+
 
 class AddressRefused(IbidError):
     """A page's address is none, or leads into a network that is not admitted."""
@@ -182,9 +203,13 @@ class AddressRefused(IbidError):
 class SiteUnavailable(IbidError):
     """A page cannot be fetched: its site does not answer, or answers with what cannot be used."""
 
+    may_be_logged = True
+
 
 class ModelUnavailable(IbidError):
     """A model did not answer; the question is kept and may be asked again."""
+
+    may_be_logged = True
 
     def __init__(
         self,

@@ -9,7 +9,6 @@ from functools import partial
 from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
-from litestar.logging import LoggingConfig
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Server
 from litestar.plugins.problem_details import ProblemDetailsPlugin
@@ -31,6 +30,7 @@ from app.api.page import PageController
 from app.api.proxies import Proxies
 from app.api.reading import ReadingController
 from app.api.releases import ReleaseController
+from app.api.request_log import RequestLog, note_exception
 from app.api.schema import SCHEMA_HEADERS, SchemaPage
 from app.api.shutdown import Shutdown, stop_listening
 from app.api.streams import StreamLimit
@@ -127,11 +127,8 @@ def create_app(
         before_send=[add_security_headers],
         request_class=JSONRequest,
         request_max_body_size=_LARGEST_BODY,
-        logging_config=LoggingConfig(
-            root={"level": settings.log_level.upper(), "handlers": ["queue_listener"]},
-            log_exceptions="always",
-            disable_stack_trace=problems.EXPECTED,
-        ),
+        after_exception=[note_exception],
+        logging_config=None,  # whoever runs the server configures the standard library's
         openapi_config=OpenAPIConfig(
             title="Ibid",
             version="1",
@@ -147,7 +144,7 @@ def create_app(
         ),
     )
     shutdown = app.state.shutdown = Shutdown(BodyTimeout(app.asgi_handler))
-    app.asgi_handler = Proxies(shutdown, settings)
+    app.asgi_handler = RequestLog(Proxies(shutdown, settings), settings)
     return app
 
 

@@ -15,6 +15,7 @@ from litestar.types import (
     WebSocketReceiveMessage,
 )
 
+from app.api.request_log import note_left
 from storage.errors import InvalidInput
 
 _SILENCE = 30.0
@@ -53,6 +54,8 @@ class BodyTimeout:
             except TimeoutError as error:
                 told = f"Nothing of the request's body came for {self._silence:g} seconds."
                 raise HTTPException(told, status_code=408) from error
+            if message["type"] == "http.disconnect":
+                note_left()
             is_whole = not message.get("more_body", False)
             return message
 

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from app.api.leaving import unless_left
 from app.api.paging import cursor, place
+from app.api.request_log import LEFT, note_turn
 from app.api.sse import stream
 from app.chat.checking import Verify
 from app.chat.events import ChatEvent
@@ -26,8 +27,6 @@ from storage.tables import Conversation
 
 Events = AsyncGenerator[ChatEvent]
 Title = Annotated[str, Field(max_length=200)]
-_LEFT = 499
-"""What nginx calls it in its log when a client did not wait for the answer."""
 _ANSWER = {HTTP_201_CREATED: ResponseSpec(Answer, description="The whole answer")}
 
 
@@ -193,10 +192,11 @@ class ConversationController(Controller):
 async def _framed(
     events: Events, request: Request[object, object, State]
 ) -> Response[Answer] | Response[None] | Stream:
+    note_turn()
     if "text/event-stream" in request.headers.get("accept", ""):
         return await stream(events, request.app.state.heartbeat)
     answer = await unless_left(drained(events), request)
-    return Response(None, status_code=_LEFT) if answer is None else Response(answer)
+    return Response(None, status_code=LEFT) if answer is None else Response(answer)
 
 
 def _as_file(conversation_id: UUID, ending: str) -> dict[str, str]:

@@ -93,8 +93,9 @@ class Counts(MemoryStore):
             yield
         except self._failures as error:
             self._rests_until = time.monotonic() + _REST
-            told = "the store of rate limits fails, this process counts for itself: %s"
-            _log.warning(told, type(error).__name__)  # its text may hold what the URL holds
+            # The error's text may hold what the URL holds.
+            fields = {"error": type(error).__name__, "reason": "this process counts for itself"}
+            _log.warning("rate_limit_store_failed", extra=fields)
 
 
 def build_counts(settings: Settings) -> Counts:

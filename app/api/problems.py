@@ -4,6 +4,7 @@ import re
 from http import HTTPStatus
 from typing import Any
 
+from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.openapi import ResponseSpec
 from litestar.plugins import ReceiveRoutePlugin
@@ -12,6 +13,7 @@ from litestar.routes import BaseRoute, HTTPRoute
 
 from storage import errors
 from storage.domain import Value
+from storage.logs import REQUEST_ID
 
 STATUS: dict[type[errors.IbidError], int] = {
     errors.InvalidInput: 400,
@@ -57,12 +59,14 @@ class Problem(Value):
     type: str = "about:blank"
     extra: Any = None
     """Which values are wrong, where a body or a parameter is."""
+    request_id: str
+    """Of this request, as in the header `X-Request-Id` and in the server's log."""
 
 
-_MEDIA_TYPE = "application/problem+json"
+MEDIA_TYPE = "application/problem+json"
 _RESPONSES = {
     status: ResponseSpec(
-        Problem, description=description, media_type=_MEDIA_TYPE, generate_examples=False
+        Problem, description=description, media_type=MEDIA_TYPE, generate_examples=False
     )
     for status, description in {
         400: "Something in the request is wrong",
@@ -86,17 +90,23 @@ class Documented(ReceiveRoutePlugin):
                 handler.responses = {**_RESPONSES, **(handler.responses or {})}
 
 
-EXPECTED: set[int | type[Exception]] = {*STATUS, *range(400, 500), UnicodeDecodeError}
-"""What is no fault of the code, and so leaves no traceback in the log."""
+class ProblemException(ProblemDetailsException):
+    """Tells the request's id, too."""
+
+    def to_response(self, request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
+        """As `Problem` describes it."""
+        response = super().to_response(request)
+        response.content["request_id"] = REQUEST_ID.get()
+        return response
 
 
-def problem(error: errors.IbidError) -> ProblemDetailsException:
+def problem(error: errors.IbidError) -> ProblemException:
     """What a client is told; the title is the error's name, the detail its sentence."""
     wait = error.retry_after
     headers = {} if wait is None else {"Retry-After": str(wait)}
     if isinstance(error, errors.NotSignedIn):
         headers["WWW-Authenticate"] = _challenge(error)
-    return ProblemDetailsException(
+    return ProblemException(
         status_code=STATUS.get(type(error), 500),
         title=type(error).__name__,
         detail=errors.without_folders(str(error)),
@@ -112,18 +122,32 @@ def _challenge(error: errors.NotSignedIn) -> str:
     return f'Bearer error="invalid_token", error_description="{told}"'
 
 
-def problem_body(error: errors.IbidError) -> dict[str, object]:
+def status_of(error: BaseException) -> int:
+    """What a client is told with it."""
+    if isinstance(error, errors.IbidError):
+        return STATUS.get(type(error), 500)
+    if isinstance(error, HTTPException):
+        return error.status_code
+    return 400 if isinstance(error, UnicodeDecodeError) else 500
+
+
+def problem_body(error: Exception) -> dict[str, object]:
     """The same as it goes into the last event of a stream."""
-    told = problem(error)
-    return {"status": told.status_code, "title": told.title, "detail": told.detail}
+    told = problem(error) if isinstance(error, errors.IbidError) else _unexpected(error)
+    return {
+        "status": told.status_code,
+        "title": told.title,
+        "detail": told.detail,
+        "request_id": REQUEST_ID.get(),
+    }
 
 
-def _of_http(error: HTTPException) -> ProblemDetailsException:
+def _of_http(error: HTTPException) -> ProblemException:
     """The framework's own, such as a route that is not there; `extra` says which value is wrong."""
     headers = dict(error.headers or {})
     if "RateLimit-Reset" in headers:
         headers["Retry-After"] = headers["RateLimit-Reset"]
-    return ProblemDetailsException(
+    return ProblemException(
         status_code=error.status_code,
         title=HTTPStatus(error.status_code).phrase,
         detail=error.detail,
@@ -132,15 +156,15 @@ def _of_http(error: HTTPException) -> ProblemDetailsException:
     )
 
 
-def _of_encoding(_: UnicodeDecodeError) -> ProblemDetailsException:
-    return ProblemDetailsException(
+def _of_encoding(_: UnicodeDecodeError) -> ProblemException:
+    return ProblemException(
         status_code=400, title="Bad Request", detail="The request is not encoded in UTF-8."
     )
 
 
-def _unexpected(_: Exception) -> ProblemDetailsException:
+def _unexpected(_: Exception) -> ProblemException:
     """A fault of ours: its text is for the log, not for the client."""
-    return ProblemDetailsException(
+    return ProblemException(
         status_code=500,
         title="Internal Server Error",
         detail="Something went wrong in Ibid itself.",

@@ -9,10 +9,9 @@ from typing import Any, cast
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from app.api.problems import problem_body
+from app.api.request_log import note_failure
 from app.api.sse import frame
 from storage.errors import ServerStopping
-
-_STOPPING = problem_body(ServerStopping("The server is stopping; ask again in a moment."))
 
 
 class Shutdown:
@@ -95,7 +94,10 @@ class _Sending:
         """
         if self._is_over:
             return
-        body = json.dumps(_STOPPING).encode()
+        stopping = ServerStopping("The server is stopping; ask again in a moment.")
+        if self._tells or not self._has_begun:
+            note_failure(stopping)
+        body = json.dumps(problem_body(stopping)).encode()
         if not self._has_begun:
             headers = [(b"content-type", b"application/problem+json"), (b"retry-after", b"5")]
             start = {"type": "http.response.start", "status": 503, "headers": headers}

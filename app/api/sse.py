@@ -4,7 +4,6 @@ Litestar's own response asks a thread for the first of them, and each is put tog
 """
 
 import json
-import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -13,10 +12,8 @@ from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
 from app.api.heartbeat import with_heartbeat
 from app.api.problems import problem_body
+from app.api.request_log import note_failure
 from app.chat.events import ChatEvent
-from storage.errors import IbidError
-
-_log = logging.getLogger("ibid.api")
 
 
 async def stream(events: AsyncGenerator[ChatEvent], heartbeat: float) -> Stream:
@@ -48,11 +45,9 @@ async def _frames(first: ChatEvent, events: AsyncGenerator[ChatEvent]) -> AsyncG
             yield _said(first)
             async for event in events:
                 yield _said(event)
-        except IbidError as error:
+        except Exception as error:  # a client must not take half an answer for a whole
+            note_failure(error)
             yield _failed(problem_body(error))
-        except Exception:  # the outermost loop: a client must not take half an answer for a whole
-            _log.exception("a turn failed")
-            yield _failed({"status": 500, "title": "Internal Server Error"})
 
 
 def _failed(body: dict[str, object]) -> bytes:

@@ -16,6 +16,7 @@ from storage.errors import IbidError
 from storage.index.passages import PassageIndex
 from storage.index.words import is_unspaced
 from storage.indexes import Indexes
+from storage.logs import log_failure
 from storage.repositories import Corpora, Sources
 
 _log = logging.getLogger("ibid.calibration")
@@ -46,7 +47,7 @@ class Calibrator:
                 if measured is not None:
                     await self._keep(corpus, index.collection, measured)
         except IbidError as error:
-            _log.warning("not calibrated corpus=%s: %s", corpus, error)
+            log_failure(_log, "not_calibrated", error, {"corpus": corpus})
 
     async def _is_due(self, corpus: str, release: str) -> bool:
         async with self._database.reading() as session:
@@ -77,13 +78,13 @@ class Calibrator:
     async def _keep(self, corpus: str, release: str, measured: Calibration) -> None:
         async with self._database.transaction() as session:
             await Corpora(session).calibrate(corpus, release, measured)
-        _log.info(
-            "calibrated corpus=%s release=%s nearness=%.2f bm25=%.2f",
-            corpus,
-            release,
-            measured.nearness,
-            measured.bm25,
-        )
+        fields = {
+            "corpus": corpus,
+            "release": release,
+            "nearness": round(measured.nearness, 2),
+            "bm25": round(measured.bm25, 2),
+        }
+        _log.info("calibrated", extra=fields)
 
 
 def half_known(texts: Sequence[str]) -> list[str]:

@@ -25,6 +25,7 @@ from storage.database import Database, retried
 from storage.domain import LOCAL, Answer, Attempt, Principal
 from storage.errors import DatabaseUnavailable, IndexUnavailable, InvalidInput, ModelUnavailable
 from storage.ledger import Ledger
+from storage.logs import log_failure
 from storage.people import Users
 from storage.retrying import while_away
 from storage.tables import Conversation, Message
@@ -181,7 +182,7 @@ class ChatService:
         self._late.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            _log.warning("what came of a turn was not kept: %s", error)
+            log_failure(_log, "turn_not_written_down", error, {})
 
     async def _write_down(self, heard: Heard) -> None:
         async with self._database.transaction() as session:
@@ -296,13 +297,13 @@ def _question(message: Message) -> Message:
 
 def _tell(answer: Answer, seconds: float) -> None:
     """One line a turn; nothing of what was asked or answered."""
-    _log.info(
-        "turn conversation=%s message=%s status=%s model=%s claims=%d citations=%d seconds=%.3f",
-        answer.conversation_id,
-        answer.message_id,
-        answer.status,
-        answer.model,
-        len(answer.claims),
-        len(answer.citations),
-        seconds,
-    )
+    fields = {
+        "conversation_id": answer.conversation_id,
+        "message_id": answer.message_id,
+        "status": answer.status,
+        "model": answer.model,
+        "claims": len(answer.claims),
+        "citations": len(answer.citations),
+        "seconds": round(seconds, 3),
+    }
+    _log.info("turn_completed", extra=fields)

@@ -76,8 +76,10 @@ def worker() -> None:
         import asyncio  # noqa: PLC0415
         import signal  # noqa: PLC0415
 
+        from app.logs import configure_logging  # noqa: PLC0415
         from app.wiring import build_worker  # noqa: PLC0415
 
+        configure_logging(settings)
         runs_jobs, stop = build_worker(settings), asyncio.Event()
         for told in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(told, stop.set)

@@ -31,14 +31,14 @@ def run(work: Callable[["Services"], Awaitable[None]], settings: "Settings | Non
 
 
 def load_settings() -> "Settings":
-    """From the environment and `.env`; a wrong value is named."""
+    """From the environment and `.env`; a wrong value is named. Logging is set up as they say."""
     from pydantic import ValidationError  # noqa: PLC0415
     from pydantic_settings import SettingsError  # noqa: PLC0415
 
     from app.settings import Settings  # noqa: PLC0415
 
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]).upper() if first["loc"] else "A setting"
@@ -47,6 +47,10 @@ def load_settings() -> "Settings":
     except (SettingsError, RecursionError) as error:
         name = str(error).partition('"')[2].partition('"')[0].upper()
         fail(f"{name or 'A setting'} is not valid: it must be JSON.", MISUSED)
+    from app.logs import configure_command_logging  # noqa: PLC0415
+
+    configure_command_logging(settings)
+    return settings
 
 
 def fail(message: str, code: int) -> NoReturn:

@@ -44,7 +44,8 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
 
     shown = f"[{host}]" if ":" in host else host
     place = settings.public_url or f"http://{shown}:{port}"
-    say(f"Ask at {place}/ (API: /schema). Ctrl-C stops it.", err=True)
+    if settings.log_format == "text":
+        say(f"Ask at {place}/ (API: /schema). Ctrl-C stops it.", err=True)
     serving.serve(settings, address, port, workers)
 
 

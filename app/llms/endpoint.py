@@ -89,7 +89,8 @@ class Endpoint:
 
     def _learn(self, refused: frozenset[str]) -> None:
         for name in sorted(refused - self._refused):
-            _log.warning("%s does not take %s: it is left out from now on", self._model, name)
+            fields = {"model": self._model, "parameter": name}
+            _log.warning("parameter_left_out", extra=fields)
         self._refused |= refused
 
     async def _post(self, http: ClientSession, body: Mapping[str, Any]) -> ClientResponse:

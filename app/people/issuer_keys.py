@@ -103,7 +103,7 @@ class IssuerKeys:
                 self._keys = await fetch_keys(self._url, self.algorithms)
             except SignInUnavailable as error:
                 self._reachable = False
-                _log.warning("%s", error)
+                _log.warning("issuer_keys_not_fetched", extra={"reason": str(error)})
             else:
                 self._fetched, self._reachable = time.monotonic(), True
 

@@ -15,6 +15,8 @@ from pipelines.changes import Failure
 from pipelines.ingestion import Progress
 from storage.domain import Metadata, Value
 
+ASKED_BY = "request_id"
+"""Among a task's arguments in the queue: the request that asked for it, for the log."""
 INCOMING = "incoming"
 """Above the files that were sent with jobs, among the blobs."""
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from pipelines.jobs.access import access_of
-from pipelines.jobs.job import Course, Job, Status, Task, asked_at, incoming
+from pipelines.jobs.job import ASKED_BY, Course, Job, Status, Task, asked_at, incoming
 from pipelines.jobs.state import COURSE, NOT_OVER, QUEUE, VERSION, WORKFLOW, State
 from storage.blobs import Blobs
 from storage.database import Database
 from storage.domain import LOCAL, Principal
 from storage.errors import InvalidInput, NotFound, without_folders
+from storage.logs import REQUEST_ID
 from storage.translation import translated
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Jobs:
                 },
                 task.kind,
                 task.corpus,
-                task.arguments,
+                {**task.arguments, ASKED_BY: REQUEST_ID.get()},
             )
         return await self.get(task.id)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
@@ -9,12 +10,15 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from dbos import DBOS, DBOSPortableJSONSerializer
+from dbos._error import DBOSAwaitedWorkflowCancelledError, DBOSWorkflowCancelledError
+from dbos._logger import dbos_logger
 
-from pipelines.jobs.job import INCOMING, Log, OpenKinds, Task, asked_at, incoming
+from pipelines.jobs.job import ASKED_BY, INCOMING, Log, OpenKinds, Task, asked_at, incoming
 from pipelines.jobs.state import COURSE, NAME, NOT_OVER, QUEUE, VERSION, WORKFLOW, State
 from storage.blobs import Blobs
 from storage.errors import IbidError, InvalidInput
 from storage.locks import Locks, Release
+from storage.logs import REQUEST_ID, describe, log_failure
 from storage.translation import translated
 
 _log = logging.getLogger("ibid.jobs")
@@ -34,6 +38,9 @@ _LOST = timedelta(days=1)
 """After it what was sent with a job that is not in the queue was left by a server that was killed."""
 _FORGETTING = 3600.0
 _OVER = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
+
+_CANCELLED = re.compile(r"Asyncio task cancelled|Workflow \S+ (?:was cancelled|is no longer owned)")
+"""What DBOS prints besides, when a job is cancelled or stopped."""
 
 _working: "Worker | None" = None
 
@@ -96,7 +103,7 @@ class Worker:
             self._last = time.monotonic()
 
     async def _performed(self, task: Task) -> dict[str, Any]:
-        log = Log()
+        log, began = Log(), time.monotonic()
         telling = asyncio.create_task(_tell(log))
         outcome: dict[str, Any] = {}
         try:
@@ -107,11 +114,12 @@ class Worker:
             outcome["report"] = report.model_dump(mode="json")
         except IbidError as error:
             outcome["error"] = str(error)
+            outcome["logged"] = describe(error)
         finally:
             telling.cancel()
             await asyncio.wait([telling])
         outcome["course"] = log.course.model_dump(mode="json")
-        _log.info("job id=%s kind=%s error=%s", task.id, task.kind, outcome.get("error"))
+        outcome["seconds"] = round(time.monotonic() - began, 3)
         return outcome
 
     async def clear(self, job_id: UUID) -> None:
@@ -126,7 +134,7 @@ class Worker:
             for job_id in {*old} - await asyncio.to_thread(_unfinished, old):
                 await self.clear(job_id)
         except IbidError as error:
-            _log.warning("lost files are not cleared: %s", error)
+            log_failure(_log, "lost_files_not_cleared", error, {})
 
     def _launch(self) -> None:
         with translated():
@@ -140,6 +148,7 @@ class Worker:
                     "log_level": "WARNING",
                 }
             )
+            dbos_logger.addFilter(_take_over)
             DBOS.launch()
             DBOS.register_queue(
                 QUEUE,
@@ -168,8 +177,11 @@ class Worker:
 @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=_MOST_ATTEMPTS)
 async def run_job(kind: str, corpus: str | None, arguments: dict[str, Any]) -> dict[str, Any]:
     """Two steps: what was sent is kept until the outcome is."""
-    outcome = await _work(kind, corpus, arguments)
-    await _clear()
+    REQUEST_ID.set(arguments.get(ASKED_BY))
+    own = {name: value for name, value in arguments.items() if name != ASKED_BY}
+    outcome = await _work(kind, corpus, own)
+    await _clear()  # not for a job that was cancelled meanwhile
+    _tell_outcome(kind, corpus, outcome)
     return outcome
 
 
@@ -184,6 +196,30 @@ async def _work(kind: str, corpus: str | None, arguments: dict[str, Any]) -> dic
 async def _clear() -> None:
     assert _working is not None
     await _working.clear(_job_id())
+
+
+def _take_over(record: logging.LogRecord) -> bool:
+    """What DBOS would print of a job that was cancelled, or has failed, in lines of our own."""
+    if _CANCELLED.match(record.getMessage()):
+        return False
+    error = record.exc_info[1] if record.exc_info else None
+    if error is None or not record.getMessage().startswith("Exception encountered in"):
+        return True
+    fields = {"job_id": DBOS.workflow_id}
+    if isinstance(error, DBOSWorkflowCancelledError | DBOSAwaitedWorkflowCancelledError):
+        _log.info("job_cancelled", extra=fields)
+    else:
+        log_failure(_log, "job_failed", error, fields)
+    return False
+
+
+def _tell_outcome(kind: str, corpus: str | None, outcome: dict[str, Any]) -> None:
+    fields = {"job_id": DBOS.workflow_id, "kind": kind, "corpus": corpus}
+    fields |= {"seconds": outcome.get("seconds"), **outcome.get("logged", {})}
+    if "error" in outcome:
+        _log.warning("job_failed", extra=fields)
+    else:
+        _log.info("job_completed", extra=fields)
 
 
 def _at_work() -> set[str]:

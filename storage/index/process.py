@@ -10,7 +10,6 @@ import secrets
 import shutil
 import signal
 import sys
-import traceback
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
@@ -47,6 +46,7 @@ from storage.index.wire import (
     frame,
     read_frame,
 )
+from storage.logs import format_exception
 from storage.private import create_privately
 
 _PATIENCE = 10.0
@@ -136,8 +136,8 @@ class EngineProcess:
         except msgspec.ValidationError as error:
             answer = frame(Failure(request.id, InvalidInput.__name__, f"{error}."))
         except Exception as error:  # the outermost loop: one call must not end those of others
-            traceback.print_exc()
-            reason = f"The index failed: {error!r}."
+            print(format_exception(error), file=sys.stderr)
+            reason = f"The index failed: {type(error).__name__}."
             answer = frame(Failure(request.id, IndexUnavailable.__name__, reason))
         writer.write(answer)
 

@@ -157,12 +157,12 @@ async def test_a_jwks_that_fails_is_told_with_its_address_and_what_was_got(
         await verifier_for(single).verify(single.token("ada"))
     assert single.jwks_url not in str(refused.value), "which is for the log"
     (record,) = caplog.records
-    assert record.getMessage().startswith(
-        f"The issuer's keys cannot be fetched from {single.jwks_url}: "
-    )
+    assert record.getMessage() == "issuer_keys_not_fetched"
+    reason = vars(record)["reason"]
+    assert reason.startswith(f"The issuer's keys cannot be fetched from {single.jwks_url}: ")
     with pytest.raises(SignInUnavailable, match=told.format(url=single.url)):
         await fetch_keys(single.jwks_url, ALGORITHMS)
-    assert "planted" not in caplog.text
+    assert "planted" not in caplog.text + reason
 
 
 async def test_a_jwks_that_cannot_be_reached_is_told_so(unused_tcp_port: int) -> None:

@@ -13,15 +13,18 @@ from llama_index.core.base.llms.types import (
     MessageRole,
 )
 from llama_index.core.llms import CustomLLM
+from pydantic import ConfigDict
 
 from storage.errors import ModelUnavailable
 
 
 class ScriptedLLM(CustomLLM):
-    """Streams `pieces` and remembers the prompts; breaks off after `fails_after` pieces."""
+    """Streams `pieces` and remembers the prompts; raises `error` after `fails_after` pieces."""
 
-    pieces: list[str]
+    pieces: list[str] = ["Wait"]  # noqa: RUF012 - a pydantic field, copied for each
     fails_after: int | None = None
+    error: Exception = ModelUnavailable("The model hung up.")
+    model_config = ConfigDict(arbitrary_types_allowed=True)
     prompts: list[Sequence[ChatMessage]] = []  # noqa: RUF012 - a pydantic field, copied for each
 
     @property
@@ -45,7 +48,7 @@ class ScriptedLLM(CustomLLM):
             said = ""
             for number, piece in enumerate(self.pieces):
                 if number == self.fails_after:
-                    raise ModelUnavailable("The model hung up.")
+                    raise self.error
                 said += piece
                 message = ChatMessage(role=MessageRole.ASSISTANT, content=said)
                 yield ChatResponse(message=message, delta=piece)

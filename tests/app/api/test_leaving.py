@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -86,8 +87,9 @@ async def until_it_speaks(doubles: Doubles) -> None:
 @pytest.mark.parametrize("model", ["drips", "keeps-alive"])
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
 async def test_who_leaves_hangs_up_on_the_model(
-    doubles: Doubles, docs: Path, accept: str, model: str
+    doubles: Doubles, docs: Path, accept: str, model: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, logger="ibid")
     async with opened(doubles, docs, model) as (app, services):
         conversation = (await services.chat.start()).id
         visit = Visit(app, conversation, accept)
@@ -100,6 +102,9 @@ async def test_who_leaves_hangs_up_on_the_model(
             await asyncio.sleep(0.005)
         _, messages = await services.history.messages(conversation)
     assert [message.role for message in messages] == ["user"], "it can be asked again"
+    (line,) = [each for each in caplog.records if each.name in ("ibid.api", "ibid.chat")]
+    assert (line.msg, line.levelname) == ("turn_stopped", "INFO")
+    assert vars(line)["conversation_id"] == conversation
 
 
 async def test_a_model_that_thinks_long_is_waited_for_with_comments(

@@ -1,9 +1,12 @@
 """The command line as a user has it: in this process, or as the installed script in its own."""
 
+import logging
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from click.testing import CliRunner, Result
@@ -12,6 +15,7 @@ from app.cli import main
 from app.settings import Settings
 from storage.index.files import is_locked
 
+LOGGERS = ("ibid", "_granian", "granian", "litestar", "uvicorn", "dbos")
 SCRIPT = Path(sys.executable).with_name("ibid")
 FUEL = "How much paraffin does the lamp burn?"
 CHESS = "Who won the chess championship in 1972?"
@@ -23,10 +27,28 @@ def ibid(home: Path, *arguments: str | Path, **settings: str) -> Result:
     environment = {**unset, "IBID_HOME": str(home), **settings}
     before = os.umask(0)
     os.umask(before)
+    with logging_as_before():
+        try:
+            return CliRunner().invoke(main, [str(one) for one in arguments], env=environment)
+        finally:
+            os.umask(before)  # what a command sets for its process is not for the tests that follow
+
+
+@contextmanager
+def logging_as_before() -> Iterator[None]:
+    """What is set up for logging meanwhile is undone at the end."""
+    root, hook = logging.getLogger(), sys.excepthook
+    names = [name for name in root.manager.loggerDict if name.split(".")[0] in LOGGERS]
+    loggers = [root, *map(logging.getLogger, {*names, *LOGGERS})]
+    kept = [(each, each.handlers[:], each.level, each.propagate) for each in loggers]
     try:
-        return CliRunner().invoke(main, [str(one) for one in arguments], env=environment)
+        yield
     finally:
-        os.umask(before)  # what a command sets for its process is not for the tests that follow
+        logging.captureWarnings(capture=False)
+        sys.excepthook = hook
+        for logger, handlers, level, propagate in kept:
+            logger.handlers[:], logger.propagate = handlers, propagate
+            logger.setLevel(level)
 
 
 def environment(home: Path) -> dict[str, str]:

@@ -29,16 +29,16 @@ def free_port() -> int:
 
 @contextmanager
 def serving(
-    home: Path, *options: str, **settings: str
+    home: Path, *options: str, log: int = subprocess.STDOUT, **settings: str
 ) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
-    """The server, once it is ready, and a client to call it with."""
+    """The server, once it is ready, and a client to call it with; `log` gets its standard error."""
     port = free_port()
     server = subprocess.Popen(
         [SCRIPT, "serve", "--port", str(port), *options],
         env=environment(home) | settings,
         cwd=home.parent,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=log,
         text=True,
         start_new_session=True,
     )

@@ -1,0 +1,222 @@
+"""The id of each request, and the line in the log that says how it ended."""
+
+import json
+import logging
+import re
+import time
+import uuid
+from contextvars import ContextVar
+from typing import Any, cast
+
+from litestar.exceptions import HTTPException, LitestarException
+from litestar.status_codes import HTTP_400_BAD_REQUEST
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from app.api.problems import MEDIA_TYPE, problem_body, status_of
+from app.api.proxies import address_of
+from app.settings import Settings
+from storage.errors import ModelUnavailable, NotSignedIn, ServerStopping, TooManyFailures
+from storage.logs import REQUEST_ID, log_failure
+
+_log = logging.getLogger("ibid.api")
+_access = logging.getLogger("ibid.access")
+
+HEADER = b"x-request-id"
+LEFT = 499
+"""What nginx calls it in its log when a client did not wait for the answer."""
+_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_PROBES = "/health"
+_FIELDS = {"name": "corpus"}
+"""Parameters of paths that are called otherwise in the log, where a name is the logger's."""
+
+_current: ContextVar["RequestRecord | None"] = ContextVar("request_record", default=None)
+
+
+class RequestRecord:
+    """What is known of a request at its end."""
+
+    def __init__(self, scope: HTTPScope) -> None:
+        self.scope = scope
+        self.is_turn = False
+        self.failure: BaseException | None = None
+        self.status = 0
+        self.size = 0
+        self.is_over = False
+        """Whether all of the answer was sent."""
+        self.has_left = False
+        """Whether the client hung up before it had sent all of its request."""
+        self._began = time.perf_counter()
+
+    def note(self, message: Message) -> None:
+        """A part of the answer."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        elif message["type"] == "http.response.body":
+            self.size += len(message.get("body", b""))
+            self.is_over = not message.get("more_body", False)
+
+    def fields(self) -> dict[str, Any]:
+        """Without the path's own words where its route is known, and never with the query."""
+        scope = cast("dict[str, Any]", self.scope)
+        parameters: dict[str, Any] = scope.get("path_params") or {}
+        return {
+            "method": scope["method"],
+            "route": self._route,
+            **{_FIELDS.get(name, name): value for name, value in parameters.items()},
+            "status": self.status,
+            "seconds": self.seconds,
+        }
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether it only asks how the server is."""
+        return self._route.startswith(_PROBES)
+
+    @property
+    def _route(self) -> str:
+        return cast("dict[str, Any]", self.scope).get("path_template") or self.scope["path"]
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it is answered with a stream."""
+        return 0 < self.status < HTTP_400_BAD_REQUEST
+
+    @property
+    def seconds(self) -> float:
+        """Since it came."""
+        return round(time.perf_counter() - self._began, 3)
+
+
+class RequestLog:
+    """ASGI: gives each request an id and a record, and writes a line for those that failed.
+
+    An id that a client sends is taken over from anybody, for it opens nothing; one that is too long,
+    or holds other characters than letters, digits and `._-`, is replaced.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._is_access_log = settings.access_log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """An error that nobody answered ends here, with the connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        record, request_id = RequestRecord(scope), _id_of(scope)
+
+        async def noting(message: Message) -> None:
+            record.note(message)
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (HEADER, request_id.encode())]
+            await send(message)
+
+        tokens = REQUEST_ID.set(request_id), _current.set(record)
+        try:
+            await self._app(scope, receive, noting)
+        except Exception as error:  # the outermost loop
+            record.failure = _cause_of(error)
+            if not record.status:
+                await _answer(noting, error)
+        finally:
+            self._tell(record)
+            REQUEST_ID.reset(tokens[0])
+            _current.reset(tokens[1])
+
+    def _tell(self, record: RequestRecord) -> None:
+        _tell_failure(record)
+        if self._is_access_log:
+            level = logging.DEBUG if record.is_probe else logging.INFO
+            fields = {
+                "method": record.scope["method"],
+                "path": record.scope["path"],
+                "status": record.status or LEFT,
+                "seconds": record.seconds,
+                "bytes": record.size,
+                "address": address_of(record.scope),
+            }
+            _access.log(level, "request", extra=fields)
+
+
+def note_turn() -> None:
+    """The request is a turn."""
+    if record := _current.get():
+        record.is_turn = True
+
+
+def note_left() -> None:
+    """The client hung up before it had sent all of its request."""
+    if record := _current.get():
+        record.has_left = True
+
+
+def note_failure(error: BaseException) -> None:
+    """Why the request, or the stream that it is answered with, has failed."""
+    if record := _current.get():
+        record.failure = error
+
+
+async def note_exception(error: Exception, scope: Scope) -> None:
+    """Litestar's hook for whatever a handler or a middleware raises; every refused sign-in passes here."""
+    note_failure(error)
+    if isinstance(error, NotSignedIn | TooManyFailures):
+        has_tried = any(name == b"authorization" for name, _ in scope["headers"])
+        fields = {
+            "reason": str(error),
+            "address": address_of(scope),
+            "method": cast("HTTPScope", scope)["method"],
+            "route": scope.get("path_template") or scope["path"],
+        }
+        _log.log(logging.WARNING if has_tried else logging.INFO, "sign_in_refused", extra=fields)
+
+
+def _tell_failure(record: RequestRecord) -> None:
+    """A line for what failed or was given up; none for what was refused."""
+    error = record.failure
+    if record.has_left and isinstance(error, HTTPException):
+        return
+    if record.is_probe and isinstance(error, ServerStopping):
+        return
+    event = "turn" if record.is_turn else "request"
+    status = record.status if error is None else status_of(error)
+    if error is None and status <= LEFT:
+        if record.is_turn and not (record.is_over and status < LEFT):
+            _log.info("turn_stopped", extra=record.fields())
+        return
+    if status <= LEFT and not (record.is_turn and (record.has_begun or _is_of_model(error))):
+        return
+    fields = record.fields() | {"status": status}
+    if isinstance(error, ModelUnavailable):
+        fields["model"] = error.model or ", ".join(each.model for each in error.attempts)
+    log_failure(_log, f"{event}_failed", error, fields)
+
+
+def _is_of_model(error: BaseException | None) -> bool:
+    return isinstance(error, ModelUnavailable)
+
+
+def _cause_of(error: BaseException) -> BaseException:
+    """What Litestar, or a group of tasks, has wrapped up."""
+    if isinstance(error, LitestarException) and error.__cause__:
+        return _cause_of(error.__cause__)
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return _cause_of(group.exceptions[0]) if len(group.exceptions) == 1 else group
+    return error
+
+
+async def _answer(send: Send, error: Exception) -> None:
+    """To what went wrong outside of Litestar."""
+    body = problem_body(error)
+    headers = [(b"content-type", MEDIA_TYPE.encode())]
+    start = {"type": "http.response.start", "status": body["status"], "headers": headers}
+    await send(cast("Message", start))
+    sent = json.dumps(body).encode()
+    await send({"type": "http.response.body", "body": sent, "more_body": False})
+
+
+def _id_of(scope: HTTPScope) -> str:
+    for name, value in scope["headers"]:
+        if name == HEADER and _ID.fullmatch(value):
+            return value.decode()
+    return str(uuid.uuid4())
