@@ -200,7 +200,7 @@ def test_a_refused_sign_in_says_why_and_from_where(
 ) -> None:
     bad = {
         "ibid_unknown": "The key is unknown, revoked or past its time.",
-        issuer.token("ada", aud="other"): "audience",
+        issuer.token("ada", aud="other"): "`aud` names others",
         "ibid_other": "Too many bad keys or tokens came from your address.",
     }
     for credential, why in bad.items():
