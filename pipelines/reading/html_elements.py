@@ -42,8 +42,9 @@ _SELF_CLOSING = frozenset({
 _DEEPEST = 5000
 # The parser compares each attribute with all that its element has already.
 _MOST_ATTRIBUTES = 1000
+# A name ends at the next `<`, from where the search goes on: no text is read twice.
 _ATTRIBUTES = re.compile(
-    r"""<[A-Za-z][^\s>/]*+(?:[\s/]++[^\s>=/<]++(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>]*+))?+)"""
+    r"""<[A-Za-z][^\s>/<]*+(?:[\s/]++[^\s>=/<]++(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>]*+))?+)"""
     f"{{{_MOST_ATTRIBUTES}}}"
 )
 
