@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from click.testing import CliRunner, Result
@@ -36,10 +37,15 @@ def environment(home: Path) -> dict[str, str]:
     return {**kept, "IBID_HOME": str(home)}
 
 
-def script(home: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """`ibid ARGUMENTS` as a shell would run it, in the folder above the home."""
+def script(
+    home: Path, *arguments: str | Path, within: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """`ibid ARGUMENTS` as a shell would run it, in the folder above the home.
+
+    `within` stands before it.
+    """
     return subprocess.run(
-        [SCRIPT, *arguments],
+        [*within, SCRIPT, *arguments],
         env=environment(home),
         cwd=home.parent,
         capture_output=True,

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,12 +29,12 @@ def free_port() -> int:
 
 @contextmanager
 def serving(
-    home: Path, *options: str, **settings: str
+    home: Path, *options: str, within: Sequence[str] = (), **settings: str
 ) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
-    """The server, once it is ready, and a client to call it with."""
+    """The server, once it is ready, and a client to call it with; `within` stands before its command."""
     port = free_port()
     server = subprocess.Popen(
-        [SCRIPT, "serve", "--port", str(port), *options],
+        [*within, SCRIPT, "serve", "--port", str(port), *options],
         env=environment(home) | settings,
         cwd=home.parent,
         stdout=subprocess.PIPE,
