@@ -52,7 +52,7 @@ async def test_python_runs(page: Path, tmp_path: Path, monkeypatch: pytest.Monke
 def test_the_two_commands_are_in_the_readme() -> None:
     commands = "\n".join(source for _, source in _fences(ROOT / "README.md", "sh")).splitlines()
     assert "pip install uv && uv run ibid demo" in commands
-    assert "pip install uv && uv run pytest" in commands
+    assert "pip install uv && uv run --group dev pytest" in commands
 
 
 @pages
