@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import click
 from click.testing import CliRunner, Result
 
 from app.cli import main
@@ -53,6 +54,16 @@ def script(
         check=False,
         timeout=60,
     )
+
+
+def parse(command: click.Command, arguments: Sequence[str]) -> None:
+    """By the real command line, and without running it: an unknown command or option is an error."""
+    context = click.Context(command, resilient_parsing=True)
+    _, rest, _ = command.make_parser(context).parse_args(list(arguments))
+    if isinstance(command, click.Group) and rest:
+        following = command.get_command(context, rest[0])
+        assert following is not None, f"there is no command {rest[0]!r}"
+        parse(following, rest[1:])
 
 
 def assert_refused(result: Result, told: str, code: int = 2) -> None:
