@@ -116,6 +116,16 @@ def test_a_server_shares_its_index_and_leaves_when_it_is_told_to(tmp_path: Path)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("set_to", "status"), [({}, 200), ({"ALLOWED_HOSTS": "127.0.0.1"}, 400)])
+def test_open_to_anyone_is_any_name_unless_names_are_set(
+    tmp_path: Path, set_to: dict[str, str], status: int
+) -> None:
+    with serving(tmp_path / "home", "--insecure", **set_to) as (_, client):
+        assert client.get("/").status_code == 200
+        assert client.get("/", headers={"host": "rebound.example"}).status_code == status
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="children are told by /proc")
 def test_several_processes_answer_as_one(tmp_path: Path) -> None:
     home, docs = tmp_path / "home", write_docs(tmp_path / "docs")
