@@ -4,8 +4,10 @@ Each check stands alone, so that one that fails hides no other. A key is sent to
 to nobody.
 """
 
+import os
 from collections.abc import AsyncGenerator, Callable
 from datetime import date
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
@@ -20,14 +22,15 @@ from app.providers import (
     revealed,
 )
 from app.settings import Settings
-from app.wiring import open_database, open_engine
+from app.wiring import open_database, open_engine, prepare_home
 from storage.database import HEAD
 from storage.domain import Passage, Value
 from storage.errors import IbidError, IndexMismatch, InvalidInput
 from storage.indexes import ALIAS
 from storage.ledger import Ledger
-from storage.private import is_open_to_others, make_private
+from storage.private import is_open_to_others
 from storage.repositories import Releases
+from storage.system_folders import has_temporary_folder
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -77,13 +80,24 @@ async def examine(settings: Settings) -> list[Finding]:
 
 async def _home(settings: Settings) -> Findings:
     home = settings.ibid_home.absolute()
-    make_private(home)
-    if is_open_to_others(home):
+    prepare_home(settings)
+    if not os.access(home, os.W_OK):
+        mend = "Set IBID_HOME to a folder that this user can write to."
+        yield Finding(name="home", state="wrong", told=f"{home} cannot be written to", mend=mend)
+    elif is_open_to_others(home):
         told = f"other users of this machine can read {home}, which this user cannot close"
         mend = "Have its owner run Ibid, or run `chmod -R go= IBID_HOME` as its owner."
         yield Finding(name="home", state="note", told=told, mend=mend)
     else:
         yield Finding(name="home", state="ok", told=f"{home} is closed to other users")
+    yield _temporary_files()
+
+
+def _temporary_files() -> Finding:
+    name = "temporary files"
+    if has_temporary_folder():
+        return Finding(name=name, state="ok", told=f"they are written to {gettempdir()}")
+    return Finding(name=name, state="wrong", told="no folder for them", mend="Set TMPDIR.")
 
 
 async def _database(settings: Settings) -> Findings:

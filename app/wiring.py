@@ -50,6 +50,7 @@ from storage.index.engine import Engine
 from storage.indexes import Indexes
 from storage.locks import Locks
 from storage.private import make_private
+from storage.system_folders import ensure_temporary_folder
 
 if TYPE_CHECKING:
     from pipelines.jobs.worker import Worker
@@ -100,7 +101,7 @@ class Services:
 async def open_services(settings: Settings | None = None) -> AsyncGenerator[Services]:
     """Everything connected, and let go at the end; reads the environment when given no settings."""
     settings = settings or Settings()
-    make_private(settings.ibid_home)
+    prepare_home(settings)
     check_keys(settings)
     configured = configured_fingerprint(settings)
     async with (
@@ -226,9 +227,15 @@ def build_people(settings: Settings, database: Database) -> People:
     return People(database, verifier, settings.auth_sessions)
 
 
+def prepare_home(settings: Settings) -> None:
+    """`IBID_HOME` is there, closed to others, and a place for temporary files when there is no other."""
+    make_private(settings.ibid_home)
+    ensure_temporary_folder(settings.ibid_home)
+
+
 def open_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
     """The SQL database that is set, or the SQLite file in `IBID_HOME`; up to date."""
-    make_private(settings.ibid_home)
+    prepare_home(settings)
     return Database.open(
         settings.database,
         direct_url=settings.database_direct_url,
@@ -238,7 +245,7 @@ def open_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
 
 def connect_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
     """The same, with its schema left as it is."""
-    make_private(settings.ibid_home)
+    prepare_home(settings)
     return Database.connect(
         settings.database,
         direct_url=settings.database_direct_url,

@@ -18,6 +18,7 @@ from app.api import create_app
 from app.cli import main
 from app.settings import Settings
 from pipelines.reading import Reading, read
+from tests.app.cli.commands import parse
 from tests.library import write_docs
 
 ROOT = Path(__file__).parent.parent
@@ -52,14 +53,14 @@ async def test_python_runs(page: Path, tmp_path: Path, monkeypatch: pytest.Monke
 def test_the_two_commands_are_in_the_readme() -> None:
     commands = "\n".join(source for _, source in _fences(ROOT / "README.md", "sh")).splitlines()
     assert "pip install uv && uv run ibid demo" in commands
-    assert "pip install uv && uv run pytest" in commands
+    assert "pip install uv && uv run --group dev pytest" in commands
 
 
 @pages
 def test_commands_and_options_exist(page: Path) -> None:
     """Parsed by the real command line: an unknown command or option is an error."""
     for arguments in _commands(page):
-        _parse(main, arguments)
+        parse(main, arguments)
 
 
 @pages
@@ -129,15 +130,6 @@ def test_what_the_readme_quotes_is_in_the_handbook() -> None:
         reading = readings[title]
         assert (title, *section) in {section.path for section in reading.sections}
         assert " ".join(quote.split()) in " ".join(reading.text.split())
-
-
-def _parse(command: click.Command, arguments: list[str]) -> None:
-    context = click.Context(command, resilient_parsing=True)
-    _, rest, _ = command.make_parser(context).parse_args(list(arguments))
-    if isinstance(command, click.Group) and rest:
-        following = command.get_command(context, rest[0])
-        assert following is not None, f"there is no command {rest[0]!r}"
-        _parse(following, rest[1:])
 
 
 def _options(command: click.Command) -> Iterator[str]:

@@ -7,7 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from app.cli.running import load_settings
+from app.cli.running import MISUSED, fail, load_settings
+from storage.system_folders import ensure_temporary_folder, has_temporary_folder
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -20,6 +21,10 @@ def scratch() -> Generator[Path]:
     """A folder that is removed once the engine's process, which outlives a command a little, has left."""
     from storage.index.files import is_locked  # noqa: PLC0415
 
+    home = load_settings().ibid_home
+    ensure_temporary_folder(home)
+    if not has_temporary_folder():
+        fail(f"Temporary files can be written nowhere, not even to {home}: set TMPDIR.", MISUSED)
     with TemporaryDirectory(prefix="ibid-eval-", ignore_cleanup_errors=True) as made:
         folder = Path(made).resolve()
         try:

@@ -35,7 +35,7 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
             MISUSED,
         )
     address = _listening(host, port)
-    if insecure:
+    if insecure and "allowed_hosts" not in settings.model_fields_set:
         os.environ["ALLOWED_HOSTS"] = "*"
     if workers > 1 and not settings.rate_limit_store:
         os.environ["RATE_LIMIT_STORE"] = "file"

@@ -1,4 +1,4 @@
-"""The command: `uv run python -m tests.bench [NAME ...] [OPTION ...]`."""
+"""The command: `uv run --group dev python -m tests.bench [NAME ...] [OPTION ...]`."""
 
 import argparse
 import asyncio

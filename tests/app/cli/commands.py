@@ -5,10 +5,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import click
 from click.testing import CliRunner, Result
 
 from app.cli import main
@@ -58,10 +59,15 @@ def environment(home: Path) -> dict[str, str]:
     return {**kept, "IBID_HOME": str(home)}
 
 
-def script(home: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """`ibid ARGUMENTS` as a shell would run it, in the folder above the home."""
+def script(
+    home: Path, *arguments: str | Path, within: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """`ibid ARGUMENTS` as a shell would run it, in the folder above the home.
+
+    `within` stands before it.
+    """
     return subprocess.run(
-        [SCRIPT, *arguments],
+        [*within, SCRIPT, *arguments],
         env=environment(home),
         cwd=home.parent,
         capture_output=True,
@@ -69,6 +75,16 @@ def script(home: Path, *arguments: str | Path) -> subprocess.CompletedProcess[st
         check=False,
         timeout=60,
     )
+
+
+def parse(command: click.Command, arguments: Sequence[str]) -> None:
+    """By the real command line, and without running it: an unknown command or option is an error."""
+    context = click.Context(command, resilient_parsing=True)
+    _, rest, _ = command.make_parser(context).parse_args(list(arguments))
+    if isinstance(command, click.Group) and rest:
+        following = command.get_command(context, rest[0])
+        assert following is not None, f"there is no command {rest[0]!r}"
+        parse(following, rest[1:])
 
 
 def assert_refused(result: Result, told: str, code: int = 2) -> None:

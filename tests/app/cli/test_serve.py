@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,12 +29,19 @@ def free_port() -> int:
 
 @contextmanager
 def serving(
-    home: Path, *options: str, log: int = subprocess.STDOUT, **settings: str
+    home: Path,
+    *options: str,
+    within: Sequence[str] = (),
+    log: int = subprocess.STDOUT,
+    **settings: str,
 ) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
-    """The server, once it is ready, and a client to call it with; `log` gets its standard error."""
+    """The server, once it is ready, and a client to call it with.
+
+    `within` stands before its command, and `log` gets its standard error.
+    """
     port = free_port()
     server = subprocess.Popen(
-        [SCRIPT, "serve", "--port", str(port), *options],
+        [*within, SCRIPT, "serve", "--port", str(port), *options],
         env=environment(home) | settings,
         cwd=home.parent,
         stdout=subprocess.PIPE,
@@ -113,6 +120,16 @@ def test_a_server_shares_its_index_and_leaves_when_it_is_told_to(tmp_path: Path)
         assert f"Ask at http://localhost:{client.base_url.port}/ " in output
         until(is_gone, server.pid)
         until(lambda: not is_locked(home / "index"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("set_to", "status"), [({}, 200), ({"ALLOWED_HOSTS": "127.0.0.1"}, 400)])
+def test_open_to_anyone_is_any_name_unless_names_are_set(
+    tmp_path: Path, set_to: dict[str, str], status: int
+) -> None:
+    with serving(tmp_path / "home", "--insecure", **set_to) as (_, client):
+        assert client.get("/").status_code == 200
+        assert client.get("/", headers={"host": "rebound.example"}).status_code == status
 
 
 @pytest.mark.slow

@@ -32,7 +32,7 @@ http {{
   access_log off;
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
   fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  server {{ listen 127.0.0.1:{port}; {server} }}
+  {servers}
 }}
 """
 NO_HOST = ""
@@ -44,13 +44,20 @@ proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_set_header Fo
 
 
 @contextmanager
-def proxied(folder: Path, port: int, server: str) -> Iterator[None]:
-    """nginx on the port, once it listens."""
+def proxied(folder: Path, port: int, servers: str) -> Iterator[None]:
+    """nginx with these servers, once it listens on the port."""
     folder.mkdir()
     file = folder / "nginx.conf"
-    file.write_text(CONFIGURATION.format(folder=folder, port=port, server=server))
+    file.write_text(CONFIGURATION.format(folder=folder, servers=servers))
     assert NGINX
     process = subprocess.Popen([NGINX, "-c", file, "-e", folder / "error.log"])
+    with listening(process, port):
+        yield
+
+
+@contextmanager
+def listening(process: subprocess.Popen[bytes], port: int) -> Iterator[None]:
+    """Once it does; it is ended afterwards."""
     try:
         for _ in range(300):
             with socket.socket() as trial:
@@ -76,7 +83,7 @@ def behind(
     with serving(home, **chosen) as (_, direct):
         upstream = str(direct.base_url).rstrip("/") + onto
         place = f"location {path}/ {{ proxy_pass {upstream}; {lines} }}"
-        with proxied(folder / "nginx", port, place):
+        with proxied(folder / "nginx", port, f"server {{ listen 127.0.0.1:{port}; {place} }}"):
             own = {"origin": public.removesuffix(path)}
             with httpx.Client(base_url=public, headers=own, timeout=60) as client:
                 yield client
@@ -96,18 +103,22 @@ def assert_answers(client: httpx.Client) -> None:
     assert "2.4 litres" in json.loads(last.data)["answer"]["text"]
 
 
-def assert_links(client: httpx.Client, scheme: str = "http") -> None:
+def assert_links(client: httpx.Client, public: str) -> None:
     """What stands on the API's own page leads back through nginx."""
-    base = str(client.base_url).rstrip("/").replace("http:", f"{scheme}:")
-    assert f"curl -X GET &#x27;{base}/api/v1/" in client.get("/schema").text
+    assert f"curl -X GET &#x27;{public}/api/v1/" in client.get("/schema").text
     assert client.get("/schema/openapi.json").json()["openapi"].startswith("3.1")
+
+
+def base(client: httpx.Client) -> str:
+    """The address that it calls."""
+    return str(client.base_url).rstrip("/")
 
 
 @pytest.mark.parametrize("lines", [NO_HOST, HOST_WITHOUT_PORT, FORWARDED])
 def test_where_the_server_is_reached_is_all_it_needs_to_know(tmp_path: Path, lines: str) -> None:
     with behind(tmp_path, lines, PUBLIC_URL="{public}") as client:
         assert_answers(client)
-        assert_links(client)
+        assert_links(client, base(client))
         foreign = {"origin": "http://evil.example"}
         assert_problem(client.post(f"{API}/conversations", headers=foreign), 400, "evil.example")
 
@@ -115,7 +126,7 @@ def test_where_the_server_is_reached_is_all_it_needs_to_know(tmp_path: Path, lin
 def test_a_proxy_that_is_trusted_may_say_it_instead(tmp_path: Path) -> None:
     with behind(tmp_path, FORWARDED, TRUSTED_PROXIES="127.0.0.1") as client:
         assert_answers(client)
-        assert_links(client, "https")
+        assert_links(client, base(client).replace("http:", "https:"))
 
 
 @pytest.mark.parametrize("lines", [NO_HOST, HOST_WITHOUT_PORT, FORWARDED])
@@ -129,7 +140,7 @@ def test_else_the_refusal_names_what_to_set(tmp_path: Path, lines: str) -> None:
 def test_a_sub_path_may_be_taken_off_or_left(tmp_path: Path, onto: str) -> None:
     with behind(tmp_path, NO_HOST, "/docs/ibid", onto, PUBLIC_URL="{public}") as client:
         assert_answers(client)
-        assert_links(client)
+        assert_links(client, base(client))
         bare = client.get(str(client.base_url).rstrip("/"), follow_redirects=True)
         assert "<title>Ibid</title>" in bare.text
         assert str(bare.url).endswith("/docs/ibid/")
