@@ -29,7 +29,8 @@ from app.providers import (
     revealed,
 )
 from app.search import Search
-from app.settings import Settings, listed
+from app.setting_types import listed
+from app.settings import Settings
 from app.spending import Budget, MonthlyCalls, Usages
 from pipelines.ingestion import Ingestion
 from pipelines.jobs.job import Kind, Plain

@@ -47,6 +47,10 @@ def load_settings() -> "Settings":
     except (SettingsError, RecursionError) as error:
         name = str(error).partition('"')[2].partition('"')[0].upper()
         fail(f"{name or 'A setting'} is not valid: it must be JSON.", MISUSED)
+    except UnicodeDecodeError:
+        fail("The file .env cannot be read: save it as UTF-8.", MISUSED)
+    except OSError as error:
+        fail(f"The file .env cannot be read: {error.strerror}.", MISUSED)
 
 
 def fail(message: str, code: int) -> NoReturn:
