@@ -31,14 +31,15 @@ def run(work: Callable[["Services"], Awaitable[None]], settings: "Settings | Non
 
 
 def load_settings() -> "Settings":
-    """From the environment and `.env`; a wrong value is named."""
+    """From the environment and `.env`; a wrong value is named, and so is a name that is misspelt."""
     from pydantic import ValidationError  # noqa: PLC0415
     from pydantic_settings import SettingsError  # noqa: PLC0415
 
+    from app.misspelt import misspelt  # noqa: PLC0415
     from app.settings import Settings  # noqa: PLC0415
 
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]).upper() if first["loc"] else "A setting"
@@ -51,6 +52,9 @@ def load_settings() -> "Settings":
         fail("The file .env cannot be read: save it as UTF-8.", MISUSED)
     except OSError as error:
         fail(f"The file .env cannot be read: {error.strerror}.", MISUSED)
+    for each in misspelt():
+        say(f"ibid: {each}", err=True)
+    return settings
 
 
 def fail(message: str, code: int) -> NoReturn:

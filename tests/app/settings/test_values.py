@@ -10,7 +10,6 @@ from app.settings import Settings
 from tests.app.cli.commands import assert_refused, ibid
 
 NAMES = sorted(name.upper() for name in Settings.model_fields)
-SPELLINGS = (str.upper, str.title, lambda word: f" {word.upper()} ", lambda word: f"{word}\n")
 
 
 def words() -> list[tuple[str, str]]:
@@ -73,8 +72,8 @@ def test_a_word_is_the_same_in_capitals(
         return getattr(Settings(), name)
 
     usual = read(word)
-    for spelling in SPELLINGS:
-        assert read(spelling(word)) == usual, spelling(word)
+    for spelling in (word.upper(), word.title(), f" {word.upper()} ", f"{word}\n"):
+        assert read(spelling) == usual, spelling
 
 
 def test_every_word_is_written_small() -> None:
