@@ -7,8 +7,10 @@ from typing import Annotated
 from pydantic import AfterValidator, SecretStr
 
 from app.addresses import parse_public_url
-from storage.addresses import check_address
+from storage.addresses import check_address, parse_qdrant_url
+from storage.libpq import parse_jobs_url
 from storage.networks import parse_networks
+from storage.postgres_url import is_postgres, parse_postgres_url
 
 HTTP = ("http", "https")
 _ALGORITHMS = (
@@ -62,6 +64,18 @@ def _keyed_address(value: str) -> str:
     return value
 
 
+def _database_address(value: str) -> str:
+    """One that is not of Postgres is looked at when it is opened."""
+    if is_postgres(value):
+        parse_postgres_url(value)
+    return value
+
+
+def _jobs_address(value: str) -> str:
+    parse_jobs_url(value)
+    return value
+
+
 def _algorithms(value: str) -> str:
     usual = {name.lower(): name for name in _ALGORITHMS}
     names = [name.lower() for name in listed(value)]
@@ -87,6 +101,9 @@ Key = Annotated[SecretStr, AfterValidator(_key)]
 """Sent in a header."""
 Keys = Annotated[SecretStr, AfterValidator(_keys)]
 """Several, separated by commas."""
+DatabaseAddress = Annotated[str, AfterValidator(_database_address)]
+JobsAddress = Annotated[str, AfterValidator(_jobs_address)]
+QdrantAddress = Annotated[str, AfterValidator(parse_qdrant_url)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 KeyedAddress = Annotated[str, AfterValidator(_keyed_address)]
 """Of a server that is sent a key, beside which no user and password can be sent."""

@@ -15,21 +15,23 @@ from pydantic_settings import (
 
 from app.addresses import parse_origin
 from app.setting_types import (
-    HTTP,
     Algorithms,
     CountStore,
+    DatabaseAddress,
     HeaderText,
+    JobsAddress,
     Key,
     KeyedAddress,
     Keys,
     Networks,
     PageAddress,
     PublicAddress,
+    QdrantAddress,
     TableName,
     WebAddress,
     listed,
 )
-from storage.addresses import check_address, without_secrets
+from storage.addresses import without_secrets
 from storage.networks import Network, parse_networks
 
 
@@ -47,16 +49,16 @@ class Settings(BaseSettings):
     ibid_home: Path = Path(".ibid")
     """Where Ibid keeps its database and its embedded index."""
 
-    database_url: str | None = None
+    database_url: DatabaseAddress | None = None
     """SQL database, on Postgres as Neon prints it; by default a SQLite file in `IBID_HOME`."""
 
-    database_direct_url: str | None = None
+    database_direct_url: DatabaseAddress | None = None
     """Postgres without its pooler, for migrations; Neon's is derived from `DATABASE_URL`."""
 
     database_patience: float = Field(default=15, gt=0, le=300)
     """Seconds that a database which sleeps, or has no connection free, is waited for."""
 
-    qdrant_url: str | None = None
+    qdrant_url: QdrantAddress | None = None
     """A Qdrant server; by default the engine is embedded and keeps its files in `IBID_HOME`."""
 
     qdrant_api_key: Key | None = None
@@ -119,7 +121,7 @@ class Settings(BaseSettings):
     openrouter_app_title: HeaderText = "Ibid"
     """What OpenRouter calls the application; told only with a site."""
 
-    jobs_database_url: str | None = None
+    jobs_database_url: JobsAddress | None = None
     """A Postgres that workers on several machines share; by default a SQLite file in `IBID_HOME`.
 
     It is polled all the time: give it no database that should sleep, and no pooled address.
@@ -262,20 +264,6 @@ class Settings(BaseSettings):
             if isinstance(value, str) and _is_word(field.annotation)
             else value
         )
-
-    @field_validator("jobs_database_url")
-    @classmethod
-    def _server(cls, value: str | None) -> str | None:
-        if value:
-            check_address(value)
-        return value
-
-    @field_validator("qdrant_url")
-    @classmethod
-    def _http_server(cls, value: str | None) -> str | None:
-        if value and value != ":memory:":
-            check_address(value, HTTP)
-        return value
 
     @field_validator("cors_origins")
     @classmethod

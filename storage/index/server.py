@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from qdrant_client import AsyncQdrantClient, models
 
+from storage.addresses import IN_MEMORY
 from storage.index import remote
 from storage.index.engine import (
     DENSE,
@@ -23,9 +24,6 @@ from storage.index.engine import (
 )
 from storage.index.fusion import fuse
 from storage.index.passages import FILTERED
-
-IN_MEMORY = ":memory:"
-"""In place of a URL: the client's own stand-in for a server, for experiments and tests."""
 
 _TIMEOUT = 30
 """Seconds for one request."""
