@@ -193,7 +193,9 @@ async def _limits(settings: Settings) -> Findings:
     async with counts:
         together = await counts.is_shared()
     if not together:
-        raise InvalidInput("the store fails, so that each process counts requests for itself")
+        raise InvalidInput(
+            f"the store at {counts.place} fails, so that each process counts requests for itself"
+        )
     yield Finding(name="limits", state="ok", told="processes count requests together")
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Collection
+from ipaddress import IPv6Address
 from urllib.parse import urlsplit
 
 _PORTS = {"http": 80, "https": 443, "redis": 6379, "rediss": 6379}
@@ -80,11 +81,27 @@ def parse_qdrant_url(text: str) -> str:
         return text
     if text.lower().startswith(("grpc://", "grpcs://")):
         raise ValueError("Ibid speaks to Qdrant over HTTP: write http://HOST:6333")
+    if "://" not in text:
+        raise ValueError("it begins with http:// or https://, as in http://HOST:6333")
     check_address(text, ("http", "https"))
     parts = urlsplit(text)
     if "@" in parts.netloc:
         raise ValueError("put no user or password into it: the key goes into QDRANT_API_KEY")
     if "?" in text or "#" in text:
         raise ValueError("it may have a path, and nothing after it: leave out ? and #")
+    host = parts.hostname or ""
+    if not re.fullmatch(r"[\w.-]+", host, re.ASCII) and not is_ipv6(host):
+        raise ValueError("its host is no name and no IP address")
+    if not re.fullmatch(r"[!-~]*", parts.path):
+        raise ValueError("its path may hold no blank and no letter with an accent")
     address = place(f"{parts.scheme}://{parts.netloc}" + ("" if parts.port else ":6333"))
     return f"{parts.scheme}://{address}{parts.path.rstrip('/')}"
+
+
+def is_ipv6(host: str) -> bool:
+    """Whether it is one as it is written, without brackets."""
+    try:
+        IPv6Address(host)
+    except ValueError:
+        return False
+    return True

@@ -2,8 +2,9 @@
 
 import re
 from dataclasses import dataclass, replace
-from ipaddress import IPv6Address
 from urllib.parse import unquote
+
+from storage.addresses import is_ipv6
 
 _PORT, _LAST_PORT = 5432, 65_535
 _NAME = re.compile(r"(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?", re.ASCII)
@@ -66,8 +67,6 @@ def _number(text: str) -> int:
 
 
 def _numeric(text: str) -> str:
-    try:
-        IPv6Address(text)
-    except ValueError:
-        raise ValueError("its host is no name and no IP address") from None
+    if not is_ipv6(text):
+        raise ValueError("its host is no name and no IP address")
     return text

@@ -14,6 +14,7 @@ from litestar.stores.file import FileStore
 from litestar.stores.memory import MemoryStore
 
 from app.settings import Settings
+from storage.addresses import place as place_of
 from storage.errors import InvalidInput
 
 _log = logging.getLogger("ibid.limits")
@@ -41,11 +42,15 @@ class Counts(MemoryStore):
     """
 
     def __init__(
-        self, shared: Store | None = None, failures: tuple[type[Exception], ...] = ()
+        self,
+        shared: Store | None = None,
+        failures: tuple[type[Exception], ...] = (),
+        place: str = "",
     ) -> None:
         super().__init__()
         self._shared = shared
         self._failures = failures
+        self.place = place
         self._rests_until = 0.0
         self._swept = 0.0
 
@@ -93,8 +98,8 @@ class Counts(MemoryStore):
             yield
         except self._failures as error:
             self._rests_until = time.monotonic() + _REST
-            told = "the store of rate limits fails, this process counts for itself: %s"
-            _log.warning(told, type(error).__name__)  # its text may hold what the URL holds
+            told = "the store of rate limits (%s) fails, this process counts for itself: %s"
+            _log.warning(told, self.place, type(error).__name__)  # its text may hold a password
 
 
 def build_counts(settings: Settings) -> Counts:
@@ -103,7 +108,7 @@ def build_counts(settings: Settings) -> Counts:
         return Counts()
     if settings.rate_limit_store == "file":
         folder = settings.ibid_home.absolute() / "limits"
-        return Counts(FileCounts(folder), (OSError, msgspec.DecodeError))
+        return Counts(FileCounts(folder), (OSError, msgspec.DecodeError), str(folder))
     return _on_server(settings.rate_limit_store)
 
 
@@ -125,7 +130,7 @@ def _on_server(url: str) -> Counts:
     except (TypeError, ValueError) as error:
         raise InvalidInput("RATE_LIMIT_STORE is no address of a Redis or Valkey.") from error
     store = ValkeyStore(Valkey(connection_pool=pool), "ibid", handle_client_shutdown=True)
-    return Counts(store, (OSError, ValkeyError))
+    return Counts(store, (OSError, ValkeyError), place_of(url))
 
 
 def _remove(folder: Path, *, before: float) -> None:

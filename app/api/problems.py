@@ -98,7 +98,7 @@ def problem(error: errors.IbidError) -> ProblemDetailsException:
     return ProblemDetailsException(
         status_code=STATUS.get(type(error), 500),
         title=type(error).__name__,
-        detail=errors.without_folders(str(error)),
+        detail=errors.for_clients(str(error)),
         headers=headers,
     )
 
