@@ -45,9 +45,10 @@ def failure(error: OSError) -> str:
     return os.strerror(number)
 
 
-def without_user(told: str) -> str:
-    """What a server of Postgres says, without the name of who was refused."""
-    return re.sub(r"\b(user|role)(?: name)?:? (?:\"[^\"]*\"|[^\s,\"]+$)", r"\1", told)
+def said_by_postgres(told: str) -> str:
+    """What a server or its client says, on one line, without the name of who was refused."""
+    line = " ".join(re.sub(r"Is the server running .*?\?", "", told, flags=re.DOTALL).split())
+    return re.sub(r"\b(user|role)(?: name)?:? (?:\"[^\"]*\"|[^\s,\"]+$)", r"\1", line).rstrip(".")
 
 
 def check_address(

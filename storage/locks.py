@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from storage import libpq
-from storage.addresses import without_user
+from storage.addresses import said_by_postgres
 from storage.errors import DatabaseUnavailable
 from storage.index.files import try_lock_file
 
@@ -99,7 +99,7 @@ class PostgresLocks(Locks):
             cursor = await connection.execute("select pg_try_advisory_lock(%s)", (key,))
             row = await cursor.fetchone()
         except psycopg.Error as error:
-            reason = without_user(" ".join(str(error).split())).rstrip(".")
+            reason = said_by_postgres(str(error))
             raise DatabaseUnavailable(f"{libpq.NAME} cannot be used: {reason}.") from error
         if row and row[0]:
             return connection.close

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from storage import postgres_tls
-from storage.addresses import failure, without_user
+from storage.addresses import failure, said_by_postgres
 from storage.errors import DatabaseUnavailable, InvalidInput
 from storage.postgres_url import PostgresURL
 
@@ -137,4 +137,4 @@ def _reason(error: Exception, patience: float) -> str:
         return "none of its servers is what target_session_attrs asks for"
     if isinstance(error, OSError):
         return failure(error)
-    return without_user(str(error)).rstrip(".") or "it does not say why"
+    return said_by_postgres(str(error)) or "it does not say why"
