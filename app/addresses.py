@@ -1,4 +1,4 @@
-"""Addresses as they stand in settings: origins, the public URL, networks of proxies."""
+"""Addresses of browsers and of clients: origins, the public URL, and what a proxy tells."""
 
 import ipaddress
 import re
@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 
 from storage.addresses import without_secrets
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
@@ -38,14 +37,6 @@ def parse_public_url(text: str) -> str:
     if "*" in parts.netloc:
         raise ValueError("it names one host")
     return parse_origin(f"{parts.scheme}://{parts.netloc}") + path
-
-
-def parse_network(text: str) -> Network:
-    """A network such as 10.0.0.0/8, or one address; raises `ValueError`."""
-    try:
-        return ipaddress.ip_network(text.strip(), strict=False)
-    except ValueError as error:
-        raise ValueError(f"{text!r} is no address and no network such as 10.0.0.0/8") from error
 
 
 def parse_address(text: str) -> Address | None:

@@ -11,6 +11,7 @@ from tempfile import gettempdir
 from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
+from app.misspelt import misspelt, strangers
 from app.model_servers import served_models
 from app.people.policy import build_claim_policy
 from app.providers import (
@@ -53,6 +54,7 @@ async def examine(settings: Settings) -> list[Finding]:
     findings: list[Finding] = []
     async with open_http(settings) as http:
         checks: list[tuple[str, Callable[[], Findings], str]] = [
+            ("settings", _settings, "Look at .env."),
             ("home", lambda: _home(settings), "Look at IBID_HOME."),
             ("database", lambda: _database(settings), "Look at DATABASE_URL and IBID_HOME."),
             (
@@ -76,6 +78,17 @@ async def examine(settings: Settings) -> list[Finding]:
             except IbidError as error:
                 findings.append(Finding(name=name, state="wrong", told=str(error), mend=mend))
     return findings
+
+
+async def _settings() -> Findings:
+    wrong = misspelt()
+    for each in wrong:
+        yield Finding(name="settings", state="note", told=str(each), mend="Correct its name.")
+    if others := strangers():
+        told = f"no settings, and not read, in .env: {', '.join(others)}"
+        yield Finding(name="settings", state="note" if wrong else "ok", told=told)
+    elif not wrong:
+        yield Finding(name="settings", state="ok", told="every name is known")
 
 
 async def _home(settings: Settings) -> Findings:
@@ -211,7 +224,9 @@ async def _limits(settings: Settings) -> Findings:
     async with counts:
         together = await counts.is_shared()
     if not together:
-        raise InvalidInput("the store fails, so that each process counts requests for itself")
+        raise InvalidInput(
+            f"the store at {counts.place} fails, so that each process counts requests for itself"
+        )
     yield Finding(name="limits", state="ok", told="processes count requests together")
 
 

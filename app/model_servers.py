@@ -3,7 +3,8 @@
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from app.settings import HTTP, Settings, listed
+from app.setting_types import HTTP, listed
+from app.settings import Settings
 from storage.addresses import check_address
 from storage.errors import InvalidInput
 

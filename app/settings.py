@@ -1,33 +1,39 @@
 """What can be set, by environment variable or in `.env`, under the vendors' own names."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
-from app.addresses import Network, parse_network, parse_origin, parse_public_url
-from storage.addresses import check_address, without_secrets
-from storage.networks import parse_networks
-
-_ALGORITHMS = (
-    "EdDSA",
-    "ES256",
-    "ES384",
-    "ES512",
-    "PS256",
-    "PS384",
-    "PS512",
-    "RS256",
-    "RS384",
-    "RS512",
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
 )
-"""Those whose public key can be published: a shared secret in that place would be one."""
 
-
-HTTP = ("http", "https")
+from app.addresses import parse_origin
+from app.setting_types import (
+    ALGORITHMS,
+    Algorithms,
+    CountStore,
+    DatabaseAddress,
+    HeaderText,
+    JobsAddress,
+    Key,
+    KeyedAddress,
+    Keys,
+    Networks,
+    PageAddress,
+    PublicAddress,
+    QdrantAddress,
+    TableName,
+    WebAddress,
+    listed,
+)
+from storage.addresses import without_secrets
+from storage.networks import Network, parse_networks
 
 
 class Settings(BaseSettings):
@@ -44,19 +50,19 @@ class Settings(BaseSettings):
     ibid_home: Path = Path(".ibid")
     """Where Ibid keeps its database and its embedded index."""
 
-    database_url: str | None = None
+    database_url: DatabaseAddress | None = None
     """SQL database, on Postgres as Neon prints it; by default a SQLite file in `IBID_HOME`."""
 
-    database_direct_url: str | None = None
+    database_direct_url: DatabaseAddress | None = None
     """Postgres without its pooler, for migrations; Neon's is derived from `DATABASE_URL`."""
 
     database_patience: float = Field(default=15, gt=0, le=300)
     """Seconds that a database which sleeps, or has no connection free, is waited for."""
 
-    qdrant_url: str | None = None
+    qdrant_url: QdrantAddress | None = None
     """A Qdrant server; by default the engine is embedded and keeps its files in `IBID_HOME`."""
 
-    qdrant_api_key: SecretStr | None = None
+    qdrant_api_key: Key | None = None
     """Key of the Qdrant server, if it wants one."""
 
     vectors_on_disk: bool = False
@@ -74,10 +80,10 @@ class Settings(BaseSettings):
     embedding: Literal["local", "cohere"] = "local"
     """What turns text into vectors in the next release; `cohere` needs `COHERE_API_KEY`."""
 
-    cohere_api_key: SecretStr | None = None
+    cohere_api_key: Key | None = None
     """Key for Cohere's embeddings and rerankers."""
 
-    cohere_base_url: str = "https://api.cohere.com"
+    cohere_base_url: KeyedAddress = "https://api.cohere.com"
     """Another address for Cohere's API: a proxy, or a stand-in."""
 
     cohere_embed_model: str = "embed-multilingual-v3.0"
@@ -101,22 +107,22 @@ class Settings(BaseSettings):
     llm: Literal["extractive", "openrouter"] | None = None
     """What writes answers; by default hosted models when a key or `LLM_FALLBACKS` names any."""
 
-    openrouter_api_key: SecretStr | None = None
+    openrouter_api_key: Key | None = None
     """Key for OpenRouter's models."""
 
-    openrouter_base_url: str = "https://openrouter.ai/api/v1"
+    openrouter_base_url: KeyedAddress = "https://openrouter.ai/api/v1"
     """Another address for OpenRouter's API: a proxy, or a stand-in."""
 
     openrouter_models: str = "openrouter/auto"
     """Models in order of preference, separated by commas."""
 
-    openrouter_app_url: str | None = None
+    openrouter_app_url: PageAddress | None = None
     """The site that OpenRouter is told of; by default `PUBLIC_URL`, and none without it."""
 
-    openrouter_app_title: str = "Ibid"
+    openrouter_app_title: HeaderText = "Ibid"
     """What OpenRouter calls the application; told only with a site."""
 
-    jobs_database_url: str | None = None
+    jobs_database_url: JobsAddress | None = None
     """A Postgres that workers on several machines share; by default a SQLite file in `IBID_HOME`.
 
     It is polled all the time: give it no database that should sleep, and no pooled address.
@@ -161,10 +167,10 @@ class Settings(BaseSettings):
     for OpenRouter the first of them is the model.
     """
 
-    llm_fallback_api_key: SecretStr | None = None
+    llm_fallback_api_key: Key | None = None
     """Key of the server in `LLM_FALLBACKS`, if it is one and wants one."""
 
-    llm_fallback_api_keys: SecretStr | None = None
+    llm_fallback_api_keys: Keys | None = None
     """Keys of several servers in `LLM_FALLBACKS`: `HOST=KEY` or `HOST:PORT=KEY`, separated by commas."""
 
     llm_last_resort: Literal["extractive"] | None = None
@@ -191,7 +197,7 @@ class Settings(BaseSettings):
     auth: Literal["off", "jwt"] = "off"
     """Who may come in: anyone on this machine, or whoever bears a token or an API key."""
 
-    auth_jwks_url: str | None = None
+    auth_jwks_url: WebAddress | None = None
     """Where the issuer of tokens publishes its keys."""
 
     auth_issuer: str | None = None
@@ -203,7 +209,7 @@ class Settings(BaseSettings):
     auth_authorized_parties: str = ""
     """Applications, one of which a token must name in `azp` or `client_id`, separated by commas."""
 
-    auth_algorithms: str | None = None
+    auth_algorithms: Algorithms | None = None
     """How tokens may be signed, separated by commas; by default as the issuer's public keys say."""
 
     auth_groups_claim: str = "groups"
@@ -218,16 +224,16 @@ class Settings(BaseSettings):
     auth_editor_roles: str = ""
     """Names in `AUTH_ROLES_CLAIM` that make an editor, separated by commas."""
 
-    auth_sessions: str | None = None
+    auth_sessions: TableName | None = None
     """The issuer's table of sessions in `DATABASE_URL`; with it, deleting wants an open session."""
 
-    auth_sign_in_url: str | None = None
+    auth_sign_in_url: PageAddress | None = None
     """Where the chat page sends people to sign in; that page sends them back with their token."""
 
-    public_url: str | None = None
+    public_url: PublicAddress | None = None
     """Where the server is reached from outside, with its sub-path if it has one."""
 
-    trusted_proxies: str = ""
+    trusted_proxies: Networks = ""
     """Addresses and networks of proxies whose `X-Forwarded-*` is believed, separated by commas."""
 
     cors_origins: str = ""
@@ -236,7 +242,7 @@ class Settings(BaseSettings):
     rate_limit: int = Field(default=120, ge=1)
     """Requests that one user or key may make in a minute, when there is sign-in."""
 
-    rate_limit_store: str | None = None
+    rate_limit_store: CountStore | None = None
     """Where requests are counted: `file` in `IBID_HOME`, or a Redis; by default in each process."""
 
     turn_limit: int = Field(default=4, ge=1)
@@ -258,7 +264,7 @@ class Settings(BaseSettings):
     The name in `PUBLIC_URL` is always one of them.
     """
 
-    allowed_networks: str = ""
+    allowed_networks: Networks = ""
     """Private networks whose sites may be fetched by their addresses, as CIDRs with commas between."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -270,84 +276,16 @@ class Settings(BaseSettings):
     access_log: bool = False
     """Whether every request has a line in the log, besides those that failed."""
 
-    @field_validator(
-        "cohere_api_key", "llm_fallback_api_key", "openrouter_api_key", "qdrant_api_key"
-    )
+    @field_validator("*", mode="before")
     @classmethod
-    def _sendable(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and not re.fullmatch(r"[!-~]*", value.get_secret_value()):
-            raise ValueError("it holds a blank, a line break or a letter that no key has")
-        return value
-
-    @field_validator("jobs_database_url")
-    @classmethod
-    def _server(cls, value: str | None) -> str | None:
-        if value:
-            check_address(value)
-        return value
-
-    @field_validator("auth_jwks_url", "qdrant_url")
-    @classmethod
-    def _http_server(cls, value: str | None) -> str | None:
-        if value and value != ":memory:":
-            check_address(value, HTTP)
-        return value
-
-    @field_validator("cohere_base_url", "openrouter_base_url")
-    @classmethod
-    def _model_server(cls, value: str) -> str:
-        check_address(value, HTTP, keyed=True)
-        return value
-
-    @field_validator("allowed_networks")
-    @classmethod
-    def _networks(cls, value: str) -> str:
-        try:
-            parse_networks(value)
-        except ValueError:
-            raise ValueError("write networks like 10.1.0.0/16, with commas between") from None
-        return value
-
-    @field_validator("llm_fallback_api_keys")
-    @classmethod
-    def _each_sendable(cls, value: SecretStr | None) -> SecretStr | None:
-        for pair in listed(value.get_secret_value()) if value else []:
-            cls._sendable(SecretStr(pair))
-        return value
-
-    @field_validator("openrouter_app_title")
-    @classmethod
-    def _on_a_line(cls, value: str) -> str:
-        if not re.fullmatch(r"[ -~]*", value):
-            raise ValueError("it holds a letter or a line break that a header cannot have")
-        return value
-
-    @field_validator("auth_algorithms")
-    @classmethod
-    def _asymmetric(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        wrong = [name for name in listed(value) if name not in _ALGORITHMS]
-        if wrong or not listed(value):
-            raise ValueError(f"choose from {', '.join(_ALGORITHMS)}")
-        return value
-
-    @field_validator("auth_sign_in_url", "openrouter_app_url")
-    @classmethod
-    def _page(cls, value: str | None) -> str | None:
-        if value and not re.fullmatch(r"https?://[!-~]+", value):
-            raise ValueError("it begins with https:// or http://, and holds no blank")
-        return value
-
-    @field_validator("public_url")
-    @classmethod
-    def _reached(cls, value: str | None) -> str | None:
-        return parse_public_url(value) if value else None
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _proxies(cls, value: str) -> str:
-        return ",".join(str(parse_network(each)) for each in listed(value))
+    def _words(cls, value: object, info: ValidationInfo) -> object:
+        """A word, such as `INFO` or ` True `, is the same in capitals and with blanks around it."""
+        field = cls.model_fields[info.field_name or ""]
+        return (
+            value.strip().lower()
+            if isinstance(value, str) and _is_word(field.annotation)
+            else value
+        )
 
     @field_validator("cors_origins")
     @classmethod
@@ -357,19 +295,21 @@ class Settings(BaseSettings):
             raise ValueError("without sign-in (AUTH=jwt), * would let any site's page do anything")
         return ",".join(each if each == "*" else parse_origin(each) for each in origins)
 
-    @field_validator("rate_limit_store")
     @classmethod
-    def _store(cls, value: str | None) -> str | None:
-        if value and value != "file" and not value.startswith(("redis://", "rediss://")):
-            raise ValueError("say file, or an address that begins with redis:// or rediss://")
-        return value
-
-    @field_validator("auth_sessions")
-    @classmethod
-    def _table(cls, value: str | None) -> str | None:
-        if value and not re.fullmatch(r"(?:\w+\.)?\w+", value):
-            raise ValueError("name it as TABLE or SCHEMA.TABLE")
-        return value
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings names them
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """A variable that is empty, or has blanks alone, is one that is not set."""
+        sources = (init_settings, env_settings, dotenv_settings, file_secret_settings)
+        for source in sources:
+            if isinstance(source, EnvSettingsSource):
+                source.env_vars = {k: v for k, v in source.env_vars.items() if v and v.strip()}
+        return sources
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Addresses without their secrets, whatever setting they stand in."""
@@ -389,8 +329,8 @@ class Settings(BaseSettings):
 
     @property
     def algorithms(self) -> list[str]:
-        """`AUTH_ALGORITHMS` as a list; all with a public key when it is not set."""
-        return listed(self.auth_algorithms or ",".join(_ALGORITHMS))
+        """`AUTHALGORITHMS` as a list; all with a public key when it is not set."""
+        return listed(self.auth_algorithms or ",".join(ALGORITHMS))
 
     @property
     def public_origin(self) -> str | None:
@@ -405,7 +345,7 @@ class Settings(BaseSettings):
     @property
     def proxies(self) -> list[Network]:
         """`TRUSTED_PROXIES` as networks."""
-        return [parse_network(each) for each in listed(self.trusted_proxies)]
+        return list(parse_networks(self.trusted_proxies))
 
     @property
     def models(self) -> list[str]:
@@ -434,6 +374,9 @@ class Settings(BaseSettings):
         return (self.ibid_home / "index").absolute()
 
 
-def listed(text: str) -> list[str]:
-    """What is separated by commas, without the blanks."""
-    return [name.strip() for name in text.split(",") if name.strip()]
+def _is_word(annotation: Any) -> bool:
+    """Whether a setting has one of a few values: those of a `Literal`, or true and false."""
+    choices = (
+        get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    )
+    return any(choice is bool or get_origin(choice) is Literal for choice in choices)

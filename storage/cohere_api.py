@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from aiohttp import ClientError, ClientSession
 
+from storage.addresses import place
 from storage.connections import lent
 from storage.errors import ModelBusy, ModelRefused, ModelSilent, ModelUnavailable
 from storage.retrying import policy, seconds
@@ -108,7 +109,7 @@ class CohereAPI:
         except TimeoutError as error:
             raise ModelSilent("it took too long") from error
         except ClientError as error:
-            raise ModelUnavailable("the connection failed") from error
+            raise ModelUnavailable(f"the connection to {place(self._base)} failed") from error
         if answer.status != _OK:
             raise _refusal(answer.status, answer.headers.get("retry-after"))
         return content

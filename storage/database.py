@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager, nullcontext
+from dataclasses import replace
 from functools import wraps
 from typing import Any, ParamSpec, Self, TypeVar
 
-from sqlalchemy import URL, Connection, make_url, text
+from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -15,6 +16,7 @@ from storage import sqlite
 from storage.addresses import NO_ADDRESS
 from storage.behind import to_its_end
 from storage.errors import ConnectionLost, InvalidInput
+from storage.postgres_url import is_postgres, parse_postgres_url
 from storage.translation import translated
 
 P = ParamSpec("P")
@@ -25,6 +27,7 @@ Session = AsyncSession
 
 HEAD = "0011"
 """The newest migration: known here so that opening a current database needs no Alembic."""
+URL_NAME, DIRECT = "DATABASE_URL", "DATABASE_DIRECT_URL"
 PATIENCE = 15.0
 """Seconds that a database which sleeps, or has no connection free, is waited for."""
 _MIGRATING = 1_229_080_900
@@ -57,9 +60,12 @@ class Database:
     is locked by whoever reads it. `reading` never waits for a writer.
     """
 
-    def __init__(self, engine: AsyncEngine, migrating: AsyncEngine) -> None:
+    def __init__(
+        self, engine: AsyncEngine, migrating: AsyncEngine, schema: str | None = None
+    ) -> None:
         self.engine = engine
         self._migrating = migrating
+        self._schema = schema
         self._commits = sqlite.commits(engine)
         # SQLite has one writer at a time: here they queue, there they would try again and again.
         is_sqlite = engine.dialect.name == "sqlite"
@@ -81,8 +87,7 @@ class Database:
         cls, url: str, *, direct_url: str | None = None, patience: float = PATIENCE
     ) -> AsyncGenerator[Self]:
         """The same with the schema left as it is; migrations go by `direct_url`, if there is one."""
-        engine, migrating = _engines(url, direct_url, patience)
-        database = cls(engine, migrating)
+        database = cls(*_engines(url, direct_url, patience))
         try:
             yield database
         finally:
@@ -155,10 +160,13 @@ class Database:
                     yield connection
 
     async def _migrate(self) -> None:
-        if await self.revision() != HEAD:
+        revision = await self.revision()
+        if revision != HEAD:
             from storage.migrations import upgrade  # noqa: PLC0415 - Alembic takes 0.4 s
 
             async with self.migrating() as connection:
+                if self._schema and revision is None:
+                    await _check_schema(connection, self._schema)
                 await connection.run_sync(upgrade)
 
     @asynccontextmanager
@@ -174,6 +182,15 @@ class Database:
             await to_its_end(_keep(session))
 
 
+async def _check_schema(connection: Any, schema: str) -> None:
+    """Tables are made in the first schema of the path that is there: it must be the one that is meant."""
+    found = (await connection.execute(text("select current_schema()"))).scalar()
+    if found != schema:
+        raise InvalidInput(
+            f"{URL_NAME} cannot be used: there is no schema {schema!r}: make it with CREATE SCHEMA."
+        )
+
+
 async def _keep(session: AsyncSession) -> None:
     try:
         await session.commit()
@@ -181,25 +198,38 @@ async def _keep(session: AsyncSession) -> None:
         await session.close()
 
 
-def _engines(url: str, direct_url: str | None, patience: float) -> tuple[AsyncEngine, AsyncEngine]:
-    """For requests and for migrations, which are the same on SQLite; connects to nothing yet."""
-    address = _parsed(url, "DATABASE_URL")
-    if address.drivername.startswith("postgres"):
-        from storage import postgres  # noqa: PLC0415 - the driver takes 0.1 s
+def _engines(
+    url: str, direct_url: str | None, patience: float
+) -> tuple[AsyncEngine, AsyncEngine, str | None]:
+    """For requests and for migrations, the same on SQLite; and the schema, if any is named.
 
-        other = _parsed(direct_url, "DATABASE_DIRECT_URL") if direct_url else None
-        direct = other or postgres.direct(address)
-        return postgres.build_engine(address, patience), postgres.build_engine(direct, patience)
-    engine = sqlite.build_engine(address)
-    return engine, engine
+    Connects to nothing yet.
+    """
+    if not is_postgres(url):
+        engine = sqlite.build_engine(_parsed(url, make_url))
+        return engine, engine, None
+    from storage import postgres  # noqa: PLC0415 - the driver takes 0.1 s
+
+    pooled = _parsed(url, parse_postgres_url)
+    engine = postgres.build_engine(pooled, patience)
+    direct = pooled.direct()
+    if direct_url:
+        direct = _parsed(direct_url, parse_postgres_url, DIRECT)
+        if not direct.options:
+            direct = replace(direct, options=pooled.options)
+        elif direct.schema != pooled.schema:
+            raise InvalidInput(f"{DIRECT} cannot be used: it names another schema than {URL_NAME}.")
+    return engine, postgres.build_engine(direct, patience, DIRECT), direct.schema
 
 
-def _parsed(url: str, name: str) -> URL:
+def _parsed(url: str, parse: Callable[[str], T], name: str = URL_NAME) -> T:
     """Raises `InvalidInput`, which does not repeat the address."""
     try:
-        return make_url(url)
-    except (ArgumentError, ValueError):
+        return parse(url)
+    except ArgumentError:
         raise InvalidInput(f"{name} cannot be used: {NO_ADDRESS}.") from None
+    except ValueError as error:
+        raise InvalidInput(f"{name} cannot be used: {error}.") from None
 
 
 def _current_revision(connection: Connection) -> str | None:

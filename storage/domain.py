@@ -3,12 +3,12 @@
 import re
 from datetime import datetime
 from html import escape
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID, uuid5
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from storage.errors import Forbidden
+from storage.errors import Forbidden, for_clients
 from storage.shapes import Metadata, Span
 
 _MARKER = re.compile(r"(?<!\\)\[(\d+)\]")
@@ -259,10 +259,10 @@ class Usage(Value):
 
 
 class Attempt(Value):
-    """A model that was tried for an answer in vain, and why."""
+    """A model that was tried for an answer in vain, and why; readers are not told where it is."""
 
     model: str
-    error: str
+    error: Annotated[str, AfterValidator(for_clients)]
     cost: float | None = 0.0
     """In US dollars; None when it had begun to answer and never said."""
 

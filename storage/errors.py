@@ -49,6 +49,17 @@ def without_folders(told: str) -> str:
     return _FOLDERS.sub("", told)
 
 
+_HOST = r"(?:\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}"
+_PLACES = re.compile(
+    rf' (?:at|to) {_HOST}(?:, {_HOST})*(?!\w)| at "[^"]*"(?: \([^)]*\))?, port \d+', re.ASCII
+)
+
+
+def for_clients(told: str) -> str:
+    """An error's sentence without folders, and without hosts and ports of the services behind this one."""
+    return without_folders(_PLACES.sub("", told))
+
+
 class IbidError(Exception):
     """Whatever Ibid raises on purpose: one sentence that says what to do."""
 

@@ -7,8 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
 
+from storage import libpq
+from storage.addresses import said_by_postgres
 from storage.errors import DatabaseUnavailable
 from storage.index.files import try_lock_file
 
@@ -79,7 +81,13 @@ class PostgresLocks(Locks):
     """Advisory locks, each on a connection of its own: a pooler that shares them would lose them."""
 
     def __init__(self, url: str) -> None:
-        self._url = urlsplit(url)._replace(scheme="postgresql").geturl()
+        self._arguments: dict[str, Any] = {
+            "connect_timeout": 15,
+            **libpq.arguments(libpq.jobs_url(url)),
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 4,
+        }
 
     async def take(self, name: str) -> Release | None:
         """A machine that is gone without a word loses its locks within about half a minute."""
@@ -87,18 +95,12 @@ class PostgresLocks(Locks):
 
         key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
         try:
-            connection = await psycopg.AsyncConnection.connect(
-                self._url,
-                autocommit=True,
-                connect_timeout=15,
-                keepalives_idle=10,
-                keepalives_interval=5,
-                keepalives_count=4,
-            )
+            connection = await psycopg.AsyncConnection.connect(autocommit=True, **self._arguments)
             cursor = await connection.execute("select pg_try_advisory_lock(%s)", (key,))
             row = await cursor.fetchone()
         except psycopg.Error as error:
-            raise DatabaseUnavailable(f"JOBS_DATABASE_URL cannot be used: {error}.") from error
+            reason = said_by_postgres(str(error))
+            raise DatabaseUnavailable(f"{libpq.NAME} cannot be used: {reason}.") from error
         if row and row[0]:
             return connection.close
         await connection.close()

@@ -50,8 +50,23 @@ _UNICAST = IPv6Network("2000::/3")
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:
-    """From CIDRs, separated by commas; raises `ValueError`."""
-    return tuple(ip_network(one.strip()) for one in text.split(",") if one.strip())
+    """From CIDRs and single addresses, separated by commas; raises `ValueError`."""
+    return tuple(_parse_network(one.strip()) for one in text.split(",") if one.strip())
+
+
+def _parse_network(text: str) -> Network:
+    """An address with the length of its network may be meant as either: so neither is taken."""
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"{text!r} is no address and no network such as 10.0.0.0/8") from None
+    address = text.partition("/")[0]
+    if network.network_address != ip_address(address):
+        raise ValueError(
+            f"{text!r} is an address within a network: write {network} for the network, "
+            f"or {address} for the address"
+        )
+    return network
 
 
 class Guard:

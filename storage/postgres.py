@@ -1,31 +1,26 @@
 """Postgres by asyncpg, also behind a pooler that shares connections, also while it is asleep."""
 
 import asyncio
+import getpass
+import os
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from itertools import chain
 from typing import Any
 
 import asyncpg
-from sqlalchemy import URL
+from sqlalchemy import URL, Connection, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from storage import postgres_tls
+from storage.addresses import failure, said_by_postgres
 from storage.errors import DatabaseUnavailable, InvalidInput
+from storage.postgres_url import PostgresURL
 
-_DRIVERS = ("postgres", "postgresql", "postgresql+asyncpg")
-"""What a URL may begin with, when no other driver is asked for."""
-_OF_LIBPQ = (
-    "application_name",
-    "channel_binding",
-    "connect_timeout",
-    "gssencmode",
-    "options",
-    "sslmode",
-    "sslrootcert",
-    "target_session_attrs",
-)
-"""What a URL may say to libpq, and asyncpg or a pooler would trip over."""
 _FATAL = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
@@ -35,30 +30,30 @@ _FATAL = (
     ssl.SSLError,
 )
 """What waiting does not mend."""
+_FAILURES = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.TargetServerAttributeNotMatched,
+)
+_REFUSED = ("22", "42", "55")
+"""How SQLSTATEs begin of a server that does not take an option."""
 _KEPT, _MORE, _RECYCLED = 5, 5, 240
 _LONGEST_STATEMENT = 60.0
 _PAUSE = 0.25
 _connect: Callable[..., Awaitable[Any]] = asyncpg.connect  # pyright: ignore[reportUnknownVariableType]
 
 
-def direct(url: URL) -> URL:
-    """The endpoint behind Neon's pooled one: for migrations, which want a session of their own."""
-    name, dot, domain = (url.host or "").partition(".")
-    return url.set(host=name.removesuffix("-pooler") + dot + domain)
-
-
-def build_engine(url: URL, patience: float) -> AsyncEngine:
+def build_engine(url: PostgresURL, patience: float, name: str = "DATABASE_URL") -> AsyncEngine:
     """Connects to nothing yet; later waits `patience` seconds for a database, or a connection.
 
     Statements are unnamed and cached nowhere: behind a pooler in transaction mode every other way
-    fails, some of them only after a migration has changed a table.
+    fails, some of them only after a migration has changed a table. There a connection can have no
+    options of its own either: those of the address are set in every transaction.
     """
-    if url.drivername not in _DRIVERS:
-        raise InvalidInput(
-            f"DATABASE_URL cannot be used: write postgresql://, not {url.drivername}."
-        )
-    return create_async_engine(
-        url.set(drivername="postgresql+asyncpg").difference_update_query(_OF_LIBPQ),
+    said = url.parameters
+    engine = create_async_engine(
+        URL.create("postgresql+asyncpg", _user(url, name), url.password, database=url.database),
         pool_size=_KEPT,
         max_overflow=_MORE,
         pool_timeout=patience,
@@ -66,46 +61,59 @@ def build_engine(url: URL, patience: float) -> AsyncEngine:
         pool_pre_ping=True,
         pool_use_lifo=True,
         connect_args={
-            **_encryption(url),
-            "async_creator_fn": _patient(patience),
+            "host": [host.name for host in url.hosts],
+            "port": [host.port for host in url.hosts],
+            "ssl": postgres_tls.for_asyncpg(url, name),
+            "target_session_attrs": said.get("target_session_attrs", "any"),
+            "server_settings": {k: said[k] for k in ("application_name",) if k in said},
+            "async_creator_fn": _patient(url, patience),
             "command_timeout": _LONGEST_STATEMENT,
             "statement_cache_size": 0,
             "prepared_statement_cache_size": 0,
             "prepared_statement_name_func": lambda: "",
         },
     )
+    if url.options:
+        event.listen(engine.sync_engine, "begin", partial(_set_options, url.options, name))
+    return engine
 
 
-def _encryption(url: URL) -> dict[str, Any]:
-    """Any `sslmode` that asks for encryption gets it verified: what a stranger reads is not secret."""
-    mode, roots = url.query.get("sslmode", "prefer"), url.query.get("sslrootcert")
-    if mode == "disable":
-        return {"ssl": False}
-    if mode in ("allow", "prefer"):
-        return {}
-    if mode not in ("require", "verify-ca", "verify-full"):
-        raise InvalidInput(
-            "DATABASE_URL cannot be used: sslmode is one of disable, allow, prefer, require, "
-            "verify-ca and verify-full."
-        )
+def _user(url: PostgresURL, name: str) -> str:
+    """As libpq has it; a container's user often has no name."""
     try:
-        return {"ssl": ssl.create_default_context(cafile=str(roots) if roots else None)}
-    except OSError as error:
-        raise InvalidInput(f"DATABASE_URL cannot be used: sslrootcert: {error}.") from error
+        return url.user or os.environ.get("PGUSER") or getpass.getuser()
+    except (KeyError, OSError):
+        raise InvalidInput(f"{name} cannot be used: name a user, as in USER@HOST.") from None
 
 
-def _patient(patience: float) -> Callable[..., Awaitable[Any]]:
+def _set_options(options: Mapping[str, str], name: str, connection: Connection) -> None:
+    """Until the transaction ends."""
+    pairs = [
+        f"set_config(${number}, ${number + 1}, true)" for number in range(1, 2 * len(options), 2)
+    ]
+    values = tuple(chain.from_iterable(options.items()))
+    try:
+        connection.exec_driver_sql(f"select {', '.join(pairs)}", values)
+    except DBAPIError as error:
+        if not str(getattr(error.orig, "sqlstate", "")).startswith(_REFUSED):
+            raise
+        reason = str(error.orig).rpartition(">: ")[2]
+        raise InvalidInput(f"{name} cannot be used: options: {reason}.") from error
+
+
+def _patient(url: PostgresURL, patience: float) -> Callable[..., Awaitable[Any]]:
     """A database that sleeps, starts or restarts is waited for; raises `DatabaseUnavailable`."""
+    longest = float(url.parameters.get("connect_timeout", 0)) or patience
 
     async def connected(*arguments: Any, **options: Any) -> Any:
         deadline = time.monotonic() + patience
         while True:
-            left = max(deadline - time.monotonic(), _PAUSE)
+            left = max(min(deadline - time.monotonic(), longest), _PAUSE)
             try:
                 connection = await _connect(*arguments, **options, timeout=left)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except _FAILURES as error:
                 if isinstance(error, _FATAL) or time.monotonic() + _PAUSE >= deadline:
-                    raise DatabaseUnavailable(_reason(error, patience)) from error
+                    raise DatabaseUnavailable(_told(error, url, patience)) from error
             else:
                 return connection
             await asyncio.sleep(_PAUSE)
@@ -113,10 +121,20 @@ def _patient(patience: float) -> Callable[..., Awaitable[Any]]:
     return connected
 
 
-def _reason(error: Exception, patience: float) -> str:
+def _told(error: Exception, url: PostgresURL, patience: float) -> str:
     if isinstance(error, ssl.SSLError):
         return (
-            f"The database's certificate is not trusted ({error}); name its root in sslrootcert=."
+            f"The certificate of the database at {url.place} is not trusted ({error}); "
+            "name its root in sslrootcert=."
         )
-    told = str(error) or f"no answer in {patience:g} seconds"
-    return f"The database cannot be reached: {told.rstrip('.')}."
+    return f"The database at {url.place} cannot be reached: {_reason(error, patience)}."
+
+
+def _reason(error: Exception, patience: float) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer in {patience:g} seconds"
+    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+        return "none of its servers is what target_session_attrs asks for"
+    if isinstance(error, OSError):
+        return failure(error)
+    return said_by_postgres(str(error)) or "it does not say why"

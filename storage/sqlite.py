@@ -22,17 +22,19 @@ _CONNECTIONS = 15
 
 def build_engine(address: URL) -> AsyncEngine:
     """Makes the file's folder and connects to nothing yet; raises `InvalidInput`."""
+    if address.drivername != "sqlite+aiosqlite":
+        raise InvalidInput(
+            "DATABASE_URL cannot be used: it begins with postgresql:// or sqlite+aiosqlite:///."
+        )
     try:
-        is_sqlite = address.get_backend_name() == "sqlite"
-        engine = create_async_engine(address, **(_how(address) if is_sqlite else {}))
-    except (ArgumentError, InvalidRequestError, ImportError) as error:
+        engine = create_async_engine(address, **_how(address))
+    except (ArgumentError, InvalidRequestError) as error:
         reason = str(error).rstrip(".")
         raise InvalidInput(f"DATABASE_URL cannot be used: {reason}.") from error
-    if is_sqlite:
-        _make_folder(Path(address.database or "").parent)
-        event.listen(engine.sync_engine, "connect", _prepare)
-        event.listen(engine.sync_engine, "begin", _begin)
-        event.listen(engine.sync_engine, "invalidate", _release)
+    _make_folder(Path(address.database or "").parent)
+    event.listen(engine.sync_engine, "connect", _prepare)
+    event.listen(engine.sync_engine, "begin", _begin)
+    event.listen(engine.sync_engine, "invalidate", _release)
     return engine
 
 

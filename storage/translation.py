@@ -7,6 +7,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 
+from storage.addresses import said_by_postgres
 from storage.errors import (
     ConnectionLost,
     DatabaseUnavailable,
@@ -51,7 +52,7 @@ def _told(error: DBAPIError | OSError) -> IbidError | None:
     """None for what is a fault of ours: such as a row that belongs to nothing."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     state = str(getattr(cause, "sqlstate", None) or "")
-    detail = str(cause).rpartition(">: ")[2].rstrip(".") or "it does not answer"
+    detail = said_by_postgres(str(cause).rpartition(">: ")[2]) or "it does not answer"
     if "full" in detail or state == _FULL or getattr(cause, "errno", None) == errno.ENOSPC:
         return StorageFull(
             "No space is left for the database; free some and run the command again."

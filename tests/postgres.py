@@ -23,7 +23,8 @@ def free_port() -> int:
 class Postgres:
     """One server of one's own on loopback; `kill` and `start` it as a machine would."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
+        self._options = (*_FAST, *options)
         self.folder = Path(tempfile.mkdtemp(prefix="ibid-postgres-"))
         self.folder.chmod(0o755)  # the server does not run as root
         self.port = free_port()
@@ -35,9 +36,14 @@ class Postgres:
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
+    @property
+    def sockets(self) -> Path:
+        """The folder of its socket."""
+        return self._data
+
     def start(self) -> None:
-        where = ["-D", self._data, "-h", "127.0.0.1", "-p", str(self.port), "-k", ""]
-        options = [f"-c{option}" for option in _FAST]
+        where = ["-D", self._data, "-h", "127.0.0.1", "-p", str(self.port), "-k", self._data]
+        options = [f"-c{option}" for option in self._options]
         self._process = subprocess.Popen(
             [self._binaries / "postgres", *where, *options],
             user=self._user,

@@ -17,7 +17,8 @@ from litestar.types import Middleware
 
 from app.api.failures import failures_of
 from app.api.proxies import address_of
-from app.settings import Settings, listed
+from app.setting_types import listed
+from app.settings import Settings
 from app.wiring import Services
 from storage.domain import LOCAL, STRANGER, Principal
 from storage.errors import NotSignedIn

@@ -14,6 +14,7 @@ from litestar.stores.file import FileStore
 from litestar.stores.memory import MemoryStore
 
 from app.settings import Settings
+from storage.addresses import place as place_of
 from storage.errors import InvalidInput
 
 _log = logging.getLogger("ibid.limits")
@@ -41,11 +42,15 @@ class Counts(MemoryStore):
     """
 
     def __init__(
-        self, shared: Store | None = None, failures: tuple[type[Exception], ...] = ()
+        self,
+        shared: Store | None = None,
+        failures: tuple[type[Exception], ...] = (),
+        place: str = "",
     ) -> None:
         super().__init__()
         self._shared = shared
         self._failures = failures
+        self.place = place
         self._rests_until = 0.0
         self._swept = 0.0
 
@@ -94,8 +99,14 @@ class Counts(MemoryStore):
         except self._failures as error:
             self._rests_until = time.monotonic() + _REST
             # The error's text may hold what the URL holds.
-            fields = {"error": type(error).__name__, "reason": "this process counts for itself"}
-            _log.warning("rate_limit_store_failed", extra=fields)
+            _log.warning(
+                "rate_limit_store_failed",
+                extra={
+                    "store": self.place,
+                    "error": type(error).__name__,
+                    "reason": "this process counts for itself",
+                },
+            )
 
 
 def build_counts(settings: Settings) -> Counts:
@@ -104,7 +115,7 @@ def build_counts(settings: Settings) -> Counts:
         return Counts()
     if settings.rate_limit_store == "file":
         folder = settings.ibid_home.absolute() / "limits"
-        return Counts(FileCounts(folder), (OSError, msgspec.DecodeError))
+        return Counts(FileCounts(folder), (OSError, msgspec.DecodeError), str(folder))
     return _on_server(settings.rate_limit_store)
 
 
@@ -126,7 +137,7 @@ def _on_server(url: str) -> Counts:
     except (TypeError, ValueError) as error:
         raise InvalidInput("RATE_LIMIT_STORE is no address of a Redis or Valkey.") from error
     store = ValkeyStore(Valkey(connection_pool=pool), "ibid", handle_client_shutdown=True)
-    return Counts(store, (OSError, ValkeyError))
+    return Counts(store, (OSError, ValkeyError), place_of(url))
 
 
 def _remove(folder: Path, *, before: float) -> None:

@@ -109,7 +109,7 @@ def problem(error: errors.IbidError) -> ProblemException:
     return ProblemException(
         status_code=STATUS.get(type(error), 500),
         title=type(error).__name__,
-        detail=errors.without_folders(str(error)),
+        detail=errors.for_clients(str(error)),
         headers=headers,
     )
 

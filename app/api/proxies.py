@@ -7,8 +7,9 @@ from typing import Any, cast
 from litestar import Request
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
-from app.addresses import Network, parse_address
+from app.addresses import parse_address
 from app.settings import Settings
+from storage.networks import Network
 
 _PREFIX = re.compile(r"(/[\w.~-]+)+")
 _PAIR = re.compile(r'([A-Za-z]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*))|(,)')

@@ -31,10 +31,14 @@ def run(work: Callable[["Services"], Awaitable[None]], settings: "Settings | Non
 
 
 def load_settings() -> "Settings":
-    """From the environment and `.env`; a wrong value is named. Logging is set up as they say."""
+    """From the environment and `.env`; a wrong value and a misspelt name are named.
+
+    Logging is set up as the settings say.
+    """
     from pydantic import ValidationError  # noqa: PLC0415
     from pydantic_settings import SettingsError  # noqa: PLC0415
 
+    from app.misspelt import misspelt  # noqa: PLC0415
     from app.settings import Settings  # noqa: PLC0415
 
     try:
@@ -47,6 +51,12 @@ def load_settings() -> "Settings":
     except (SettingsError, RecursionError) as error:
         name = str(error).partition('"')[2].partition('"')[0].upper()
         fail(f"{name or 'A setting'} is not valid: it must be JSON.", MISUSED)
+    except UnicodeDecodeError:
+        fail("The file .env cannot be read: save it as UTF-8.", MISUSED)
+    except OSError as error:
+        fail(f"The file .env cannot be read: {error.strerror}.", MISUSED)
+    for each in misspelt():
+        say(f"ibid: {each}", err=True)
     from app.logs import configure_command_logging  # noqa: PLC0415
 
     configure_command_logging(settings)

@@ -13,6 +13,7 @@ from app.llms.patience import Patience
 from app.llms.refusals import BAD_REQUEST, refusal
 from app.llms.sse import DONE, Events
 from app.llms.wire import Reading
+from storage.addresses import place
 from storage.connections import lent
 
 _log = logging.getLogger("ibid.llms")
@@ -37,6 +38,8 @@ class Endpoint:
         models_setting: str = "OPENROUTER_MODELS",
     ) -> None:
         self._url = f"{base_url}/chat/completions"
+        self.place = place(base_url)
+        """Host and port, for errors."""
         self._headers = headers
         self._model = model
         self._http = http

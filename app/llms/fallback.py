@@ -88,13 +88,15 @@ class FallbackLLM(CustomLLM):
 
     async def _spoken(self, messages: Sequence[ChatMessage], options: dict[str, Any]) -> Responses:
         failed: list[Attempt] = []
+        reasons: list[str] = []
         patience = Patience(self.whole_turn_seconds, self.whole_turn_seconds)
         for llm, breaker in zip(self.models, self._breakers, strict=True):
             name = llm.metadata.model_name
             if name in {attempt.model for attempt in failed}:
                 continue  # the server fell back on it, and it broke off
             if not breaker.admits():
-                failed.append(Attempt(model=name, error="it failed lately, and rests", cost=0.0))
+                reasons.append("it failed lately, and rests")
+                failed.append(Attempt(model=name, error=reasons[-1], cost=0.0))
                 continue
             said, told = "", False
             try:
@@ -105,6 +107,7 @@ class FallbackLLM(CustomLLM):
                         said = one.message.content or ""
                         yield one
             except ModelUnavailable as error:
+                reasons.append(str(error))
                 failed.append(_attempt(error, name))
                 if said and not self.restarts:
                     raise
@@ -114,7 +117,7 @@ class FallbackLLM(CustomLLM):
                 return
             if said:
                 yield response("", "", _restart(failed[-1]))
-        raise _none_left(failed)
+        raise _none_left(failed, reasons)
 
     def _ends(self, one: ChatResponse, failed: Sequence[Attempt]) -> bool:
         """Whether it is the last of an answer; raises when words are taken back from who cannot."""
@@ -181,6 +184,9 @@ def _restart(attempt: Attempt) -> Spoken:
     return Spoken(model=attempt.model, attempts=(attempt,), restarted=True)
 
 
-def _none_left(failed: Sequence[Attempt]) -> ModelUnavailable:
-    told = "; ".join(f"{attempt.model} did not answer: {attempt.error}" for attempt in failed)
+def _none_left(failed: Sequence[Attempt], reasons: Sequence[str]) -> ModelUnavailable:
+    told = "; ".join(
+        f"{attempt.model} did not answer: {reason}"
+        for attempt, reason in zip(failed, reasons, strict=True)
+    )
     return ModelUnavailable(f"{told}. The question is kept.", attempts=tuple(failed))

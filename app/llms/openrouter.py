@@ -152,7 +152,7 @@ class HostedLLM(OpenRouter):
         except TimeoutError as error:
             raise reading.failed("it took too long", ModelSilent) from error
         except ClientError as error:
-            raise reading.failed("the connection failed") from error
+            raise reading.failed(f"the connection to {self._endpoint.place} failed") from error
         # Who asks for less than the setting does so on purpose.
         spoken = reading.closed("" if "max_tokens" in options else _ADVICE)
         yield response(reading.said, reading.news()[1], spoken)

@@ -1,7 +1,8 @@
 """What tokens have to say, by the settings."""
 
 from app.people.claims import ClaimPolicy
-from app.settings import Settings, listed
+from app.setting_types import listed
+from app.settings import Settings
 from storage.errors import InvalidInput
 
 

@@ -13,7 +13,7 @@ from pipelines.jobs.state import COURSE, NOT_OVER, QUEUE, VERSION, WORKFLOW, Sta
 from storage.blobs import Blobs
 from storage.database import Database
 from storage.domain import LOCAL, Principal
-from storage.errors import InvalidInput, NotFound, without_folders
+from storage.errors import InvalidInput, NotFound, for_clients
 from storage.logs import REQUEST_ID
 from storage.translation import translated
 
@@ -166,7 +166,7 @@ class Jobs:
         job = _job(status, outcome, Course.model_validate(told) if told else None)
         if job.error is None or "admin" in self._principal.rights:
             return job
-        return job.model_copy(update={"error": without_folders(job.error)})
+        return job.model_copy(update={"error": for_clients(job.error)})
 
 
 class _Queue:

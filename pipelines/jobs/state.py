@@ -3,8 +3,8 @@
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from storage.libpq import for_dbos, jobs_url
 from storage.translation import translated
 
 if TYPE_CHECKING:
@@ -25,11 +25,10 @@ class State:
 
     def __init__(self, folder: Path, url: str | None) -> None:
         self._file = None if url else folder / "jobs.db"
-        self.url = (
-            urlsplit(url)._replace(scheme="postgresql").geturl()
-            if url
-            else f"sqlite:///{self._file}"
-        )
+        address = jobs_url(url) if url else None
+        self.url = for_dbos(address) if address else f"sqlite:///{self._file}"
+        self.schema = (address and address.schema) or "dbos"
+        """Where the tables are, on Postgres."""
 
     @property
     def is_shared(self) -> bool:
@@ -49,9 +48,10 @@ class State:
             self._file.parent.mkdir(parents=True, exist_ok=True)
         logging.getLogger("dbos").setLevel(logging.WARNING)
         with translated():
-            DBOS.migrate(self.url)
+            DBOS.migrate(self.url, schema=self.schema)
             return DBOSClient(
                 system_database_url=self.url,
+                dbos_system_schema=self.schema,
                 serializer=DBOSPortableJSONSerializer(),
                 application_name=NAME,
                 retry_connection_errors=False,

@@ -142,6 +142,7 @@ class Worker:
                 config={
                     "name": NAME,
                     "system_database_url": self._state.url,
+                    "dbos_system_schema": self._state.schema,
                     "application_version": VERSION,
                     "executor_id": self._id,
                     "serializer": DBOSPortableJSONSerializer(),

@@ -123,31 +123,33 @@ def record(found: models.Record) -> Record:
 
 
 @contextmanager
-def translated(collection: str = "") -> Generator[None]:
-    """Turn what the client raises into ours; without a server, it raises `ValueError`s."""
+def translated(place: str, collection: str = "") -> Generator[None]:
+    """Turn what the client of the server at `place` raises into ours; in memory, `ValueError`s."""
     try:
         yield
     except (ApiException, QdrantException, grpc.RpcError, ValueError) as error:
         # Some have no text of their own, a time-out for one: then the class has to tell.
         # Over REST the body is shown as bytes are, its apostrophes escaped.
         reason = (str(error) or repr(error)).replace("\\'", "'")
-        raise _meaning(" ".join(reason.split()), collection) from error
+        raise _meaning(" ".join(reason.split()), place, collection) from error
 
 
-def _meaning(reason: str, collection: str) -> IbidError:
+def _meaning(reason: str, place: str, collection: str) -> IbidError:
     """By the text: over REST, over gRPC and in memory it is the same, the classes are not."""
     if "doesn't exist" in reason or f"Collection {collection} not found" in reason:
         return NotFound("collection", collection, "Run `ibid ingest` to make one.")
     if "No space left" in reason or "disk space" in reason:
-        return StorageFull("The Qdrant server has no space left. Remove something, or enlarge it.")
+        return StorageFull(
+            f"The Qdrant server at {place} has no space left. Remove something, or enlarge it."
+        )
     if "Vector dimension error" in reason or "not aligned" in reason:
         return IndexMismatch(
             f"The collection {collection!r} was built with another embedding. "
             "Configure that one, or run `ibid ingest` for a new index."
         )
     if any(refusal in reason for refusal in _REFUSALS):
-        return IndexUnavailable("The Qdrant server refuses QDRANT_API_KEY.")
-    return IndexUnavailable(f"The Qdrant server at QDRANT_URL cannot be used: {reason}")
+        return IndexUnavailable(f"The Qdrant server at {place} refuses QDRANT_API_KEY.")
+    return IndexUnavailable(f"The Qdrant server at {place} (QDRANT_URL) cannot be used: {reason}")
 
 
 def _conditions(matching: Filter) -> list[models.Condition]:

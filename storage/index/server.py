@@ -2,11 +2,14 @@
 # ruff: noqa: D102 - the methods are documented in `Engine`
 
 import asyncio
+import warnings
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from qdrant_client import AsyncQdrantClient, models
 
+from storage.addresses import IN_MEMORY, place
 from storage.index import remote
 from storage.index.engine import (
     DENSE,
@@ -24,9 +27,6 @@ from storage.index.engine import (
 from storage.index.fusion import fuse
 from storage.index.passages import FILTERED
 
-IN_MEMORY = ":memory:"
-"""In place of a URL: the client's own stand-in for a server, for experiments and tests."""
-
 _TIMEOUT = 30
 """Seconds for one request."""
 _WRITTEN, _READ = 128, 512
@@ -38,12 +38,9 @@ _POLL = 0.5
 async def open_server(url: str, api_key: str | None = None) -> AsyncGenerator[Engine]:
     """Nothing is asked of the server until the first call."""
     if url == IN_MEMORY:
-        client = AsyncQdrantClient(IN_MEMORY)
+        engine = ServerEngine(AsyncQdrantClient(IN_MEMORY), "memory", in_memory=True)
     else:
-        client = AsyncQdrantClient(
-            url=url, api_key=api_key, timeout=_TIMEOUT, check_compatibility=False
-        )
-    engine = ServerEngine(client, in_memory=url == IN_MEMORY)
+        engine = ServerEngine(_client(url, api_key), place(url))
     try:
         yield engine
     finally:
@@ -52,15 +49,21 @@ async def open_server(url: str, api_key: str | None = None) -> AsyncGenerator[En
 
 async def strictness(url: str, api_key: str | None, collection: str) -> list[str]:
     """What the server's strict mode will refuse of Ibid's queries; none of it, as a rule."""
-    client = AsyncQdrantClient(
-        url=url, api_key=api_key, timeout=_TIMEOUT, check_compatibility=False
-    )
+    client = _client(url, api_key)
     try:
-        with remote.translated(collection):
+        with remote.translated(place(url), collection):
             made = await client.get_collection(collection)
             return remote.refused(made, FILTERED, MOST_CANDIDATES)
     finally:
         await client.close()
+
+
+def _client(url: str, api_key: str | None) -> AsyncQdrantClient:
+    with warnings.catch_warnings(action="ignore", category=UserWarning):
+        # that a key is sent without TLS, as is usual within one machine or one private network
+        return AsyncQdrantClient(
+            url=url, api_key=api_key, timeout=_TIMEOUT, check_compatibility=False
+        )
 
 
 class ServerEngine(Engine):
@@ -69,12 +72,13 @@ class ServerEngine(Engine):
     A client `in_memory` has neither payload indexes nor search parameters, and warns of both.
     """
 
-    def __init__(self, client: AsyncQdrantClient, *, in_memory: bool = False) -> None:
+    def __init__(self, client: AsyncQdrantClient, place: str, *, in_memory: bool = False) -> None:
         self._client = client
         self._in_memory = in_memory
+        self._translated = partial(remote.translated, place)
 
     async def create(self, collection: str, schema: Schema) -> None:
-        with remote.translated(collection):
+        with self._translated(collection):
             if not await self._client.collection_exists(collection):
                 await self._client.create_collection(
                     collection,
@@ -88,22 +92,22 @@ class ServerEngine(Engine):
                     await self._client.create_payload_index(collection, name, field_schema=kind)
 
     async def drop(self, collection: str) -> None:
-        with remote.translated(collection):
+        with self._translated(collection):
             await self._client.delete_collection(collection)
 
     async def collections(self) -> list[str]:
-        with remote.translated():
+        with self._translated():
             found = await self._client.get_collections()
             return sorted(description.name for description in found.collections)
 
     async def aliases(self) -> dict[str, str]:
-        with remote.translated():
+        with self._translated():
             found = await self._client.get_aliases()
             return {pair.alias_name: pair.collection_name for pair in found.aliases}
 
     async def point(self, alias: str, collection: str) -> None:
         creation = models.CreateAlias(alias_name=alias, collection_name=collection)
-        with remote.translated(collection):
+        with self._translated(collection):
             await self._client.update_collection_aliases(
                 [
                     models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias)),
@@ -112,19 +116,19 @@ class ServerEngine(Engine):
             )
 
     async def upsert(self, collection: str, points: Sequence[Point]) -> None:
-        with remote.translated(collection):
+        with self._translated(collection):
             for start in range(0, len(points), _WRITTEN):
                 batch = [remote.point(point) for point in points[start : start + _WRITTEN]]
                 await self._client.upsert(collection, batch, wait=True)
 
     async def apply(self, collection: str, changes: Sequence[Change]) -> None:
         operations = [remote.operation(change) for change in changes]
-        with remote.translated(collection):
+        with self._translated(collection):
             await self._client.batch_update_points(collection, operations, wait=True)
 
     async def search(self, collection: str, query: Query) -> list[Hit]:
         requests = remote.queries(query, None if self._in_memory else remote.RESCORED)
-        with remote.translated(collection):
+        with self._translated(collection):
             answers = await self._client.query_batch_points(collection, list(requests.values()))
         found = {name: answer.points for name, answer in zip(requests, answers, strict=True)}
         rankings = {
@@ -145,7 +149,7 @@ class ServerEngine(Engine):
         return [Hit(hit.id, hit.score, payloads[hit.id], hit.similarity, hit.bm25) for hit in fused]
 
     async def retrieve(self, collection: str, ids: Sequence[str]) -> list[Record]:
-        with remote.translated(collection):
+        with self._translated(collection):
             found = await self._client.retrieve(collection, list(ids))
         records = {str(record.id): remote.record(record) for record in found}
         return [records[key] for key in ids if key in records]
@@ -156,7 +160,7 @@ class ServerEngine(Engine):
         found: list[Record] = []
         start: str | None = None
         while True:
-            with remote.translated(collection):
+            with self._translated(collection):
                 page, following = await self._client.scroll(
                     collection,
                     scroll_filter=remote.where(where),
@@ -170,7 +174,7 @@ class ServerEngine(Engine):
             start = str(following)
 
     async def count(self, collection: str, where: Filter) -> int:
-        with remote.translated(collection):
+        with self._translated(collection):
             return (await self._client.count(collection, remote.where(where), exact=True)).count
 
     async def is_slow(self, collection: str) -> bool:  # noqa: ARG002
@@ -187,5 +191,5 @@ class ServerEngine(Engine):
         await self._client.close()
 
     async def _status(self, collection: str) -> models.CollectionStatus:
-        with remote.translated(collection):
+        with self._translated(collection):
             return (await self._client.get_collection(collection)).status

@@ -373,8 +373,18 @@ async def server_that_says(status: str, reason: str) -> AsyncGenerator[Engine]:
 @pytest.mark.parametrize(
     ("status", "reason", "error", "message"),
     [
-        ("401 Unauthorized", "Must provide an API key", IndexUnavailable, "refuses QDRANT_API_KEY"),
-        ("403 Forbidden", "Forbidden", IndexUnavailable, "refuses QDRANT_API_KEY"),
+        (
+            "401 Unauthorized",
+            "Must provide an API key",
+            IndexUnavailable,
+            r"at 127.0.0.1:\d+ refuses QDRANT_API_KEY",
+        ),
+        (
+            "403 Forbidden",
+            "Forbidden",
+            IndexUnavailable,
+            r"at 127.0.0.1:\d+ refuses QDRANT_API_KEY",
+        ),
         ("404 Not Found", "Collection `c` doesn't exist!", NotFound, "no collection 'c'"),
         ("500 Internal Server Error", "No space left on device", StorageFull, "no space left"),
         ("503 Service Unavailable", "starting", IndexUnavailable, "cannot be used: .*starting"),
@@ -390,5 +400,7 @@ async def test_what_a_server_refuses_is_put_in_our_words(
 
 async def test_a_server_that_is_not_there_is_unavailable(unused_tcp_port: int) -> None:
     async with open_server(f"http://127.0.0.1:{unused_tcp_port}") as engine:
-        with pytest.raises(IndexUnavailable, match="QDRANT_URL cannot be used"):
+        with pytest.raises(
+            IndexUnavailable, match=rf"at 127.0.0.1:{unused_tcp_port} \(QDRANT_URL\) cannot be used"
+        ):
             await engine.search("c", Query({}, 1, [1.0]))

@@ -26,7 +26,7 @@ LOCATIONS = [":memory:", *([url] if (url := os.environ.get("QDRANT_URL")) else [
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 async def test_the_stock_store_finds_passages_with_their_text(location: str) -> None:
     client = AsyncQdrantClient(location, check_compatibility=False)
-    engine = ServerEngine(client, in_memory=location == ":memory:")
+    engine = ServerEngine(client, location, in_memory=location == ":memory:")
     embedding = LocalEmbedding()
     made = fingerprint(embedding.model_name, DIMENSION, on_disk=False, quantized=False)
     index = PassageIndex(engine, f"test-{uuid4().hex}", made, lambda _: embedding)

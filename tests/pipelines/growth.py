@@ -1,11 +1,11 @@
-"""How the time that a function takes grows with its input: the exponent, fitted to a few sizes."""
+"""How the time that a function takes grows with its input, as an exponent from size to size."""
 
 import gc
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import NamedTuple
 
 from storage.errors import IbidError
@@ -16,8 +16,6 @@ _LARGEST = 16_000_000
 """Characters; only what is fast even for a megabyte gets here."""
 _FLOOR = 0.008
 """CPU seconds; a shorter time cannot be told from noise."""
-_FITTED = 3
-"""The exponent is fitted to so many points, those of the largest inputs."""
 
 
 class Point(NamedTuple):
@@ -48,16 +46,13 @@ def measured(
     return points
 
 
-def exponent(points: Sequence[Point]) -> float:
-    """By least squares on logarithmic scales; 0 if too few points took long enough."""
-    told = [(math.log(p.size), math.log(p.seconds)) for p in points if p.seconds >= _FLOOR]
-    told = told[-_FITTED:]
-    if len(told) < 2:
-        return 0.0
-    x_mean = sum(x for x, _ in told) / len(told)
-    y_mean = sum(y for _, y in told) / len(told)
-    spread = sum((x - x_mean) ** 2 for x, _ in told)
-    return sum((x - x_mean) * (y - y_mean) for x, y in told) / spread
+def exponents(points: Sequence[Point]) -> list[float]:
+    """Of each step from one size to the next, where both took long enough to be told from noise."""
+    told = [point for point in points if point.seconds >= _FLOOR]
+    return [
+        math.log(larger.seconds / smaller.seconds) / math.log(larger.size / smaller.size)
+        for smaller, larger in pairwise(told)
+    ]
 
 
 def _sizes() -> Iterator[int]:

@@ -343,7 +343,7 @@ async def test_a_folder_in_its_place_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    ["nonsense", "", "sqlite:///x.db", "oracle+nothing://x", "postgresql+psycopg://u:pw@h/d"],
+    ["nonsense", "", "sqlite:///x.db", "oracle+nothing://x", "postgresql+pg8000://u:pw@h/d"],
 )
 async def test_an_address_that_is_none_is_told_without_its_password(wrong: str) -> None:
     with pytest.raises(InvalidInput, match="DATABASE_URL") as raised:

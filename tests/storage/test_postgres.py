@@ -1,16 +1,13 @@
 """Postgres as it really is: far away, asleep, pooled, full, and sometimes gone."""
 
 import asyncio
-import shutil
-import subprocess
 import time
-from collections.abc import Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
 import pytest
-from sqlalchemy import event, make_url, text
+from sqlalchemy import event, text
 
 from app.chat.history import History
 from storage import postgres as adapter
@@ -18,11 +15,13 @@ from storage.conversations import Place
 from storage.database import Database, retried
 from storage.domain import RIGHTS, Principal
 from storage.errors import ConnectionLost, DatabaseUnavailable, InvalidInput
+from storage.postgres_url import parse_postgres_url
 from storage.repositories import Corpora
 from storage.tables import Corpus
 from tests.bench.conversations import fill
 from tests.conftest import fresh_database
 from tests.postgres import Postgres, free_port
+from tests.storage.poolers import needs_pgbouncer
 
 NEON = (
     "postgresql://owner:pw@ep-cool-sea-1-pooler.eu-central-1.aws.neon.tech/neondb"
@@ -58,10 +57,10 @@ async def watching(url: str):
 
 
 def test_the_address_that_neon_prints_is_understood() -> None:
-    engine = adapter.build_engine(make_url(NEON), 1)
-    assert engine.url.drivername == "postgresql+asyncpg"
-    assert engine.url.query == {}
-    assert engine.url.host == "ep-cool-sea-1-pooler.eu-central-1.aws.neon.tech"
+    url = parse_postgres_url(NEON)
+    assert url.place == "ep-cool-sea-1-pooler.eu-central-1.aws.neon.tech:5432"
+    assert url.direct().place == "ep-cool-sea-1.eu-central-1.aws.neon.tech:5432"
+    assert adapter.build_engine(url, 1).url.drivername == "postgresql+asyncpg"
 
 
 @pytest.mark.parametrize(
@@ -74,11 +73,13 @@ def test_the_address_that_neon_prints_is_understood() -> None:
     ],
 )
 def test_migrations_go_round_the_pooler(pooled: str, direct: str) -> None:
-    url = make_url(NEON).set(host=pooled)
-    assert adapter.direct(url) == url.set(host=direct)
+    url = parse_postgres_url(f"postgresql://owner:pw@{pooled}/neondb")
+    assert url.direct() == parse_postgres_url(f"postgresql://owner:pw@{direct}/neondb")
 
 
-@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
+@pytest.mark.parametrize(
+    "scheme", ["postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg", "POSTGRES"]
+)
 async def test_every_way_to_write_the_scheme_will_do(url: str, scheme: str) -> None:
     url = url.replace("postgresql", scheme, 1) + "?sslmode=prefer&channel_binding=prefer"
     async with Database.open(url) as database:
@@ -140,8 +141,8 @@ async def test_a_database_that_does_not_come_is_told_after_a_while() -> None:
 class Careful:
     """Work that kills its own connection, so often as it is told to."""
 
-    def __init__(self, database: Database, kills: int) -> None:
-        self.database, self.kills, self.tries = database, kills, 0
+    def __init__(self, database: Database, url: str, kills: int) -> None:
+        self.database, self.url, self.kills, self.tries = database, url, kills, 0
 
     @retried
     async def add(self, name: str) -> str:
@@ -151,23 +152,21 @@ class Careful:
             await session.flush()
             if self.tries <= self.kills:
                 mine = (await session.exec(text("select pg_backend_pid()"))).scalar()  # type: ignore[call-overload]
-                async with watching(
-                    self.database.engine.url.set(drivername="postgresql").render_as_string(False)
-                ) as other:
+                async with watching(self.url) as other:
                     await other.execute("select pg_terminate_backend($1)", mine)
         return name
 
 
 async def test_work_whose_connection_died_is_done_once_more(url: str) -> None:
     async with Database.open(url) as database:
-        careful = Careful(database, kills=1)
+        careful = Careful(database, url, kills=1)
         assert await careful.add("boats") == "boats"
         assert (careful.tries, await names(database)) == (2, ["boats"])
 
 
 async def test_work_whose_connection_dies_again_is_given_up(url: str) -> None:
     async with Database.open(url) as database:
-        careful = Careful(database, kills=2)
+        careful = Careful(database, url, kills=2)
         with pytest.raises(ConnectionLost):
             await careful.add("boats")
         assert (careful.tries, await names(database)) == (2, [])
@@ -214,35 +213,6 @@ async def test_a_reader_sees_one_moment_and_writes_nothing(url: str) -> None:
 
 
 # Behind a pooler
-
-needs_pgbouncer = pytest.mark.skipif(
-    shutil.which("pgbouncer") is None,
-    reason="PgBouncer is not installed: apt-get install pgbouncer",
-)
-
-
-@pytest.fixture
-def pooled(postgres: Postgres, url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The same database behind PgBouncer in transaction mode, with fewer connections than we open."""
-    folder, port = postgres.folder / f"bouncer-{free_port()}", free_port()
-    folder.mkdir()
-    folder.chmod(0o777)
-    (folder / "users").write_text('"postgres" ""\n')
-    (folder / "pgbouncer.ini").write_text(
-        f"[databases]\n* = host=127.0.0.1 port={postgres.port}\n"
-        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
-        f"auth_type = trust\nauth_file = {folder}/users\n"
-        "pool_mode = transaction\ndefault_pool_size = 3\n"
-    )
-    user = "postgres" if Path("/etc/postgresql-common").exists() or shutil.which("psql") else None
-    process = subprocess.Popen(
-        ["pgbouncer", "-q", folder / "pgbouncer.ini"], user=user, stderr=subprocess.DEVNULL
-    )
-    time.sleep(0.5)
-    assert process.poll() is None, "PgBouncer does not start"
-    yield url.replace(f":{postgres.port}/", f":{port}/")
-    process.terminate()
-    process.wait(10)
 
 
 @needs_pgbouncer

@@ -6,7 +6,7 @@ import pytest
 
 from app.wiring import Services
 from storage.domain import LOCAL, RIGHTS, Principal
-from storage.errors import without_folders
+from storage.errors import for_clients, without_folders
 from tests.library import PAGES, write_docs
 
 QUESTION = "How much paraffin does the lamp burn?"
@@ -85,3 +85,26 @@ async def test_an_answer_from_when_one_was_an_admin_tells_no_path(
 )
 def test_errors_tell_no_folder_of_the_server(told: str, shown: str) -> None:
     assert without_folders(told) == shown
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        (
+            "The database at db.internal:5432, [::1]:99 cannot be reached: no answer.",
+            "The database cannot be reached: no answer.",
+        ),
+        (
+            "The Qdrant server at 10.0.0.5:6333 (QDRANT_URL) fails.",
+            "The Qdrant server (QDRANT_URL) fails.",
+        ),
+        ("the connection to localhost:11434 failed", "the connection failed"),
+        (
+            'connection to server at "db" (10.0.0.5), port 5432 failed: Connection refused',
+            "connection to server failed: Connection refused",
+        ),
+        ("Go to https://example.com:8000/a.", "Go to https://example.com:8000/a."),
+    ],
+)
+def test_errors_tell_clients_no_place_behind_the_server(told: str, shown: str) -> None:
+    assert for_clients(told) == shown

@@ -239,10 +239,25 @@ def test_before_anything_is_ingested_it_says_what_to_do(tmp_path: Path) -> None:
         ({"EMBEDDING": "cohere"}, "COHERE_API_KEY"),
         ({"EMBEDDING": "cohere", "COHERE_API_KEY": "x", "COHERE_EMBED_MODEL": "y"}, "'y'"),
         ({"LOG_LEVEL": "loud"}, "LOG_LEVEL is not valid"),
-        ({"ALLOWED_NETWORKS": "10.0.0.1/8"}, "ALLOWED_NETWORKS is not valid: write networks"),
+        (
+            {"ALLOWED_NETWORKS": "10.0.0.1/8"},
+            "ALLOWED_NETWORKS is not valid: '10.0.0.1/8' is an address within",
+        ),
         ({"OPENROUTER_PROVIDER": "[" * 100_000}, "it must be JSON"),
         ({"DATABASE_URL": "nonsense"}, "DATABASE_URL cannot be used"),
-        ({"DATABASE_URL": "sqlite:///x.db"}, "DATABASE_URL cannot be used"),
+        (
+            {"DATABASE_URL": "sqlite:///x.db"},
+            "it begins with postgresql:// or sqlite+aiosqlite:///",
+        ),
+        (
+            {"DATABASE_URL": "mysql://u:pw@h/d"},
+            "it begins with postgresql:// or sqlite+aiosqlite:///",
+        ),
+        ({"DATABASE_URL": "postgresql://h/d?ssl=1"}, "DATABASE_URL is not valid: write sslmode="),
+        (
+            {"QDRANT_URL": "grpc://h:6334"},
+            "QDRANT_URL is not valid: Ibid speaks to Qdrant over HTTP",
+        ),
     ],
 )
 def test_a_setting_that_cannot_be_is_named(

@@ -1,0 +1,128 @@
+"""What settings may hold: types that check a value, and write it in its usual form."""
+
+import re
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import AfterValidator, SecretStr
+
+from app.addresses import parse_public_url
+from storage.addresses import check_address, parse_qdrant_url
+from storage.libpq import parse_jobs_url
+from storage.networks import parse_networks
+from storage.postgres_url import is_postgres, parse_postgres_url
+
+HTTP = ("http", "https")
+ALGORITHMS = (
+    "EdDSA",
+    "ES256",
+    "ES384",
+    "ES512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "RS256",
+    "RS384",
+    "RS512",
+)
+"""Those whose public key can be published: a shared secret in that place would be one."""
+
+
+def listed(text: str) -> list[str]:
+    """What is separated by commas, without the blanks."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _matching(pattern: str, told: str) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value, re.IGNORECASE):
+            raise ValueError(told)
+        return value
+
+    return check
+
+
+def _key(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]*", value.get_secret_value()):
+        raise ValueError("it holds a blank, a line break or a letter that no key has")
+    return value
+
+
+def _keys(value: SecretStr) -> SecretStr:
+    for pair in listed(value.get_secret_value()):
+        _key(SecretStr(pair))
+    return value
+
+
+def _web_address(value: str) -> str:
+    check_address(value, HTTP)
+    return value
+
+
+def _keyed_address(value: str) -> str:
+    check_address(value, HTTP, keyed=True)
+    return value
+
+
+def _database_address(value: str) -> str:
+    """One that is not of Postgres is looked at when it is opened."""
+    if is_postgres(value):
+        parse_postgres_url(value)
+    return value
+
+
+def _jobs_address(value: str) -> str:
+    parse_jobs_url(value)
+    return value
+
+
+def _algorithms(value: str) -> str:
+    usual = {name.lower(): name for name in ALGORITHMS}
+    names = [name.lower() for name in listed(value)]
+    if not names or not usual.keys() >= {*names}:
+        raise ValueError(f"choose from {', '.join(ALGORITHMS)}")
+    return ",".join(usual[name] for name in names)
+
+
+def _networks(value: str) -> str:
+    return ",".join(map(str, parse_networks(value)))
+
+
+def _count_store(value: str) -> str:
+    scheme, separator, rest = value.partition("://")
+    if separator and scheme.lower() in ("redis", "rediss"):
+        return f"{scheme.lower()}://{rest}"
+    if value.lower() == "file":
+        return "file"
+    raise ValueError("say file, or an address that begins with redis:// or rediss://")
+
+
+Key = Annotated[SecretStr, AfterValidator(_key)]
+"""Sent in a header."""
+Keys = Annotated[SecretStr, AfterValidator(_keys)]
+"""Several, separated by commas."""
+DatabaseAddress = Annotated[str, AfterValidator(_database_address)]
+JobsAddress = Annotated[str, AfterValidator(_jobs_address)]
+QdrantAddress = Annotated[str, AfterValidator(parse_qdrant_url)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+KeyedAddress = Annotated[str, AfterValidator(_keyed_address)]
+"""Of a server that is sent a key, beside which no user and password can be sent."""
+PageAddress = Annotated[
+    str,
+    AfterValidator(
+        _matching(r"https?://[!-~]+", "it begins with https:// or http://, and holds no blank")
+    ),
+]
+PublicAddress = Annotated[str, AfterValidator(parse_public_url)]
+HeaderText = Annotated[
+    str,
+    AfterValidator(
+        _matching(r"[ -~]*", "it holds a letter or a line break that a header cannot have")
+    ),
+]
+TableName = Annotated[
+    str, AfterValidator(_matching(r"(?:\w+\.)?\w+", "name it as TABLE or SCHEMA.TABLE"))
+]
+Algorithms = Annotated[str, AfterValidator(_algorithms)]
+Networks = Annotated[str, AfterValidator(_networks)]
+CountStore = Annotated[str, AfterValidator(_count_store)]
