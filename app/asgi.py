@@ -4,7 +4,7 @@ from litestar import Litestar
 
 from app.api import create_app as _create_app
 from app.logs import configure_logging
-from app.parent import ParentPipe
+from app.parent_process import ParentPipe
 from app.settings import Settings
 from storage.private import create_privately
 

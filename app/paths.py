@@ -4,9 +4,9 @@ from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
 
-from pipelines.uploads.ingesting import is_upload
+from pipelines.uploads.upload_job import is_upload
 from storage.domain import Answer, Citation, CitedSource, NearestSection, Passage
-from storage.tables import Source, SourceText
+from storage.sql.tables import Source, SourceText
 
 _FILE = "file:"
 

@@ -8,23 +8,23 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.llms import LLM
 from pydantic import SecretStr
 
-from app.chat.rewriting import Rewriter
-from app.chat.verification import Verifier
-from app.chat.verification.judge import LLMJudge
-from app.chat.verification.local import LocalVerifier
+from app.chat.condensing.llm import Rewriter
 from app.model_servers import served_models
 from app.settings import Settings
-from pipelines.fingerprint import fingerprint
+from app.verification import Verifier
+from app.verification.llm_judge import LLMJudge
+from app.verification.local.verifier import LocalVerifier
+from pipelines.ingestion.fingerprint import fingerprint
 from storage.domain import Fingerprint
-from storage.embeddings import DIMENSION, LOCAL_MODEL, LocalEmbedding
+from storage.embeddings.local import DIMENSION, LOCAL_MODEL, LocalEmbedding
 from storage.errors import InvalidInput
 from storage.index.passages import Embeddings
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
-    from storage.cohere_api import Calls
-    from storage.rerankers import Reranker
+    from storage.http.cohere_api import Calls
+    from storage.rerankers.cohere import Reranker
 
 
 @asynccontextmanager
@@ -33,7 +33,7 @@ async def open_http(settings: Settings) -> AsyncGenerator["ClientSession | None"
     if not (settings.openrouter_api_key or settings.cohere_api_key or settings.llm_fallbacks):
         yield None
         return
-    from storage.connections import open_pool  # noqa: PLC0415 - with aiohttp and its certificates
+    from storage.http.pool import open_pool  # noqa: PLC0415 - with aiohttp and its certificates
 
     async with open_pool() as http:
         yield http
@@ -43,7 +43,7 @@ def configured_fingerprint(settings: Settings) -> Fingerprint:
     """Of a release built now; needs no key."""
     embedding, dimension, hosted = LOCAL_MODEL, DIMENSION, settings.embedding == "cohere"
     if hosted:
-        from storage.cohere import checked_dimension  # noqa: PLC0415 - the SDK takes a second
+        from storage.embeddings.cohere import checked_dimension  # noqa: PLC0415 - the SDK takes a second
 
         embedding = settings.cohere_embed_model
         dimension = checked_dimension(embedding, settings.cohere_embed_dimension)
@@ -72,7 +72,7 @@ def build_embeddings(
             return LocalEmbedding()
         name = f"An index built with {made.embedding}"
         key = _required(settings.cohere_api_key, name, "COHERE_API_KEY")
-        from storage.cohere import HostedEmbedding, has_choice  # noqa: PLC0415 - a second
+        from storage.embeddings.cohere import HostedEmbedding, has_choice  # noqa: PLC0415 - a second
 
         return HostedEmbedding.named(
             made.embedding,
@@ -96,8 +96,8 @@ def build_reranker(
     if not model:
         return None
     key = _required(settings.cohere_api_key, f"COHERE_RERANK_MODEL={model}", "COHERE_API_KEY")
-    from storage.cohere_api import CohereAPI  # noqa: PLC0415 - with aiohttp
-    from storage.rerankers import CohereReranker  # noqa: PLC0415
+    from storage.http.cohere_api import CohereAPI  # noqa: PLC0415 - with aiohttp
+    from storage.rerankers.cohere import CohereReranker  # noqa: PLC0415
 
     api = CohereAPI(key, settings.cohere_base_url, http=http, calls=calls)
     return CohereReranker(api, model, settings.cohere_reranks_per_minute)
@@ -146,8 +146,8 @@ def revealed(key: SecretStr | None) -> str | None:
 
 def _of_openrouter(settings: Settings, key: str, http: "ClientSession | None") -> Iterator[LLM]:
     """Each with those after it as the server's own fallbacks."""
-    from app.llms.catalogue import Catalogue  # noqa: PLC0415
-    from app.llms.openrouter import HostedLLM  # noqa: PLC0415
+    from app.llms.hosted.model import HostedLLM  # noqa: PLC0415
+    from app.llms.hosted.model_limits import Catalogue  # noqa: PLC0415
 
     base, names = settings.openrouter_base_url, settings.models
     catalogue = Catalogue(base, http, settings.ibid_home / "models.json") if http else None
@@ -169,7 +169,7 @@ def _served(settings: Settings, http: "ClientSession | None") -> Iterator[LLM]:
     """Those of other servers, which are told nothing but the question."""
     named = {"key_setting": "LLM_FALLBACK_API_KEYS", "models_setting": "LLM_FALLBACKS"}
     for name, url, key in served_models(settings):
-        from app.llms.openrouter import HostedLLM  # noqa: PLC0415
+        from app.llms.hosted.model import HostedLLM  # noqa: PLC0415
 
         yield HostedLLM.at(url, key, name, http=http, settings=named, **_limits(settings))
 
@@ -194,7 +194,7 @@ def _attribution(settings: Settings) -> dict[str, str]:
 
 def _extractive() -> LLM:
     """Reads every candidate, and always with the local embedding: hosted, that were forty texts."""
-    from app.llms.extractive import ExtractiveLLM  # noqa: PLC0415
+    from app.llms.extractive_model.model import ExtractiveLLM  # noqa: PLC0415
 
     return ExtractiveLLM(embedding=LocalEmbedding())
 

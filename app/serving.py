@@ -13,7 +13,7 @@ from granian.server.mp import MPServer
 
 from app.asgi import load
 from app.logs import configure_logging, logging_config
-from app.parent import ParentPipe
+from app.parent_process import ParentPipe
 from app.settings import Settings
 
 _CONNECTIONS = 8192

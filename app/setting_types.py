@@ -8,9 +8,9 @@ from pydantic import AfterValidator, SecretStr
 
 from app.addresses import parse_public_url
 from storage.addresses import check_address, parse_qdrant_url
-from storage.libpq import parse_jobs_url
-from storage.networks import parse_networks
-from storage.postgres_url import is_postgres, parse_postgres_url
+from storage.http.networks import parse_networks
+from storage.sql.libpq import parse_jobs_url
+from storage.sql.postgres_url import is_postgres, parse_postgres_url
 
 HTTP = ("http", "https")
 ALGORITHMS = (

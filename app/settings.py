@@ -33,7 +33,7 @@ from app.setting_types import (
     listed,
 )
 from storage.addresses import without_secrets
-from storage.networks import Network, parse_networks
+from storage.http.networks import Network, parse_networks
 
 
 class Settings(BaseSettings):

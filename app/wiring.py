@@ -5,17 +5,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from app.chat.calibration import Calibrator
-from app.chat.engine import Engine as TurnEngine
-from app.chat.history import History
 from app.chat.limits import TurnLimit
-from app.chat.relevance import Relevance
 from app.chat.service import ChatService
-from app.chat.verification import Verifier
+from app.chat.turn_engine import Engine as TurnEngine
+from app.conversations.service import History
+from app.corpora.service import Library
 from app.evaluation.gate import GoldenGate
-from app.library import Library
-from app.people.policy import build_claim_policy
-from app.people.service import People
 from app.providers import (
     build_embeddings,
     build_hosted,
@@ -29,27 +24,32 @@ from app.providers import (
     required,
     revealed,
 )
-from app.search import Search
+from app.retrieval.calibration import Calibrator
+from app.retrieval.relevance import Relevance
+from app.retrieval.search import Search
 from app.settings import Settings
-from app.spending import Budget, MonthlyCalls, Usages
-from pipelines.ingestion import Ingestion
-from pipelines.jobs.job import Kind, Plain
-from pipelines.jobs.jobs import Jobs
-from pipelines.jobs.state import State
+from app.usage.budgets import Budget, MonthlyCalls, Usages
+from app.users.policy import build_claim_policy
+from app.users.service import People
+from app.verification import Verifier
+from pipelines.ingestion.service import Ingestion
+from pipelines.jobs.models import Kind, Plain
+from pipelines.jobs.queue import Jobs
+from pipelines.jobs.store import State
 from pipelines.releases import Reindexing
-from pipelines.uploads.ingesting import KIND as UPLOAD
-from pipelines.uploads.ingesting import UploadJob
-from pipelines.uploads.intake import Intake
 from pipelines.uploads.limits import UploadLimits, UploadQuota
+from pipelines.uploads.receiver import Intake
+from pipelines.uploads.upload_job import KIND as UPLOAD
+from pipelines.uploads.upload_job import UploadJob
 from storage.blobs import Blobs
-from storage.database import Database
 from storage.domain import Principal
-from storage.embeddings import LocalEmbedding
-from storage.index.client import open_embedded
+from storage.embeddings.local import LocalEmbedding
+from storage.index.embedded.client import open_embedded
 from storage.index.engine import Engine
-from storage.indexes import Indexes
+from storage.index.releases import Indexes
 from storage.locks import Locks
 from storage.private import make_private
+from storage.sql.database import Database
 from storage.system_folders import ensure_temporary_folder
 
 if TYPE_CHECKING:
@@ -217,8 +217,8 @@ def build_people(settings: Settings, database: Database) -> People:
     """Who tells who people are; raises `InvalidInput` when sign-in lacks one of its settings."""
     if settings.auth == "off":
         return People(database)
-    from app.people.issuer_keys import IssuerKeys  # noqa: PLC0415 - cryptography takes 0.1 s
-    from app.people.tokens import TokenVerifier  # noqa: PLC0415
+    from app.users.issuer_keys import IssuerKeys  # noqa: PLC0415 - cryptography takes 0.1 s
+    from app.users.tokens import TokenVerifier  # noqa: PLC0415
 
     url = required(settings.auth_jwks_url, "AUTH=jwt", "AUTH_JWKS_URL")
     keys = IssuerKeys(url, settings.algorithms)
@@ -256,7 +256,7 @@ def connect_database(settings: Settings) -> AbstractAsyncContextManager[Database
 def open_engine(settings: Settings) -> AbstractAsyncContextManager[Engine]:
     """The Qdrant server that is set, or the engine embedded in `IBID_HOME`."""
     if settings.qdrant_url:
-        from storage.index.server import open_server  # noqa: PLC0415 - qdrant_client takes 0.8 s
+        from storage.index.server.engine import open_server  # noqa: PLC0415 - qdrant_client takes 0.8 s
 
         return open_server(settings.qdrant_url, revealed(settings.qdrant_api_key))
     return open_embedded(settings.index_folder)

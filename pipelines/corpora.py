@@ -3,8 +3,8 @@
 import re
 
 from storage.errors import InvalidInput
-from storage.tables import Corpus
-from storage.web import web_address
+from storage.http.urls import web_address
+from storage.sql.tables import Corpus
 
 _NAME = re.compile(r"(?!\.+\Z)[\w.-]{1,64}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}")

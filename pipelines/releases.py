@@ -13,20 +13,20 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 from uuid import UUID
 
-from pipelines.changes import Change, as_before
 from pipelines.corpora import lock_of
-from pipelines.nodes import embedded_text
-from pipelines.uploads.ingesting import copies_of
-from pipelines.writing import Calibrate, Writer, written
+from pipelines.ingestion.diff import Change, as_before
+from pipelines.ingestion.transformations import embedded_text
+from pipelines.ingestion.writer import Calibrate, Writer, written
+from pipelines.uploads.upload_job import copies_of
 from storage.blobs import Blobs
-from storage.database import Database, Session
 from storage.domain import LOCAL, Fingerprint, Passage, Principal, SourceVersion, Value
 from storage.errors import IndexDamaged, NotFound
 from storage.index.passages import PassageIndex
-from storage.indexes import Indexes
+from storage.index.releases import Indexes
 from storage.locks import Locks
-from storage.repositories import Corpora, Releases, Sources
-from storage.tables import Corpus, Release, Source, SourceText
+from storage.sql.database import Database, Session
+from storage.sql.repositories.corpora import Corpora, Releases, Sources
+from storage.sql.tables import Corpus, Release, Source, SourceText
 
 _log = logging.getLogger("ibid.releases")
 

@@ -17,7 +17,7 @@ from markdown_it.token import Token
 from app.api import create_app
 from app.cli import main
 from app.settings import Settings
-from pipelines.reading import Reading, read
+from pipelines.readers import Reading, read
 from tests.app.cli.commands import parse
 from tests.library import write_docs
 

@@ -14,39 +14,39 @@ from litestar.openapi.spec import Server
 from litestar.plugins.problem_details import ProblemDetailsPlugin
 
 from app.api import problems
+from app.api.allowed_hosts import build_host_check
 from app.api.auth import build_cors, build_middleware, only_editors_change, provide_services
 from app.api.bodies import BodyTimeout, JSONRequest
+from app.api.chat_page import PageController
 from app.api.conversations import ConversationController
 from app.api.corpora import CorpusController
-from app.api.counts import build_counts
 from app.api.failures import Failures
 from app.api.headers import add_security_headers
 from app.api.health import DatabaseProbe, HealthController
 from app.api.heartbeat import HEARTBEAT_SECONDS
-from app.api.hosts import build_host_check
 from app.api.jobs import JobController, uploads_up_to
 from app.api.messages import MessageController
-from app.api.page import PageController
+from app.api.openapi_page import SCHEMA_HEADERS, SchemaPage
 from app.api.proxies import Proxies
-from app.api.reading import ReadingController
+from app.api.rate_limit import build_counts
 from app.api.releases import ReleaseController
 from app.api.request_log import RequestLog, note_exception
-from app.api.schema import SCHEMA_HEADERS, SchemaPage
+from app.api.search import ReadingController
 from app.api.shutdown import Shutdown, stop_listening
 from app.api.streams import StreamLimit
 from app.api.usage import UsageController
-from app.chat.history import History
 from app.chat.service import ChatService
-from app.library import Library
-from app.parent import ParentPipe
-from app.search import Search
+from app.conversations.service import History
+from app.corpora.service import Library
+from app.parent_process import ParentPipe
+from app.retrieval.search import Search
 from app.settings import Settings
-from app.spending import Usages
+from app.usage.budgets import Usages
 from app.wiring import Services, build_state, open_services
-from app.working import Working, open_working
-from pipelines.jobs.jobs import Jobs
+from app.worker_process import Working, open_working
+from pipelines.jobs.queue import Jobs
 from pipelines.releases import Reindexing
-from pipelines.uploads.intake import Intake
+from pipelines.uploads.receiver import Intake
 
 _LARGEST_BODY = 1_000_000
 _FOR_ANSWERS = 0.8

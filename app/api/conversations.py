@@ -14,16 +14,16 @@ from litestar.status_codes import HTTP_201_CREATED, HTTP_204_NO_CONTENT
 from pydantic import Field
 
 from app.api.leaving import unless_left
-from app.api.paging import cursor, place
+from app.api.pagination import cursor, place
 from app.api.request_log import LEFT, note_turn
 from app.api.sse import stream
-from app.chat.checking import Verify
 from app.chat.events import ChatEvent
-from app.chat.history import History
 from app.chat.service import ChatService, drained
-from app.chat.threads import Opinion, Thread
+from app.conversations.service import History
+from app.conversations.views import Opinion, Thread
+from app.verification.checker import Verify
 from storage.domain import Answer, Value
-from storage.tables import Conversation
+from storage.sql.tables import Conversation
 
 Events = AsyncGenerator[ChatEvent]
 Title = Annotated[str, Field(max_length=200)]

@@ -4,7 +4,7 @@ from litestar import Controller, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from app.library import Library, Shelf
+from app.corpora.service import Library, Shelf
 from storage.domain import Value
 
 

@@ -10,10 +10,10 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
+from app.api.allowed_hosts import ANY_HOST
 from app.api.auth import sign_in
-from app.api.hosts import ANY_HOST
 from app.api.shutdown import Shutdown
-from app.search import Search
+from app.retrieval.search import Search
 from app.wiring import Services
 from storage.domain import Value
 from storage.errors import ServerStopping

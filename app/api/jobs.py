@@ -15,14 +15,14 @@ from litestar.params import Body, FromPath, QueryParameter
 from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
-from app.api.paging import Offset
+from app.api.pagination import Offset
 from app.api.sse import frame, framed
-from app.library import Library
-from app.working import Working
-from pipelines.jobs.job import Job
-from pipelines.jobs.jobs import Jobs
-from pipelines.uploads.intake import Intake
-from pipelines.uploads.names import Sent
+from app.corpora.service import Library
+from app.worker_process import Working
+from pipelines.jobs.models import Job
+from pipelines.jobs.queue import Jobs
+from pipelines.uploads.filenames import Sent
+from pipelines.uploads.receiver import Intake
 from storage.domain import Value
 
 

@@ -7,10 +7,10 @@ from litestar import Controller, MediaType, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from app.api.page import ONLY_OURS
-from app.chat.exports import Format, export
-from app.chat.gaps import Gap
-from app.chat.history import History
+from app.api.chat_page import ONLY_OURS
+from app.conversations.citation_export import Format, export
+from app.conversations.gaps import Gap
+from app.conversations.service import History
 from app.web.rendering import render
 from storage.domain import Value
 

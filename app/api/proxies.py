@@ -9,7 +9,7 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from app.addresses import parse_address
 from app.settings import Settings
-from storage.networks import Network
+from storage.http.networks import Network
 
 _PREFIX = re.compile(r"(/[\w.~-]+)+")
 _PAIR = re.compile(r'([A-Za-z]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*))|(,)')

@@ -5,9 +5,9 @@ from litestar.di import NamedDependency
 from litestar.status_codes import HTTP_202_ACCEPTED
 
 from app.wiring import REINDEX, Services
-from app.working import Working
-from pipelines.jobs.job import Job, Task, new_id
-from pipelines.jobs.jobs import Jobs
+from app.worker_process import Working
+from pipelines.jobs.models import Job, Task, new_id
+from pipelines.jobs.queue import Jobs
 from pipelines.releases import Proposal, Reindexing, Standing
 from storage.domain import Value
 

@@ -4,7 +4,7 @@ from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
-from app.spending import UsageReport, Usages
+from app.usage.budgets import UsageReport, Usages
 
 
 class UsageController(Controller):

@@ -9,11 +9,11 @@ from llama_index.core.chat_engine.types import (
     StreamingAgentChatResponse,
 )
 
-from app.chat.engine import Engine, Turn
+from app.blocking import wait_for
 from app.chat.events import Completed, Restarted, Retrieved, Token
-from app.chat.retriever import as_node
-from app.search import NO_FILTER, checked_query
-from app.waiting import wait_for
+from app.chat.turn_engine import Engine, Turn
+from app.retrieval.retriever import as_node
+from app.retrieval.search import NO_FILTER, checked_query
 from storage.domain import Answer, Passage
 
 _RESTARTED = "\n\n(The model broke off. The answer begins anew.)\n\n"

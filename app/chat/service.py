@@ -12,23 +12,23 @@ from uuid import UUID, uuid4
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
-from app.chat.checking import Verify
-from app.chat.engine import Engine, Turn
 from app.chat.events import ChatEvent, Completed, Retrieved
-from app.chat.heard import Heard
 from app.chat.limits import TurnLimit
-from app.chat.messages import Messages
-from app.search import NO_FILTER, Scope, checked_query
-from app.spending import Budget, of_answer
-from storage.conversations import Conversations
-from storage.database import Database, retried
+from app.chat.metering import Heard
+from app.chat.turn_engine import Engine, Turn
+from app.conversations.messages import Messages
+from app.retrieval.search import NO_FILTER, Scope, checked_query
+from app.usage.budgets import Budget, of_answer
+from app.verification.checker import Verify
 from storage.domain import LOCAL, Answer, Attempt, Principal
 from storage.errors import DatabaseUnavailable, IndexUnavailable, InvalidInput, ModelUnavailable
-from storage.ledger import Ledger
+from storage.http.retry import while_away
 from storage.logs import log_failure
-from storage.people import Users
-from storage.retrying import while_away
-from storage.tables import Conversation, Message
+from storage.sql.database import Database, retried
+from storage.sql.repositories.conversations import Conversations
+from storage.sql.repositories.usage import Ledger
+from storage.sql.repositories.users import Users
+from storage.sql.tables import Conversation, Message
 
 _log = logging.getLogger("ibid.chat")
 

@@ -11,11 +11,11 @@ from app.cli.doctor import doctor
 from app.cli.evaluate import evaluate
 from app.cli.ingest import ingest
 from app.cli.jobs import jobs, worker
-from app.cli.people import keys, users
 from app.cli.plan import plan
 from app.cli.releases import reindex, releases, rollback
 from app.cli.serve import serve
 from app.cli.usage import usage
+from app.cli.users import keys, users
 from storage.private import create_privately
 
 

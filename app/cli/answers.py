@@ -5,12 +5,12 @@ from uuid import UUID
 
 import click
 
-from app.cli.running import run
-from app.cli.show import show_answer, show_passages
+from app.cli.output import show_answer, show_passages
+from app.cli.runtime import run
 from app.cli.terminal import say_json
 
 if TYPE_CHECKING:
-    from app.chat.checking import Verify
+    from app.verification.checker import Verify
     from app.wiring import Services
 
 

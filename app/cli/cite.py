@@ -5,11 +5,11 @@ from uuid import UUID
 
 import click
 
-from app.cli.running import run
+from app.cli.runtime import run
 from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
-    from app.chat.exports import Format
+    from app.conversations.citation_export import Format
     from app.wiring import Services
 
 
@@ -27,7 +27,7 @@ def cite(message: UUID, form: "Format") -> None:
     """Print the citations of the answer MESSAGE."""
 
     async def work(services: "Services") -> None:
-        from app.chat.exports import export  # noqa: PLC0415 - with the services
+        from app.conversations.citation_export import export  # noqa: PLC0415 - with the services
 
         say(export(await services.history.reply(message), form))
 

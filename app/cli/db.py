@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.running import MISUSED, fail, load_settings
+from app.cli.runtime import MISUSED, fail, load_settings
 from app.cli.terminal import say
 from storage.errors import IbidError
 
 if TYPE_CHECKING:
-    from storage.database import Database
+    from storage.sql.database import Database
 
 
 @click.group()

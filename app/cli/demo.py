@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.ingest import tell
-from app.cli.running import load_settings, progress_bar, run
-from app.cli.show import show_answer
+from app.cli.output import show_answer
+from app.cli.runtime import load_settings, progress_bar, run
 from app.cli.terminal import say
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 import click
 
-from app.cli.running import FAILED, load_settings
+from app.cli.runtime import FAILED, load_settings
 from app.cli.terminal import say, say_json
 
 _MARKS = {"ok": ("ok  ", "green"), "note": ("note", "yellow"), "wrong": ("FAIL", "red")}

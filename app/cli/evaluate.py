@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.apart import apart, scratch
-from app.cli.judging import answers, claims
-from app.cli.running import MISUSED, fail, load_settings, progress_bar, run
+from app.cli.evaluate_answers import answers, claims
+from app.cli.runtime import MISUSED, fail, load_settings, progress_bar, run
+from app.cli.scratch import apart, scratch
 from app.cli.terminal import say, say_json
 from storage.parsing import parse_json
 
@@ -76,7 +76,7 @@ def make(corpus: str, out: Path | None) -> None:
     folder = out or settings.golden_folder / corpus
 
     async def work(services: "Services") -> None:
-        from app.evaluation.making import make_golden, write_golden  # noqa: PLC0415
+        from app.evaluation.golden_generation import make_golden, write_golden  # noqa: PLC0415
 
         golden = await make_golden(services.search, services.indexes, corpus)
         write_golden(golden, folder)
@@ -117,7 +117,8 @@ async def _measured(
     *,
     shown: bool,
 ) -> "Evaluation":
-    from app.evaluation import retrieval, staging  # noqa: PLC0415 - LlamaIndex takes a second
+    from app.evaluation import beir_import as staging  # noqa: PLC0415 - LlamaIndex takes a second
+    from app.evaluation import retrieval  # noqa: PLC0415 - LlamaIndex takes a second
     from app.evaluation.golden import read_golden  # noqa: PLC0415
 
     golden, name = read_golden(folder), retrieval.by_url

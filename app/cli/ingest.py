@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.releases import propose
-from app.cli.running import MISUSED, progress_bar, run
+from app.cli.runtime import MISUSED, progress_bar, run
 from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from app.wiring import Services
-    from pipelines.ingestion import Report
+    from pipelines.ingestion.service import Report
 
 
 @click.command()

@@ -5,12 +5,12 @@ from uuid import UUID
 
 import click
 
-from app.cli.running import load_settings, run
+from app.cli.runtime import load_settings, run
 from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from app.wiring import Services
-    from pipelines.jobs.job import Job
+    from pipelines.jobs.models import Job
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _id = click.argument("job_id", type=click.UUID)

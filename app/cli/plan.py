@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.ingest import progress_bar
-from app.cli.running import MISUSED, fail, load_settings
+from app.cli.runtime import MISUSED, fail, load_settings
 from app.cli.terminal import say, say_json
 from storage.errors import IbidError
 
 if TYPE_CHECKING:
-    from pipelines.plan import Plan
+    from pipelines.ingestion.estimate import Plan
 
 
 @click.command()
@@ -22,7 +22,7 @@ def plan(paths: tuple[Path, ...], as_json: bool) -> None:
     """Say what ingesting PATHS would take, beside the free plans; nothing is embedded or kept."""
     settings = load_settings()
     from app.providers import configured_fingerprint  # noqa: PLC0415 - LlamaIndex takes a second
-    from pipelines.plan import plan as made  # noqa: PLC0415
+    from pipelines.ingestion.estimate import plan as made  # noqa: PLC0415
 
     try:
         with progress_bar("Reading", shown=not as_json) as progress:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from app.cli.running import progress_bar, run
+from app.cli.runtime import progress_bar, run
 from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.running import MISUSED, fail, load_settings, run
+from app.cli.runtime import MISUSED, fail, load_settings, run
 from app.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
 
 async def _open_once(settings: "Settings") -> None:
     """What cannot be opened is told in one line now, not in a worker's traceback."""
-    from app.api.counts import build_counts  # noqa: PLC0415 - Litestar takes a moment
+    from app.api.rate_limit import build_counts  # noqa: PLC0415 - Litestar takes a moment
 
     build_counts(settings)
 

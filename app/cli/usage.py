@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.running import run
+from app.cli.runtime import run
 from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
-    from app.spending import UsageReport
+    from app.usage.budgets import UsageReport
     from app.wiring import Services
 
 
@@ -29,7 +29,7 @@ def usage(days: int, as_json: bool) -> None:
 
 
 def _show(report: "UsageReport") -> None:
-    from app.spending import dollars  # noqa: PLC0415
+    from app.usage.budgets import dollars  # noqa: PLC0415
 
     for one in report.spent:
         say(

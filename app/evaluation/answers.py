@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from app.chat.engine import Engine, Turn
 from app.chat.events import Completed, Retrieved
+from app.chat.turn_engine import Engine, Turn
+from app.corpora.service import Library
 from app.evaluation.claims import balanced
-from app.library import Library
-from app.search import NO_FILTER
-from pipelines.sentences import sentences
+from app.retrieval.search import NO_FILTER
+from pipelines.ingestion.sentences import sentences
 from storage.domain import Answer, Citation, Passage, Value
 from storage.errors import InvalidInput
-from storage.index.sparse import terms
+from storage.index.bm25.encoder import terms
 from storage.parsing import parse_json
 
 _PAGE = re.compile(r"#page=\d+\Z")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError, field_validator
 
-from app.chat.verification import Judgement, Verifier
+from app.verification import Judgement, Verifier
 from storage.domain import Value
 from storage.errors import InvalidInput
 

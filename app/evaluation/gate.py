@@ -5,11 +5,11 @@ from pathlib import Path
 
 from app.evaluation.golden import QRELS, read_golden
 from app.evaluation.retrieval import recall
-from app.search import Search
-from storage.database import Database
+from app.retrieval.search import Search
 from storage.errors import ReleaseRefused
 from storage.index.passages import PassageIndex
-from storage.indexes import Indexes
+from storage.index.releases import Indexes
+from storage.sql.database import Database
 
 _DEPTH = 10
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from storage.index.words import stop_words_in
+from storage.index.bm25.tokenizer import stop_words_in
 
 _SCRIPTS = {
     "ja": "\u3040-\u30ff",

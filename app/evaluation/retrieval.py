@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
-from app.chat.condense import condense, keywords
+from app.chat.condensing.heuristic import condense, keywords
+from app.evaluation.beir_import import Naming
 from app.evaluation.golden import GoldenQuestion, GoldenSet
 from app.evaluation.measures import mean, measure
-from app.evaluation.staging import Naming
-from app.search import LONGEST_QUERY, MOST_PASSAGES, Search, checked_query
+from app.retrieval.search import LONGEST_QUERY, MOST_PASSAGES, Search, checked_query
 from storage.domain import Passage, Value
 from storage.errors import InvalidInput
 

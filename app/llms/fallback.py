@@ -18,13 +18,13 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.llms import LLM, CustomLLM
 from pydantic import PrivateAttr
 
-from app.llms.breaker import Breaker
-from app.llms.openrouter import WHOLE_ANSWER_SECONDS
-from app.llms.patience import Patience
-from app.llms.spoken import Responses, Spoken, drained, response
+from app.llms.circuit_breaker import Breaker
+from app.llms.hosted.deadline import Patience
+from app.llms.hosted.model import WHOLE_ANSWER_SECONDS
+from app.llms.response import Responses, Spoken, drained, response
 from storage.domain import Attempt
 from storage.errors import ModelSilent, ModelUnavailable
-from storage.retrying import policy
+from storage.http.retry import policy
 
 TRIES = 2
 """Requests to one model before the next is asked."""

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from storage.database import Database, retried
 from storage.domain import Principal
-from storage.repositories import Corpora
+from storage.sql.database import Database, retried
+from storage.sql.repositories.corpora import Corpora
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 

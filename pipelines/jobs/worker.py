@@ -13,13 +13,13 @@ from dbos import DBOS, DBOSPortableJSONSerializer
 from dbos._error import DBOSAwaitedWorkflowCancelledError, DBOSWorkflowCancelledError
 from dbos._logger import dbos_logger
 
-from pipelines.jobs.job import ASKED_BY, INCOMING, Log, OpenKinds, Task, asked_at, incoming
-from pipelines.jobs.state import COURSE, NAME, NOT_OVER, QUEUE, VERSION, WORKFLOW, State
+from pipelines.jobs.models import ASKED_BY, INCOMING, Log, OpenKinds, Task, asked_at, incoming
+from pipelines.jobs.store import COURSE, NAME, NOT_OVER, QUEUE, VERSION, WORKFLOW, State
 from storage.blobs import Blobs
 from storage.errors import IbidError, InvalidInput
 from storage.locks import Locks, Release
 from storage.logs import REQUEST_ID, describe, log_failure
-from storage.translation import translated
+from storage.sql.driver_errors import translated
 
 _log = logging.getLogger("ibid.jobs")
 

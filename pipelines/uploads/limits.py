@@ -5,13 +5,13 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from tempfile import gettempdir
 
-from storage.database import Database
 from storage.domain import Principal, Value
 from storage.errors import StorageFull, UploadQuotaSpent, UploadTooLarge
-from storage.ledger import today
-from storage.people import Users
-from storage.tables import UploadUsage
-from storage.upload_usage import UploadUsages
+from storage.sql.database import Database
+from storage.sql.repositories.upload_usage import UploadUsages
+from storage.sql.repositories.usage import today
+from storage.sql.repositories.users import Users
+from storage.sql.tables import UploadUsage
 
 _MEGABYTE = 1_000_000
 _SPARE = 100 * _MEGABYTE

@@ -6,8 +6,8 @@ from zipfile import ZipFile, ZipInfo
 
 import msgspec
 
-from pipelines.reading.archives import opened_archive
-from pipelines.uploads.names import members
+from pipelines.readers.archives import opened_archive
+from pipelines.uploads.filenames import members
 from storage.errors import SourceUnreadable
 
 LIST = "pipelines.uploads.unpacking:listed"

@@ -8,13 +8,13 @@ from uuid import UUID
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 
-from storage.behind import Behind, ahead
+from storage.concurrency import Behind, ahead
 from storage.domain import Fingerprint, Passage
-from storage.embeddings import LOCAL_MODEL, SPOKEN
+from storage.embeddings.local import LOCAL_MODEL, SPOKEN
 from storage.errors import IndexMismatch, NotFound
+from storage.index.bm25.encoder import encode_document, encode_query
+from storage.index.bm25.tokenizer import is_latin
 from storage.index.engine import Delete, Engine, Payload, Point, Query, Scalar, Schema, SetPayload
-from storage.index.sparse import encode_document, encode_query
-from storage.index.words import is_latin
 
 FIELDS = "2"
 """Raised whenever a payload, or the words that count as a passage's, would come out differently."""

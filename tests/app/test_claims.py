@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.people.claims import ClaimPolicy, find_claim, names_in
+from app.users.claims import ClaimPolicy, find_claim, names_in
 from storage.errors import NotSignedIn
 
 NAMES = st.sampled_from(["a", "b", "a.b", "https://e.com/a", "roles", ""])

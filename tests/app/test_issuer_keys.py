@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from app.people.issuer_keys import fetch_keys
+from app.users.issuer_keys import fetch_keys
 from storage.errors import NotSignedIn, SignInUnavailable
 from tests.app.verifying import ALGORITHMS, verifier_for
 from tests.doubles.issuer import Issuer
@@ -178,7 +178,7 @@ async def test_a_jwks_that_is_silent_is_told_so(monkeypatch: pytest.MonkeyPatch)
         await ended.wait()
         return web.Response()
 
-    monkeypatch.setattr("app.people.issuer_keys._SECONDS", 0.2)
+    monkeypatch.setattr("app.users.issuer_keys._SECONDS", 0.2)
     application = web.Application()
     application.router.add_get("/jwks", answer)
     async with TestServer(application) as server:
@@ -193,11 +193,11 @@ async def test_known_keys_stay_good_while_the_jwks_is_away(
     checks = verifier_for(single)
     await checks.verify(single.token("ada"))
     single.reachable = False
-    monkeypatch.setattr("app.people.issuer_keys._FRESH", -1.0)
-    monkeypatch.setattr("app.people.issuer_keys._AGAIN", 0.0)
+    monkeypatch.setattr("app.users.issuer_keys._FRESH", -1.0)
+    monkeypatch.setattr("app.users.issuer_keys._AGAIN", 0.0)
     fetches = single.fetches
     assert (await checks.verify(single.token("bob"))).subject == "bob"
     assert single.fetches > fetches, "it was tried"
-    monkeypatch.setattr("app.people.issuer_keys._USABLE", 0.0)
+    monkeypatch.setattr("app.users.issuer_keys._USABLE", 0.0)
     with pytest.raises(SignInUnavailable):
         await checks.verify(single.token("bob"))

@@ -10,7 +10,7 @@ ASKED_DIRECTLY = re.compile(r"\bsession\.\w+")
 
 
 def test_services_ask_repositories_and_never_the_session_itself() -> None:
-    """Import-linter sees to it that `storage.messages` is imported in one place."""
+    """Import-linter sees to it that `storage.sql.repositories.messages` is imported in one place."""
     modules = [
         path for package in (app, pipelines) for path in Path(package.__path__[0]).rglob("*.py")
     ]

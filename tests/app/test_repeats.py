@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.search import Search
+from app.retrieval.search import Search
 from app.wiring import Services
 from storage.domain import Passage
 from tests.app.test_search import Reversed

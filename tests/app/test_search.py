@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.search import Search
+from app.retrieval.search import Search
 from app.wiring import Services
 from storage.domain import Passage
 

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from app.people.issuer_keys import usable_keys
+from app.users.issuer_keys import usable_keys
 from storage.errors import NotSignedIn, SignInUnavailable
 from tests.app.verifying import ALGORITHMS, verifier_for
 from tests.doubles.issuer import Issuer

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.waiting import running_loop, wait_for
+from app.blocking import running_loop, wait_for
 
 
 async def told() -> asyncio.AbstractEventLoop | None:

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from app.people.claims import ClaimPolicy
-from app.people.issuer_keys import IssuerKeys
-from app.people.tokens import TokenVerifier
 from app.settings import Settings
+from app.users.claims import ClaimPolicy
+from app.users.issuer_keys import IssuerKeys
+from app.users.tokens import TokenVerifier
 from tests.doubles.issuer import AUDIENCE, Issuer
 
 ALGORITHMS = Settings.model_construct().algorithms

@@ -5,9 +5,9 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
-from app.chat.history import History
-from storage.database import Database
+from app.conversations.service import History
 from storage.domain import RIGHTS, Answer, Citation, Claim, Principal
+from storage.sql.database import Database
 from tests.bench.figures import Result
 from tests.bench.homes import Options
 from tests.bench.timing import Samples, seconds

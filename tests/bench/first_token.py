@@ -19,17 +19,17 @@ from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.chat_engine import CondensePlusContextChatEngine
 from llama_index.llms.openrouter import OpenRouter
 
-from app.chat.engine import PASSAGES as CITABLE
-from app.chat.engine import Engine
 from app.chat.events import Token
-from app.chat.retriever import PassageRetriever
 from app.chat.service import ChatService
+from app.chat.turn_engine import PASSAGES as CITABLE
+from app.chat.turn_engine import Engine
 from app.llms.fallback import FallbackLLM
-from app.llms.openrouter import HostedLLM
-from app.search import Search
+from app.llms.hosted.model import HostedLLM
+from app.retrieval.retriever import PassageRetriever
+from app.retrieval.search import Search
 from app.wiring import Services
-from storage.connections import open_pool
-from storage.tables import Message
+from storage.http.pool import open_pool
+from storage.sql.tables import Message
 from tests.bench import generator
 from tests.bench.figures import Result
 from tests.bench.homes import Options, open_home, stage

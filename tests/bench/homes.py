@@ -11,12 +11,12 @@ from uuid import UUID, uuid4
 from app.providers import configured_fingerprint
 from app.settings import Settings
 from app.wiring import Services, open_services
-from pipelines.nodes import embedded_text
+from pipelines.ingestion.transformations import embedded_text
 from storage.domain import Passage
-from storage.embeddings import LocalEmbedding
-from storage.index.files import is_locked
+from storage.embeddings.local import LocalEmbedding
+from storage.index.embedded.files import is_locked
 from storage.index.passages import PassageIndex
-from storage.indexes import ALIAS
+from storage.index.releases import ALIAS
 from tests.bench.generator import Page
 
 CORPUS = "bench"

@@ -7,20 +7,20 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-import pipelines.changes
-import pipelines.ingestion
-import pipelines.writing
+import pipelines.ingestion.diff
+import pipelines.ingestion.service
+import pipelines.ingestion.writer
 import storage.index.passages
-from pipelines.ingestion import Ingestion
-from pipelines.nodes import EmbedNew, SectionSplitter
-from pipelines.writing import Writer
-from storage.embeddings import DIMENSION, LocalEmbedding
-from storage.index.client import EngineClient, open_embedded
-from storage.index.embedded import EmbeddedEngine
+from pipelines.ingestion.service import Ingestion
+from pipelines.ingestion.transformations import EmbedNew, SectionSplitter
+from pipelines.ingestion.writer import Writer
+from storage.embeddings.local import DIMENSION, LocalEmbedding
+from storage.index.bm25.encoder import encode_document
+from storage.index.embedded.client import EngineClient, open_embedded
+from storage.index.embedded.engine import EmbeddedEngine
 from storage.index.engine import Point, Record, Schema
 from storage.index.passages import PassageIndex
-from storage.index.sparse import encode_document
-from storage.indexes import ALIAS
+from storage.index.releases import ALIAS
 from tests.bench import generator
 from tests.bench.figures import Result
 from tests.bench.homes import CORPUS, Options, left, open_home
@@ -32,12 +32,18 @@ PASSAGES, ROUNDS = 5_000, 5
 _BATCH = 128
 _SCHEMA = Schema(DIMENSION, ["corpus", "source_id", "state"], ["version"])
 _PHASES = {
-    "looking for changes": [(pipelines.ingestion, "select"), (pipelines.ingestion, "compare")],
+    "looking for changes": [
+        (pipelines.ingestion.service, "select"),
+        (pipelines.ingestion.service, "compare"),
+    ],
     "creating the index": [(Ingestion, "_index")],
-    "reading": [(pipelines.changes, "read_all")],
+    "reading": [(pipelines.ingestion.diff, "read_all")],
     "splitting, nodes": [(SectionSplitter, "__call__")],
     "embedding": [(LocalEmbedding, "_get_text_embeddings")],
-    "LlamaIndex's pipeline": [(pipelines.writing.IngestionPipeline, "arun"), (EmbedNew, "acall")],
+    "LlamaIndex's pipeline": [
+        (pipelines.ingestion.writer.IngestionPipeline, "arun"),
+        (EmbedNew, "acall"),
+    ],
     "passages, points": [(Writer, "embed"), (PassageIndex, "stage")],
     "BM25": [(storage.index.passages, "encode_document")],
     "upsert": [(EngineClient, "upsert")],

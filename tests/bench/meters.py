@@ -10,7 +10,7 @@ from pathlib import Path
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _SAMPLED = 0.05
-_ENGINE = b"storage.index.process"
+_ENGINE = b"storage.index.embedded.process"
 
 
 def resident(pids: Sequence[int]) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from storage.index.engine import Record
-from storage.indexes import ALIAS
+from storage.index.releases import ALIAS
 from tests.app.api.calls import API
 from tests.app.cli.test_serve import serving
 from tests.bench import generator

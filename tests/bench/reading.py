@@ -7,9 +7,9 @@ from html import escape
 from pathlib import Path, PurePosixPath
 from textwrap import wrap
 
-from pipelines.discovery import select
-from pipelines.reading import read
-from pipelines.splitting import split
+from pipelines.ingestion.discovery import select
+from pipelines.ingestion.splitting import split
+from pipelines.readers import read
 from tests.bench import generator
 from tests.bench.figures import Result
 from tests.bench.generator import Page

@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterator
 from statistics import mean
 
 from app.cli.demo import HANDBOOK
+from app.evaluation.beir_import import CORPUS, Naming, ingest_documents
 from app.evaluation.golden import GoldenSet, read_golden
-from app.evaluation.making import make_golden
+from app.evaluation.golden_generation import make_golden
 from app.evaluation.retrieval import Measured, by_url, evaluate
-from app.evaluation.staging import CORPUS, Naming, ingest_documents
 from app.wiring import Services
 from storage.index.engine import SetPayload
 from tests.bench.figures import Result

@@ -8,14 +8,14 @@ from pathlib import Path
 from qdrant_edge import EdgeShard, QueryBatchRequest, QueryRequest
 
 import storage.index.passages
-from app.search import Search
+from app.retrieval.search import Search
 from app.wiring import Services
-from storage.embeddings import LocalEmbedding
-from storage.index import edge
-from storage.index.client import EngineClient
+from storage.embeddings.local import LocalEmbedding
+from storage.index.bm25.encoder import encode_query
+from storage.index.embedded.client import EngineClient
+from storage.index.embedded.engine import conversions as edge
 from storage.index.engine import Query
 from storage.index.passages import PassageIndex
-from storage.index.sparse import encode_query
 from tests.bench import generator
 from tests.bench.figures import Result
 from tests.bench.homes import CORPUS, Options, open_home, settings, stage

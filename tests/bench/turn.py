@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID, uuid4
 
-from app.chat.engine import PASSAGES as CITABLE
-from app.chat.engine import Engine
 from app.chat.events import Retrieved
 from app.chat.service import ChatService
+from app.chat.turn_engine import PASSAGES as CITABLE
+from app.chat.turn_engine import Engine
 from app.llms.prompts import messages
 from app.wiring import Services
-from storage.tables import Message
+from storage.sql.tables import Message
 from tests.bench import generator
 from tests.bench.figures import Result
 from tests.bench.homes import Options, open_home, stage

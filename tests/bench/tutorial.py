@@ -23,7 +23,7 @@ from llama_index.vector_stores.qdrant import QdrantVectorStore
 from pydantic import BaseModel
 from qdrant_client import QdrantClient
 
-from storage.embeddings import LocalEmbedding
+from storage.embeddings.local import LocalEmbedding
 
 _CITABLE = 8
 

@@ -9,9 +9,9 @@ from uuid import uuid4
 
 import pytest
 
-from storage.index.client import open_embedded
+from storage.index.embedded.client import open_embedded
 from storage.index.engine import Engine, Schema
-from storage.index.server import IN_MEMORY, open_server
+from storage.index.server.engine import IN_MEMORY, open_server
 
 # Read here, because a test sees no setting of the machine it runs on.
 SERVER = os.environ.get("QDRANT_URL", "")

@@ -23,7 +23,7 @@ from storage.index.engine import (
     SetPayload,
     Sparse,
 )
-from storage.index.server import open_server
+from storage.index.server.engine import open_server
 from tests.contracts.conftest import Make
 
 EVERYTHING: dict[str, list[Scalar]] = {}

@@ -7,7 +7,7 @@ from typing import Any
 from llama_index.core.llms import CompletionResponse, CompletionResponseGen, CustomLLM, LLMMetadata
 
 from app.llms.prompts import Quotable, read
-from pipelines.sentences import sentences
+from pipelines.ingestion.sentences import sentences
 
 ERRORS = ("none", "number", "entity", "invented", "marker")
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path, PurePosixPath
 
-from pipelines.reading import Reading, read
+from pipelines.readers import Reading, read
 
 
 def page(source: str | bytes, name: str = "page.md") -> Reading:

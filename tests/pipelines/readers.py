@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import repeat
 from pathlib import Path, PurePath, PurePosixPath
 
-from pipelines.reading import Reading, read_file
+from pipelines.readers import Reading, read_file
 from storage.errors import SourceUnreadable
 
 

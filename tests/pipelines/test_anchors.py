@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.reading.anchors import Slugger
+from pipelines.readers.sites.slugs import Slugger
 from tests.pipelines.pages import outline, page
 
 

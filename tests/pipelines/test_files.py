@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.wiring import Services
-from pipelines.reading import load
+from pipelines.readers import load
 from storage.errors import SourceUnreadable
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs pipes and links")

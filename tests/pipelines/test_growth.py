@@ -10,16 +10,16 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from app.chat.citations import CitedText
+from app.chat.answer.citations import CitedText
 from app.text.markdown import plain
-from pipelines.reading import read
-from pipelines.reading.decoding import decode
-from pipelines.reading.frontmatter import split_front_matter
-from pipelines.reading.routes import docs_route
-from pipelines.reading.sites import place_of
-from pipelines.reading.titles import sensible_title
-from pipelines.sentences import sentences
-from pipelines.splitting import split
+from pipelines.ingestion.sentences import sentences
+from pipelines.ingestion.splitting import split
+from pipelines.readers import read
+from pipelines.readers.encoding import decode
+from pipelines.readers.markdown.front_matter import split_front_matter
+from pipelines.readers.sites.layout import place_of
+from pipelines.readers.sites.routes import docs_route
+from pipelines.readers.titles import sensible_title
 from tests.app.chat.passages import PASSAGES
 from tests.pipelines.adversarial import INPUTS, PAIRS, Input
 from tests.pipelines.growth import exponents, measured

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.wiring import Services
-from pipelines.reading import UNREAD
+from pipelines.readers import UNREAD
 
 FOLDER = Path(
     os.environ.get("IBID_MESSY") or Path(__file__).resolve().parents[3] / "shared" / "messy"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.reading import archives
+from pipelines.readers import archives
 from storage.errors import SourceUnreadable
 from tests.pipelines.archives import docx, epub, paragraph, slides, xlsx, zipped
 from tests.pipelines.pages import outline, page

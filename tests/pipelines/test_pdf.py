@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from app.wiring import Services
-from pipelines.reading import Reading
-from pipelines.splitting import split
+from pipelines.ingestion.splitting import split
+from pipelines.readers import Reading
 from storage.errors import SourceUnreadable
 from tests.pipelines.pages import page
 from tests.pipelines.pdfs import LOCK, Words, column, pdf

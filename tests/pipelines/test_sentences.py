@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.sentences import sentences
+from pipelines.ingestion.sentences import sentences
 
 
 def found_in(text: str, language: str = "en") -> list[str]:

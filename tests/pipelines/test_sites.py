@@ -4,8 +4,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from pipelines.reading import read
-from pipelines.reading.sites import Place, place_of
+from pipelines.readers import read
+from pipelines.readers.sites.layout import Place, place_of
 from tests.pipelines.pages import page
 
 CONFIG = "module.exports = {i18n: {defaultLocale: 'en', locales: ['en', 'de']}};"

@@ -5,8 +5,8 @@ from pathlib import Path, PurePosixPath
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.reading import Reading, read
-from pipelines.splitting import MAXIMUM, Cut, split
+from pipelines.ingestion.splitting import MAXIMUM, Cut, split
+from pipelines.readers import Reading, read
 from storage.errors import SourceUnreadable
 from tests.pipelines.pages import page
 

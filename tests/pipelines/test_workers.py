@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from pipelines.reading import Reading
-from pipelines.reading.workers import Asked, ReaderPool
+from pipelines.readers import Reading
+from pipelines.readers.sandbox.pool import Asked, ReaderPool
 from storage.errors import SourceUnreadable
 from tests.app.cli.test_serve import until
 from tests.pipelines.pages import page
@@ -128,7 +128,7 @@ def test_when_its_parent_is_killed_a_process_ends_whatever_it_does(
 PARENT = """
 import sys, threading, time
 from pathlib import Path
-from pipelines.reading.workers import Asked, ReaderPool
+from pipelines.readers.sandbox.pool import Asked, ReaderPool
 
 pool = ReaderPool(reader=sys.argv[1])
 path = Path(sys.argv[2])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.index.client import open_embedded
+from storage.index.embedded.client import open_embedded
 from storage.index.engine import Engine
 from tests.postgres import Postgres
 from tests.storage.points import SCHEMA

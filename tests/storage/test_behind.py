@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from storage.behind import Behind, ahead, to_its_end
+from storage.concurrency import Behind, ahead, to_its_end
 
 
 class Work:

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from llama_index.embeddings.cohere import CohereEmbedding
 
-from storage.cohere import DIMENSIONS, HostedEmbedding
-from storage.cohere_api import CohereAPI
 from storage.domain import Passage
+from storage.embeddings.cohere import DIMENSIONS, HostedEmbedding
+from storage.embeddings.token_windows import windows
 from storage.errors import InvalidInput, ModelBusy, ModelRefused, ModelUnavailable
-from storage.pacing import Pace
-from storage.rerankers import CohereReranker
-from storage.windows import windows
+from storage.http.cohere_api import CohereAPI
+from storage.http.rate_limiter import Pace
+from storage.rerankers.cohere import CohereReranker
 from tests.doubles.services import Doubles
 
 V3, V4 = "embed-english-v3.0", "embed-v4.0"

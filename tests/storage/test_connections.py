@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientError, ClientSession
 
-from storage.connections import lent, open_pool
 from storage.errors import InvalidInput
+from storage.http.pool import lent, open_pool
 
 Serve = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -15,14 +15,14 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 from sqlmodel import SQLModel, select
 
-from storage.conversations import Conversations
-from storage.database import HEAD, Database
 from storage.domain import Answer, SourceVersion
 from storage.errors import DatabaseUnavailable, InvalidInput, NotFound, StorageFull, Vanished
-from storage.messages import StoredMessages
-from storage.migrations import configuration
-from storage.repositories import Corpora, Sources
-from storage.tables import Corpus, Message, Source, SourceText
+from storage.sql.database import HEAD, Database
+from storage.sql.migrations import configuration
+from storage.sql.repositories.conversations import Conversations
+from storage.sql.repositories.corpora import Corpora, Sources
+from storage.sql.repositories.messages import StoredMessages
+from storage.sql.tables import Corpus, Message, Source, SourceText
 from tests.conftest import fresh_database
 from tests.postgres import Postgres
 
@@ -83,9 +83,9 @@ async def test_tables_and_migrations_do_not_drift_apart(empty_url: str) -> None:
 
 OPEN_AND_ADD = """
 import asyncio, sys
-from storage.database import Database
-from storage.repositories import Corpora
-from storage.tables import Corpus
+from storage.sql.database import Database
+from storage.sql.repositories.corpora import Corpora
+from storage.sql.tables import Corpus
 
 async def main(url, name):
     async with Database.open(url) as database:

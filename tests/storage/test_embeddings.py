@@ -7,7 +7,7 @@ import wordllama
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.embeddings import DIMENSION, LocalEmbedding, unit
+from storage.embeddings.local import DIMENSION, LocalEmbedding, unit
 
 EMBEDDING = LocalEmbedding()
 

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from storage.errors import NotFound, StorageFull
-from storage.index.client import open_embedded
-from storage.index.embedded import EmbeddedEngine
+from storage.index.embedded.client import open_embedded
+from storage.index.embedded.engine import EmbeddedEngine
+from storage.index.embedded.files import room_taken
+from storage.index.embedded.protocol import Address
 from storage.index.engine import Engine, Point, Schema, SetPayload, Sparse
-from storage.index.files import room_taken
-from storage.index.wire import Address
 from tests.storage.points import QUERY, SCHEMA, points
 
 

@@ -19,11 +19,10 @@ from storage.errors import (
     IndexUnavailable,
     InvalidInput,
 )
-from storage.index import connection
-from storage.index.client import EngineClient, open_embedded
-from storage.index.embedded import EmbeddedEngine
+from storage.index.embedded.client import EngineClient, open_embedded
+from storage.index.embedded.engine import EmbeddedEngine, connection
+from storage.index.embedded.protocol import HOST, TAKEN, Address, Hello, frame
 from storage.index.engine import Engine, Point, Sparse
-from storage.index.wire import HOST, TAKEN, Address, Hello, frame
 from tests.storage.points import QUERY, SCHEMA, points
 
 
@@ -125,7 +124,7 @@ async def test_a_cancelled_call_leaves_the_connection_usable(engine: Engine) -> 
 ANOTHER_DOOR = """
 import asyncio, sys
 from pathlib import Path
-from storage.index.client import open_embedded
+from storage.index.embedded.client import open_embedded
 
 async def main() -> None:
     async with open_embedded(Path(sys.argv[1])) as engine:
@@ -307,7 +306,7 @@ def test_it_starts_quickly_because_it_imports_little() -> None:
     script = (
         "import sys\n"
         "before = set(sys.modules)\n"
-        "import storage.index.process\n"
+        "import storage.index.embedded.process\n"
         "names = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
         "print(*sorted(names - set(sys.stdlib_module_names)))\n"
     )

@@ -13,8 +13,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.test_utils import TestServer
 
 from storage.errors import AddressRefused, SiteUnavailable
-from storage.fetching import LARGEST, SiteClient, open_site_client
-from storage.networks import Guard, parse_networks
+from storage.http.guarded import LARGEST, SiteClient, open_site_client
+from storage.http.networks import Guard, parse_networks
 
 LOOPBACK = parse_networks("127.0.0.0/8")
 

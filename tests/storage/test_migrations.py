@@ -12,15 +12,15 @@ from sqlalchemy import Connection, Table, column, inspect, text
 from sqlalchemy import table as table_clause
 from sqlmodel import SQLModel
 
-from storage.conversations import Conversations, Tree
-from storage.database import HEAD, Database
 from storage.domain import RIGHTS, Abstention, Answer, NearestSection, Principal
 from storage.errors import DatabaseUnavailable
-from storage.messages import StoredMessages
-from storage.migrations import configuration
-from storage.people import Users
-from storage.repositories import Corpora, Sources
-from storage.tables import CitedVersion, Conversation, Corpus, Message, Source, SourceText, User
+from storage.sql.database import HEAD, Database
+from storage.sql.migrations import configuration
+from storage.sql.repositories.conversations import Conversations, Tree
+from storage.sql.repositories.corpora import Corpora, Sources
+from storage.sql.repositories.messages import StoredMessages
+from storage.sql.repositories.users import Users
+from storage.sql.tables import CitedVersion, Conversation, Corpus, Message, Source, SourceText, User
 from tests.conftest import fresh_database
 
 REVISIONS = [

@@ -9,15 +9,15 @@ import asyncpg
 import pytest
 from sqlalchemy import event, text
 
-from app.chat.history import History
-from storage import postgres as adapter
-from storage.conversations import Place
-from storage.database import Database, retried
+from app.conversations.service import History
 from storage.domain import RIGHTS, Principal
 from storage.errors import ConnectionLost, DatabaseUnavailable, InvalidInput
-from storage.postgres_url import parse_postgres_url
-from storage.repositories import Corpora
-from storage.tables import Corpus
+from storage.sql import postgres as adapter
+from storage.sql.database import Database, retried
+from storage.sql.postgres_url import parse_postgres_url
+from storage.sql.repositories.conversations import Place
+from storage.sql.repositories.corpora import Corpora
+from storage.sql.tables import Corpus
 from tests.bench.conversations import fill
 from tests.conftest import fresh_database
 from tests.postgres import Postgres, free_port

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from pipelines.jobs.state import State
-from storage.database import Database
+from pipelines.jobs.store import State
 from storage.errors import DatabaseUnavailable, InvalidInput
 from storage.locks import PostgresLocks
-from storage.repositories import Corpora
-from storage.tables import Corpus
+from storage.sql.database import Database
+from storage.sql.repositories.corpora import Corpora
+from storage.sql.tables import Corpus
 from tests.conftest import fresh_database
 from tests.postgres import Postgres, free_port
 from tests.storage.certificates import Authority

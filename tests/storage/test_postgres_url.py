@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import make_url
 
-from storage import libpq
 from storage.errors import InvalidInput
-from storage.postgres import build_engine
-from storage.postgres_url import parse_postgres_url
+from storage.sql import libpq
+from storage.sql.postgres import build_engine
+from storage.sql.postgres_url import parse_postgres_url
 
 SECRET = "pLanted9"
 

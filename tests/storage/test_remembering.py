@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from storage.database import Database
-from storage.remembering import Remembered
-from storage.repositories import Corpora
-from storage.tables import Corpus
+from storage.sql.commit_cache import Remembered
+from storage.sql.database import Database
+from storage.sql.repositories.corpora import Corpora
+from storage.sql.tables import Corpus
 from tests.conftest import fresh_database
 
 

@@ -5,7 +5,7 @@ from qdrant_client import models
 
 from storage.index.engine import MOST_CANDIDATES
 from storage.index.passages import FILTERED
-from storage.index.remote import refused
+from storage.index.server.conversions import refused
 
 
 def collection(indexed: list[str], **strict: object) -> models.CollectionInfo:

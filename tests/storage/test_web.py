@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.web import web_address
+from storage.http.urls import web_address
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from storage.index.bm25.encoder import encode_document, encode_query, terms
+from storage.index.bm25.tokenizer import is_latin, words
 from storage.index.engine import Sparse
-from storage.index.sparse import encode_document, encode_query, terms
-from storage.index.words import is_latin, words
 
 
 def overlap(query: str, text: str, language: str) -> float:

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
-from app.chat.engine import Engine
 from app.chat.events import Token
 from app.chat.service import ChatService, drained
+from app.chat.turn_engine import Engine
 from app.llms import prompts
-from app.llms.openrouter import HostedLLM
+from app.llms.hosted.model import HostedLLM
 from app.wiring import Services
 from storage.errors import ModelRefused, ModelUnavailable
 from tests.doubles.scripted import ScriptedLLM

@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlmodel import func, select
 
-from app.chat.engine import Engine
 from app.chat.limits import TurnLimit
 from app.chat.service import ChatService, drained
-from app.chat.threads import Opinion
+from app.chat.turn_engine import Engine
+from app.conversations.views import Opinion
 from app.wiring import Services
-from storage.conversations import Place, Tree
 from storage.domain import RIGHTS, Answer, Principal
 from storage.errors import InvalidInput, NotFound, TooManyTurns
-from storage.tables import ApiKey, Conversation, Feedback, Message, User
+from storage.sql.repositories.conversations import Place, Tree
+from storage.sql.tables import ApiKey, Conversation, Feedback, Message, User
 from tests.doubles.scripted import ScriptedLLM
 from tests.library import write_docs
 

@@ -8,9 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from app.chat.engine import Engine
 from app.chat.events import ChatEvent, Completed, Token
 from app.chat.service import ChatService
+from app.chat.turn_engine import Engine
 from app.settings import Settings
 from app.wiring import Services, open_services
 from storage.errors import DatabaseUnavailable

@@ -10,7 +10,7 @@ import pytest
 
 from app.settings import Settings
 from app.wiring import Services, build_worker
-from pipelines.jobs.job import Job, Kind, Log, Task, new_id
+from pipelines.jobs.models import Job, Kind, Log, Task, new_id
 from pipelines.jobs.worker import Worker
 from storage.domain import Value
 from storage.errors import DatabaseUnavailable

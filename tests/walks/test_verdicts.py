@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from app.chat.checking import Verify
-from app.chat.engine import Engine
 from app.chat.events import ChatEvent, Cited, Completed, Token
 from app.chat.service import ChatService
-from app.chat.verification.judge import LLMJudge
-from app.chat.verification.local import LocalVerifier
+from app.chat.turn_engine import Engine
 from app.settings import Settings
+from app.verification.checker import Verify
+from app.verification.llm_judge import LLMJudge
+from app.verification.local.verifier import LocalVerifier
 from app.wiring import Services, open_services
 from storage.domain import Answer
-from storage.embeddings import LocalEmbedding
+from storage.embeddings.local import LocalEmbedding
 from tests.doubles.erring import ErringLLM
 from tests.doubles.scripted import ScriptedLLM
 from tests.library import write_docs

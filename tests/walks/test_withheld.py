@@ -7,11 +7,11 @@ from uuid import UUID
 
 import pytest
 
-from app.chat.engine import Engine
-from app.chat.exports import export
 from app.chat.service import ChatService
-from app.chat.threads import Opinion
-from app.chat.withholding import WITHHELD
+from app.chat.turn_engine import Engine
+from app.conversations.citation_export import export
+from app.conversations.redaction import WITHHELD
+from app.conversations.views import Opinion
 from app.settings import Settings
 from app.wiring import Services, open_services
 from storage.domain import RIGHTS, Answer, Principal
@@ -123,7 +123,7 @@ async def test_a_search_finds_what_is_shown_and_nothing_else(vault: Services) ->
 async def test_pages_of_a_search_go_past_what_is_withheld(
     vault: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.chat.messages._PAGE", 2)
+    monkeypatch.setattr("app.conversations.messages._PAGE", 2)
     plain = [(await asked(vault, ADA, "When is the lamp lit? sunset")).conversation_id]
     for _ in range(3):
         await asked(vault, ADA)

@@ -2,9 +2,9 @@
 
 from uuid import UUID
 
-from app.chat.engine import Engine
 from app.chat.events import ChatEvent, Completed
 from app.chat.service import ChatService
+from app.chat.turn_engine import Engine
 from app.wiring import Services
 from storage.domain import Answer
 from tests.doubles.scripted import ScriptedLLM

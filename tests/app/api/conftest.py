@@ -9,8 +9,8 @@ import pytest
 from litestar.testing import TestClient
 
 from app.api import create_app
-from app.chat.engine import Engine
 from app.chat.service import ChatService
+from app.chat.turn_engine import Engine
 from app.settings import Settings
 from app.wiring import Services
 from tests.app.api.calls import Client

@@ -13,7 +13,7 @@ from litestar.testing import TestClient
 
 import app.web
 from app.api import create_app
-from app.api.originals import shown
+from app.api.downloads import shown
 from tests.app.api.calls import API, FUEL, Client, ask, start
 from tests.app.api.conftest import local
 from tests.doubles.issuer import Issuer

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from litestar.testing import TestClient
 
 from app.api import create_app
-from app.people.service import People
+from app.users.service import People
 from app.wiring import Services
 from tests.app.api.calls import API, Client
 from tests.app.api.conftest import local

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.chat.citations import CitedText, carriers, locate
+from app.chat.answer.citations import CitedText, carriers, locate
 from app.chat.events import Cited, Token
-from pipelines.sentences import sentences
+from pipelines.ingestion.sentences import sentences
 from storage.domain import Citation
 from tests.app.chat.passages import PASSAGES, SECTIONS, TEXT, passage
 

@@ -3,7 +3,7 @@
 import pytest
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
-from app.chat.condense import condense, keywords, leans
+from app.chat.condensing.heuristic import condense, keywords, leans
 
 LAMP = "How much paraffin does the lamp burn?"
 

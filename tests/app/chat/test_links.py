@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.chat.links import fragment, link
+from app.chat.answer.links import fragment, link
 from storage.domain import Passage
 
 URL = "https://docs.example.com/lamp#fuel"

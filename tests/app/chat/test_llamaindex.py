@@ -10,9 +10,9 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.chat_engine.types import BaseChatEngine
 from llama_index.core.retrievers import BaseRetriever
 
-from app.chat.engine import Engine
 from app.chat.llamaindex import ChatEngine
-from app.chat.retriever import PassageRetriever
+from app.chat.turn_engine import Engine
+from app.retrieval.retriever import PassageRetriever
 from app.settings import Settings
 from app.wiring import Services, open_services
 from storage.domain import Answer

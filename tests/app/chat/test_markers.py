@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.chat.markers import Marker, MarkerParser
+from app.text.markers import Marker, MarkerParser
 
 KNOWN = range(1, 4)
 

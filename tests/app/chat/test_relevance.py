@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.chat.calibration import half_known
-from app.chat.relevance import METHOD, Relevance
+from app.retrieval.calibration import half_known
+from app.retrieval.relevance import METHOD, Relevance
 from storage.domain import Calibration, Passage
-from storage.embeddings import LocalEmbedding
+from storage.embeddings.local import LocalEmbedding
 from tests.app.chat.passages import PASSAGES, passage
 
 WORDS = LocalEmbedding()

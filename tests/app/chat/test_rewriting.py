@@ -7,9 +7,9 @@ import pytest
 from aiohttp import ClientSession
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
-from app.chat.condense import condense
+from app.chat.condensing.heuristic import condense
+from app.chat.condensing.llm import Rewriter
 from app.chat.events import Condensed
-from app.chat.rewriting import Rewriter
 from app.llms import prompts
 from tests.app.chat.test_condense import LAMP, history
 from tests.app.llms.hosted import model

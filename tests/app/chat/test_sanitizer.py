@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.chat.citations import CitedText
+from app.chat.answer.citations import CitedText
 from tests.app.chat.passages import passage
 from tests.app.chat.renderers import live, renderers
 

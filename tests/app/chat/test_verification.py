@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.chat.verification.local import LocalVerifier
-from storage.embeddings import LocalEmbedding
+from app.verification.local.verifier import LocalVerifier
+from storage.embeddings.local import LocalEmbedding
 from tests.app.chat.perturbations import perturbed, worlds
 
 VERIFIER = LocalVerifier(LocalEmbedding())

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.chat.withholding import WITHHELD, withhold
+from app.conversations.redaction import WITHHELD, withhold
 from storage.domain import Abstention, Answer, Citation, CitedSource, Claim, NearestSection
 
 OPEN, HIDDEN = uuid4(), uuid4()

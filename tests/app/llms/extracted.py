@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from uuid import uuid4
 
-from app.chat.citations import CitedText
-from app.llms.extractive import ExtractiveLLM
+from app.chat.answer.citations import CitedText
+from app.llms.extractive_model.model import ExtractiveLLM
 from app.llms.prompts import messages
 from storage.domain import Passage
 

@@ -9,8 +9,8 @@ from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.llms import LLM
 
 from app.llms.fallback import FallbackLLM
-from app.llms.openrouter import HostedLLM
-from app.llms.spoken import Spoken
+from app.llms.hosted.model import HostedLLM
+from app.llms.response import Spoken
 from tests.doubles.services import Doubles
 
 PROMPT = [

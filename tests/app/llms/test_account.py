@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from aiohttp import ClientSession
 
-from app.llms.account import account, models
+from app.llms.hosted.account import account, models
 from storage.errors import ModelUnavailable
 from tests.doubles.services import Doubles
 from tests.storage.test_connections import service

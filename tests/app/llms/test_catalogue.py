@@ -6,8 +6,8 @@ import pytest
 from aiohttp import ClientSession
 from llama_index.core.base.llms.types import ChatMessage
 
-from app.llms.catalogue import Catalogue, Limits
-from app.llms.openrouter import HostedLLM
+from app.llms.hosted.model import HostedLLM
+from app.llms.hosted.model_limits import Catalogue, Limits
 from storage.errors import ModelRefused
 from tests.app.llms.hosted import PROMPT, ask, model
 from tests.doubles.openrouter import CONTEXT, LONGEST

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from llama_index.core.base.llms.types import ChatMessage, ChatResponseAsyncGen
 
 from app.llms.fallback import FallbackLLM
-from app.llms.refusals import refusal
-from app.llms.spoken import Spoken, response
-from app.llms.wire import Reading
+from app.llms.hosted.chat_protocol import Reading
+from app.llms.hosted.refusals import refusal
+from app.llms.response import Spoken, response
 from storage.domain import Attempt
 from storage.errors import ModelRefused, ModelUnavailable
 from tests.app.llms.hosted import PROMPT, SAID, ask, model, models

@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.llms.extractive import NOTHING, ExtractiveLLM
+from app.llms.extractive_model.model import NOTHING, ExtractiveLLM
 from app.llms.prompts import messages
-from storage.embeddings import LocalEmbedding
+from storage.embeddings.local import LocalEmbedding
 from tests.app.llms.extracted import LAMP, LAMP_CODE, ask, cited, passage, plain
 
 

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import ClientSession
 from llama_index.llms.openrouter import OpenRouter
 
-from app.llms.openrouter import HostedLLM
+from app.llms.hosted.model import HostedLLM
 from storage.errors import ModelBusy, ModelRefused, ModelSilent, ModelUnavailable
 from tests.app.llms.hosted import PROMPT, SAID, ask, model
 from tests.doubles.services import Doubles

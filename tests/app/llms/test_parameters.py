@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.llms.parameters import refused_in, without
+from app.llms.hosted.parameters import refused_in, without
 
 SENT = {
     "model": "m",

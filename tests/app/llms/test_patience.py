@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from app.llms.patience import Patience
+from app.llms.hosted.deadline import Patience
 
 
 async def never() -> None:

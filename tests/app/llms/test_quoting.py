@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.llms.extractive import NOTHING, ExtractiveLLM
+from app.llms.extractive_model.model import NOTHING, ExtractiveLLM
 from app.llms.prompts import messages
 from tests.app.llms.extracted import LAMP, LAMP_CODE, SIGNALS, ask, cited, passage, plain, quoted
 

@@ -9,7 +9,7 @@ from httpx_sse import EventSource
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.llms.sse import Events
+from app.llms.hosted.sse import Events
 
 DATA = st.sampled_from(["data: one", "data:two", "data:  three", "data: Grüße \u2028", "", ""])
 LINES = DATA | st.sampled_from([": alive", "datax: y", "event: x", "id: 1"])

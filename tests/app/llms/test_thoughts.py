@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.llms.thoughts import Thoughts
+from app.llms.hosted.reasoning import Thoughts
 
 SAID = "The lamp burns 2.4 litres [1]."
 THOUGHTS = [

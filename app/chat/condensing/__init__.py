@@ -1,0 +1,1 @@
+"""A follow-up question made complete, by its words or by a language model."""

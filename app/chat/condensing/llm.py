@@ -1,0 +1,80 @@
+"""A question that leans on earlier ones, made whole by a model; what it cannot do, the words do."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+
+from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.llms import LLM
+
+from app.chat.condensing.heuristic import asked, condense, leans
+from app.chat.events import Condensed
+from app.llms import prompts
+from app.llms.circuit_breaker import Breaker
+from app.llms.response import Spoken, drained
+from storage.domain import Attempt, Rewriting
+from storage.errors import ModelSilent, ModelUnavailable
+
+SECONDS = 3.0
+"""The search waits for it, and the words of the earlier questions do nearly as well."""
+_LONGEST = 400
+"""Characters of a question, before and after; what is longer brings words enough of its own."""
+_MOST_TOKENS = 256
+_BREAK = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_MARKUP = re.compile(
+    r"</|(?<!\w)<[a-z!][\w-]*|\]\(|://|```|\*\*|^(?:#{1,6}|[-*+>]) ", re.IGNORECASE
+)
+
+
+class Rewriter:
+    """Asks one model, once and not for long; one that keeps failing is left alone for a while."""
+
+    def __init__(self, llm: LLM, seconds: float = SECONDS) -> None:
+        self._llm = llm
+        self._seconds = seconds
+        self._breaker = Breaker()
+
+    @property
+    def model(self) -> str:
+        """The one that is asked."""
+        return self._llm.metadata.model_name
+
+    def takes(self, question: str, history: Sequence[ChatMessage]) -> bool:
+        """Whether the model is asked at all: a question that stands by itself costs no call."""
+        wanted = len(question) <= _LONGEST and leans(question) and bool(asked(history))
+        return wanted and self._breaker.admits()
+
+    async def condense(self, question: str, history: Sequence[ChatMessage]) -> Condensed:
+        """The whole question; with an attempt, and as it is without a model, when that fails."""
+        try:
+            return await self._rewritten(question, history)
+        except ModelUnavailable as error:
+            failed = Attempt(model=error.model or self.model, error=str(error), cost=error.cost)
+            return Condensed(query=condense(question, history), attempts=(failed,))
+
+    async def _rewritten(self, question: str, history: Sequence[ChatMessage]) -> Condensed:
+        with self._breaker.trial():
+            said, spoken = await self._ask(prompts.rewriting(question, history))
+            query = said.strip().strip('"“”')
+            own = "\n".join((question, *asked(history)))
+            if spoken.finish == "length" or not _is_query(query, own):
+                cost = spoken.usage.cost
+                raise ModelUnavailable("it gave no question", model=spoken.model, cost=cost)
+        return Condensed(query=query, rewriting=Rewriting(model=spoken.model, usage=spoken.usage))
+
+    async def _ask(self, prompt: Sequence[ChatMessage]) -> tuple[str, Spoken]:
+        try:
+            async with asyncio.timeout(self._seconds):
+                responses = await self._llm.astream_chat(prompt, max_tokens=_MOST_TOKENS)
+                last = await drained(responses)
+        except TimeoutError as error:
+            raise ModelSilent("it took too long", model=self.model, cost=None) from error
+        spoken = last.raw if isinstance(last.raw, Spoken) else Spoken(model=self.model)
+        return last.message.content or "", spoken
+
+
+def _is_query(text: str, own: str) -> bool:
+    """One line that may be searched; markup only where the user's own words have it."""
+    if not text or len(text) > _LONGEST or _BREAK.search(text):
+        return False
+    return all(mark in own for mark in _MARKUP.findall(text))

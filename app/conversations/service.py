@@ -1,0 +1,152 @@
+"""Conversations as they are looked back on: listed, read, renamed, rated, deleted."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from app.conversations.gaps import Gap, gaps
+from app.conversations.messages import Messages
+from app.conversations.views import Opinion, Rating, Thread, said, thread
+from storage.domain import LOCAL, Answer, Principal
+from storage.errors import InvalidInput
+from storage.sql.database import Database, Session, retried
+from storage.sql.repositories.conversations import Conversations, Place, Tree
+from storage.sql.repositories.corpora import Sources
+from storage.sql.tables import WHOLE, Conversation, Feedback, Message
+
+LONGEST_REASON = 2_000
+_LOOKED_THROUGH = 10_000
+"""Answers that gaps are looked for in."""
+
+
+class History:
+    """The conversations of one user: another's are not found."""
+
+    def __init__(self, database: Database, principal: Principal = LOCAL) -> None:
+        self._database = database
+        self._principal = principal
+
+    def acting_for(self, principal: Principal) -> "History":
+        """The same, for somebody else."""
+        return History(self._database, principal)
+
+    @retried
+    async def recent(
+        self, limit: int = 50, after: Place | None = None, search: str = ""
+    ) -> list[Conversation]:
+        """Last used first; only those in which `search` stands, if it is given."""
+        async with self._database.reading() as session:
+            if search:
+                return await self._messages(session).search(search, limit, after)
+            return await Conversations(session, self._principal.name).recent(limit, after)
+
+    async def messages(self, conversation_id: UUID) -> tuple[Conversation, list[Message]]:
+        """A conversation and what was said on its active branch; raises `NotFound`."""
+        read = await self._read(conversation_id)
+        return read.conversation, read.tree.branch(read.conversation.active_id)
+
+    async def thread(self, conversation_id: UUID) -> Thread:
+        """The same, with the other branches that turn off, and what its reader thought of it."""
+        read = await self._read(conversation_id)
+        branch = read.tree.branch(read.conversation.active_id)
+        return thread(
+            read.conversation,
+            tuple(
+                said(
+                    message,
+                    tuple(read.tree.siblings(message)),
+                    tuple(read.rated.get(message.id, ())),
+                    read.live,
+                )
+                for message in branch
+            ),
+        )
+
+    @retried
+    async def reply(self, message_id: UUID) -> Answer:
+        """An answer as it was given, but for what its reader may no longer see; raises `NotFound`."""
+        async with self._database.reading() as session:
+            return await self._messages(session).answer(message_id)
+
+    @retried
+    async def gaps(self) -> list[Gap]:
+        """What the documentation lacks, by the latest questions."""
+        async with self._database.reading() as session:
+            exchanges = await self._messages(session).exchanges(_LOOKED_THROUGH)
+        return gaps(exchanges)
+
+    @retried
+    async def rename(self, conversation_id: UUID, title: str) -> Conversation:
+        """Raises `NotFound`."""
+        async with self._database.transaction() as session:
+            mine = Conversations(session, self._principal.name)
+            conversation = await mine.get(conversation_id, to_write=True)
+            conversation.title = title
+            return conversation
+
+    @retried
+    async def choose(self, conversation_id: UUID, message_id: UUID) -> Conversation:
+        """Show the branch that goes through a message, from now on; raises `NotFound`."""
+        async with self._database.transaction() as session:
+            mine = Conversations(session, self._principal.name)
+            conversation = await mine.get(conversation_id, to_write=True)
+            messages = self._messages(session)
+            await messages.one(conversation_id, message_id)
+            conversation.active_id = (await messages.tree(conversation_id)).leaf(message_id)
+            return conversation
+
+    @retried
+    async def remove(self, conversation_id: UUID) -> None:
+        """With its messages, and the texts that only they cited."""
+        async with self._database.transaction() as session:
+            mine = Conversations(session, self._principal.name)
+            await mine.remove(conversation_id)
+            await Sources(session).prune_texts()
+
+    @retried
+    async def rate(self, conversation_id: UUID, message_id: UUID, opinion: Opinion) -> None:
+        """Instead of what was thought of it before; raises `NotFound` or `InvalidInput`."""
+        if len(opinion.reason) > LONGEST_REASON:
+            raise InvalidInput(f"A reason has at most {LONGEST_REASON:,} characters.")
+        async with self._database.transaction() as session:
+            mine = Conversations(session, self._principal.name)
+            await mine.get(conversation_id)
+            reason = opinion.reason.replace("\0", "\ufffd")
+            await self._messages(session).rate(
+                conversation_id, message_id, opinion.rating, reason, opinion.claim
+            )
+
+    def _messages(self, session: Session) -> Messages:
+        return Messages(session, self._principal)
+
+    @retried
+    async def _read(self, conversation_id: UUID) -> "_Read":
+        async with self._database.reading() as session:
+            mine = Conversations(session, self._principal.name)
+            conversation = await mine.get(conversation_id)
+            messages = self._messages(session)
+            tree = await messages.tree(conversation_id)
+            feedback = await messages.feedback(conversation_id)
+            branch = tree.branch(conversation.active_id)
+            live = await Sources(session).live_versions(_cited(branch))
+        rated = {key: [_opinion(each) for each in given] for key, given in feedback.items()}
+        return _Read(conversation, tree, rated, live)
+
+
+class _Read(NamedTuple):
+    conversation: Conversation
+    tree: Tree
+    rated: dict[UUID, list[Opinion]]
+    live: dict[UUID, int]
+    """Versions of the cited sources that serve."""
+
+
+def _opinion(feedback: Feedback) -> Opinion:
+    rating: Rating = "up" if feedback.rating == "up" else "down"
+    claim = None if feedback.claim == WHOLE else feedback.claim
+    return Opinion(rating=rating, reason=feedback.reason, claim=claim)
+
+
+def _cited(messages: Sequence[Message]) -> set[UUID]:
+    """Every source that the answers among them tell of."""
+    return {source for m in messages if m.answer for source in m.answer.source_ids}

@@ -1,0 +1,1 @@
+"""Corpora: created, listed, deleted, and opened to readers."""

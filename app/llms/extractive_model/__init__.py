@@ -1,0 +1,1 @@
+"""The model that answers in sentences of the sources, without a network."""

@@ -1,0 +1,1 @@
+"""From a question to passages: search, filters, deduplication and relevance."""

@@ -1,0 +1,1 @@
+"""What models cost, and the budgets that limit it."""

@@ -1,0 +1,1 @@
+"""The verifier that compares words, numbers and polarity, without a model."""

@@ -1,0 +1,104 @@
+"""Whether a claim turns round what its evidence says: directions, opposites, negation."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from app.verification.local.lexicon import AXES, NEGATORS
+from app.verification.local.words import Reading
+
+_REACH = 8
+"""Tokens on either side that say what a word takes sides on."""
+_SCOPE = 6
+"""Tokens that a negator reaches over."""
+_SOFTENED = frozenset({"only", "just", "merely", "necessarily", "simply"})
+
+
+class Side(NamedTuple):
+    """A word that takes sides; `about` weighs the stems near it, nearer ones more."""
+
+    axis: str
+    sign: int
+    about: dict[int, float]
+
+
+@dataclass(frozen=True)
+class Polarity:
+    """What a sentence takes sides on, and what it denies."""
+
+    sides: list[Side]
+    denials: list[frozenset[int]]
+    """For each negator the stems it reaches."""
+    stems: frozenset[int]
+
+    @classmethod
+    def of(cls, reading: Reading, tokens: range) -> "Polarity":
+        """Of one sentence of a reading."""
+        negators = [i for i in tokens if _negates(reading, i)]
+        return cls(
+            sides=list(_sides(reading, tokens, negators)),
+            denials=[_reached(reading, tokens, i) for i in negators],
+            stems=frozenset(reading.stems[i] for i in tokens) - {0},
+        )
+
+
+def opposition(claim: Sequence[Polarity], evidence: Sequence[Polarity]) -> float:
+    """How much of what the claim takes sides on, the evidence takes the other side on; in [0, 1]."""
+    sides = [side for sentence in claim for side in sentence.sides]
+    said = [side for sentence in evidence for side in sentence.sides]
+    against = 0.0
+    for side in sides:
+        same = max((_shared(side, other) for other in said if other[:2] == side[:2]), default=0.0)
+        contrary = (side.axis, -side.sign)
+        other = max((_shared(side, one) for one in said if one[:2] == contrary), default=0.0)
+        against += max(0.0, other - same)
+    return against / (len(sides) or 1)
+
+
+def denial(claim: Sequence[Polarity], evidence: Sequence[Polarity]) -> float:
+    """How surely one of them denies what the other says; in [0, 1]."""
+    denied = [stems for sentence in claim for stems in sentence.denials]
+    denying = [stems for sentence in evidence for stems in sentence.denials]
+    if denied:
+        return max(1.0 - min(1.0, 2.5 * _overlap(stems, denying)) for stems in denied)
+    stems = frozenset[int]().union(*(sentence.stems for sentence in claim))
+    reached = (len(scope & stems) / len(scope) for scope in denying if scope)
+    return max((max(0.0, 2.0 * share - 1.0) for share in reached), default=0.0)
+
+
+def _negates(reading: Reading, at: int) -> bool:
+    word = reading.lowered[at]
+    after = reading.lowered[at + 1] if at + 1 < len(reading.lowered) else ""
+    return (word in NEGATORS or word.endswith(("n't", "n’t"))) and after not in _SOFTENED
+
+
+def _sides(reading: Reading, tokens: range, negators: Sequence[int]) -> Iterator[Side]:
+    for i in tokens:
+        axes = AXES.get(reading.lowered[i], ())
+        if not axes:
+            continue
+        denied = any(0 < i - negator <= _SCOPE - 2 for negator in negators)
+        about = {
+            reading.stems[j]: 1 / (1 + 0.15 * abs(i - j))
+            for j in range(max(tokens.start, i - _REACH), min(tokens.stop, i + _REACH + 1))
+            if reading.stems[j] and reading.lowered[j] not in AXES
+        }
+        for axis, sign in axes:
+            yield Side(axis, -sign if denied and axis == "direction" else sign, about)
+
+
+def _reached(reading: Reading, tokens: range, at: int) -> frozenset[int]:
+    after = range(at + 1, min(tokens.stop, at + 1 + _SCOPE))
+    return frozenset(reading.stems[i] for i in after) - {0}
+
+
+def _shared(one: Side, other: Side) -> float:
+    common = sum(min(w, other.about[stem]) for stem, w in one.about.items() if stem in other.about)
+    return common / (sum(one.about.values()) or 1.0)
+
+
+def _overlap(stems: frozenset[int], scopes: Sequence[frozenset[int]]) -> float:
+    """Of two negators without a word in their reach, neither contradicts the other."""
+    if not stems:
+        return 1.0 if scopes else 0.0
+    return max((len(stems & scope) / len(stems) for scope in scopes), default=0.0)

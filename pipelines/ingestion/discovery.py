@@ -1,0 +1,158 @@
+"""Which files a path stands for: the part of ingestion that only looks."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pipelines.readers import SUFFIXES, UNREAD
+from pipelines.readers.sites.layout import Place, Sites, place_of
+from storage.errors import InvalidInput
+
+_SKIPPED_FOLDERS = {"node_modules", "__pycache__", "venv"}
+
+
+_SENT = "upload:/"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that was sent: its copy on this machine, and the relative name it was sent under.
+
+    The copy's path ends in that name, in a folder of its own.
+    """
+
+    path: Path
+    name: str
+
+    @staticmethod
+    def locate(name: str) -> str:
+        """What makes it the same source the next time, wherever the copy lies then."""
+        return f"{_SENT}{name}"
+
+    @staticmethod
+    def named(location: str) -> str | None:
+        """The name that was sent, if it was."""
+        return location.removeprefix(_SENT) if location.startswith(_SENT) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What one path given by the user stands for; `root` is None when it is a single file."""
+
+    root: Path | None
+    files: tuple[Path, ...]
+    unread: tuple[Path, ...] = ()
+    """Documents in it of kinds that are not read."""
+    uploads: tuple[Upload, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file to read, and the folder its place in the documentation is counted from."""
+
+    path: Path
+    root: Path | None
+    upload: str | None = None
+    """The name it was sent under; None for a file that stays where it is."""
+
+    @property
+    def location(self) -> str:
+        """What makes it the same source the next time."""
+        return Upload.locate(self.upload) if self.upload else self.path.as_posix()
+
+    @property
+    def name(self) -> str:
+        """What its user calls it."""
+        return self.upload or str(self.path)
+
+    @property
+    def relative(self) -> PurePosixPath:
+        """Its path within its root."""
+        if self.upload:
+            return PurePosixPath(self.upload)
+        base = self.root or self.path.parent
+        return PurePosixPath(self.path.relative_to(base).as_posix())
+
+    def place(self, sites: Sites) -> Place:
+        """Where the layout of the folders puts it."""
+        return place_of(self.path, self.relative, sites)
+
+
+def select(paths: Sequence[Path | Upload], *, allow_empty: bool = False) -> list[Selection]:
+    """Raises `InvalidInput` for a path that is missing, of no known kind, or an empty folder."""
+    if not paths:
+        raise InvalidInput("Name at least one file or folder to ingest.")
+    uploads = tuple(path for path in paths if isinstance(path, Upload))
+    named = [path for path in paths if isinstance(path, Path)]
+    selections = [_selection(path, allow_empty=allow_empty) for path in named]
+    return [*selections, Selection(None, (), uploads=uploads)] if uploads else selections
+
+
+def place(selections: Sequence[Selection], known_roots: set[str]) -> list[Found]:
+    """Each file once, under the outermost folder it was ever ingested from.
+
+    So a page keeps its URL when it is ingested again by itself or with a part of its folder.
+    """
+    roots = known_roots | {s.root.as_posix() for s in selections if s.root is not None}
+    found = {
+        path: Found(path, _outermost(path, roots))
+        for selection in selections
+        for path in selection.files
+    }
+    sent = [Found(u.path, None, u.name) for s in selections for u in s.uploads]
+    return [*found.values(), *sent]
+
+
+def _selection(given: Path, *, allow_empty: bool) -> Selection:
+    path = _resolved(given)
+    if path.is_file():
+        if path.suffix.lower() not in SUFFIXES:
+            readable = f"Ibid reads {', '.join(sorted(SUFFIXES))}."
+            raise InvalidInput(f"{given}: {UNREAD.get(path.suffix.lower(), readable)}")
+        return Selection(None, (path,))
+    if not path.is_dir():
+        if path.exists():
+            raise InvalidInput(f"{given} is not a file but a device, a pipe or a socket.")
+        if allow_empty:
+            return Selection(path, ())
+        raise InvalidInput(f"There is no file or folder {given}; nothing was changed.")
+    files: list[Path] = []
+    unread: list[Path] = []
+    for file in sorted(_walk(path)):
+        (files if file.suffix.lower() in SUFFIXES else unread).append(file)
+    if not files and not allow_empty:
+        raise InvalidInput(
+            f"There is nothing to read in {given}; nothing was changed. "
+            "Say --prune-empty to remove what was ingested from it before."
+        )
+    return Selection(path, tuple(files), tuple(unread))
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    for folder, names, files in os.walk(root, onerror=_refuse):
+        names[:] = [n for n in names if not n.startswith((".", "_")) and n not in _SKIPPED_FOLDERS]
+        for name in files:
+            path = Path(folder, name)
+            if _is_document(path) and _resolved(path).is_relative_to(root):
+                yield path
+
+
+def _resolved(path: Path) -> Path:
+    """Unlike `Path.resolve`, without an error for a link that leads to itself."""
+    return Path(os.path.realpath(path))
+
+
+def _refuse(error: OSError) -> None:
+    raise InvalidInput(f"Cannot look into {error.filename}: {error.strerror}; nothing was changed.")
+
+
+def _is_document(path: Path) -> bool:
+    """Dot files are private, and Docusaurus makes no page of what begins with an underscore."""
+    suffix = path.suffix.lower()
+    return (suffix in SUFFIXES or suffix in UNREAD) and not path.name.startswith((".", "_"))
+
+
+def _outermost(path: Path, roots: set[str]) -> Path | None:
+    around = [parent for parent in path.parents if parent.as_posix() in roots]
+    return around[-1] if around else None

@@ -1,0 +1,93 @@
+"""Changed sources into one index: split, embedded, staged unseen, made live in one operation."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import aclosing
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from llama_index.core.ingestion import IngestionPipeline
+from llama_index.core.schema import Document
+
+from pipelines.ingestion.diff import Change, Failure, batches, read_ahead
+from pipelines.ingestion.transformations import EmbedNew, SectionSplitter
+from storage.concurrency import Behind
+from storage.index.passages import Content, PassageIndex
+from storage.sql.database import Database
+from storage.sql.repositories.corpora import Sources
+from storage.sql.tables import Corpus
+
+Calibrate = Callable[[str, PassageIndex], Awaitable[None]]
+"""Looks at what a corpus has become in an index, to tell later which questions it answers."""
+
+
+async def written(
+    database: Database,
+    writer: "Writer",
+    corpus: Corpus,
+    changes: Sequence[Change],
+    publish: Callable[[Corpus, Sequence[Change], "Writer"], Coroutine[Any, Any, None]],
+) -> AsyncGenerator[tuple[list[Change], list[Failure]]]:
+    """Each batch of changes once it is embedded, and what of it could not be read.
+
+    While one is published by the engine's process, the next is embedded, and one more read.
+    """
+    async with Behind() as publishing, aclosing(read_ahead(batches(changes))) as reading:
+        async for batch, failed in reading:
+            readable = [change for change in batch if change.reading]
+            await _number(database, readable)
+            await writer.embed(corpus, readable)
+            await publishing.begin(partial(publish, corpus, readable, writer))
+            yield batch, failed
+
+
+async def _number(database: Database, changes: Sequence[Change]) -> None:
+    """Each gets the version that its source comes to next; one that is new begins with the first."""
+    async with database.transaction() as session:
+        numbers = await Sources(session).reserve([change.source.id for change in changes])
+    for change in changes:
+        change.version = numbers.get(change.source.id, change.version)
+
+
+class Writer:
+    """Writes to an index; vectors that it or one of the `others` has already are not made again."""
+
+    def __init__(self, index: PassageIndex, *others: PassageIndex) -> None:
+        self.index = index
+        self._known_to = [
+            known
+            for known in (*others, index)
+            if known.fingerprint.shares_vectors(index.fingerprint)
+        ]
+        self._pipeline = IngestionPipeline(
+            transformations=[SectionSplitter(), EmbedNew(embedding=index.embedding)],
+            disable_cache=True,
+        )
+
+    async def embed(self, corpus: Corpus, changes: Sequence[Change]) -> None:
+        """Split and embed; a passage whose section and text had a vector keeps it."""
+        known: dict[Content, list[float]] = {}
+        for change in changes:
+            if not change.is_new or change.source.staged:
+                known |= await self._known(change.source.id)
+        by_source = {str(change.source.id): change for change in changes}
+        readings = {key: change.reading for key, change in by_source.items()}
+        documents = [Document(id_=key, text=change.text) for key, change in by_source.items()]
+        nodes = await self._pipeline.arun(documents=documents, readings=readings, known=known)
+        for node in nodes:
+            by_source[node.ref_doc_id or ""].take(node, corpus)
+
+    async def write(self, corpus: Corpus, changes: Sequence[Change]) -> None:
+        """Live when this returns, and what their sources had before is gone."""
+        passages = [passage for change in changes for passage in change.passages]
+        vectors = [vector for change in changes for vector in change.vectors]
+        await self.index.stage(passages, vectors, corpus.language)
+        await self.index.publish((change.source.id, change.version) for change in changes)
+        for change in changes:
+            change.reading, change.vectors = None, []
+
+    async def _known(self, source_id: UUID) -> dict[Content, list[float]]:
+        known: dict[Content, list[float]] = {}
+        for index in self._known_to:
+            known |= await index.vectors(source_id)
+        return known

@@ -1,0 +1,94 @@
+"""Jupyter notebooks: Markdown cells as Markdown, code as code, and what it printed."""
+
+import re
+from dataclasses import replace
+from typing import Any, cast
+
+from pipelines.readers.markdown.reader import write_markdown
+from pipelines.readers.page import Page
+from pipelines.readers.page_writer import PageWriter
+from storage.errors import SourceUnreadable
+from storage.parsing import parse_json
+
+_NO_NOTEBOOK = "It is not a notebook: it has no list of cells."
+# Longer output is a log or a table of data, not something to answer from.
+_LONGEST_OUTPUT = 2_000
+_TERMINAL_CODE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_NO_CHARACTER = re.compile(r"[\0\ud800-\udfff]")
+
+
+def read_notebook(source: str) -> Page:
+    """Raises `SourceUnreadable` for what is no notebook."""
+    try:
+        notebook = parse_json(source)
+    except ValueError as error:
+        raise SourceUnreadable("It is not a notebook: its JSON is broken.") from error
+    writer = PageWriter()
+    for cell in _cells(notebook):
+        _write_cell(writer, cell)
+    title = next((heading.text for heading in writer.headings if heading.level == 1), None)
+    return Page(
+        text=writer.text,
+        blocks=tuple(writer.blocks),
+        # Viewers give headings ids each in a way of their own.
+        headings=tuple(replace(heading, anchor=None) for heading in writer.headings),
+        title=title,
+        front_matter={},
+    )
+
+
+def _cells(notebook: object) -> list[dict[str, Any]]:
+    """Up to version 3 they were on worksheets."""
+    if not isinstance(notebook, dict):
+        raise SourceUnreadable(_NO_NOTEBOOK)
+    fields = cast("dict[str, Any]", notebook)
+    cells = fields.get("cells")
+    if cells is None and isinstance(fields.get("worksheets"), list):
+        cells = [
+            cell for sheet in _dicts(fields["worksheets"]) for cell in _listed(sheet.get("cells"))
+        ]
+    if not isinstance(cells, list):
+        raise SourceUnreadable(_NO_NOTEBOOK)
+    return _dicts(cast("object", cells))
+
+
+def _write_cell(writer: PageWriter, cell: dict[str, Any]) -> None:
+    text = _joined(cell.get("source", cell.get("input")))
+    match cell.get("cell_type"):
+        case "markdown":
+            write_markdown(writer, text)
+        case "code":
+            writer.block("code", text)
+            for output in _dicts(cell.get("outputs")):
+                _write_output(writer, output)
+        case _:  # raw cells are for other programs
+            pass
+
+
+def _write_output(writer: PageWriter, output: dict[str, Any]) -> None:
+    if output.get("output_type") in ("error", "pyerr") or output.get("name") == "stderr":
+        return
+    data = output.get("data")
+    text = output.get("text") or (
+        cast("Any", data).get("text/plain") if isinstance(data, dict) else ""
+    )
+    shown = _TERMINAL_CODE.sub("", _joined(text))
+    # An object's address and a figure's size say nothing.
+    if len(shown) <= _LONGEST_OUTPUT and not (shown.startswith("<") and shown.endswith(">")):
+        writer.block("code", shown)
+
+
+def _joined(text: object) -> str:
+    """Text is a string or a list of lines; NUL and half a character are replaced."""
+    joined = (
+        text if isinstance(text, str) else "".join(t for t in _listed(text) if isinstance(t, str))
+    )
+    return _NO_CHARACTER.sub("\ufffd", joined.replace("\r\n", "\n"))
+
+
+def _listed(value: object) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else []
+
+
+def _dicts(value: object) -> list[dict[str, Any]]:
+    return [cast("dict[str, Any]", item) for item in _listed(value) if isinstance(item, dict)]

@@ -1,0 +1,80 @@
+"""Which reader reads which ending; each is imported when its first file is met, for some are heavy."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Literal, cast
+
+from pipelines.readers.encoding import decode
+from pipelines.readers.files import LARGEST_FILE
+from pipelines.readers.page import Page
+
+LARGEST_TEXT = 20_000_000
+"""Bytes of the largest plain text that is read."""
+LARGEST_MARKUP = 10_000_000
+"""Bytes of the largest Markdown or HTML; parsed, it takes eighty times its size in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What its endings have in common; `reader` is `module:function` in this package."""
+
+    reader: str
+    takes: Literal["text", "bytes"]
+    largest: int
+    is_docs: bool = False
+    """Whether a documentation builder makes a page of it, whose address has no ending."""
+
+    def read(self, data: bytes) -> Page:
+        """Raises `SourceUnreadable`."""
+        module, _, function = self.reader.partition(":")
+        reader = getattr(import_module(f"pipelines.readers.{module}"), function)
+        source = decode(data) if self.takes == "text" else data
+        return cast("Callable[[str | bytes], Page]", reader)(source)
+
+
+_MARKDOWN = Format("markdown:read_markdown", "text", LARGEST_MARKUP, is_docs=True)
+_HTML = Format("html:read_html", "text", LARGEST_MARKUP)
+_TEXT = Format("plain:read_text", "text", LARGEST_TEXT)
+_SEPARATED = Format("sheets:read_csv", "text", LARGEST_MARKUP)
+
+FORMATS = {
+    ".md": _MARKDOWN,
+    ".markdown": _MARKDOWN,
+    ".mdx": Format("markdown:read_mdx", "text", LARGEST_MARKUP, is_docs=True),
+    ".html": _HTML,
+    ".htm": _HTML,
+    ".txt": _TEXT,
+    ".text": _TEXT,
+    ".rst": _TEXT,
+    ".csv": _SEPARATED,
+    ".tsv": _SEPARATED,
+    ".ipynb": Format("notebook:read_notebook", "text", LARGEST_FILE),
+    ".pdf": Format("pdf:read_pdf", "bytes", LARGEST_FILE),
+    ".docx": Format("docx:read_docx", "bytes", LARGEST_FILE),
+    ".pptx": Format("pptx:read_pptx", "bytes", LARGEST_FILE),
+    ".xlsx": Format("sheets:read_xlsx", "bytes", LARGEST_FILE),
+    ".epub": Format("epub:read_epub", "bytes", LARGEST_FILE),
+}
+"""By ending, in lower case."""
+
+_OFFICE = "It is {} file, which is not read: save it as {} and ingest that."
+_ARCHIVE = "It is an archive: unpack it and ingest the folder."
+UNREAD = {
+    ".doc": _OFFICE.format("an old Word", ".docx"),
+    ".rtf": _OFFICE.format("a rich text", ".docx"),
+    ".odt": _OFFICE.format("an OpenDocument", ".docx"),
+    ".ppt": _OFFICE.format("an old PowerPoint", ".pptx"),
+    ".odp": _OFFICE.format("an OpenDocument", ".pptx"),
+    ".xls": _OFFICE.format("an old Excel", ".xlsx"),
+    ".ods": _OFFICE.format("an OpenDocument", ".xlsx"),
+    **dict.fromkeys((".zip", ".7z", ".rar", ".tar", ".tgz", ".gz", ".bz2", ".xz"), _ARCHIVE),
+    ".bin": "It is a binary file, in which there is nothing to read.",
+}
+"""Of what people expect to be read and is not, by ending: why, and what to do."""
+
+
+def largest(suffix: str) -> int:
+    """Bytes of the largest file with this ending that is opened."""
+    kind = FORMATS.get(suffix.lower())
+    return kind.largest if kind else LARGEST_FILE

@@ -1,0 +1,93 @@
+"""Untrusted files are read in processes of their own: a bomb, a loop or a crash costs one file."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from pathlib import Path, PurePosixPath
+from queue import LifoQueue
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from pipelines.readers import Reading
+from pipelines.readers.sandbox.service import MEMORY, SECONDS, Call, Sandbox
+from storage.errors import SourceUnreadable
+
+PROCESSES = 2
+
+_READER = "pipelines.readers:read_file"
+_HUNDRED_MEGABYTES = 100_000_000
+# Small files are sent to a process together: to wait for each answer takes longer than to read some.
+_TOGETHER = 60_000
+
+
+class Asked(NamedTuple):
+    """A file, and its place below the corpus's root."""
+
+    path: Path
+    relative: PurePosixPath
+    size: int
+
+
+class ReaderPool:
+    """Reads files side by side; its processes start when they are first needed."""
+
+    def __init__(
+        self,
+        *,
+        reader: str = _READER,
+        processes: int = PROCESSES,
+        seconds: float = SECONDS,
+        memory: int = MEMORY,
+    ) -> None:
+        self._seconds = seconds
+        self._sandboxes = [Sandbox(reader, Reading, memory) for _ in range(processes)]
+        # The last one used first: what one process can do alone starts no other.
+        self._idle: LifoQueue[Sandbox[Reading]] = LifoQueue()
+        for sandbox in self._sandboxes:
+            self._idle.put(sandbox)
+        self._threads = ThreadPoolExecutor(processes, thread_name_prefix="reading")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        """Leaves no process behind, whatever it was reading."""
+        for sandbox in self._sandboxes:
+            sandbox.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def process_ids(self) -> list[int]:
+        """Of those that run just now."""
+        return [one for sandbox in self._sandboxes if (one := sandbox.process_id) is not None]
+
+    def read(self, files: Sequence[Asked]) -> list[Reading | SourceUnreadable]:
+        """In the order of the files."""
+        return [*chain.from_iterable(self._threads.map(self._read, _groups(files)))]
+
+    def _read(self, files: Sequence[Asked]) -> list[Reading | SourceUnreadable]:
+        sandbox = self._idle.get()
+        try:
+            return [*sandbox.run([self._call(file) for file in files])]
+        finally:
+            self._idle.put(sandbox)
+
+    def _call(self, file: Asked) -> Call:
+        seconds = self._seconds * (1 + file.size / _HUNDRED_MEGABYTES)
+        return Call((file.path, file.relative), seconds)
+
+
+def _groups(files: Sequence[Asked]) -> Iterator[list[Asked]]:
+    group: list[Asked] = []
+    for file in files:
+        if group and sum(one.size for one in group) + file.size > _TOGETHER:
+            yield group
+            group = []
+        group.append(file)
+    if group:
+        yield group

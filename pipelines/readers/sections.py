@@ -1,0 +1,57 @@
+"""From the headings of a page to the sections that they open."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pipelines.readers.page import Heading, Section
+from storage.shapes import Span
+
+_LONGEST_NAME = 200
+
+
+def sections_of(title: str, headings: Sequence[Heading], length: int) -> tuple[Section, ...]:
+    """They cover the text; what stands before the first heading belongs to the page's title."""
+    sections: list[Section] = []
+    starts = [*(heading.start for heading in headings), length]
+    if starts[0] > 0:
+        sections.append(Section(path=(title,), anchor=None, start=0, end=starts[0]))
+    ancestors: list[Heading] = []
+    for heading, end in zip(headings, starts[1:], strict=True):
+        while ancestors and ancestors[-1].level >= heading.level:
+            ancestors.pop()
+        if not _is_title(heading, title, headings[0]):
+            ancestors.append(heading)
+        path = (title, *(shortened(ancestor.text) for ancestor in ancestors))
+        sections.append(Section(path=path, anchor=heading.anchor, start=heading.start, end=end))
+    return tuple(sections)
+
+
+def divided_by_page(sections: Sequence[Section], pages: Sequence[Span]) -> tuple[Section, ...]:
+    """The same headings, each part of a section linked to the page that it is on."""
+    divided: list[Section] = []
+    numbered = [(number, span) for number, span in enumerate(pages, 1) if span[0] < span[1]]
+    for section in sections:
+        while numbered and numbered[0][1][1] <= section.start:
+            numbered.pop(0)
+        for number, (start, end) in numbered:
+            if start >= section.end:
+                break
+            divided.append(
+                replace(
+                    section,
+                    anchor=f"page={number}",
+                    start=max(start, section.start),
+                    end=min(end, section.end),
+                )
+            )
+    return tuple(divided)
+
+
+def shortened(name: str) -> str:
+    """Fit to be shown and stored with every passage, whatever was made a heading."""
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1].rstrip() + "…"
+
+
+def _is_title(heading: Heading, title: str, first: Heading) -> bool:
+    """The page's own heading is the root of every path; a later one of its rank is a part."""
+    return heading.level == 1 and (heading is first or shortened(heading.text) == title)

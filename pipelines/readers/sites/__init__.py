@@ -1,0 +1,1 @@
+"""Where generators of documentation sites publish a file: routes and anchors."""

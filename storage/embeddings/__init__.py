@@ -1,0 +1,1 @@
+"""Embeddings, local and hosted, as LlamaIndex knows them."""

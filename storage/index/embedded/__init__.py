@@ -1,0 +1,1 @@
+"""Qdrant inside a process of its own on this machine."""

@@ -1,0 +1,116 @@
+"""The indexes of all releases, and which of them serves: the engine's alias says so, SQL follows."""
+
+import math
+import time
+from collections.abc import Collection
+from contextlib import suppress
+from uuid import UUID
+
+from storage.domain import Fingerprint
+from storage.errors import NotFound
+from storage.index.engine import Engine
+from storage.index.passages import Embeddings, PassageIndex
+from storage.sql.database import Database
+from storage.sql.repositories.corpora import Releases
+from storage.sql.tables import Release
+
+ALIAS = "ibid"
+"""What means the release that serves, to Ibid and to whoever else reads the engine."""
+_FRESH = 1.0
+"""Seconds for which an index is used unasked; a release outlives its flip by far more than that."""
+
+
+class Indexes:
+    """Gives out the index that serves, flips to another one, and removes from all."""
+
+    def __init__(self, database: Database, engine: Engine, embeddings: Embeddings) -> None:
+        self.engine = engine
+        self._database = database
+        self._embeddings = embeddings
+        self._index: PassageIndex | None = None
+        self._asked = 0.0
+
+    async def serving(self) -> PassageIndex:
+        """For a search: another process's flip is seen within a second. Raises `NotFound`."""
+        if self._index is None or time.monotonic() - self._asked > _FRESH:
+            await self.find()
+        if self._index is None:
+            raise NotFound("index", ALIAS, "Run `ibid ingest` to make one.")
+        return self._index
+
+    def pinned(self, index: PassageIndex) -> "Indexes":
+        """As if this index served for ever: to try a release that does not."""
+        pinned = Indexes(self._database, self.engine, self._embeddings)
+        pinned._index, pinned._asked = index, math.inf
+        return pinned
+
+    async def find(self) -> PassageIndex | None:
+        """What serves just now; None before anything was ingested into this database."""
+        collection = (await self.engine.aliases()).get(ALIAS)
+        self._asked = time.monotonic()
+        if self._index is None or self._index.collection != collection:
+            self._index = await self._opened(collection) if collection else None
+        return self._index
+
+    async def create(self, fingerprint: Fingerprint) -> PassageIndex:
+        """An empty release that does not serve yet."""
+        release = Release(collection=await self._unused_name(), fingerprint=fingerprint)
+        index = self.at(release)
+        async with self._database.transaction() as session:
+            Releases(session).add(release)
+        await index.create()
+        return index
+
+    async def flip(self, index: PassageIndex) -> None:
+        """Let it serve, in one operation that no search notices; then SQL follows."""
+        await self.engine.point(ALIAS, index.collection)
+        self._index, self._asked = index, time.monotonic()
+        await self.follow()
+
+    async def follow(self) -> None:
+        """Have SQL say what the alias says: also finishes a flip that was cut off in between."""
+        index = await self.find()
+        if index is not None:
+            async with self._database.transaction() as session:
+                await Releases(session).serve(index.collection)
+
+    async def drop(self, collection: str) -> None:
+        """A release that does not serve, with all that is in it."""
+        await self.engine.drop(collection)
+        async with self._database.transaction() as session:
+            await Releases(session).remove(collection)
+
+    async def remove(self, source_ids: Collection[UUID]) -> None:
+        """Remove sources from every release: what is gone must not come back with a rollback."""
+        for index in await self._all():
+            with suppress(NotFound):
+                await index.remove(source_ids)
+        async with self._database.transaction() as session:
+            await Releases(session).let_go(source_ids)
+
+    async def remove_corpus(self, corpus: str) -> None:
+        """Remove everything of a corpus from every release."""
+        for index in await self._all():
+            with suppress(NotFound):
+                await index.remove_corpus(corpus)
+
+    def at(self, release: Release) -> PassageIndex:
+        """The index of any release."""
+        return PassageIndex(self.engine, release.collection, release.fingerprint, self._embeddings)
+
+    async def _all(self) -> list[PassageIndex]:
+        async with self._database.reading() as session:
+            return [self.at(release) for release in await Releases(session).all()]
+
+    async def _opened(self, collection: str) -> PassageIndex | None:
+        """None for one that this database knows nothing of: it was made with another."""
+        async with self._database.reading() as session:
+            release = await Releases(session).find(collection)
+        return None if release is None else self.at(release)
+
+    async def _unused_name(self) -> str:
+        names = {*(index.collection for index in await self._all())}
+        names.update(await self.engine.collections())
+        numbers = [name.removeprefix(f"{ALIAS}-") for name in names]
+        last = max((int(number) for number in numbers if number.isdecimal()), default=0)
+        return f"{ALIAS}-{last + 1}"

@@ -1,0 +1,1 @@
+"""Queries, a class for each noun; repositories never commit, services do."""
