@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from app.chat.limits import TurnLimit
 from app.chat.service import ChatService
-from app.chat.turn_engine import Engine as TurnEngine
+from app.chat.turn_engine import TurnEngine
 from app.conversations.service import History
 from app.corpora.service import Library
 from app.evaluation.gate import GoldenGate
@@ -33,9 +33,9 @@ from app.users.policy import build_claim_policy
 from app.users.service import People
 from app.verification import Verifier
 from pipelines.ingestion.service import Ingestion
-from pipelines.jobs.models import Kind, Plain
+from pipelines.jobs.models import JobHandler, SimpleJob
 from pipelines.jobs.queue import Jobs
-from pipelines.jobs.store import State
+from pipelines.jobs.store import JobStore
 from pipelines.releases import Reindexing
 from pipelines.uploads.limits import UploadLimits, UploadQuota
 from pipelines.uploads.receiver import Intake
@@ -45,7 +45,7 @@ from storage.blobs import Blobs
 from storage.domain import Principal
 from storage.embeddings.local import LocalEmbedding
 from storage.index.embedded.client import open_embedded
-from storage.index.engine import Engine
+from storage.index.engine import IndexEngine
 from storage.index.releases import Indexes
 from storage.locks import Locks
 from storage.private import make_private
@@ -163,14 +163,16 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
 
 
 @asynccontextmanager
-async def open_kinds(settings: Settings) -> AsyncGenerator[dict[str, Kind]]:
+async def open_kinds(settings: Settings) -> AsyncGenerator[dict[str, JobHandler]]:
     """What jobs can do, with services of their own: they run on another event loop."""
     async with open_services(settings) as services:
         yield {
             UPLOAD: UploadJob(
                 services.ingestion, services.database, services.blobs, services.locks
             ),
-            REINDEX: Plain("building", lambda progress: services.reindexing.run(progress=progress)),
+            REINDEX: SimpleJob(
+                "building", lambda progress: services.reindexing.run(progress=progress)
+            ),
         }
 
 
@@ -186,9 +188,9 @@ def build_worker(settings: Settings) -> "Worker":
     )
 
 
-def build_state(settings: Settings) -> State:
+def build_state(settings: Settings) -> JobStore:
     """Where jobs are kept."""
-    return State(settings.ibid_home.absolute(), settings.jobs_database_url)
+    return JobStore(settings.ibid_home.absolute(), settings.jobs_database_url)
 
 
 def build_locks(settings: Settings) -> Locks:
@@ -253,7 +255,7 @@ def connect_database(settings: Settings) -> AbstractAsyncContextManager[Database
     )
 
 
-def open_engine(settings: Settings) -> AbstractAsyncContextManager[Engine]:
+def open_engine(settings: Settings) -> AbstractAsyncContextManager[IndexEngine]:
     """The Qdrant server that is set, or the engine embedded in `IBID_HOME`."""
     if settings.qdrant_url:
         from storage.index.server.engine import open_server  # noqa: PLC0415 - qdrant_client takes 0.8 s

@@ -36,7 +36,7 @@ _PATIENCE = 10.0
 """Seconds that one has to leave its work in good order, or half of what its server has to stop."""
 
 
-class Working:
+class WorkerSupervisor:
     """Sees to it that there is a worker whenever there may be jobs."""
 
     def __init__(self, settings: Settings) -> None:
@@ -101,9 +101,9 @@ class Working:
 
 
 @asynccontextmanager
-async def open_working(settings: Settings, *, begins: bool) -> AsyncGenerator[Working]:
+async def open_working(settings: Settings, *, begins: bool) -> AsyncGenerator[WorkerSupervisor]:
     """Begins at once when there may be jobs already; what runs at the end, the next worker finishes."""
-    working = Working(settings)
+    working = WorkerSupervisor(settings)
     if begins:
         working.begin()
     async with working.kept():

@@ -14,7 +14,7 @@ from typing import Literal
 from uuid import UUID
 
 from pipelines.corpora import lock_of
-from pipelines.ingestion.diff import Change, as_before
+from pipelines.ingestion.diff import SourceChange, as_before
 from pipelines.ingestion.transformations import embedded_text
 from pipelines.ingestion.writer import Calibrate, Writer, written
 from pipelines.uploads.upload_job import copies_of
@@ -44,7 +44,7 @@ _CALL, _CHARACTERS_A_TOKEN = 96, 4
 """Texts in one call to Cohere; English prose has some four characters a token."""
 
 
-class Standing(Value):
+class ReleaseSummary(Value):
     """A release, and how much is in it."""
 
     name: str
@@ -107,7 +107,7 @@ class Reindexing:
         other._principal = principal  # noqa: SLF001 - it is one of us
         return other
 
-    async def releases(self) -> list[Standing]:
+    async def releases(self) -> list[ReleaseSummary]:
         """Newest first; counted are the sources of corpora that the principal may see."""
         await self._indexes.follow()
         async with self._database.reading() as session:
@@ -223,7 +223,7 @@ class Reindexing:
                         if progress:
                             progress(done, total)
 
-    async def _write(self, corpus: Corpus, changes: Sequence[Change], writer: Writer) -> None:
+    async def _write(self, corpus: Corpus, changes: Sequence[SourceChange], writer: Writer) -> None:
         held = {change.source.id: change.held(corpus) for change in changes}
         texts = [change.source_text(corpus) for change in changes]
         await writer.write(corpus, changes)
@@ -378,8 +378,8 @@ def _cut(sources: Sequence[Source]) -> Iterator[list[Source]]:
         yield batch
 
 
-def _standing(release: Release, held: Sequence[SourceVersion]) -> Standing:
-    return Standing(
+def _standing(release: Release, held: Sequence[SourceVersion]) -> ReleaseSummary:
+    return ReleaseSummary(
         name=release.collection,
         state=release.state,
         fingerprint=release.fingerprint,

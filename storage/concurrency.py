@@ -41,7 +41,7 @@ async def ahead(pieces: Iterable[Callable[[], Coroutine[Any, Any, T]]]) -> Async
         await asyncio.gather(*pending, return_exceptions=True)
 
 
-class Behind:
+class BackgroundWriter:
     """One piece at most is under way, and leaving waits for it, also after an error: it may have cost
     money. Only whoever is cancelled cancels it."""
 

@@ -43,7 +43,7 @@ from app.retrieval.search import Search
 from app.settings import Settings
 from app.usage.budgets import Usages
 from app.wiring import Services, build_state, open_services
-from app.worker_process import Working, open_working
+from app.worker_process import WorkerSupervisor, open_working
 from pipelines.jobs.queue import Jobs
 from pipelines.releases import Reindexing
 from pipelines.uploads.receiver import Intake
@@ -150,7 +150,7 @@ def create_app(
 
 def stop(app: Litestar, seconds: float, at_once: bool) -> None:
     """Begins to stop this process: jobs are left to the next one, open answers get most of the time."""
-    working: Working = app.state.working
+    working: WorkerSupervisor = app.state.working
     shutdown: Shutdown = app.state.shutdown
     working.leave()
     stopping = shutdown.run(_FOR_ANSWERS * seconds, stop_listening, at_once=at_once)
@@ -197,7 +197,7 @@ def provide_usages(services: NamedDependency[Services]) -> Usages:
     return services.usages
 
 
-def provide_working(state: State) -> Working:
+def provide_working(state: State) -> WorkerSupervisor:
     """For handlers that ask for a job."""
-    working: Working = state.working
+    working: WorkerSupervisor = state.working
     return working

@@ -20,7 +20,7 @@ from app.api.sse import stream
 from app.chat.events import ChatEvent
 from app.chat.service import ChatService, drained
 from app.conversations.service import History
-from app.conversations.views import Opinion, Thread
+from app.conversations.views import ConversationView, MessageFeedback
 from app.verification.checker import Verify
 from storage.domain import Answer, Value
 from storage.sql.tables import Conversation
@@ -30,7 +30,7 @@ Title = Annotated[str, Field(max_length=200)]
 _ANSWER = {HTTP_201_CREATED: ResponseSpec(Answer, description="The whole answer")}
 
 
-class Asked(Value):
+class AnswerOptions(Value):
     """In which corpora an answer is looked for; in all of them when none is named."""
 
     corpora: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ class Asked(Value):
     """Whether claims get verdicts, for this answer; by default as `VERIFY` says."""
 
 
-class Question(Asked):
+class Question(AnswerOptions):
     """What is asked; `instead_of` is an earlier question, in whose place this one begins a branch."""
 
     text: str
@@ -53,7 +53,7 @@ class NewConversation(Value):
     title: Title = ""
 
 
-class Change(Value):
+class ConversationUpdate(Value):
     """A new `title`; or in `active` a message whose branch is shown from now on."""
 
     title: Title | None = None
@@ -97,7 +97,7 @@ class ConversationController(Controller):
     @get("/{conversation_id:uuid}", summary="Read a conversation")
     async def read(
         self, conversation_id: FromPath[UUID], history: NamedDependency[History]
-    ) -> Thread:
+    ) -> ConversationView:
         """The active branch, with every answer as it was given."""
         return await history.thread(conversation_id)
 
@@ -107,7 +107,7 @@ class ConversationController(Controller):
         conversation_id: FromPath[UUID],
         history: NamedDependency[History],
         kind: Annotated[Literal["json", "markdown"], QueryParameter(name="format")] = "json",
-    ) -> Response[Thread] | Response[str]:
+    ) -> Response[ConversationView] | Response[str]:
         """As a file: JSON, or Markdown with footnotes."""
         thread = await history.thread(conversation_id)
         if kind == "json":
@@ -119,9 +119,9 @@ class ConversationController(Controller):
     async def change(
         self,
         conversation_id: FromPath[UUID],
-        data: JSONBody[Change],
+        data: JSONBody[ConversationUpdate],
         history: NamedDependency[History],
-    ) -> Thread:
+    ) -> ConversationView:
         """What is null stays as it is."""
         if data.title is not None:
             await history.rename(conversation_id, data.title)
@@ -166,10 +166,10 @@ class ConversationController(Controller):
         message_id: FromPath[UUID],
         chat: NamedDependency[ChatService],
         request: Request[object, object, State],
-        data: JSONBody[Asked | None] = None,
+        data: JSONBody[AnswerOptions | None] = None,
     ) -> Response[Answer] | Response[None] | Stream:
         """The question, or an answer it had, is named; the new answer begins a branch."""
-        asked = data or Asked(filter={})
+        asked = data or AnswerOptions(filter={})
         events = chat.again(conversation_id, message_id, asked.corpora, asked.filter, asked.verify)
         return await _framed(events, request)
 
@@ -182,7 +182,7 @@ class ConversationController(Controller):
         self,
         conversation_id: FromPath[UUID],
         message_id: FromPath[UUID],
-        data: JSONBody[Opinion],
+        data: JSONBody[MessageFeedback],
         history: NamedDependency[History],
     ) -> None:
         """`up` or `down`, with a reason; of the whole answer when no `claim` is named."""

@@ -4,7 +4,7 @@ from litestar import Controller, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from app.corpora.service import Library, Shelf
+from app.corpora.service import CorpusSummary, Library
 from storage.domain import Value
 
 
@@ -31,7 +31,7 @@ class PeerReview(Value):
 class Shelves(Value):
     """Corpora by name."""
 
-    corpora: tuple[Shelf, ...]
+    corpora: tuple[CorpusSummary, ...]
 
 
 class CorpusController(Controller):
@@ -46,21 +46,23 @@ class CorpusController(Controller):
         return Shelves(corpora=tuple(await library.corpora()))
 
     @post("/", summary="Create a corpus")
-    async def create(self, data: JSONBody[NewCorpus], library: NamedDependency[Library]) -> Shelf:
+    async def create(
+        self, data: JSONBody[NewCorpus], library: NamedDependency[Library]
+    ) -> CorpusSummary:
         """Empty until something is ingested into it."""
         return await library.create(data.name, data.base_url, data.language)
 
     @put("/{name:str}/readers", summary="Say who may read a corpus", opt={"right": "admin"})
     async def open_to(
         self, name: FromPath[str], data: JSONBody[Readers], library: NamedDependency[Library]
-    ) -> Shelf:
+    ) -> CorpusSummary:
         """From the next request on; answers that quote it are withheld from all others."""
         return await library.open_to(name, data.readers)
 
     @put("/{name:str}/peer-review", summary="Prefer peer-reviewed sources")
     async def prefer_peer_reviewed(
         self, name: FromPath[str], data: JSONBody[PeerReview], library: NamedDependency[Library]
-    ) -> Shelf:
+    ) -> CorpusSummary:
         """Among equals; and answers say which claims rest on others."""
         return await library.prefer_peer_reviewed(name, data.weight)
 

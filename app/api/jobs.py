@@ -18,7 +18,7 @@ from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 from app.api.pagination import Offset
 from app.api.sse import frame, framed
 from app.corpora.service import Library
-from app.worker_process import Working
+from app.worker_process import WorkerSupervisor
 from pipelines.jobs.models import Job
 from pipelines.jobs.queue import Jobs
 from pipelines.uploads.filenames import Sent
@@ -27,7 +27,7 @@ from storage.domain import Value
 
 
 @dataclass
-class Upload:
+class UploadForm:
     """Files, or zip archives of files, and the corpus they go into."""
 
     files: list[UploadFile] = field(default_factory=list[UploadFile])
@@ -47,10 +47,10 @@ class UploadController(Controller):
     @post("/sources", tags=["sources"], summary="Upload sources", status_code=HTTP_202_ACCEPTED)
     async def upload(
         self,
-        data: Annotated[Upload, Body(media_type=RequestEncodingType.MULTI_PART)],
+        data: Annotated[UploadForm, Body(media_type=RequestEncodingType.MULTI_PART)],
         intake: NamedDependency[Intake],
         library: NamedDependency[Library],
-        working: NamedDependency[Working],
+        working: NamedDependency[WorkerSupervisor],
     ) -> Job:
         """Kept at once, ingested by a job; a name that was sent before is replaced."""
         await library.check_open(data.corpus)

@@ -9,7 +9,7 @@ from uuid import UUID
 from litestar.params import QueryParameter
 
 from storage.errors import InvalidInput
-from storage.sql.repositories.conversations import Place
+from storage.sql.repositories.conversations import ConversationCursor
 from storage.sql.tables import Conversation
 
 LARGEST = 2**31 - 1
@@ -25,12 +25,12 @@ def cursor(last: Conversation) -> str:
     return base64.urlsafe_b64encode(place.encode()).decode()
 
 
-def place(given: str | None) -> Place | None:
+def place(given: str | None) -> ConversationCursor | None:
     """What a cursor stands for; raises `InvalidInput` for one that we did not give."""
     if given is None:
         return None
     try:
         at, _, id_ = base64.urlsafe_b64decode(given.encode()).decode().partition(" ")
-        return Place(datetime.fromisoformat(at).astimezone(UTC), UUID(id_))
+        return ConversationCursor(datetime.fromisoformat(at).astimezone(UTC), UUID(id_))
     except (ValueError, OverflowError, binascii.Error) as error:
         raise InvalidInput("The cursor is not one that a page of the list has given.") from error

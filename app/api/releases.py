@@ -5,10 +5,10 @@ from litestar.di import NamedDependency
 from litestar.status_codes import HTTP_202_ACCEPTED
 
 from app.wiring import REINDEX, Services
-from app.worker_process import Working
+from app.worker_process import WorkerSupervisor
 from pipelines.jobs.models import Job, Task, new_id
 from pipelines.jobs.queue import Jobs
-from pipelines.releases import Proposal, Reindexing, Standing
+from pipelines.releases import Proposal, Reindexing, ReleaseSummary
 from storage.domain import Value
 
 _ASKING = "asking for a reindex"
@@ -17,7 +17,7 @@ _ASKING = "asking for a reindex"
 class ReleaseList(Value):
     """Newest first; `proposal` says that what is configured differs from what serves."""
 
-    releases: tuple[Standing, ...]
+    releases: tuple[ReleaseSummary, ...]
     proposal: Proposal | None
 
 
@@ -40,7 +40,7 @@ class ReleaseController(Controller):
         self,
         jobs: NamedDependency[Jobs],
         services: NamedDependency[Services],
-        working: NamedDependency[Working],
+        working: NamedDependency[WorkerSupervisor],
     ) -> Job:
         """Builds what is configured beside what serves, then lets it serve: a job.
 

@@ -11,7 +11,7 @@ from llama_index.core.chat_engine.types import (
 
 from app.blocking import wait_for
 from app.chat.events import Completed, Restarted, Retrieved, Token
-from app.chat.turn_engine import Engine, Turn
+from app.chat.turn_engine import Turn, TurnEngine
 from app.retrieval.retriever import as_node
 from app.retrieval.search import NO_FILTER, checked_query
 from storage.domain import Answer, Passage
@@ -25,7 +25,7 @@ class ChatEngine(BaseChatEngine):
 
     def __init__(
         self,
-        engine: Engine,
+        engine: TurnEngine,
         corpora: Sequence[str] = (),
         *,
         only: Mapping[str, str] = NO_FILTER,

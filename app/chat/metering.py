@@ -12,7 +12,7 @@ from storage.sql.tables import Spending
 _CHARACTERS_A_TOKEN = 4
 
 
-class Heard:
+class TurnMeter:
     """Tokens are estimated: who hangs up is told no count. The cost stays unknown, and counts as none."""
 
     def __init__(self) -> None:

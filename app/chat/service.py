@@ -14,8 +14,8 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
 from app.chat.events import ChatEvent, Completed, Retrieved
 from app.chat.limits import TurnLimit
-from app.chat.metering import Heard
-from app.chat.turn_engine import Engine, Turn
+from app.chat.metering import TurnMeter
+from app.chat.turn_engine import Turn, TurnEngine
 from app.conversations.messages import Messages
 from app.retrieval.search import NO_FILTER, Scope, checked_query
 from app.usage.budgets import Budget, of_answer
@@ -45,7 +45,7 @@ class ChatService:
     def __init__(
         self,
         database: Database,
-        engine: Engine,
+        engine: TurnEngine,
         budget: Budget | None = None,
         limit: TurnLimit | None = None,
         principal: Principal = LOCAL,
@@ -135,7 +135,7 @@ class ChatService:
         self, turn: Turn, question: UUID, keeping: asyncio.Task[None] | None = None
     ) -> AsyncGenerator[ChatEvent]:
         """A new question is kept while passages are searched for, and before anything is said."""
-        started, heard, waiting_for = time.perf_counter(), Heard(), keeping
+        started, heard, waiting_for = time.perf_counter(), TurnMeter(), keeping
         given = set[UUID]()
         try:
             async with aclosing(self._engine.stream(turn)) as events:
@@ -166,7 +166,7 @@ class ChatService:
         while self._late:
             await asyncio.wait(self._late)
 
-    def _write_down_later(self, heard: Heard) -> None:
+    def _write_down_later(self, heard: TurnMeter) -> None:
         """What a turn took that came to no end."""
         if heard.asked:
             self._later(self._write_down(heard))
@@ -184,12 +184,12 @@ class ChatService:
         if error is not None:
             log_failure(_log, "turn_not_written_down", error, {})
 
-    async def _write_down(self, heard: Heard) -> None:
+    async def _write_down(self, heard: TurnMeter) -> None:
         async with self._database.transaction() as session:
             user = await Users(session).named(self._principal.name)
             await Ledger(session).add(heard.spent(user.id, self._engine.model))
 
-    async def _write_off(self, heard: Heard, attempts: Sequence[Attempt]) -> None:
+    async def _write_off(self, heard: TurnMeter, attempts: Sequence[Attempt]) -> None:
         """What was spent on models that did not answer."""
         async with self._database.transaction() as session:
             user = await Users(session).named(self._principal.name)

@@ -10,12 +10,12 @@ from llama_index.core.llms import LLM
 
 from app.answer_notes import NOT_PEER_REVIEWED
 from app.chat.answer.draft import Draft
-from app.chat.answer.stream import Listening
+from app.chat.answer.stream import ModelStream
 from app.chat.condensing.heuristic import condense, keywords
 from app.chat.condensing.llm import Rewriter
 from app.chat.events import ChatEvent, Completed, Condensed, Condensing, Restarted, Retrieved, Token
 from app.llms import prompts
-from app.llms.response import Spoken
+from app.llms.response import ResponseMetadata
 from app.retrieval.relevance import Relevance
 from app.retrieval.search import PASSAGES_READ, Scope, Search, is_peer_reviewed
 from app.text.markdown import markdown_link
@@ -61,7 +61,7 @@ class _Found:
     attempts: tuple[Attempt, ...]
 
 
-class Engine:
+class TurnEngine:
     """Answers turns with one model, from what one search finds."""
 
     def __init__(
@@ -111,7 +111,7 @@ class Engine:
         yield Retrieved(passages=tuple(passages))
         draft = self._draft(turn, passages, language)
         async with aclosing(self._generate(turn, found)) as responses:
-            heard = Listening(responses, self.model)
+            heard = ModelStream(responses, self.model)
             while True:
                 async with aclosing(heard.words()) as words, aclosing(draft.events(words)) as said:
                     async for event in said:
@@ -168,7 +168,7 @@ def _reviewed(claim: Claim) -> Claim:
 
 
 def _answered(
-    turn: Turn, draft: Draft, claims: tuple[Claim, ...], spoken: Spoken, found: _Found
+    turn: Turn, draft: Draft, claims: tuple[Claim, ...], spoken: ResponseMetadata, found: _Found
 ) -> Answer:
     return Answer(
         id=turn.message_id,

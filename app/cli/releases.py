@@ -9,7 +9,7 @@ from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from app.wiring import Services
-    from pipelines.releases import Built, Proposal, Standing
+    from pipelines.releases import Built, Proposal, ReleaseSummary
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -83,7 +83,7 @@ def propose(proposal: "Proposal") -> str:
     )
 
 
-def _line(one: "Standing") -> str:
+def _line(one: "ReleaseSummary") -> str:
     made = one.fingerprint
     return (
         f"{one.name}  {one.state:8}  {one.sources} sources, {one.passages} passages  "

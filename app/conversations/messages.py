@@ -9,8 +9,8 @@ from app.paths import without_paths
 from storage.domain import Answer, Principal
 from storage.errors import InvalidInput, NotFound
 from storage.sql.database import Session
-from storage.sql.repositories.conversations import Conversations, Place, Tree
-from storage.sql.repositories.messages import Said, StoredMessages
+from storage.sql.repositories.conversations import ConversationCursor, Conversations, Tree
+from storage.sql.repositories.messages import StoredMessage, StoredMessages
 from storage.sql.tables import WHOLE, Conversation, Feedback, Message
 
 _PAGE = 100
@@ -74,7 +74,9 @@ class Messages:
         shown = [(question.text, self._shown(reply, hidden).answer) for question, reply in found]
         return [(question, answer) for question, answer in shown if answer is not None]
 
-    async def branch(self, conversation_id: UUID, last: int, leaf: UUID | None) -> list[Said]:
+    async def branch(
+        self, conversation_id: UUID, last: int, leaf: UUID | None
+    ) -> list[StoredMessage]:
         """The `last` messages of the branch that ends in `leaf`, or that is active; oldest first.
 
         No answer is read for it unless there is something to withhold.
@@ -87,7 +89,9 @@ class Messages:
         texts = {message.id: self._shown(message, hidden).text for message in replies}
         return [line._replace(text=texts.get(line.id, line.text)) for line in said]
 
-    async def search(self, text: str, limit: int, after: Place | None) -> list[Conversation]:
+    async def search(
+        self, text: str, limit: int, after: ConversationCursor | None
+    ) -> list[Conversation]:
         """Last used first: conversations in whose title or messages, as they are shown, it stands."""
         hidden = await self._hidden()
         if not hidden.since:
@@ -98,7 +102,7 @@ class Messages:
             found += await self._in_which_it_shows(text, page, hidden)
             if len(found) >= limit or len(page) < _PAGE:
                 return found[:limit]
-            after = Place(page[-1].updated_at, page[-1].id)
+            after = ConversationCursor(page[-1].updated_at, page[-1].id)
 
     async def feedback(self, conversation_id: UUID) -> dict[UUID, list[Feedback]]:
         """By message; a claim is numbered as it is shown, and one that is withheld has none."""

@@ -6,11 +6,11 @@ from uuid import UUID
 
 from app.conversations.gaps import Gap, gaps
 from app.conversations.messages import Messages
-from app.conversations.views import Opinion, Rating, Thread, said, thread
+from app.conversations.views import ConversationView, MessageFeedback, Rating, said, thread
 from storage.domain import LOCAL, Answer, Principal
 from storage.errors import InvalidInput
 from storage.sql.database import Database, Session, retried
-from storage.sql.repositories.conversations import Conversations, Place, Tree
+from storage.sql.repositories.conversations import ConversationCursor, Conversations, Tree
 from storage.sql.repositories.corpora import Sources
 from storage.sql.tables import WHOLE, Conversation, Feedback, Message
 
@@ -32,7 +32,7 @@ class History:
 
     @retried
     async def recent(
-        self, limit: int = 50, after: Place | None = None, search: str = ""
+        self, limit: int = 50, after: ConversationCursor | None = None, search: str = ""
     ) -> list[Conversation]:
         """Last used first; only those in which `search` stands, if it is given."""
         async with self._database.reading() as session:
@@ -45,7 +45,7 @@ class History:
         read = await self._read(conversation_id)
         return read.conversation, read.tree.branch(read.conversation.active_id)
 
-    async def thread(self, conversation_id: UUID) -> Thread:
+    async def thread(self, conversation_id: UUID) -> ConversationView:
         """The same, with the other branches that turn off, and what its reader thought of it."""
         read = await self._read(conversation_id)
         branch = read.tree.branch(read.conversation.active_id)
@@ -104,7 +104,7 @@ class History:
             await Sources(session).prune_texts()
 
     @retried
-    async def rate(self, conversation_id: UUID, message_id: UUID, opinion: Opinion) -> None:
+    async def rate(self, conversation_id: UUID, message_id: UUID, opinion: MessageFeedback) -> None:
         """Instead of what was thought of it before; raises `NotFound` or `InvalidInput`."""
         if len(opinion.reason) > LONGEST_REASON:
             raise InvalidInput(f"A reason has at most {LONGEST_REASON:,} characters.")
@@ -136,15 +136,15 @@ class History:
 class _Read(NamedTuple):
     conversation: Conversation
     tree: Tree
-    rated: dict[UUID, list[Opinion]]
+    rated: dict[UUID, list[MessageFeedback]]
     live: dict[UUID, int]
     """Versions of the cited sources that serve."""
 
 
-def _opinion(feedback: Feedback) -> Opinion:
+def _opinion(feedback: Feedback) -> MessageFeedback:
     rating: Rating = "up" if feedback.rating == "up" else "down"
     claim = None if feedback.claim == WHOLE else feedback.claim
-    return Opinion(rating=rating, reason=feedback.reason, claim=claim)
+    return MessageFeedback(rating=rating, reason=feedback.reason, claim=claim)
 
 
 def _cited(messages: Sequence[Message]) -> set[UUID]:

@@ -16,7 +16,7 @@ Rating = Literal["up", "down"]
 MovedOn = Literal["changed", "gone"]
 
 
-class Opinion(Value):
+class MessageFeedback(Value):
     """What its reader thinks of an answer, or of its `claim`, counted from 0."""
 
     rating: Rating
@@ -24,7 +24,7 @@ class Opinion(Value):
     claim: int | None = None
 
 
-class Said(Value):
+class MessageView(Value):
     """One message; `answer` is the snapshot given at the time."""
 
     id: UUID
@@ -34,19 +34,19 @@ class Said(Value):
     created_at: datetime
     siblings: tuple[UUID, ...] = ()
     """What stands at this place on every branch, by age; the message itself included."""
-    feedback: tuple[Opinion, ...] = ()
+    feedback: tuple[MessageFeedback, ...] = ()
     moved_on: Annotated[dict[UUID, MovedOn], Field(default_factory=dict)]
     """Which of the sources that it cites have changed since, or gone."""
 
 
-class Thread(Value):
+class ConversationView(Value):
     """A conversation with all that was said on its active branch, oldest first."""
 
     id: UUID
     title: str
     created_at: datetime
     updated_at: datetime
-    messages: tuple[Said, ...]
+    messages: tuple[MessageView, ...]
 
     def as_markdown(self) -> str:
         """For people: questions as headings, answers with their footnotes."""
@@ -62,14 +62,14 @@ class Thread(Value):
 def said(
     message: Message,
     siblings: tuple[UUID, ...] = (),
-    feedback: tuple[Opinion, ...] = (),
+    feedback: tuple[MessageFeedback, ...] = (),
     live: Mapping[UUID, int] = MappingProxyType({}),
-) -> Said:
+) -> MessageView:
     """A message as it is shown, beside the versions of its sources that serve."""
     fields = {
         name: getattr(message, name) for name in ("id", "role", "text", "answer", "created_at")
     }
-    return Said(
+    return MessageView(
         **fields,
         siblings=siblings,
         feedback=feedback,
@@ -86,9 +86,9 @@ def _moved_on(answer: Answer, live: Mapping[UUID, int]) -> dict[UUID, MovedOn]:
     }
 
 
-def thread(conversation: Conversation, messages: tuple[Said, ...]) -> Thread:
+def thread(conversation: Conversation, messages: tuple[MessageView, ...]) -> ConversationView:
     """A conversation as it is shown."""
-    return Thread(
+    return ConversationView(
         **conversation.model_dump(include={"id", "title", "created_at", "updated_at"}),
         messages=messages,
     )

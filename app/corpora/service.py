@@ -28,7 +28,7 @@ class PassageInContext(Value):
     after: str
 
 
-class Shelf(Value):
+class CorpusSummary(Value):
     """A corpus and how much is in it."""
 
     name: str
@@ -65,7 +65,7 @@ class Library:
         return Library(self._database, self._indexes, self._blobs, self._locks, principal)
 
     @retried
-    async def corpora(self) -> list[Shelf]:
+    async def corpora(self) -> list[CorpusSummary]:
         """By name."""
         async with self._database.reading() as session:
             counts = await Sources(session).counts()
@@ -75,7 +75,7 @@ class Library:
                 _shelf(corpus, counts, readers.get(corpus.id, ())) for corpus in await corpora.all()
             ]
 
-    async def create(self, name: str, base_url: str | None, language: str) -> Shelf:
+    async def create(self, name: str, base_url: str | None, language: str) -> CorpusSummary:
         """An empty corpus; raises `AlreadyExists` or `InvalidInput`."""
         self._principal.require("ingest")
         corpus = new_corpus(name, base_url, language)
@@ -105,7 +105,7 @@ class Library:
         for source in uploads:
             await self._blobs.remove(original(source.id))
 
-    async def open_to(self, name: str, readers: Sequence[str] | None) -> Shelf:
+    async def open_to(self, name: str, readers: Sequence[str] | None) -> CorpusSummary:
         """To `user:NAME`s and `group:NAME`s alone, or with None to everyone who may ask."""
         self._principal.require("admin")
         for reader in readers or ():
@@ -116,7 +116,7 @@ class Library:
             counts = await Sources(session).counts()
         return _shelf(corpus, counts, sorted(set(readers or ())))
 
-    async def prefer_peer_reviewed(self, name: str, weight: float) -> Shelf:
+    async def prefer_peer_reviewed(self, name: str, weight: float) -> CorpusSummary:
         """By a weight in [0, 1], 0 to stop; answers then say what rests on other sources."""
         self._principal.require("ingest")
         if not 0 <= weight <= 1:
@@ -202,9 +202,9 @@ class Library:
 
 def _shelf(
     corpus: Corpus, counts: dict[str, tuple[int, int]], readers: Sequence[str] = ()
-) -> Shelf:
+) -> CorpusSummary:
     sources, passages = counts.get(corpus.name, (0, 0))
-    return Shelf(
+    return CorpusSummary(
         name=corpus.name,
         base_url=corpus.base_url,
         language=corpus.language,

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from app.chat.events import Completed, Retrieved
-from app.chat.turn_engine import Engine, Turn
+from app.chat.turn_engine import Turn, TurnEngine
 from app.corpora.service import Library
 from app.evaluation.claims import balanced
 from app.retrieval.search import NO_FILTER
@@ -107,7 +107,7 @@ def naming(folder: Path) -> Callable[[Citation], str]:
 
 
 async def evaluate_answers(
-    engine: Engine,
+    engine: TurnEngine,
     library: Library,
     corpora: Sequence[str],
     questions: Sequence[KnownQuestion],
@@ -139,7 +139,7 @@ async def evaluate_answers(
     )
 
 
-async def _answer(engine: Engine, turn: Turn) -> tuple[Answer, Sequence[Passage]]:
+async def _answer(engine: TurnEngine, turn: Turn) -> tuple[Answer, Sequence[Passage]]:
     """With what it was made from, best first."""
     passages: Sequence[Passage] = ()
     async for event in engine.stream(turn):

@@ -19,9 +19,9 @@ from llama_index.core.llms import LLM, CustomLLM
 from pydantic import PrivateAttr
 
 from app.llms.circuit_breaker import Breaker
-from app.llms.hosted.deadline import Patience
+from app.llms.hosted.deadline import StreamDeadline
 from app.llms.hosted.model import WHOLE_ANSWER_SECONDS
-from app.llms.response import Responses, Spoken, drained, response
+from app.llms.response import ResponseMetadata, Responses, drained, response
 from storage.domain import Attempt
 from storage.errors import ModelSilent, ModelUnavailable
 from storage.http.retry import policy
@@ -89,7 +89,7 @@ class FallbackLLM(CustomLLM):
     async def _spoken(self, messages: Sequence[ChatMessage], options: dict[str, Any]) -> Responses:
         failed: list[Attempt] = []
         reasons: list[str] = []
-        patience = Patience(self.whole_turn_seconds, self.whole_turn_seconds)
+        patience = StreamDeadline(self.whole_turn_seconds, self.whole_turn_seconds)
         for llm, breaker in zip(self.models, self._breakers, strict=True):
             name = llm.metadata.model_name
             if name in {attempt.model for attempt in failed}:
@@ -113,7 +113,7 @@ class FallbackLLM(CustomLLM):
                     raise
             else:
                 if not told:
-                    yield response(said, "", Spoken(model=name, attempts=tuple(failed)))
+                    yield response(said, "", ResponseMetadata(model=name, attempts=tuple(failed)))
                 return
             if said:
                 yield response("", "", _restart(failed[-1]))
@@ -122,7 +122,7 @@ class FallbackLLM(CustomLLM):
     def _ends(self, one: ChatResponse, failed: Sequence[Attempt]) -> bool:
         """Whether it is the last of an answer; raises when words are taken back from who cannot."""
         spoken = one.raw
-        if not isinstance(spoken, Spoken):
+        if not isinstance(spoken, ResponseMetadata):
             return False
         if spoken.restarted and not self.restarts:
             told = spoken.attempts[-1].error
@@ -137,7 +137,7 @@ class FallbackLLM(CustomLLM):
         breaker: Breaker,
         messages: Sequence[ChatMessage],
         options: dict[str, Any],
-        patience: Patience,
+        patience: StreamDeadline,
     ) -> Responses:
         """One model's responses, asked again only while it has said nothing."""
         with breaker.trial():
@@ -152,7 +152,7 @@ async def _begun(
     llm: LLM,
     messages: Sequence[ChatMessage],
     options: dict[str, Any],
-    patience: Patience,
+    patience: StreamDeadline,
 ) -> tuple[ChatResponse, ChatResponseAsyncGen]:
     """The first response and those to come, which whoever gets them closes."""
     async for attempt in policy(tries=TRIES, pause=_PAUSE, longest=_LONGEST_PAUSE):
@@ -169,7 +169,7 @@ async def _begun(
     raise AssertionError("tenacity returns or raises")
 
 
-async def _next(responses: ChatResponseAsyncGen, patience: Patience) -> ChatResponse | None:
+async def _next(responses: ChatResponseAsyncGen, patience: StreamDeadline) -> ChatResponse | None:
     try:
         return await patience.wait(anext(responses, None))
     except TimeoutError as error:
@@ -180,8 +180,8 @@ def _attempt(error: ModelUnavailable, name: str) -> Attempt:
     return Attempt(model=error.model or name, error=str(error), cost=error.cost)
 
 
-def _restart(attempt: Attempt) -> Spoken:
-    return Spoken(model=attempt.model, attempts=(attempt,), restarted=True)
+def _restart(attempt: Attempt) -> ResponseMetadata:
+    return ResponseMetadata(model=attempt.model, attempts=(attempt,), restarted=True)
 
 
 def _none_left(failed: Sequence[Attempt], reasons: Sequence[str]) -> ModelUnavailable:

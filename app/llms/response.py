@@ -12,7 +12,7 @@ from storage.errors import ModelUnavailable
 Responses = AsyncGenerator[ChatResponse, None]
 
 
-class Spoken(Value):
+class ResponseMetadata(Value):
     """On the last response of an answer; and, with `restarted`, where one begins anew."""
 
     model: str
@@ -26,7 +26,7 @@ class Spoken(Value):
     """All deltas up to here are void."""
 
 
-def response(said: str, delta: str, spoken: Spoken | None = None) -> ChatResponse:
+def response(said: str, delta: str, spoken: ResponseMetadata | None = None) -> ChatResponse:
     """As LlamaIndex wants it: all that was said so far, and the last of it."""
     message = ChatMessage(role=MessageRole.ASSISTANT, content=said)
     return ChatResponse(message=message, delta=delta, raw=spoken)

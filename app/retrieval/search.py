@@ -16,7 +16,7 @@ from storage.errors import InvalidInput, ModelUnavailable, NotFound
 from storage.index.releases import Indexes
 from storage.logs import log_failure
 from storage.rerankers.cohere import Reranker
-from storage.sql.commit_cache import Remembered
+from storage.sql.commit_cache import CommitCache
 from storage.sql.database import Database, Session, retried
 from storage.sql.repositories.corpora import Corpora
 
@@ -66,8 +66,8 @@ class Search:
         self._database = database
         self._indexes = indexes
         self._reranker = reranker
-        self._scopes = Remembered[Scope](database)
-        self._listing = Remembered[bool](database)
+        self._scopes = CommitCache[Scope](database)
+        self._listing = CommitCache[bool](database)
         self.principal = principal
         self.loop = running_loop()
         """The event loop that the services live on."""

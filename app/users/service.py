@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from storage.domain import LOCAL, RIGHTS, Principal, Right, Role
 from storage.errors import InvalidInput, NotSignedIn
-from storage.sql.commit_cache import Remembered
+from storage.sql.commit_cache import CommitCache
 from storage.sql.database import Database, retried
 from storage.sql.repositories.corpora import Sources
 from storage.sql.repositories.users import Keys, Sessions, Users
@@ -36,8 +36,8 @@ class People:
         self._database = database
         self._verifier = verifier
         self._sessions = sessions
-        self._users = Remembered[User | None](database)
-        self._keys = Remembered[tuple[ApiKey, User] | None](database)
+        self._users = CommitCache[User | None](database)
+        self._keys = CommitCache[tuple[ApiKey, User] | None](database)
 
     @staticmethod
     def is_key(credential: str) -> bool:

@@ -11,12 +11,12 @@ from uuid import UUID
 
 from llama_index.core.schema import BaseNode, TextNode
 
-from pipelines.ingestion.discovery import Found, Upload
+from pipelines.ingestion.discovery import DiscoveredFile, UploadedFile
 from pipelines.ingestion.splitting import split
-from pipelines.readers import UNREAD, Reading, largest, load
+from pipelines.readers import UNREAD, SourceDocument, largest, load
 from pipelines.readers.registry import FORMATS
-from pipelines.readers.sandbox.pool import Asked, ReaderPool
-from pipelines.readers.sites.layout import Place, Sites
+from pipelines.readers.sandbox.pool import FileRequest, ReaderPool
+from pipelines.readers.sites.layout import SiteLocation, Sites
 from storage.concurrency import ahead
 from storage.domain import Passage, SourceVersion, Value
 from storage.errors import SourceUnreadable
@@ -31,7 +31,7 @@ _KEPT_TEXT = 30_000_000
 _DRAFT = "It says of itself that it is a draft."
 
 
-class Failure(Value):
+class SourceFailure(Value):
     """A file that could not be ingested; what served before still does."""
 
     path: str
@@ -39,20 +39,20 @@ class Failure(Value):
 
 
 @dataclass(slots=True)
-class Change:
+class SourceChange:
     """A source on its way to a new version."""
 
-    found: Found
+    found: DiscoveredFile
     source: Source
     digest: str
     size: int
     is_new: bool
     """Not found by any search before this."""
-    place: Place
+    place: SiteLocation
     """Looked up once: for every passage it would cost more than the passage."""
     version: int = 1
     """The number it will have; a source that was not there before begins with 1."""
-    reading: Reading | None = None
+    reading: SourceDocument | None = None
     is_draft: bool = False
     """Not to be published, as it says itself: a page of a folder is as good as not there."""
     passages: list[Passage] = field(default_factory=list[Passage])
@@ -144,36 +144,38 @@ class Change:
 class Comparison:
     """Files set beside what is known of them."""
 
-    changes: list[Change] = field(default_factory=list[Change])
+    changes: list[SourceChange] = field(default_factory=list[SourceChange])
     unchanged: int = 0
-    failed: list[Failure] = field(default_factory=list[Failure])
+    failed: list[SourceFailure] = field(default_factory=list[SourceFailure])
 
-    def leave_out(self, failed: Sequence[Failure]) -> None:
+    def leave_out(self, failed: Sequence[SourceFailure]) -> None:
         """What turned out to be unreadable is not tried again."""
         names = {failure.path for failure in failed}
         self.changes = [change for change in self.changes if change.found.name not in names]
         self.failed += failed
 
     @property
-    def drafts(self) -> list[Change]:
+    def drafts(self) -> list[SourceChange]:
         """Those that turned out to be drafts when they were read."""
         return [change for change in self.changes if change.is_draft]
 
 
-def compare(found: Sequence[Found], known: Mapping[str, Source], corpus: Corpus) -> Comparison:
+def compare(
+    found: Sequence[DiscoveredFile], known: Mapping[str, Source], corpus: Corpus
+) -> Comparison:
     """Hashes every file's bytes, and neither keeps nor parses them; `known` is by location."""
     comparison, sites = Comparison(), Sites()
     for file in found:
         if not _is_unicode(file.location):
             name = file.location.encode(errors="replace").decode()
             reason = "Its name is not text in Unicode; rename it."
-            comparison.failed.append(Failure(path=name, reason=reason))
+            comparison.failed.append(SourceFailure(path=name, reason=reason))
             continue
         source = known.get(file.location)
         try:
             data = load(file.path, largest(file.path.suffix))
         except SourceUnreadable as error:
-            comparison.failed.append(Failure(path=file.name, reason=str(error)))
+            comparison.failed.append(SourceFailure(path=file.name, reason=str(error)))
             continue
         place = file.place(sites)
         digest = _digest(data, file, place, corpus)
@@ -184,33 +186,33 @@ def compare(found: Sequence[Found], known: Mapping[str, Source], corpus: Corpus)
             source_id = Source.identify(corpus.id, file.location)
             source = Source(id=source_id, corpus=corpus.name, location=file.location)
         is_new = not source.is_live
-        comparison.changes.append(Change(file, source, digest, len(data), is_new, place))
+        comparison.changes.append(SourceChange(file, source, digest, len(data), is_new, place))
     return comparison
 
 
-def passed_over(paths: Iterable[Path]) -> list[Failure]:
+def passed_over(paths: Iterable[Path]) -> list[SourceFailure]:
     """Documents of kinds that people expect to be read and are not."""
-    return [Failure(path=str(path), reason=UNREAD[path.suffix.lower()]) for path in paths]
+    return [SourceFailure(path=str(path), reason=UNREAD[path.suffix.lower()]) for path in paths]
 
 
 def as_before(
-    sources: Iterable[Source], corpus: Corpus, copies: Mapping[UUID, Upload]
-) -> list[Change]:
+    sources: Iterable[Source], corpus: Corpus, copies: Mapping[UUID, UploadedFile]
+) -> list[SourceChange]:
     """To be read again as they were when they were ingested; those that are not so are left out.
 
     Of what was sent, `copies` are here.
     """
-    changes: list[Change] = []
+    changes: list[SourceChange] = []
     sites = Sites()
     for source in sources:
-        file = Found(Path(source.location), Path(source.root) if source.root else None)
+        file = DiscoveredFile(Path(source.location), Path(source.root) if source.root else None)
         if copy := copies.get(source.id):
-            file = Found(copy.path, None, copy.name)
+            file = DiscoveredFile(copy.path, None, copy.name)
         with suppress(SourceUnreadable):
             data, place = load(file.path, largest(file.path.suffix)), file.place(sites)
             digest = _digest(data, file, place, corpus)
             if digest == source.digest:
-                changes.append(Change(file, source, digest, len(data), False, place))
+                changes.append(SourceChange(file, source, digest, len(data), False, place))
     return changes
 
 
@@ -223,9 +225,9 @@ def _is_unicode(name: str) -> bool:
     return True
 
 
-def batches(changes: Sequence[Change]) -> Iterator[list[Change]]:
+def batches(changes: Sequence[SourceChange]) -> Iterator[list[SourceChange]]:
     """Changes in their order, cut where a batch has grown large enough."""
-    batch: list[Change] = []
+    batch: list[SourceChange] = []
     size = 0
     for change in changes:
         batch.append(change)
@@ -238,12 +240,12 @@ def batches(changes: Sequence[Change]) -> Iterator[list[Change]]:
 
 
 async def read_ahead(
-    some: Iterable[list[Change]],
-) -> AsyncGenerator[tuple[list[Change], list[Failure]]]:
+    some: Iterable[list[SourceChange]],
+) -> AsyncGenerator[tuple[list[SourceChange], list[SourceFailure]]]:
     """Each batch, read, and what of it could not be; the next one is being read meanwhile."""
     with ReaderPool() as readers:
 
-        async def read(batch: list[Change]) -> tuple[list[Change], list[Failure]]:
+        async def read(batch: list[SourceChange]) -> tuple[list[SourceChange], list[SourceFailure]]:
             return batch, await asyncio.to_thread(read_all, batch, readers)
 
         async with aclosing(ahead(partial(read, batch) for batch in some)) as reading:
@@ -251,13 +253,13 @@ async def read_ahead(
                 yield batch, failures
 
 
-async def read_first(changes: Sequence[Change], most: int) -> tuple[int, list[Failure]]:
+async def read_first(changes: Sequence[SourceChange], most: int) -> tuple[int, list[SourceFailure]]:
     """How many passages they make, counted until there are more than `most`, and what is not read.
 
     What was read is kept for when it is written, as far as there is memory for it.
     """
     passages = kept = 0
-    failures: list[Failure] = []
+    failures: list[SourceFailure] = []
     async with aclosing(read_ahead(batches(changes))) as reading:
         async for batch, failed in reading:
             failures += failed
@@ -271,31 +273,31 @@ async def read_first(changes: Sequence[Change], most: int) -> tuple[int, list[Fa
     return passages, failures
 
 
-def _count(changes: Sequence[Change]) -> int:
+def _count(changes: Sequence[SourceChange]) -> int:
     return sum(len(split(change.reading)) for change in changes if change.reading)
 
 
-def read_all(changes: Sequence[Change], readers: ReaderPool) -> list[Failure]:
+def read_all(changes: Sequence[SourceChange], readers: ReaderPool) -> list[SourceFailure]:
     """Take in the texts that are not there yet; gives back those that could not be read, and why.
 
     A draft is a failure only where it was sent by itself: who keeps one in a folder means to.
     """
-    failures: list[Failure] = []
+    failures: list[SourceFailure] = []
     unread = [change for change in changes if change.reading is None and not change.is_draft]
-    asked = [Asked(c.found.path, c.found.relative, c.size) for c in unread]
+    asked = [FileRequest(c.found.path, c.found.relative, c.size) for c in unread]
     for change, outcome in zip(unread, readers.read(asked), strict=True):
         if isinstance(outcome, SourceUnreadable):
-            failures.append(Failure(path=change.found.name, reason=str(outcome)))
+            failures.append(SourceFailure(path=change.found.name, reason=str(outcome)))
         elif outcome.is_draft:
             change.is_draft = True
             if change.found.upload:
-                failures.append(Failure(path=change.found.name, reason=_DRAFT))
+                failures.append(SourceFailure(path=change.found.name, reason=_DRAFT))
         else:
             change.reading = outcome
     return failures
 
 
-def _digest(data: bytes, file: Found, place: Place, corpus: Corpus) -> str:
+def _digest(data: bytes, file: DiscoveredFile, place: SiteLocation, corpus: Corpus) -> str:
     """Changes with the bytes and with all else that passages and their links are made from."""
     route = (file.relative.as_posix(), repr(place))
     made_from = (corpus.base_url or "", corpus.language, *route)

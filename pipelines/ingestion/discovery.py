@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pipelines.readers import SUFFIXES, UNREAD
-from pipelines.readers.sites.layout import Place, Sites, place_of
+from pipelines.readers.sites.layout import SiteLocation, Sites, place_of
 from storage.errors import InvalidInput
 
 _SKIPPED_FOLDERS = {"node_modules", "__pycache__", "venv"}
@@ -16,7 +16,7 @@ _SENT = "upload:/"
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class UploadedFile:
     """A file that was sent: its copy on this machine, and the relative name it was sent under.
 
     The copy's path ends in that name, in a folder of its own.
@@ -44,11 +44,11 @@ class Selection:
     files: tuple[Path, ...]
     unread: tuple[Path, ...] = ()
     """Documents in it of kinds that are not read."""
-    uploads: tuple[Upload, ...] = ()
+    uploads: tuple[UploadedFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DiscoveredFile:
     """A file to read, and the folder its place in the documentation is counted from."""
 
     path: Path
@@ -59,7 +59,7 @@ class Found:
     @property
     def location(self) -> str:
         """What makes it the same source the next time."""
-        return Upload.locate(self.upload) if self.upload else self.path.as_posix()
+        return UploadedFile.locate(self.upload) if self.upload else self.path.as_posix()
 
     @property
     def name(self) -> str:
@@ -74,33 +74,33 @@ class Found:
         base = self.root or self.path.parent
         return PurePosixPath(self.path.relative_to(base).as_posix())
 
-    def place(self, sites: Sites) -> Place:
+    def place(self, sites: Sites) -> SiteLocation:
         """Where the layout of the folders puts it."""
         return place_of(self.path, self.relative, sites)
 
 
-def select(paths: Sequence[Path | Upload], *, allow_empty: bool = False) -> list[Selection]:
+def select(paths: Sequence[Path | UploadedFile], *, allow_empty: bool = False) -> list[Selection]:
     """Raises `InvalidInput` for a path that is missing, of no known kind, or an empty folder."""
     if not paths:
         raise InvalidInput("Name at least one file or folder to ingest.")
-    uploads = tuple(path for path in paths if isinstance(path, Upload))
+    uploads = tuple(path for path in paths if isinstance(path, UploadedFile))
     named = [path for path in paths if isinstance(path, Path)]
     selections = [_selection(path, allow_empty=allow_empty) for path in named]
     return [*selections, Selection(None, (), uploads=uploads)] if uploads else selections
 
 
-def place(selections: Sequence[Selection], known_roots: set[str]) -> list[Found]:
+def place(selections: Sequence[Selection], known_roots: set[str]) -> list[DiscoveredFile]:
     """Each file once, under the outermost folder it was ever ingested from.
 
     So a page keeps its URL when it is ingested again by itself or with a part of its folder.
     """
     roots = known_roots | {s.root.as_posix() for s in selections if s.root is not None}
     found = {
-        path: Found(path, _outermost(path, roots))
+        path: DiscoveredFile(path, _outermost(path, roots))
         for selection in selections
         for path in selection.files
     }
-    sent = [Found(u.path, None, u.name) for s in selections for u in s.uploads]
+    sent = [DiscoveredFile(u.path, None, u.name) for s in selections for u in s.uploads]
     return [*found.values(), *sent]
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pipelines.ingestion.diff import Change, Failure, batches, compare, read_all
+from pipelines.ingestion.diff import SourceChange, SourceFailure, batches, compare, read_all
 from pipelines.ingestion.discovery import place, select
 from pipelines.ingestion.service import Progress
 from pipelines.ingestion.splitting import split
@@ -49,7 +49,7 @@ class Plan(Value):
     """Counts are measured; bytes and tokens are estimates, good to a fifth or so."""
 
     sources: int
-    failed: tuple[Failure, ...]
+    failed: tuple[SourceFailure, ...]
     passages: int
     tokens: int
     """That a hosted embedding would be sent."""
@@ -78,7 +78,7 @@ class _Tally:
         self.sources = self.passages = self.embedded = self.calls = 0
         self.payload = self.text = 0
 
-    def add(self, changes: Sequence[Change]) -> None:
+    def add(self, changes: Sequence[SourceChange]) -> None:
         """One batch, as the ingestion would embed it."""
         before = self.passages
         for change in changes:
@@ -115,7 +115,7 @@ def _plan(paths: Sequence[Path], dimension: int, progress: Progress) -> Plan:
     return _estimate(tally, dimension, failed)
 
 
-def _estimate(tally: _Tally, dimension: int, failed: Sequence[Failure]) -> Plan:
+def _estimate(tally: _Tally, dimension: int, failed: Sequence[SourceFailure]) -> Plan:
     points = tally.passages
     estimate = Plan(
         sources=tally.sources,

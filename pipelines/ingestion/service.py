@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipelines.corpora import checked_base_url, lock_of, new_corpus
-from pipelines.ingestion.diff import Change, Comparison, Failure, compare, passed_over
-from pipelines.ingestion.discovery import Found, Selection, Upload, place, select
+from pipelines.ingestion.diff import Comparison, SourceChange, SourceFailure, compare, passed_over
+from pipelines.ingestion.discovery import DiscoveredFile, Selection, UploadedFile, place, select
 from pipelines.ingestion.writer import Calibrate, Writer, written
 from storage.domain import Fingerprint, Value
 from storage.errors import IbidError, NotFound, Vanished
@@ -28,7 +28,7 @@ _log = logging.getLogger("ibid.ingestion")
 Progress = Callable[[int, int], None]
 """Called with how many sources are done, of how many."""
 
-Admit = Callable[[Sequence[Change]], Awaitable[list[Failure]]]
+Admit = Callable[[Sequence[SourceChange]], Awaitable[list[SourceFailure]]]
 """Told what would be written; gives back what of it cannot be read, or raises to have nothing written."""
 
 _MAKING = "making the index"
@@ -45,7 +45,7 @@ class Report(Value):
     changed: int = 0
     unchanged: int = 0
     removed: int = 0
-    failed: tuple[Failure, ...] = ()
+    failed: tuple[SourceFailure, ...] = ()
     passages: int = 0
     seconds: float = 0.0
 
@@ -74,7 +74,7 @@ class Ingestion:
 
     async def run(
         self,
-        paths: Sequence[Path | Upload],
+        paths: Sequence[Path | UploadedFile],
         corpus_name: str = "default",
         *,
         base_url: str | None = None,
@@ -231,7 +231,9 @@ class Ingestion:
                 if progress:
                     progress(done, len(changes))
 
-    async def _publish(self, corpus: Corpus, changes: Sequence[Change], writer: Writer) -> None:
+    async def _publish(
+        self, corpus: Corpus, changes: Sequence[SourceChange], writer: Writer
+    ) -> None:
         """Announce in SQL, stage unseen, go live in one operation, record in SQL."""
         held = [change.held(corpus) for change in changes]
         sources = [change.source for change in changes]
@@ -248,7 +250,10 @@ class Ingestion:
             await Sources(session).save(sources, texts)
 
     async def _prune(
-        self, selections: Sequence[Selection], found: Sequence[Found], known: dict[str, Source]
+        self,
+        selections: Sequence[Selection],
+        found: Sequence[DiscoveredFile],
+        known: dict[str, Source],
     ) -> int:
         """Remove what was ingested from one of these folders and is no longer there."""
         roots = {selection.root.as_posix() for selection in selections if selection.root}

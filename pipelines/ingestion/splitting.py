@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from pipelines.ingestion.sentences import sentences
-from pipelines.readers import Block, Reading
+from pipelines.readers import Block, SourceDocument
 from storage.shapes import Span
 
 TARGET = 900
@@ -40,7 +40,7 @@ class _Piece(NamedTuple):
     introduces: bool = False
 
 
-def split(reading: Reading, *, target: int = TARGET, maximum: int = MAXIMUM) -> list[Cut]:
+def split(reading: SourceDocument, *, target: int = TARGET, maximum: int = MAXIMUM) -> list[Cut]:
     """Cuts in the order of the text; between them lie white space and headings without a body."""
     starts = [block.start for block in reading.blocks]
     cuts: list[Cut] = []
@@ -55,7 +55,7 @@ def split(reading: Reading, *, target: int = TARGET, maximum: int = MAXIMUM) -> 
     return cuts
 
 
-def _pieces(reading: Reading, blocks: Sequence[Block], maximum: int) -> Iterator[_Piece]:
+def _pieces(reading: SourceDocument, blocks: Sequence[Block], maximum: int) -> Iterator[_Piece]:
     """Whole blocks where they fit, else their sentences or lines; a heading with what it heads."""
     lead = blocks[1].start - blocks[0].start if blocks[0].kind == "heading" else 0
     if 0 < lead <= maximum // 2:
@@ -73,7 +73,7 @@ def _pieces(reading: Reading, blocks: Sequence[Block], maximum: int) -> Iterator
         lead = 0
 
 
-def _units(reading: Reading, block: Block, longest: int) -> Iterator[Span]:
+def _units(reading: SourceDocument, block: Block, longest: int) -> Iterator[Span]:
     """The parts of a block that is too long, none longer than `longest`."""
     text = reading.text[block.start : block.end]
     if block.kind in ("code", "table"):

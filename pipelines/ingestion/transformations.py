@@ -13,7 +13,7 @@ from llama_index.core.schema import (
 )
 
 from pipelines.ingestion.splitting import Cut, split
-from pipelines.readers import Reading
+from pipelines.readers import SourceDocument
 from storage.index.passages import Content
 
 
@@ -22,7 +22,7 @@ class SectionSplitter(TransformComponent):
 
     def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
         """`readings`, by document id, say where headings, blocks and code are."""
-        readings: Mapping[str, Reading] = kwargs["readings"]
+        readings: Mapping[str, SourceDocument] = kwargs["readings"]
         return [
             _node(document.node_id, readings[document.node_id], cut)
             for document in nodes
@@ -48,7 +48,7 @@ class EmbedNew(TransformComponent):
         return _with_vectors(nodes, new, vectors)
 
 
-def _node(document_id: str, reading: Reading, cut: Cut) -> TextNode:
+def _node(document_id: str, reading: SourceDocument, cut: Cut) -> TextNode:
     section = reading.sections[cut.section]
     node = TextNode(
         text=reading.text[cut.start : cut.end],

@@ -9,9 +9,9 @@ from uuid import UUID
 from llama_index.core.ingestion import IngestionPipeline
 from llama_index.core.schema import Document
 
-from pipelines.ingestion.diff import Change, Failure, batches, read_ahead
+from pipelines.ingestion.diff import SourceChange, SourceFailure, batches, read_ahead
 from pipelines.ingestion.transformations import EmbedNew, SectionSplitter
-from storage.concurrency import Behind
+from storage.concurrency import BackgroundWriter
 from storage.index.passages import Content, PassageIndex
 from storage.sql.database import Database
 from storage.sql.repositories.corpora import Sources
@@ -25,14 +25,14 @@ async def written(
     database: Database,
     writer: "Writer",
     corpus: Corpus,
-    changes: Sequence[Change],
-    publish: Callable[[Corpus, Sequence[Change], "Writer"], Coroutine[Any, Any, None]],
-) -> AsyncGenerator[tuple[list[Change], list[Failure]]]:
+    changes: Sequence[SourceChange],
+    publish: Callable[[Corpus, Sequence[SourceChange], "Writer"], Coroutine[Any, Any, None]],
+) -> AsyncGenerator[tuple[list[SourceChange], list[SourceFailure]]]:
     """Each batch of changes once it is embedded, and what of it could not be read.
 
     While one is published by the engine's process, the next is embedded, and one more read.
     """
-    async with Behind() as publishing, aclosing(read_ahead(batches(changes))) as reading:
+    async with BackgroundWriter() as publishing, aclosing(read_ahead(batches(changes))) as reading:
         async for batch, failed in reading:
             readable = [change for change in batch if change.reading]
             await _number(database, readable)
@@ -41,7 +41,7 @@ async def written(
             yield batch, failed
 
 
-async def _number(database: Database, changes: Sequence[Change]) -> None:
+async def _number(database: Database, changes: Sequence[SourceChange]) -> None:
     """Each gets the version that its source comes to next; one that is new begins with the first."""
     async with database.transaction() as session:
         numbers = await Sources(session).reserve([change.source.id for change in changes])
@@ -64,7 +64,7 @@ class Writer:
             disable_cache=True,
         )
 
-    async def embed(self, corpus: Corpus, changes: Sequence[Change]) -> None:
+    async def embed(self, corpus: Corpus, changes: Sequence[SourceChange]) -> None:
         """Split and embed; a passage whose section and text had a vector keeps it."""
         known: dict[Content, list[float]] = {}
         for change in changes:
@@ -77,7 +77,7 @@ class Writer:
         for node in nodes:
             by_source[node.ref_doc_id or ""].take(node, corpus)
 
-    async def write(self, corpus: Corpus, changes: Sequence[Change]) -> None:
+    async def write(self, corpus: Corpus, changes: Sequence[SourceChange]) -> None:
         """Live when this returns, and what their sources had before is gone."""
         passages = [passage for change in changes for passage in change.passages]
         vectors = [vector for change in changes for vector in change.vectors]

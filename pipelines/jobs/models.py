@@ -11,7 +11,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from pipelines.ingestion.diff import Failure
+from pipelines.ingestion.diff import SourceFailure
 from pipelines.ingestion.service import Progress
 from storage.domain import Metadata, Value
 
@@ -37,7 +37,7 @@ class Job(Value):
     done: int = 0
     total: int | None = None
     """None until it is known how much there is to do."""
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[SourceFailure, ...] = ()
     """Single sources that could not be ingested; the job goes on without them."""
     report: Metadata | None = None
     """What was done, once it is."""
@@ -52,25 +52,25 @@ class Job(Value):
         return self.status in ("done", "failed", "cancelled")
 
 
-class Course(Value):
+class JobProgress(Value):
     """How far a running job has come."""
 
     phase: str = "starting"
     done: int = 0
     total: int | None = None
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[SourceFailure, ...] = ()
     at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
 
-class Log:
+class ProgressReporter:
     """Where a running job says what it does; whoever watches reads the latest `course`."""
 
     def __init__(self) -> None:
-        self.course = Course()
+        self.course = JobProgress()
 
     def enter(self, phase: str) -> None:
         """A new phase, of which nothing is done yet."""
-        self.course = Course(phase=phase, failures=self.course.failures)
+        self.course = JobProgress(phase=phase, failures=self.course.failures)
 
     def advance(self, done: int, total: int) -> None:
         """How many of how many."""
@@ -78,7 +78,7 @@ class Log:
             update={"done": done, "total": total, "at": datetime.now(UTC)}
         )
 
-    def fail(self, *failures: Failure) -> None:
+    def fail(self, *failures: SourceFailure) -> None:
         """Sources that the job goes on without."""
         told = (*self.course.failures, *failures)
         self.course = self.course.model_copy(update={"failures": told, "at": datetime.now(UTC)})
@@ -93,22 +93,22 @@ class Task(Value):
     arguments: Metadata
 
 
-class Kind(Protocol):
+class JobHandler(Protocol):
     """One kind of work. It may be stopped anywhere, and is then done again from its start."""
 
-    async def run(self, task: Task, log: Log) -> Value:
+    async def run(self, task: Task, log: ProgressReporter) -> Value:
         """Gives the report."""
         ...
 
 
-class Plain:
+class SimpleJob:
     """A kind with no arguments and nothing to tell but its progress, such as a reindex."""
 
     def __init__(self, phase: str, work: Callable[[Progress], Awaitable[Value]]) -> None:
         self._phase = phase
         self._work = work
 
-    async def run(self, task: Task, log: Log) -> Value:  # noqa: ARG002
+    async def run(self, task: Task, log: ProgressReporter) -> Value:  # noqa: ARG002
         """The report of the work itself."""
         log.enter(self._phase)
         return await self._work(log.advance)
@@ -130,5 +130,5 @@ def incoming(job_id: UUID) -> str:
     return f"{INCOMING}/{job_id}"
 
 
-OpenKinds = Callable[[], AbstractAsyncContextManager[dict[str, Kind]]]
+OpenKinds = Callable[[], AbstractAsyncContextManager[dict[str, JobHandler]]]
 """Opens all that jobs need, on the event loop they run on; by the name of the kind."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from pipelines.jobs.access import access_of
-from pipelines.jobs.models import ASKED_BY, Course, Job, Status, Task, asked_at, incoming
-from pipelines.jobs.store import COURSE, NOT_OVER, QUEUE, VERSION, WORKFLOW, State
+from pipelines.jobs.models import ASKED_BY, Job, JobProgress, Status, Task, asked_at, incoming
+from pipelines.jobs.store import COURSE, NOT_OVER, QUEUE, VERSION, WORKFLOW, JobStore
 from storage.blobs import Blobs
 from storage.domain import LOCAL, Principal
 from storage.errors import InvalidInput, NotFound, for_clients
@@ -41,7 +41,7 @@ class Jobs:
     """
 
     def __init__(
-        self, state: State, blobs: Blobs, database: Database, principal: Principal = LOCAL
+        self, state: JobStore, blobs: Blobs, database: Database, principal: Principal = LOCAL
     ) -> None:
         self.state = state
         self._blobs = blobs
@@ -163,7 +163,7 @@ class Jobs:
         if told is None and status.status != "ENQUEUED":
             with translated():
                 told = await client.get_event_async(status.workflow_id, COURSE, 0)
-        job = _job(status, outcome, Course.model_validate(told) if told else None)
+        job = _job(status, outcome, JobProgress.model_validate(told) if told else None)
         if job.error is None or "admin" in self._principal.rights:
             return job
         return job.model_copy(update={"error": for_clients(job.error)})
@@ -172,7 +172,7 @@ class Jobs:
 class _Queue:
     """The connection to the jobs' state, made when it is first needed; one for all who act."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: JobStore) -> None:
         self._state = state
         self._client: DBOSClient | None = None
         self._opening = asyncio.Lock()
@@ -202,14 +202,14 @@ def _whose(status: "WorkflowStatus") -> tuple[str | None, str | None, datetime]:
     return status.authenticated_user, status.queue_partition_key, asked
 
 
-def _job(status: "WorkflowStatus", outcome: dict[str, Any], course: Course | None) -> Job:
+def _job(status: "WorkflowStatus", outcome: dict[str, Any], course: JobProgress | None) -> Job:
     assert status.input is not None
     kind, corpus, _ = status.input["args"]
     error: str | None = outcome.get("error")
     now = "failed" if error else _STATUS.get(status.status, "failed")
     if now == "failed" and not error:
         error = "Something went wrong in Ibid itself; the log says what."
-    at = course or Course(phase="queued", at=_moment(status.created_at))
+    at = course or JobProgress(phase="queued", at=_moment(status.created_at))
     return Job(
         id=UUID(status.workflow_id),
         kind=kind,

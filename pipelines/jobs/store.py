@@ -20,7 +20,7 @@ COURSE = "course"
 """The event that says how far a job has come."""
 
 
-class State:
+class JobStore:
     """A database of its own: what polls it must not keep a Postgres awake that may sleep."""
 
     def __init__(self, folder: Path, url: str | None) -> None:

@@ -13,8 +13,16 @@ from dbos import DBOS, DBOSPortableJSONSerializer
 from dbos._error import DBOSAwaitedWorkflowCancelledError, DBOSWorkflowCancelledError
 from dbos._logger import dbos_logger
 
-from pipelines.jobs.models import ASKED_BY, INCOMING, Log, OpenKinds, Task, asked_at, incoming
-from pipelines.jobs.store import COURSE, NAME, NOT_OVER, QUEUE, VERSION, WORKFLOW, State
+from pipelines.jobs.models import (
+    ASKED_BY,
+    INCOMING,
+    OpenKinds,
+    ProgressReporter,
+    Task,
+    asked_at,
+    incoming,
+)
+from pipelines.jobs.store import COURSE, NAME, NOT_OVER, QUEUE, VERSION, WORKFLOW, JobStore
 from storage.blobs import Blobs
 from storage.errors import IbidError, InvalidInput
 from storage.locks import Locks, Release
@@ -48,7 +56,7 @@ _working: "Worker | None" = None
 class Worker:
     """Takes jobs from the queue, and over from workers that are no longer there."""
 
-    def __init__(self, state: State, locks: Locks, blobs: Blobs, open_kinds: OpenKinds) -> None:
+    def __init__(self, state: JobStore, locks: Locks, blobs: Blobs, open_kinds: OpenKinds) -> None:
         self._state = state
         self._locks = locks
         self._blobs = blobs
@@ -103,7 +111,7 @@ class Worker:
             self._last = time.monotonic()
 
     async def _performed(self, task: Task) -> dict[str, Any]:
-        log, began = Log(), time.monotonic()
+        log, began = ProgressReporter(), time.monotonic()
         telling = asyncio.create_task(_tell(log))
         outcome: dict[str, Any] = {}
         try:
@@ -265,7 +273,7 @@ def _job_id() -> UUID:
     return UUID(DBOS.workflow_id)
 
 
-async def _tell(log: Log) -> None:
+async def _tell(log: ProgressReporter) -> None:
     told = None
     while True:
         if log.course is not told:

@@ -3,16 +3,16 @@
 from pathlib import Path, PurePath, PurePosixPath
 
 from pipelines.readers.files import load, refuse_too_large
-from pipelines.readers.page import Block, Page, Reading
+from pipelines.readers.page import Block, Page, SourceDocument
 from pipelines.readers.registry import FORMATS, LARGEST_MARKUP, LARGEST_TEXT, UNREAD, largest
 from pipelines.readers.sections import divided_by_page, sections_of, shortened
-from pipelines.readers.sites.layout import Place, place_of
+from pipelines.readers.sites.layout import SiteLocation, place_of
 from pipelines.readers.sites.routes import file_route, page_route, readable_name
 from storage.errors import SourceUnreadable
 from storage.shapes import Metadata
 
 __all__ = [
-    "LARGEST_MARKUP", "LARGEST_TEXT", "SUFFIXES", "UNREAD", "Block", "Reading",
+    "LARGEST_MARKUP", "LARGEST_TEXT", "SUFFIXES", "UNREAD", "Block", "SourceDocument",
     "largest", "load", "read", "read_file",
 ]  # fmt: skip
 
@@ -25,12 +25,12 @@ _NOT_METADATA = frozenset({"title", "slug", "id", "lang", "parse_number_prefixes
 _LONGEST_TEXT = 20_000_000
 
 
-def read_file(path: Path, relative: PurePath) -> Reading:
+def read_file(path: Path, relative: PurePath) -> SourceDocument:
     """Reads one file from the disk; raises `SourceUnreadable`."""
     return read(path, load(path, largest(path.suffix)), PurePosixPath(relative.as_posix()))
 
 
-def read(path: Path, data: bytes, relative: PurePosixPath) -> Reading:
+def read(path: Path, data: bytes, relative: PurePosixPath) -> SourceDocument:
     """Reads one file by its suffix; `relative` is its place below the corpus's root.
 
     Raises `SourceUnreadable`, with the reason in one sentence, for what has no text to read.
@@ -51,7 +51,7 @@ def read(path: Path, data: bytes, relative: PurePosixPath) -> Reading:
         raise SourceUnreadable(f"Its text is longer than {_LONGEST_TEXT} characters.")
     title = shortened(page.title or readable_name(relative))
     sections = sections_of(title, page.headings, len(page.text))
-    return Reading(
+    return SourceDocument(
         title=title,
         text=page.text,
         sections=divided_by_page(sections, page.pages) if page.pages else sections,
@@ -65,7 +65,7 @@ def read(path: Path, data: bytes, relative: PurePosixPath) -> Reading:
     )
 
 
-def _metadata(page: Page, at: Place) -> Metadata:
+def _metadata(page: Page, at: SiteLocation) -> Metadata:
     """What the page says about itself; where it lies says its docs version and language."""
     said = {key: value for key, value in page.front_matter.items() if key not in _NOT_METADATA}
     placed = {"version": at.version, "locale": at.locale}

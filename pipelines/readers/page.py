@@ -56,7 +56,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class SourceDocument:
     """A source as it is read, split, quoted and linked; every offset counts characters of `text`."""
 
     title: str

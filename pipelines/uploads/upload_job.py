@@ -11,10 +11,10 @@ from typing import cast
 from uuid import UUID
 
 from pipelines.corpora import lock_of
-from pipelines.ingestion.diff import Change, Failure, read_first
-from pipelines.ingestion.discovery import Upload
+from pipelines.ingestion.diff import SourceChange, SourceFailure, read_first
+from pipelines.ingestion.discovery import UploadedFile
 from pipelines.ingestion.service import Ingestion, Report
-from pipelines.jobs.models import Log, Task, asked_at, incoming
+from pipelines.jobs.models import ProgressReporter, Task, asked_at, incoming
 from pipelines.readers.sandbox.service import Sandbox
 from pipelines.uploads.filenames import is_archive
 from pipelines.uploads.limits import UploadLimits, UploadQuota
@@ -44,7 +44,7 @@ class UploadJob:
         self._blobs = blobs
         self._locks = locks
 
-    async def run(self, task: Task, log: Log) -> Report:
+    async def run(self, task: Task, log: ProgressReporter) -> Report:
         """What the ingestion reports; raises what it raises, and when the upload is too large."""
         corpus = cast("str", task.corpus)
         await self._check_corpus(task, corpus)
@@ -78,10 +78,10 @@ class UploadJob:
         if corpus and corpus.access != "public" and corpus.created_at > asked_at(task.id):
             raise Vanished(f"The corpus {name!r} was made after this was sent: send it again.")
 
-    async def _unpacked(self, task: Task, limits: UploadLimits, folder: Path) -> list[Upload]:
+    async def _unpacked(self, task: Task, limits: UploadLimits, folder: Path) -> list[UploadedFile]:
         """Every file in a folder of its own; one archive after the other, each removed when done."""
         names = cast("list[str]", task.arguments["names"])
-        uploads: list[Upload] = []
+        uploads: list[UploadedFile] = []
         size = 0
         with closing(Sandbox(UNPACK, list[Unpacked])) as sandbox:
             for number, name in enumerate(names):
@@ -92,18 +92,18 @@ class UploadJob:
                     left = limits.unpacked - size
                     found = await _extracted(path, folder / f"{number}.unpacked", left, sandbox)
                     path.unlink()
-                    uploads += (Upload(Path(one.path), one.name) for one in found)
+                    uploads += (UploadedFile(Path(one.path), one.name) for one in found)
                     size += sum(one.size for one in found)
                 else:
-                    uploads.append(Upload(path, name))
+                    uploads.append(UploadedFile(path, name))
                     size += path.stat().st_size
                 limits.check_files(len(uploads))
                 limits.check_bytes(size)
         return uploads
 
     async def _admit(
-        self, limits: UploadLimits, user: str, changes: Sequence[Change]
-    ) -> list[Failure]:
+        self, limits: UploadLimits, user: str, changes: Sequence[SourceChange]
+    ) -> list[SourceFailure]:
         """Raises `UploadTooLarge` or `UploadQuotaSpent`; gives back what cannot be read."""
         if limits.most_passages is None:
             return []
@@ -112,14 +112,16 @@ class UploadJob:
         await self._quota.take(limits, user, passages=passages)
         return failures
 
-    async def _keep(self, uploads: Sequence[Upload], corpus: str, log: Log) -> None:
+    async def _keep(
+        self, uploads: Sequence[UploadedFile], corpus: str, log: ProgressReporter
+    ) -> None:
         """Originals of what serves, and of nothing that was deleted meanwhile."""
         async with self._locks.held(lock_of(corpus)):
             async with self._database.reading() as session:
                 sources = await Sources(session).of(corpus)
             live = {source.location: source.id for source in sources if source.is_live}
             for done, upload in enumerate(uploads, 1):
-                source_id = live.get(Upload.locate(upload.name))
+                source_id = live.get(UploadedFile.locate(upload.name))
                 if source_id:
                     with upload.path.open("rb") as file:
                         await self._blobs.write(original(source_id), file)
@@ -137,19 +139,21 @@ def original(source_id: UUID) -> str:
 
 def is_upload(source: Source) -> bool:
     """Whether it was sent."""
-    return Upload.named(source.location) is not None
+    return UploadedFile.named(source.location) is not None
 
 
-async def copies_of(sources: Iterable[Source], blobs: Blobs, folder: Path) -> dict[UUID, Upload]:
+async def copies_of(
+    sources: Iterable[Source], blobs: Blobs, folder: Path
+) -> dict[UUID, UploadedFile]:
     """Of those that were sent, what was sent, each in a folder of its own; some may be lost."""
-    copies: dict[UUID, Upload] = {}
+    copies: dict[UUID, UploadedFile] = {}
     for source in sources:
-        if name := Upload.named(source.location):
+        if name := UploadedFile.named(source.location):
             path = folder / str(source.id) / name
             path.parent.mkdir(parents=True, exist_ok=True)
             with suppress(NotFound):
                 await blobs.fetch(original(source.id), path)
-                copies[source.id] = Upload(path, name)
+                copies[source.id] = UploadedFile(path, name)
     return copies
 
 
@@ -181,7 +185,7 @@ def _folder_of(task: Task) -> Generator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _advance(log: Log, done: int, total: int) -> None:
+def _advance(log: ProgressReporter, done: int, total: int) -> None:
     """Its turn has come, if it waited."""
     if log.course.phase != "ingesting":
         log.enter("ingesting")

@@ -17,7 +17,7 @@ from storage.embeddings.token_windows import windows
 from storage.errors import InvalidInput, ModelRefused, ModelUnavailable
 from storage.http.cohere_api import BASE_URL, Calls, CohereAPI
 from storage.http.pool import UNREADABLE
-from storage.http.rate_limiter import Pace
+from storage.http.rate_limiter import RateLimiter
 
 _log = logging.getLogger("ibid.cohere")
 
@@ -60,7 +60,7 @@ class HostedEmbedding(CohereEmbedding):
     """Asked for only where the model leaves a choice."""
     document_tries: int = 6
     _api: CohereAPI = PrivateAttr()
-    _pace: Pace = PrivateAttr()
+    _pace: RateLimiter = PrivateAttr()
     _queries: OrderedDict[str, list[float]] = PrivateAttr(default_factory=OrderedDict)
 
     @classmethod
@@ -88,7 +88,7 @@ class HostedEmbedding(CohereEmbedding):
             dimension=dimension if len(DIMENSIONS[model]) > 1 else None,  # pyright: ignore[reportCallIssue]
         )
         hosted._api = CohereAPI(api_key, base_url, http=http, calls=calls)
-        hosted._pace = Pace(inputs_per_minute)
+        hosted._pace = RateLimiter(inputs_per_minute)
         return hosted
 
     @classmethod

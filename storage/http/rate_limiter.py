@@ -8,7 +8,7 @@ _MARGIN = 1.1
 """A request is counted by the other side a little after it is counted here."""
 
 
-class Pace:
+class RateLimiter:
     """A sliding window; who waits for the same share of it is served in the order of coming."""
 
     def __init__(self, limit: int, period: float = 60.0) -> None:

@@ -97,7 +97,7 @@ class Record(Struct, frozen=True):
     dense: list[float] | None = None
 
 
-class Engine(Protocol):
+class IndexEngine(Protocol):
     """Collections of points, and aliases that point at them.
 
     `collection` may be an alias everywhere but in `create`, `drop` and `point`. Every failure is an

@@ -8,13 +8,22 @@ from uuid import UUID
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 
-from storage.concurrency import Behind, ahead
+from storage.concurrency import BackgroundWriter, ahead
 from storage.domain import Fingerprint, Passage
 from storage.embeddings.local import LOCAL_MODEL, SPOKEN
 from storage.errors import IndexMismatch, NotFound
 from storage.index.bm25.encoder import encode_document, encode_query
 from storage.index.bm25.tokenizer import is_latin
-from storage.index.engine import Delete, Engine, Payload, Point, Query, Scalar, Schema, SetPayload
+from storage.index.engine import (
+    Delete,
+    IndexEngine,
+    Payload,
+    Point,
+    Query,
+    Scalar,
+    Schema,
+    SetPayload,
+)
 
 FIELDS = "2"
 """Raised whenever a payload, or the words that count as a passage's, would come out differently."""
@@ -38,7 +47,7 @@ class PassageIndex:
     """A collection of passages and the embedding that gives its vectors meaning."""
 
     def __init__(
-        self, engine: Engine, collection: str, fingerprint: Fingerprint, embeddings: Embeddings
+        self, engine: IndexEngine, collection: str, fingerprint: Fingerprint, embeddings: Embeddings
     ) -> None:
         self.engine = engine
         self.collection = collection
@@ -143,7 +152,7 @@ class PassageIndex:
 
         While the engine writes some of them, the next are encoded.
         """
-        async with Behind() as writing:
+        async with BackgroundWriter() as writing:
             for start in range(0, len(passages), _BATCH):
                 some = slice(start, start + _BATCH)
                 points = self._points(passages[some], vectors[some], language)

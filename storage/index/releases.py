@@ -8,7 +8,7 @@ from uuid import UUID
 
 from storage.domain import Fingerprint
 from storage.errors import NotFound
-from storage.index.engine import Engine
+from storage.index.engine import IndexEngine
 from storage.index.passages import Embeddings, PassageIndex
 from storage.sql.database import Database
 from storage.sql.repositories.corpora import Releases
@@ -23,7 +23,7 @@ _FRESH = 1.0
 class Indexes:
     """Gives out the index that serves, flips to another one, and removes from all."""
 
-    def __init__(self, database: Database, engine: Engine, embeddings: Embeddings) -> None:
+    def __init__(self, database: Database, engine: IndexEngine, embeddings: Embeddings) -> None:
         self.engine = engine
         self._database = database
         self._embeddings = embeddings

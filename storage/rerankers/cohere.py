@@ -8,7 +8,7 @@ import msgspec
 from storage.domain import Passage
 from storage.errors import ModelBusy, ModelUnavailable
 from storage.http.pool import UNREADABLE
-from storage.http.rate_limiter import Pace
+from storage.http.rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
     from storage.http.cohere_api import CohereAPI
@@ -53,7 +53,7 @@ class CohereReranker:
 
     def __init__(self, api: "CohereAPI", model: str, per_minute: int) -> None:
         self._api = api
-        self._pace = Pace(per_minute)
+        self._pace = RateLimiter(per_minute)
         self.model = model
 
     async def rerank(self, query: str, passages: Sequence[Passage]) -> list[Passage]:

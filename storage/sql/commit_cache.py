@@ -10,7 +10,7 @@ T = TypeVar("T")
 _MOST = 10_000
 
 
-class Remembered(Generic[T]):
+class CommitCache(Generic[T]):
     """Values by key, never older than the last commit of any process; on Postgres none is kept."""
 
     def __init__(self, database: Database) -> None:

@@ -254,7 +254,7 @@ class Release(SQLModel, table=True):
     created_at: datetime = Field(default_factory=_now)
 
 
-class Holding(SQLModel, table=True):
+class ManifestEntry(SQLModel, table=True):
     """A line of the manifest of a release that does not serve; a serving one's are its sources."""
 
     __tablename__: ClassVar[str] = "holdings"

@@ -21,11 +21,11 @@ from llama_index.llms.openrouter import OpenRouter
 
 from app.chat.events import Token
 from app.chat.service import ChatService
-from app.chat.turn_engine import PASSAGES as CITABLE
-from app.chat.turn_engine import Engine
+from app.chat.turn_engine import TurnEngine
 from app.llms.fallback import FallbackLLM
 from app.llms.hosted.model import HostedLLM
 from app.retrieval.retriever import PassageRetriever
+from app.retrieval.search import PASSAGES_READ as CITABLE
 from app.retrieval.search import Search
 from app.wiring import Services
 from storage.http.pool import open_pool
@@ -62,7 +62,7 @@ class Asking:
         """Both engines get the same search and the same server."""
         self.search = _timed(self.services.search)
         llm = HostedLLM.at(self.base, "any", MODEL, http=self.http)
-        turns = Engine(self.search, FallbackLLM(models=[llm], restarts=True))
+        turns = TurnEngine(self.search, FallbackLLM(models=[llm], restarts=True))
         self.chat = ChatService(self.services.database, turns)
         self.stock = OpenRouter(
             model=MODEL, api_key="any", api_base=self.base, max_tokens=1_024, max_retries=0

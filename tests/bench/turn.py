@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 
 from app.chat.events import Retrieved
 from app.chat.service import ChatService
-from app.chat.turn_engine import PASSAGES as CITABLE
-from app.chat.turn_engine import Engine
+from app.chat.turn_engine import TurnEngine
 from app.llms.prompts import messages
+from app.retrieval.search import PASSAGES_READ as CITABLE
 from app.wiring import Services
 from storage.sql.tables import Message
 from tests.bench import generator
@@ -38,7 +38,7 @@ class Turning:
 
     def __post_init__(self) -> None:
         """The service that is measured, with a model that takes no time."""
-        turns = Engine(self.services.search, self.llm)
+        turns = TurnEngine(self.services.search, self.llm)
         self.chat = ChatService(self.services.database, turns)
 
     async def prepare(self) -> None:

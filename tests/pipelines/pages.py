@@ -2,19 +2,19 @@
 
 from pathlib import Path, PurePosixPath
 
-from pipelines.readers import Reading, read
+from pipelines.readers import SourceDocument, read
 
 
-def page(source: str | bytes, name: str = "page.md") -> Reading:
+def page(source: str | bytes, name: str = "page.md") -> SourceDocument:
     """`name` is the file's place below the root of its corpus."""
     data = source.encode() if isinstance(source, str) else source
     relative = PurePosixPath(name)
     return read(Path("/docs") / relative, data, relative)
 
 
-def outline(reading: Reading) -> list[tuple[tuple[str, ...], str | None]]:
+def outline(reading: SourceDocument) -> list[tuple[tuple[str, ...], str | None]]:
     return [(section.path, section.anchor) for section in reading.sections]
 
 
-def code_of(reading: Reading) -> list[str]:
+def code_of(reading: SourceDocument) -> list[str]:
     return [reading.text[start:end] for start, end in reading.code]

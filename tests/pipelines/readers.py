@@ -7,11 +7,11 @@ from dataclasses import replace
 from itertools import repeat
 from pathlib import Path, PurePath, PurePosixPath
 
-from pipelines.readers import Reading, read_file
+from pipelines.readers import SourceDocument, read_file
 from storage.errors import SourceUnreadable
 
 
-def read_badly(path: Path, relative: PurePath) -> Reading:
+def read_badly(path: Path, relative: PurePath) -> SourceDocument:
     match relative.stem:
         case "loop":
             while True:
@@ -37,6 +37,6 @@ def read_badly(path: Path, relative: PurePath) -> Reading:
     return read_file(path, relative)
 
 
-def read_anew(path: Path, relative: PurePath) -> Reading:
+def read_anew(path: Path, relative: PurePath) -> SourceDocument:
     """As a newer reader would: it says so in the metadata."""
     return replace(read_file(path, PurePosixPath(relative)), metadata={"reader": "new"})

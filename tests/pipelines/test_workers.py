@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from pipelines.readers import Reading
-from pipelines.readers.sandbox.pool import Asked, ReaderPool
+from pipelines.readers import SourceDocument
+from pipelines.readers.sandbox.pool import FileRequest, ReaderPool
 from storage.errors import SourceUnreadable
 from tests.app.cli.test_serve import until
 from tests.pipelines.pages import page
@@ -30,10 +30,10 @@ def pool() -> Iterator[ReaderPool]:
         yield pool
 
 
-def written(folder: Path, *names: str) -> list[Asked]:
+def written(folder: Path, *names: str) -> list[FileRequest]:
     for name in names:
         (folder / name).write_text(f"# The {name}\n\nIt shines.\n\n```\non\n```\n")
-    return [Asked(folder / name, PurePosixPath(name), 40) for name in names]
+    return [FileRequest(folder / name, PurePosixPath(name), 40) for name in names]
 
 
 @pytest.mark.slow
@@ -75,17 +75,19 @@ def test_the_smallest_file_is_read_in_a_process_of_its_own(tmp_path: Path) -> No
     (tmp_path / "manual.pdf").write_bytes(pdf([Words("It shines.")]))
     with ReaderPool() as pool:
         (short,) = pool.read(written(tmp_path, "page.md"))
-        assert isinstance(short, Reading)
+        assert isinstance(short, SourceDocument)
         (started,) = pool.process_ids
-        (manual,) = pool.read([Asked(tmp_path / "manual.pdf", PurePosixPath("manual.pdf"), 900)])
+        (manual,) = pool.read(
+            [FileRequest(tmp_path / "manual.pdf", PurePosixPath("manual.pdf"), 900)]
+        )
         assert pool.process_ids == [started], "what one process can do starts no other"
-    assert isinstance(manual, Reading)
+    assert isinstance(manual, SourceDocument)
     assert manual.pages == ((0, 10),)
 
 
 @pytest.mark.parametrize("endless", ["loop.md", "stuck.md"])
 def test_closing_gives_up_what_is_being_read(tmp_path: Path, endless: str) -> None:
-    outcomes: list[Reading | SourceUnreadable] = []
+    outcomes: list[SourceDocument | SourceUnreadable] = []
     with ReaderPool(reader=READER, seconds=60, memory=MEMORY) as pool:
         files = written(tmp_path, endless, "a.md", "b.md")
         reading = threading.Thread(target=lambda: outcomes.extend(pool.read(files)))

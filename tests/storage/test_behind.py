@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from storage.concurrency import Behind, ahead, to_its_end
+from storage.concurrency import BackgroundWriter, ahead, to_its_end
 
 
 class Work:
@@ -29,7 +29,7 @@ class Work:
 
 async def test_one_piece_goes_on_while_the_next_is_made_ready() -> None:
     work = Work()
-    async with Behind() as beside:
+    async with BackgroundWriter() as beside:
         await beside.begin(lambda: work.piece("one"))
         assert (work.begun, work.done) == (["one"], [])
         await beside.begin(lambda: work.piece("two"))
@@ -41,12 +41,12 @@ async def test_a_failure_is_told_by_the_next_piece_or_at_the_end() -> None:
     work = Work()
 
     async def next_piece() -> None:
-        async with Behind() as beside:
+        async with BackgroundWriter() as beside:
             await beside.begin(work.failing)
             await beside.begin(lambda: work.piece("never"))
 
     async def end() -> None:
-        async with Behind() as beside:
+        async with BackgroundWriter() as beside:
             await beside.begin(work.failing)
 
     for caller in (next_piece, end):
@@ -59,7 +59,7 @@ async def test_an_error_lets_what_is_under_way_come_to_its_end() -> None:
     work = Work()
 
     async def caller() -> None:
-        async with Behind() as beside:
+        async with BackgroundWriter() as beside:
             await beside.begin(lambda: work.piece("paid"))
             raise ValueError("the budget is spent")
 
@@ -72,7 +72,7 @@ async def test_whoever_is_cancelled_cancels_it() -> None:
     work = Work()
 
     async def caller() -> None:
-        async with Behind() as beside:
+        async with BackgroundWriter() as beside:
             await beside.begin(lambda: work.piece("long"))
             await asyncio.sleep(60)
 
@@ -85,7 +85,7 @@ async def test_whoever_is_cancelled_cancels_it() -> None:
 
 
 async def test_without_work_there_is_nothing_to_wait_for() -> None:
-    async with Behind():
+    async with BackgroundWriter():
         pass
 
 

@@ -17,7 +17,7 @@ from storage.embeddings.cohere import DIMENSIONS, HostedEmbedding
 from storage.embeddings.token_windows import windows
 from storage.errors import InvalidInput, ModelBusy, ModelRefused, ModelUnavailable
 from storage.http.cohere_api import CohereAPI
-from storage.http.rate_limiter import Pace
+from storage.http.rate_limiter import RateLimiter
 from storage.rerankers.cohere import CohereReranker
 from tests.doubles.services import Doubles
 
@@ -176,13 +176,13 @@ async def test_a_limit_of_theirs_is_waited_for(doubles: Doubles) -> None:
 
 async def test_a_limit_of_ours_keeps_theirs_from_being_met(doubles: Doubles) -> None:
     hosted = embedding(doubles, key="limited-100-per-0.4")
-    hosted._pace = Pace(100, 1.2)
+    hosted._pace = RateLimiter(100, 1.2)
     await hosted.aget_text_embedding_batch([f"text {n}" for n in range(200)])
     assert {seen.status for seen in doubles.log} == {200}
 
 
 async def test_a_question_does_not_wait_for_an_ingestion() -> None:
-    pace = Pace(100, 60)
+    pace = RateLimiter(100, 60)
     await pace.wait(90, 0.9)
     waiting = asyncio.create_task(pace.wait(90, 0.9))
     await asyncio.sleep(0.01)

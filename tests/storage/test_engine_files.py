@@ -17,7 +17,7 @@ from storage.index.embedded.client import open_embedded
 from storage.index.embedded.engine import EmbeddedEngine
 from storage.index.embedded.files import room_taken
 from storage.index.embedded.protocol import Address
-from storage.index.engine import Engine, Point, Schema, SetPayload, Sparse
+from storage.index.engine import IndexEngine, Point, Schema, SetPayload, Sparse
 from tests.storage.points import QUERY, SCHEMA, points
 
 
@@ -72,7 +72,9 @@ def test_on_a_full_disk_nothing_is_written_and_all_is_served(
             engine.count("c", {})
 
 
-async def test_an_optimised_collection_takes_no_more_room(engine: Engine, folder: Path) -> None:
+async def test_an_optimised_collection_takes_no_more_room(
+    engine: IndexEngine, folder: Path
+) -> None:
     await engine.upsert("c", points(0, 10))
     before = room_taken(folder)
     await engine.optimize("c")
@@ -81,7 +83,7 @@ async def test_an_optimised_collection_takes_no_more_room(engine: Engine, folder
     assert len(await engine.search("c", QUERY)) == 5
 
 
-async def large(engine: Engine) -> int:
+async def large(engine: IndexEngine) -> int:
     """Makes `large`, so large that to optimise it takes a moment; returns how many points it has."""
     await engine.create("large", Schema(1024, ["corpus"], []))
     await engine.upsert("large", [wide(number) for number in range(4200)])
@@ -101,7 +103,7 @@ async def begun(folder: Path) -> None:
 
 @pytest.mark.slow
 async def test_others_are_served_while_a_collection_is_optimised(
-    engine: Engine, folder: Path
+    engine: IndexEngine, folder: Path
 ) -> None:
     count = await large(engine)
     await engine.upsert("c", points(0, 10))
@@ -122,7 +124,9 @@ async def test_others_are_served_while_a_collection_is_optimised(
 
 
 @pytest.mark.slow
-async def test_optimising_may_be_cut_short_while_it_copies(engine: Engine, folder: Path) -> None:
+async def test_optimising_may_be_cut_short_while_it_copies(
+    engine: IndexEngine, folder: Path
+) -> None:
     count, copy = await large(engine), folder / "collections" / ".copy-large"
     async with open_embedded(folder) as other:
         optimising = asyncio.create_task(other.optimize("large"))
@@ -136,7 +140,7 @@ async def test_optimising_may_be_cut_short_while_it_copies(engine: Engine, folde
 
 
 @pytest.mark.slow
-async def test_optimising_may_be_cut_short(engine: Engine, folder: Path) -> None:
+async def test_optimising_may_be_cut_short(engine: IndexEngine, folder: Path) -> None:
     count = await large(engine)
     async with open_embedded(folder) as other:
         optimising = asyncio.create_task(other.optimize("large"))

@@ -19,10 +19,11 @@ from storage.errors import (
     IndexUnavailable,
     InvalidInput,
 )
+from storage.index.embedded import connection
 from storage.index.embedded.client import EngineClient, open_embedded
-from storage.index.embedded.engine import EmbeddedEngine, connection
+from storage.index.embedded.engine import EmbeddedEngine
 from storage.index.embedded.protocol import HOST, TAKEN, Address, Hello, frame
-from storage.index.engine import Engine, Point, Sparse
+from storage.index.engine import IndexEngine, Point, Sparse
 from tests.storage.points import QUERY, SCHEMA, points
 
 
@@ -67,12 +68,12 @@ async def test_a_door_may_close_without_a_word(folder: Path) -> None:
         assert await gone(pid)
 
 
-async def test_its_address_is_for_its_owner_only(engine: Engine, folder: Path) -> None:
+async def test_its_address_is_for_its_owner_only(engine: IndexEngine, folder: Path) -> None:
     assert (folder / "engine.json").stat().st_mode & 0o777 == 0o600
 
 
 async def test_killing_it_loses_nothing_and_the_next_call_works(
-    engine: Engine, folder: Path
+    engine: IndexEngine, folder: Path
 ) -> None:
     for round_ in range(3):
         await engine.upsert("c", points(round_ * 100, round_ * 100 + 100))
@@ -83,7 +84,9 @@ async def test_killing_it_loses_nothing_and_the_next_call_works(
     assert len(await engine.search("alias", QUERY)) == 5
 
 
-async def test_calls_under_way_when_it_is_killed_are_repeated(engine: Engine, folder: Path) -> None:
+async def test_calls_under_way_when_it_is_killed_are_repeated(
+    engine: IndexEngine, folder: Path
+) -> None:
     await engine.upsert("c", points(0, 300))
     calls = [asyncio.create_task(engine.search("c", QUERY)) for _ in range(20)]
     writing = asyncio.create_task(engine.upsert("c", points(300, 1500)))
@@ -95,7 +98,7 @@ async def test_calls_under_way_when_it_is_killed_are_repeated(engine: Engine, fo
 
 
 async def test_a_call_that_kills_it_twice_is_not_repeated_for_ever(
-    engine: Engine, folder: Path, monkeypatch: pytest.MonkeyPatch
+    engine: IndexEngine, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def killing(client: EngineClient) -> connection.Connection:
         found = await connect(client)
@@ -108,7 +111,7 @@ async def test_a_call_that_kills_it_twice_is_not_repeated_for_ever(
         await engine.count("c", {})
 
 
-async def test_a_cancelled_call_leaves_the_connection_usable(engine: Engine) -> None:
+async def test_a_cancelled_call_leaves_the_connection_usable(engine: IndexEngine) -> None:
     await engine.upsert("c", points(0, 50))
     for _ in range(5):
         searching = asyncio.create_task(engine.search("c", QUERY))
@@ -148,7 +151,7 @@ def open_and_kill_another_door(folder: Path) -> bytes:
         return line
 
 
-async def test_a_killed_door_leaves_it_to_the_others(engine: Engine, folder: Path) -> None:
+async def test_a_killed_door_leaves_it_to_the_others(engine: IndexEngine, folder: Path) -> None:
     pid = Address.read(folder).pid
     assert await asyncio.to_thread(open_and_kill_another_door, folder) == b"['c']\n"
     await engine.upsert("c", points(0, 10))
@@ -194,7 +197,7 @@ async def test_an_address_left_behind_is_not_believed(tmp_path: Path) -> None:
         assert await engine.collections() == []
 
 
-async def test_a_wrong_token_opens_nothing(engine: Engine, folder: Path) -> None:
+async def test_a_wrong_token_opens_nothing(engine: IndexEngine, folder: Path) -> None:
     address = Address.read(folder)
     for message in (Hello("wrong"), Hello(""), Address(1, address.token, 1)):
         reader, writer = await asyncio.open_connection(HOST, address.port)
@@ -206,7 +209,7 @@ async def test_a_wrong_token_opens_nothing(engine: Engine, folder: Path) -> None
 
 
 async def test_an_engine_of_another_version_says_so(
-    engine: Engine, folder: Path, monkeypatch: pytest.MonkeyPatch
+    engine: IndexEngine, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "Hello", partial(Hello, version=0))
     with pytest.raises(IndexUnavailable, match="Another version of Ibid has this index open"):
@@ -214,7 +217,7 @@ async def test_an_engine_of_another_version_says_so(
             pass
 
 
-async def test_a_call_that_makes_no_sense_is_refused_alone(engine: Engine) -> None:
+async def test_a_call_that_makes_no_sense_is_refused_alone(engine: IndexEngine) -> None:
     empty = Sparse([], [])
     with pytest.raises(InvalidInput, match="Expected `float`, got `None`"):
         await engine.upsert("c", [Point(str(UUID(int=1)), cast("list[float]", [None]), empty, {})])
@@ -225,7 +228,7 @@ async def test_a_call_that_makes_no_sense_is_refused_alone(engine: Engine) -> No
     assert await engine.count("c", {}) == 0
 
 
-async def test_an_interrupt_does_not_reach_it(engine: Engine, folder: Path) -> None:
+async def test_an_interrupt_does_not_reach_it(engine: IndexEngine, folder: Path) -> None:
     pid = Address.read(folder).pid
     os.kill(pid, signal.SIGINT)
     await engine.upsert("c", points(0, 10))
@@ -234,7 +237,7 @@ async def test_an_interrupt_does_not_reach_it(engine: Engine, folder: Path) -> N
 
 
 async def test_asked_to_end_it_closes_the_index_and_the_next_call_starts_another(
-    engine: Engine, folder: Path
+    engine: IndexEngine, folder: Path
 ) -> None:
     await engine.upsert("c", points(0, 10))
     pid = Address.read(folder).pid
@@ -244,7 +247,7 @@ async def test_asked_to_end_it_closes_the_index_and_the_next_call_starts_another
     assert await engine.count("c", {}) == 10
 
 
-async def test_one_folder_has_one_engine(engine: Engine, folder: Path) -> None:
+async def test_one_folder_has_one_engine(engine: IndexEngine, folder: Path) -> None:
     await engine.upsert("c", points(0, 1))
     with pytest.raises(IndexLocked, match=r"Another process has the index in .* open"):
         EmbeddedEngine(folder)

@@ -15,7 +15,7 @@ from storage.errors import ConnectionLost, DatabaseUnavailable, InvalidInput
 from storage.sql import postgres as adapter
 from storage.sql.database import Database, retried
 from storage.sql.postgres_url import parse_postgres_url
-from storage.sql.repositories.conversations import Place
+from storage.sql.repositories.conversations import ConversationCursor
 from storage.sql.repositories.corpora import Corpora
 from storage.sql.tables import Corpus
 from tests.bench.conversations import fill
@@ -302,7 +302,7 @@ async def test_lists_and_openings_go_by_an_index(url: str) -> None:
         )
         history = History(database, Principal(name="user-7", rights=RIGHTS["reader"]))
         (last,) = await history.recent(1)
-        await history.recent(20, Place(last.updated_at, last.id))
+        await history.recent(20, ConversationCursor(last.updated_at, last.id))
         await history.thread(opened["user-7"])
         captured = tuple(asked)  # the explaining is heard, too
         plans: list[str] = []

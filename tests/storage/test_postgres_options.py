@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from pipelines.jobs.store import State
+from pipelines.jobs.store import JobStore
 from storage.errors import DatabaseUnavailable, InvalidInput
 from storage.locks import PostgresLocks
 from storage.sql.database import Database
@@ -141,7 +141,7 @@ async def test_the_application_is_named(url: str) -> None:
 @pytest.mark.slow
 async def test_jobs_are_kept_in_the_schema_that_is_named(postgres: Postgres, url: str) -> None:
     for address, place in ((url, "dbos"), (f"{url}?options=-csearch_path=queue", "queue")):
-        client = await asyncio.to_thread(State(Path(), address).open)
+        client = await asyncio.to_thread(JobStore(Path(), address).open)
         await asyncio.to_thread(client.destroy)
         assert place in schemas(postgres, url)
     assert schemas(postgres, url) == {"dbos", "queue"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.sql.commit_cache import Remembered
+from storage.sql.commit_cache import CommitCache
 from storage.sql.database import Database
 from storage.sql.repositories.corpora import Corpora
 from storage.sql.tables import Corpus
@@ -20,7 +20,7 @@ class Reading:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.times = 0
-        self.remembered = Remembered[list[str]](database)
+        self.remembered = CommitCache[list[str]](database)
 
     async def read(self) -> list[str]:
         self.times += 1

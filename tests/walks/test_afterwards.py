@@ -5,7 +5,7 @@ import json
 import pytest
 
 from app.chat.service import ChatService
-from app.chat.turn_engine import Engine
+from app.chat.turn_engine import TurnEngine
 from app.conversations.citation_export import export
 from app.settings import Settings
 from app.verification.local.verifier import LocalVerifier
@@ -21,7 +21,9 @@ CHESS = "Who won the chess championship in 1972?"
 
 
 def speaking(services: Services, said: str) -> ChatService:
-    engine = Engine(services.search, ScriptedLLM(pieces=[said]), LocalVerifier(LocalEmbedding()))
+    engine = TurnEngine(
+        services.search, ScriptedLLM(pieces=[said]), LocalVerifier(LocalEmbedding())
+    )
     return ChatService(services.database, engine)
 
 

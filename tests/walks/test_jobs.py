@@ -17,7 +17,7 @@ import pytest
 from app.settings import Settings
 from app.wiring import REINDEX, Services, build_worker, open_services
 from pipelines.corpora import lock_of
-from pipelines.jobs.models import Job, Kind, Plain, Task, incoming, new_id
+from pipelines.jobs.models import Job, JobHandler, SimpleJob, Task, incoming, new_id
 from pipelines.jobs.worker import Worker
 from pipelines.jobs.worker import _forget as forget
 from pipelines.readers.sandbox.pool import ReaderPool
@@ -287,7 +287,7 @@ class Count(Value):
 
 
 @asynccontextmanager
-async def opened(kind: Kind) -> AsyncIterator[dict[str, Kind]]:
+async def opened(kind: JobHandler) -> AsyncIterator[dict[str, JobHandler]]:
     yield {"sweep": kind}
 
 
@@ -306,7 +306,10 @@ async def test_any_work_can_be_a_job(settings: Settings, services: Services) -> 
     await worker.stop()
 
     kinds = Worker(
-        services.jobs.state, services.locks, services.blobs, lambda: opened(Plain("building", work))
+        services.jobs.state,
+        services.locks,
+        services.blobs,
+        lambda: opened(SimpleJob("building", work)),
     )
     job = await services.jobs.submit(task.model_copy(update={"id": new_id()}))
     await kinds.start()

@@ -26,7 +26,7 @@ class Fence:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class MarkdownLine:
     """How a line begins: `text` is written instead of its first `length` characters."""
 
     kind: Kind
@@ -53,7 +53,7 @@ class Blocks:
         self._was_blank = True
         self._was_indented = False
 
-    def begin(self, line: str, *, whole: bool, is_cut: bool = False) -> Line | None:
+    def begin(self, line: str, *, whole: bool, is_cut: bool = False) -> MarkdownLine | None:
         """How a line begins; None while too little of it is there. Call it once for each line.
 
         A line that is cut goes on, and is too long for a fence or the row under the head of a table.
@@ -77,31 +77,33 @@ class Blocks:
         fence, self.fence = self.fence, None
         return f"{fence.prefix}{fence.run}" if fence else ""
 
-    def _blank(self, line: str) -> Line:
+    def _blank(self, line: str) -> MarkdownLine:
         self._was_blank, self.in_table, self.is_risky = True, False, False
-        return Line("blank", len(line), "")  # to mistune, a line with a tab is not blank
+        return MarkdownLine("blank", len(line), "")  # to mistune, a line with a tab is not blank
 
-    def _begin_in(self, fence: Fence, line: str, *, whole: bool, is_cut: bool) -> Line | None:
+    def _begin_in(
+        self, fence: Fence, line: str, *, whole: bool, is_cut: bool
+    ) -> MarkdownLine | None:
         body = line.removeprefix(fence.prefix)
         if not whole and (len(line) < len(fence.prefix) or not body.strip(f" \t{fence.run[0]}")):
             return None
         is_inside = line.startswith(fence.prefix)
         if ">" in fence.prefix and not is_inside and line.strip(" \t") != fence.prefix.strip():
-            return Line(
+            return MarkdownLine(
                 "prose", 0, f"{self.close()}\n"
             )  # the quotation has ended, and the code with it
         if not is_inside:
             body = line.lstrip(" ") if line[: len(fence.prefix)].strip(" ") else ""
         if is_cut and not body.strip(f" \t{fence.run[0]}"):
-            return Line("code", len(line) - len(body), f"{fence.prefix}\\")
+            return MarkdownLine("code", len(line) - len(body), f"{fence.prefix}\\")
         if _closes(body, fence.run):
             self.fence = None
-            return Line("code", len(line), fence.prefix + fence.run)
+            return MarkdownLine("code", len(line), fence.prefix + fence.run)
         if not body.strip(" \t"):
-            return Line("code", len(line), line)
-        return Line("code", len(line) - len(body), fence.prefix)
+            return MarkdownLine("code", len(line), line)
+        return MarkdownLine("code", len(line) - len(body), fence.prefix)
 
-    def _fence(self, prefix: str, rest: str, line: str) -> Line | None:
+    def _fence(self, prefix: str, rest: str, line: str) -> MarkdownLine | None:
         opening = _FENCE.match(rest)
         if opening is None or not self._is_plain(prefix):
             return None
@@ -109,7 +111,7 @@ class Blocks:
         inside = re.sub(r"[-*+]|\d{1,9}[.)]", lambda mark: " " * len(mark[0]), prefix)
         self.fence = Fence(inside, opening["run"])
         self._was_blank = self.in_table = self.is_risky = False
-        return Line("code", len(line), line)
+        return MarkdownLine("code", len(line), line)
 
     def _is_plain(self, prefix: str) -> bool:
         """Whether a fence behind this prefix is one for every renderer."""
@@ -133,26 +135,26 @@ class Blocks:
         """At the left, or where the content of an open list item is."""
         return indent <= _MOST_INDENT or any(0 <= indent - at <= _MOST_INDENT for at in self._items)
 
-    def _indented(self, line: str) -> Line | None:
+    def _indented(self, line: str) -> MarkdownLine | None:
         """Indented code, where no list has begun that it could belong to."""
         follows = (self._was_blank and not self._is_first) or self._was_indented
         if self._had_items or not follows or not line.startswith(" " * _CODE_INDENT):
             return None
-        return Line("code", 0, "")
+        return MarkdownLine("code", 0, "")
 
-    def _prose(self, prefix: str, rest: str, line: str) -> Line:
+    def _prose(self, prefix: str, rest: str, line: str) -> MarkdownLine:
         self._open_items(prefix)
         if self._may_delimit(line) and _DELIMITER_ROW.match(line):
             self.in_table = not self.is_risky
             if self.is_risky:
                 self.is_risky = False
                 start = len(line) - len(line.lstrip("> \t"))
-                return Line("prose", start + 1, f"{line[:start]}\\{line[start]}")
+                return MarkdownLine("prose", start + 1, f"{line[:start]}\\{line[start]}")
         self.is_risky = False
         tildes = _TILDES.match(rest)
         if tildes:
-            return Line("prose", len(prefix) + tildes.end(), prefix + "\\~" * tildes.end())
-        return Line("prose", len(prefix), prefix)
+            return MarkdownLine("prose", len(prefix) + tildes.end(), prefix + "\\~" * tildes.end())
+        return MarkdownLine("prose", len(prefix), prefix)
 
     def _may_delimit(self, line: str) -> bool:
         """Whether the line could be the one under the head of a table."""

@@ -11,7 +11,7 @@ from app.chat.condensing.heuristic import asked, condense, leans
 from app.chat.events import Condensed
 from app.llms import prompts
 from app.llms.circuit_breaker import Breaker
-from app.llms.response import Spoken, drained
+from app.llms.response import ResponseMetadata, drained
 from storage.domain import Attempt, Rewriting
 from storage.errors import ModelSilent, ModelUnavailable
 
@@ -62,14 +62,18 @@ class Rewriter:
                 raise ModelUnavailable("it gave no question", model=spoken.model, cost=cost)
         return Condensed(query=query, rewriting=Rewriting(model=spoken.model, usage=spoken.usage))
 
-    async def _ask(self, prompt: Sequence[ChatMessage]) -> tuple[str, Spoken]:
+    async def _ask(self, prompt: Sequence[ChatMessage]) -> tuple[str, ResponseMetadata]:
         try:
             async with asyncio.timeout(self._seconds):
                 responses = await self._llm.astream_chat(prompt, max_tokens=_MOST_TOKENS)
                 last = await drained(responses)
         except TimeoutError as error:
             raise ModelSilent("it took too long", model=self.model, cost=None) from error
-        spoken = last.raw if isinstance(last.raw, Spoken) else Spoken(model=self.model)
+        spoken = (
+            last.raw
+            if isinstance(last.raw, ResponseMetadata)
+            else ResponseMetadata(model=self.model)
+        )
         return last.message.content or "", spoken
 
 

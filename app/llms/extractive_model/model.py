@@ -13,7 +13,7 @@ from llama_index.core.llms import CompletionResponse, CompletionResponseGen, Cus
 from llama_index.core.llms.callbacks import llm_completion_callback  # pyright: ignore[reportUnknownVariableType]
 
 from app.llms.extractive_model.candidates import Quote, quotes, words_in
-from app.llms.extractive_model.question import Question
+from app.llms.extractive_model.question import AnalyzedQuestion
 from app.llms.prompts import Quotable, read
 
 NOTHING = "There is no passage that an answer could be quoted from."
@@ -68,7 +68,7 @@ class ExtractiveLLM(CustomLLM):
 
     def _answer(self, prompt: str) -> str:
         text, passages = read(prompt)
-        question = Question(text, self.language)
+        question = AnalyzedQuestion(text, self.language)
         ranked = _ranked(question, passages, self.embedding)
         if not any(question.could_answer(candidate.prose) for candidate in ranked):
             return NOTHING
@@ -104,7 +104,7 @@ class _Candidate:
 
 
 def _ranked(
-    question: Question, passages: Sequence[Quotable], embedding: BaseEmbedding | None
+    question: AnalyzedQuestion, passages: Sequence[Quotable], embedding: BaseEmbedding | None
 ) -> list[_Candidate]:
     """What could be quoted, best first."""
     ranked = sorted(_candidates(question, passages), key=lambda c: -c.score)[:_MOST_EMBEDDED]
@@ -118,7 +118,7 @@ def _ranked(
     return sorted(ranked, key=lambda c: -c.score)
 
 
-def _candidates(question: Question, passages: Sequence[Quotable]) -> Iterator[_Candidate]:
+def _candidates(question: AnalyzedQuestion, passages: Sequence[Quotable]) -> Iterator[_Candidate]:
     """The factors were found on real questions to an encyclopedia, handbooks and a textbook."""
     found = [quote for passage in passages for quote in quotes(passage)]
     prose = [" ".join(text for kind, text in quote.parts() if kind != "code") for quote in found]
@@ -175,7 +175,7 @@ def _candidates(question: Question, passages: Sequence[Quotable]) -> Iterator[_C
         )
 
 
-def _chosen(question: Question, ranked: Sequence[_Candidate]) -> list[Quote]:
+def _chosen(question: AnalyzedQuestion, ranked: Sequence[_Candidate]) -> list[Quote]:
     """Quotes of one answer in reading order; those that follow on each other are made one."""
     pool = [candidate for candidate in ranked if candidate.words <= _MOST_WORDS] or ranked[:1]
     chosen = [candidate for candidate in pool if candidate.bears][:1]

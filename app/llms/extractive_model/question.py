@@ -91,7 +91,7 @@ _COMPARED = re.compile(
 )
 
 
-class Question:
+class AnalyzedQuestion:
     """What is asked for, and the words it is asked with."""
 
     def __init__(self, text: str, language: str) -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from app.llms.hosted.finish_reasons import Ending, ending
 from app.llms.hosted.reasoning import Thoughts
-from app.llms.response import Spoken
+from app.llms.response import ResponseMetadata
 from storage.domain import Usage
 from storage.errors import ModelRefused, ModelUnavailable
 from storage.http.pool import UNREADABLE
@@ -28,7 +28,7 @@ _MOST_TOKENS = 2**31 - 1
 _DEPTH = 4
 
 
-class Reading:
+class ResponseReader:
     """Takes in one answer's chunks; raises `ModelUnavailable` for all that is not a whole answer.
 
     Silence is no success: a stream counts only when the model gave words and its own reason to stop,
@@ -78,7 +78,7 @@ class Reading:
         """The server says that this was all."""
         self._is_whole = True
 
-    def closed(self, advice: str = "") -> Spoken:
+    def closed(self, advice: str = "") -> ResponseMetadata:
         """When the stream has ended: what is known of the answer. `advice` is how to raise its limit."""
         finish = ending(self._finish) if self._finish else None
         if finish is None and (self._is_whole or (self._is_message and self._pieces == 1)):
@@ -88,7 +88,7 @@ class Reading:
             self.said += rest
         if wrong := self._wrong(finish, advice):
             raise wrong
-        return Spoken(
+        return ResponseMetadata(
             model=self._model,
             finish="length" if finish == "length" else "stop",
             usage=_usage(self._usage),

@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Patience:
+class StreamDeadline:
     """How long an answer may be waited for: to its first word, between words, and in all.
 
     Only time spent waiting counts. The deadline lies round each wait and not round the whole, because

@@ -8,8 +8,8 @@ from typing import Any
 
 from aiohttp import ClientError, ClientResponse, ClientSession
 
-from app.llms.hosted.chat_protocol import Reading
-from app.llms.hosted.deadline import Patience
+from app.llms.hosted.chat_protocol import ResponseReader
+from app.llms.hosted.deadline import StreamDeadline
 from app.llms.hosted.parameters import refused_in, without
 from app.llms.hosted.refusals import BAD_REQUEST, refusal
 from app.llms.hosted.sse import DONE, Events
@@ -49,7 +49,7 @@ class Endpoint:
         """Parameters without which a request was taken that was refused with them."""
 
     async def events(
-        self, body: Mapping[str, Any], patience: Patience, reading: Reading
+        self, body: Mapping[str, Any], patience: StreamDeadline, reading: ResponseReader
     ) -> AsyncGenerator[list[bytes]]:
         """The data of events that came together; of an answer that is no stream, the whole."""
         async with (
@@ -67,7 +67,7 @@ class Endpoint:
                 yield together
 
     async def _answer(
-        self, http: ClientSession, body: Mapping[str, Any], patience: Patience
+        self, http: ClientSession, body: Mapping[str, Any], patience: StreamDeadline
     ) -> ClientResponse:
         """To a request without what the server does not take, which it says by and by.
 

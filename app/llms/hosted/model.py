@@ -19,11 +19,11 @@ from llama_index.llms.openai.utils import to_openai_message_dicts
 from llama_index.llms.openrouter import OpenRouter
 from pydantic import Field, PrivateAttr
 
-from app.llms.hosted.chat_protocol import Reading
-from app.llms.hosted.deadline import Patience
+from app.llms.hosted.chat_protocol import ResponseReader
+from app.llms.hosted.deadline import StreamDeadline
 from app.llms.hosted.endpoint import Endpoint
 from app.llms.hosted.model_limits import Catalogue
-from app.llms.response import Responses, Spoken, drained, response
+from app.llms.response import ResponseMetadata, Responses, drained, response
 from storage.domain import Attempt
 from storage.errors import ModelRefused, ModelSilent
 
@@ -132,8 +132,8 @@ class HostedLLM(OpenRouter):
     ) -> Responses:
         await self._take_limits()
         body = self._body(messages, options)
-        patience = Patience(self.first_token_seconds, self.whole_answer_seconds)
-        reading = Reading(self.model, thinks_first=self._thinks_first)
+        patience = StreamDeadline(self.first_token_seconds, self.whole_answer_seconds)
+        reading = ResponseReader(self.model, thinks_first=self._thinks_first)
         try:
             async with aclosing(self._endpoint.events(body, patience, reading)) as events:
                 async for together in events:
@@ -200,6 +200,8 @@ def _oldest_exchange(messages: Sequence[ChatMessage]) -> slice | None:
     return slice(asked[0], asked[1]) if len(asked) > 1 else None
 
 
-def _thought_aloud(model: str) -> Spoken:
+def _thought_aloud(model: str) -> ResponseMetadata:
     told = "what it had said was a thought, and the answer follows"
-    return Spoken(model=model, attempts=(Attempt(model=model, error=told),), restarted=True)
+    return ResponseMetadata(
+        model=model, attempts=(Attempt(model=model, error=told),), restarted=True
+    )

@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from app.verification.local.lexicon import MULTIPLIERS, NUMBERS
-from app.verification.local.words import Reading
+from app.verification.local.words import AnalyzedText
 
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _ORDINAL = re.compile(r"(?:st|nd|rd|th)\Z")
@@ -19,7 +19,7 @@ _TEN = 10
 class Facts:
     """The numbers and names of a text, by the token they stand at."""
 
-    reading: Reading
+    reading: AnalyzedText
 
     @cached_property
     def numbers(self) -> dict[int, float]:

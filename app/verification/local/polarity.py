@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from app.verification.local.lexicon import AXES, NEGATORS
-from app.verification.local.words import Reading
+from app.verification.local.words import AnalyzedText
 
 _REACH = 8
 """Tokens on either side that say what a word takes sides on."""
@@ -32,7 +32,7 @@ class Polarity:
     stems: frozenset[int]
 
     @classmethod
-    def of(cls, reading: Reading, tokens: range) -> "Polarity":
+    def of(cls, reading: AnalyzedText, tokens: range) -> "Polarity":
         """Of one sentence of a reading."""
         negators = [i for i in tokens if _negates(reading, i)]
         return cls(
@@ -66,13 +66,13 @@ def denial(claim: Sequence[Polarity], evidence: Sequence[Polarity]) -> float:
     return max((max(0.0, 2.0 * share - 1.0) for share in reached), default=0.0)
 
 
-def _negates(reading: Reading, at: int) -> bool:
+def _negates(reading: AnalyzedText, at: int) -> bool:
     word = reading.lowered[at]
     after = reading.lowered[at + 1] if at + 1 < len(reading.lowered) else ""
     return (word in NEGATORS or word.endswith(("n't", "n’t"))) and after not in _SOFTENED
 
 
-def _sides(reading: Reading, tokens: range, negators: Sequence[int]) -> Iterator[Side]:
+def _sides(reading: AnalyzedText, tokens: range, negators: Sequence[int]) -> Iterator[Side]:
     for i in tokens:
         axes = AXES.get(reading.lowered[i], ())
         if not axes:
@@ -87,7 +87,7 @@ def _sides(reading: Reading, tokens: range, negators: Sequence[int]) -> Iterator
             yield Side(axis, -sign if denied and axis == "direction" else sign, about)
 
 
-def _reached(reading: Reading, tokens: range, at: int) -> frozenset[int]:
+def _reached(reading: AnalyzedText, tokens: range, at: int) -> frozenset[int]:
     after = range(at + 1, min(tokens.stop, at + 1 + _SCOPE))
     return frozenset(reading.stems[i] for i in after) - {0}
 

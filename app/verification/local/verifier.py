@@ -13,7 +13,7 @@ import numpy as np
 from app.verification import Judgement
 from app.verification.local.facts import Facts
 from app.verification.local.polarity import Polarity, denial, opposition
-from app.verification.local.words import Reading, Vocabulary
+from app.verification.local.words import AnalyzedText, Vocabulary
 from pipelines.ingestion.sentences import sentences
 from storage.domain import Verdict
 
@@ -77,7 +77,7 @@ class LocalVerifier:
 class _Evidence:
     """Passages as they are read once for all claims."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: AnalyzedText) -> None:
         self.reading = reading
         self.facts = Facts(reading)
         lengths = [len(reading.sentence(i)) for i in range(len(reading.starts))]
@@ -101,7 +101,7 @@ class _Evidence:
 class _Alignment:
     """How well each content word of a claim is met by each sentence of its evidence."""
 
-    claim: Reading
+    claim: AnalyzedText
     evidence: _Evidence
 
     @cached_property

@@ -32,7 +32,7 @@ class Word(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Reading:
+class AnalyzedText:
     """Some sentences; arrays run over content words, `at` says which token each of them is."""
 
     tokens: list[str]
@@ -67,7 +67,7 @@ class Vocabulary:
         self._embedding = embedding
         self._known: dict[str, Word] = {}
 
-    def read(self, sentences: Iterable[str]) -> Reading:
+    def read(self, sentences: Iterable[str]) -> AnalyzedText:
         """Sentences without a word are left out."""
         tokens: list[str] = []
         starts: list[int] = []
@@ -77,7 +77,7 @@ class Vocabulary:
                 tokens += found
         words = self._words([token.lower() for token in tokens])
         at = [i for i, word in enumerate(words) if word.stem]
-        return Reading(
+        return AnalyzedText(
             tokens,
             starts,
             [word.stem for word in words],

@@ -30,7 +30,7 @@ _LENGTH = 4
 _IS_DEADLY = platform.system() == "Linux"
 
 
-class Request(msgspec.Struct):
+class FunctionCall(msgspec.Struct):
     """One call of the function."""
 
     arguments: tuple[bytes | int, ...]
@@ -47,7 +47,7 @@ class Reply(msgspec.Struct):
     out_of_memory: bool = False
 
 
-def write_frame(stream: IO[bytes], message: Reply | list[Request]) -> None:
+def write_frame(stream: IO[bytes], message: Reply | list[FunctionCall]) -> None:
     """Raises `OSError` when nobody is at the other end."""
     body = msgspec.msgpack.encode(message)
     stream.write(len(body).to_bytes(_LENGTH, "big") + body)
@@ -81,7 +81,7 @@ def main() -> None:
     module, _, function = name.partition(":")
     call = cast("Callable[..., Any]", getattr(import_module(module), function))
     while body := _read_body(requests):
-        for request in msgspec.msgpack.decode(body, type=list[Request]):
+        for request in msgspec.msgpack.decode(body, type=list[FunctionCall]):
             _limit_time(request.cpu_seconds)
             reply = _outcome(call, request)
             write_frame(replies, reply)
@@ -89,7 +89,7 @@ def main() -> None:
                 return
 
 
-def _outcome(call: Callable[..., Any], request: Request) -> Reply:
+def _outcome(call: Callable[..., Any], request: FunctionCall) -> Reply:
     arguments = (
         Path(os.fsdecode(value)) if isinstance(value, bytes) else value
         for value in request.arguments

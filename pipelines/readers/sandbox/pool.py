@@ -8,7 +8,7 @@ from queue import LifoQueue
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from pipelines.readers import Reading
+from pipelines.readers import SourceDocument
 from pipelines.readers.sandbox.service import MEMORY, SECONDS, Call, Sandbox
 from storage.errors import SourceUnreadable
 
@@ -20,7 +20,7 @@ _HUNDRED_MEGABYTES = 100_000_000
 _TOGETHER = 60_000
 
 
-class Asked(NamedTuple):
+class FileRequest(NamedTuple):
     """A file, and its place below the corpus's root."""
 
     path: Path
@@ -40,9 +40,9 @@ class ReaderPool:
         memory: int = MEMORY,
     ) -> None:
         self._seconds = seconds
-        self._sandboxes = [Sandbox(reader, Reading, memory) for _ in range(processes)]
+        self._sandboxes = [Sandbox(reader, SourceDocument, memory) for _ in range(processes)]
         # The last one used first: what one process can do alone starts no other.
-        self._idle: LifoQueue[Sandbox[Reading]] = LifoQueue()
+        self._idle: LifoQueue[Sandbox[SourceDocument]] = LifoQueue()
         for sandbox in self._sandboxes:
             self._idle.put(sandbox)
         self._threads = ThreadPoolExecutor(processes, thread_name_prefix="reading")
@@ -66,24 +66,24 @@ class ReaderPool:
         """Of those that run just now."""
         return [one for sandbox in self._sandboxes if (one := sandbox.process_id) is not None]
 
-    def read(self, files: Sequence[Asked]) -> list[Reading | SourceUnreadable]:
+    def read(self, files: Sequence[FileRequest]) -> list[SourceDocument | SourceUnreadable]:
         """In the order of the files."""
         return [*chain.from_iterable(self._threads.map(self._read, _groups(files)))]
 
-    def _read(self, files: Sequence[Asked]) -> list[Reading | SourceUnreadable]:
+    def _read(self, files: Sequence[FileRequest]) -> list[SourceDocument | SourceUnreadable]:
         sandbox = self._idle.get()
         try:
             return [*sandbox.run([self._call(file) for file in files])]
         finally:
             self._idle.put(sandbox)
 
-    def _call(self, file: Asked) -> Call:
+    def _call(self, file: FileRequest) -> Call:
         seconds = self._seconds * (1 + file.size / _HUNDRED_MEGABYTES)
         return Call((file.path, file.relative), seconds)
 
 
-def _groups(files: Sequence[Asked]) -> Iterator[list[Asked]]:
-    group: list[Asked] = []
+def _groups(files: Sequence[FileRequest]) -> Iterator[list[FileRequest]]:
+    group: list[FileRequest] = []
     for file in files:
         if group and sum(one.size for one in group) + file.size > _TOGETHER:
             yield group

@@ -14,7 +14,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from pipelines.readers.sandbox.child import Reply, Request, read_reply, write_frame
+from pipelines.readers.sandbox.child import FunctionCall, Reply, read_reply, write_frame
 from storage.errors import SourceUnreadable
 
 T = TypeVar("T")
@@ -156,7 +156,7 @@ class _Process:
 
     def send(self, calls: Sequence[Call]) -> bool:
         """Whether it could be sent."""
-        requests = [Request(_encoded(call.arguments), int(call.seconds) + 1) for call in calls]
+        requests = [FunctionCall(_encoded(call.arguments), int(call.seconds) + 1) for call in calls]
         assert self._popen.stdin is not None
         try:
             write_frame(self._popen.stdin, requests)

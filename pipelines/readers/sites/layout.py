@@ -40,7 +40,7 @@ _FLAT_URLS = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SiteLocation:
     """Where a page stands on its site, before its own front matter is heard."""
 
     relative: PurePosixPath
@@ -84,22 +84,24 @@ class Sites:
         return self._around[root]
 
 
-def place_of(path: Path, relative: PurePosixPath, sites: Sites | None = None) -> Place:
+def place_of(path: Path, relative: PurePosixPath, sites: Sites | None = None) -> SiteLocation:
     """Reads what lies at the root that `relative` is counted from, and above it; never a page."""
     root = path.parents[len(relative.parts) - 1]
     site = (sites or Sites()).around(root)
     if site is None:
-        return Place(relative)
+        return SiteLocation(relative)
     inside = PurePosixPath(path.relative_to(site.root).as_posix())
     is_whole = root == site.root
     if site.builder == "docusaurus":
         return _docusaurus_place(site, inside, None if is_whole else relative)
     if is_whole and inside.is_relative_to(site.docs):
         relative = inside.relative_to(site.docs)
-    return Place(relative, builder=site.builder, flat=site.flat)
+    return SiteLocation(relative, builder=site.builder, flat=site.flat)
 
 
-def _docusaurus_place(site: _Site, inside: PurePosixPath, below: PurePosixPath | None) -> Place:
+def _docusaurus_place(
+    site: _Site, inside: PurePosixPath, below: PurePosixPath | None
+) -> SiteLocation:
     """`below` is the page's path below the folder that was ingested, when that is not the site."""
     locale, rest = site.locale, inside.parts
     if len(rest) > _TRANSLATED and rest[0] == "i18n" and rest[2] == _PLUGIN:
@@ -108,15 +110,15 @@ def _docusaurus_place(site: _Site, inside: PurePosixPath, below: PurePosixPath |
         rest = ("docs", *rest[4:]) if is_current else ("versioned_docs", *rest[3:])
     version, rest = _version(site, rest)
     if rest is None:
-        return Place(below or inside, is_mdx=site.is_mdx)
+        return SiteLocation(below or inside, is_mdx=site.is_mdx)
     if below is not None:
-        return Place(below, version=version, locale=locale, is_mdx=site.is_mdx)
+        return SiteLocation(below, version=version, locale=locale, is_mdx=site.is_mdx)
     prefix = [site.docs]
     if locale != site.locale:
         prefix.insert(0, locale or "")
     if version is not None and version != site.latest:
         prefix.append(version)
-    return Place(
+    return SiteLocation(
         PurePosixPath(*rest), "/".join(filter(None, prefix)), version, locale, is_mdx=site.is_mdx
     )
 

@@ -5,7 +5,7 @@ import re
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
-from pipelines.readers.sites.layout import Place
+from pipelines.readers.sites.layout import SiteLocation
 from storage.shapes import Metadata
 
 _NUMBER_PREFIX = re.compile(r"\A\d+\s*[-_.]+\s*(?=[^-_.\s])")
@@ -30,7 +30,7 @@ def docs_route(relative: PurePosixPath, front_matter: Metadata) -> str:
     return _path(f"{folder}/{name}")
 
 
-def page_route(at: Place, front_matter: Metadata) -> str:
+def page_route(at: SiteLocation, front_matter: Metadata) -> str:
     """A Markdown page's path on the site that its folder makes, whatever builds that."""
     if at.builder == "docusaurus":
         route = docs_route(at.relative, front_matter)

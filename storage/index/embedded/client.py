@@ -10,12 +10,12 @@ from typing import TypeVar
 
 from storage.errors import IndexUnavailable
 from storage.index.embedded import messages
-from storage.index.embedded.connection import Connection, ConnectionLost, connect
+from storage.index.embedded.connection import Connection, EngineConnectionLost, connect
 from storage.index.engine import (
     Change,
-    Engine,
     Filter,
     Hit,
+    IndexEngine,
     Point,
     Query,
     Record,
@@ -32,7 +32,7 @@ S = TypeVar("S")
 
 
 @asynccontextmanager
-async def open_embedded(folder: Path) -> AsyncGenerator[Engine]:
+async def open_embedded(folder: Path) -> AsyncGenerator[IndexEngine]:
     """The index in `folder`, made if need be; any number of processes may have it open at once."""
     client = EngineClient(folder)
     try:
@@ -42,7 +42,7 @@ async def open_embedded(folder: Path) -> AsyncGenerator[Engine]:
         await client.close()
 
 
-class EngineClient(Engine):
+class EngineClient(IndexEngine):
     """Shares an engine process with other doors; should it die, a call starts it again, once."""
 
     def __init__(self, folder: Path) -> None:
@@ -83,7 +83,7 @@ class EngineClient(Engine):
         await self._call(messages.Apply(collection, list(changes)), NoneType)
 
     async def search(self, collection: str, query: Query) -> list[Hit]:
-        return await self._call(messages.Search(collection, query), list[Hit])
+        return await self._call(messages.SearchCall(collection, query), list[Hit])
 
     async def retrieve(self, collection: str, ids: Sequence[str]) -> list[Record]:
         found: list[Record] = []
@@ -122,7 +122,7 @@ class EngineClient(Engine):
         """Once more on a new connection when the first is lost: any call may be repeated."""
         try:
             return await (await self.connect()).call(call, answer)
-        except ConnectionLost:
+        except EngineConnectionLost:
             return await (await self.connect()).call(call, answer)
 
 

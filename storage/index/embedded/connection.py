@@ -23,10 +23,10 @@ from storage.index.embedded.protocol import (
     LOG,
     TAKEN,
     Address,
-    Answer,
-    Failure,
+    EngineFailure,
+    EngineRequest,
+    EngineResponse,
     Hello,
-    Request,
     frame,
     read_frame,
 )
@@ -37,10 +37,10 @@ _GREETING = 5.0
 _PAUSE = 0.01
 
 T = TypeVar("T")
-_ANSWERS = msgspec.msgpack.Decoder(Answer | Failure)
+_ANSWERS = msgspec.msgpack.Decoder(EngineResponse | EngineFailure)
 
 
-class ConnectionLost(IndexUnavailable):
+class EngineConnectionLost(IndexUnavailable):
     """The process went away in the middle of a call; it may or may not have been carried out."""
 
 
@@ -54,7 +54,7 @@ class Connection:
         self._reader = reader
         self._writer = writer
         self._ids = count(1)
-        self._pending: dict[int, asyncio.Future[Answer | Failure | None]] = {}
+        self._pending: dict[int, asyncio.Future[EngineResponse | EngineFailure | None]] = {}
         self._receiving = asyncio.create_task(self._receive())
         # Not in the task: one that is cancelled before its first step never gets to its `finally`.
         self._receiving.add_done_callback(self._end)
@@ -66,7 +66,7 @@ class Connection:
 
     async def call(self, call: Call, answer: type[T]) -> T:
         """What the process answers, as an `answer`; cancelling leaves the connection usable."""
-        request = Request(next(self._ids), Raw(msgspec.msgpack.encode(call)))
+        request = EngineRequest(next(self._ids), Raw(msgspec.msgpack.encode(call)))
         future = asyncio.get_running_loop().create_future()
         self._pending[request.id] = future
         try:
@@ -79,7 +79,7 @@ class Connection:
             del self._pending[request.id]
         if message is None:
             raise self._lost()
-        if isinstance(message, Failure):
+        if isinstance(message, EngineFailure):
             raise message.error()
         return msgspec.msgpack.decode(message.value, type=answer)
 
@@ -104,8 +104,8 @@ class Connection:
             if not future.done():
                 future.set_result(None)
 
-    def _lost(self) -> ConnectionLost:
-        return ConnectionLost(_sentence("stopped", self._folder))
+    def _lost(self) -> EngineConnectionLost:
+        return EngineConnectionLost(_sentence("stopped", self._folder))
 
 
 async def connect(folder: Path) -> Connection:
@@ -173,7 +173,7 @@ async def _greet(folder: Path) -> Connection:
         except BaseException:
             writer.close()
             raise
-    if isinstance(welcome, Failure):
+    if isinstance(welcome, EngineFailure):
         writer.close()
         raise welcome.error()
     return Connection(folder, reader, writer)

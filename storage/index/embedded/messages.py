@@ -64,7 +64,7 @@ class Apply(Struct, frozen=True, tag=True):
         engine.apply(self.collection, self.changes)
 
 
-class Search(Struct, frozen=True, tag=True):
+class SearchCall(Struct, frozen=True, tag=True):
     collection: str
     query: Query
 
@@ -124,7 +124,7 @@ Call = (
     | PointAlias
     | Upsert
     | Apply
-    | Search
+    | SearchCall
     | Retrieve
     | Scan
     | Count

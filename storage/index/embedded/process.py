@@ -30,7 +30,7 @@ from storage.index.embedded.messages import (
     Optimize,
     Retrieve,
     Scan,
-    Search,
+    SearchCall,
 )
 from storage.index.embedded.optimize import optimize_shard
 from storage.index.embedded.protocol import (
@@ -39,10 +39,10 @@ from storage.index.embedded.protocol import (
     TAKEN,
     VERSION,
     Address,
-    Answer,
-    Failure,
+    EngineFailure,
+    EngineRequest,
+    EngineResponse,
     Hello,
-    Request,
     frame,
     read_frame,
 )
@@ -52,7 +52,7 @@ from storage.private import create_privately
 _PATIENCE = 10.0
 """Seconds to wait for a first connection, and for a `Hello`."""
 _LARGEST_HELLO = 1024
-_READING = (Search, Retrieve, Scan, Count, IsSlow)
+_READING = (SearchCall, Retrieve, Scan, Count, IsSlow)
 _CALLS = msgspec.msgpack.Decoder(Call)
 
 
@@ -110,15 +110,15 @@ class EngineProcess:
             raise ConnectionRefusedError
         if hello.version != VERSION:
             reason = "Another version of Ibid has this index open. Stop it and try again."
-            writer.write(frame(Failure(0, IndexUnavailable.__name__, reason)))
+            writer.write(frame(EngineFailure(0, IndexUnavailable.__name__, reason)))
             raise ConnectionRefusedError
-        writer.write(frame(Answer(0, _encoded(None))))
+        writer.write(frame(EngineResponse(0, _encoded(None))))
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         calls: set[asyncio.Task[None]] = set()
         try:
             while True:
-                request = msgspec.msgpack.decode(await read_frame(reader), type=Request)
+                request = msgspec.msgpack.decode(await read_frame(reader), type=EngineRequest)
                 call = asyncio.create_task(self._answer(request, writer))
                 calls.add(call)
                 call.add_done_callback(calls.discard)
@@ -127,18 +127,18 @@ class EngineProcess:
         finally:
             await _cancel(calls)
 
-    async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, request: EngineRequest, writer: asyncio.StreamWriter) -> None:
         try:
             call = _CALLS.decode(request.call)
-            answer = frame(Answer(request.id, _encoded(await self._carry_out(call))))
+            answer = frame(EngineResponse(request.id, _encoded(await self._carry_out(call))))
         except IbidError as error:
-            answer = frame(Failure(request.id, type(error).__name__, str(error)))
+            answer = frame(EngineFailure(request.id, type(error).__name__, str(error)))
         except msgspec.ValidationError as error:
-            answer = frame(Failure(request.id, InvalidInput.__name__, f"{error}."))
+            answer = frame(EngineFailure(request.id, InvalidInput.__name__, f"{error}."))
         except Exception as error:  # the outermost loop: one call must not end those of others
             print(format_exception(error), file=sys.stderr)
             reason = f"The index failed: {type(error).__name__}."
-            answer = frame(Failure(request.id, IndexUnavailable.__name__, reason))
+            answer = frame(EngineFailure(request.id, IndexUnavailable.__name__, reason))
         writer.write(answer)
 
     async def _carry_out(self, call: Call) -> object:

@@ -76,21 +76,21 @@ class Hello(Struct, frozen=True):
     version: int = VERSION
 
 
-class Request(Struct, frozen=True, array_like=True):
+class EngineRequest(Struct, frozen=True, array_like=True):
     """A call; still encoded, so that one which makes no sense can be answered by its id."""
 
     id: int
     call: Raw
 
 
-class Answer(Struct, frozen=True, array_like=True, tag=True):
+class EngineResponse(Struct, frozen=True, array_like=True, tag=True):
     """What the call with this id returned; the answer to a `Hello` has the id 0."""
 
     id: int
     value: Raw
 
 
-class Failure(Struct, frozen=True, array_like=True, tag=True):
+class EngineFailure(Struct, frozen=True, array_like=True, tag=True):
     """What the call with this id raised."""
 
     id: int

@@ -15,9 +15,9 @@ from storage.index.engine import (
     MOST_CANDIDATES,
     SPARSE,
     Change,
-    Engine,
     Filter,
     Hit,
+    IndexEngine,
     Point,
     Query,
     Record,
@@ -35,7 +35,7 @@ _POLL = 0.5
 
 
 @asynccontextmanager
-async def open_server(url: str, api_key: str | None = None) -> AsyncGenerator[Engine]:
+async def open_server(url: str, api_key: str | None = None) -> AsyncGenerator[IndexEngine]:
     """Nothing is asked of the server until the first call."""
     if url == IN_MEMORY:
         engine = ServerEngine(AsyncQdrantClient(IN_MEMORY), "memory", in_memory=True)
@@ -66,7 +66,7 @@ def _client(url: str, api_key: str | None) -> AsyncQdrantClient:
         )
 
 
-class ServerEngine(Engine):
+class ServerEngine(IndexEngine):
     """Holds no state of its own: any number of processes may use one server.
 
     A client `in_memory` has neither payload indexes nor search parameters, and warns of both.

@@ -60,14 +60,14 @@ _SHOWING = _showing()
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ConversationCursor:
     """Where in the list of conversations a page ended."""
 
     updated_at: datetime
     id: UUID
 
 
-def newest_first(limit: int, after: Place | None) -> SelectOfScalar[Conversation]:
+def newest_first(limit: int, after: ConversationCursor | None) -> SelectOfScalar[Conversation]:
     """The conversations of an `owner`, last used first."""
     at, id_ = col(Conversation.updated_at), col(Conversation.id)
     statement = select(Conversation).where(col(Conversation.user_id) == OWNER)
@@ -88,7 +88,9 @@ class Conversations:
         self._session = session
         self._owner = owner
 
-    async def recent(self, limit: int, after: Place | None = None) -> list[Conversation]:
+    async def recent(
+        self, limit: int, after: ConversationCursor | None = None
+    ) -> list[Conversation]:
         """Last used first."""
         statement = newest_first(limit, after)
         return [*(await self._session.exec(statement, params={"owner": self._owner})).all()]

@@ -27,7 +27,7 @@ from storage.sql.tables import (
     Corpus,
     CorpusReader,
     DeletedCorpus,
-    Holding,
+    ManifestEntry,
     Release,
     Source,
     SourceText,
@@ -272,8 +272,8 @@ class Sources:
             col(CitedVersion.version) == col(SourceText.version),
         )
         held = exists().where(
-            col(Holding.source_id) == col(SourceText.source_id),
-            col(Holding.version) == col(SourceText.version),
+            col(ManifestEntry.source_id) == col(SourceText.source_id),
+            col(ManifestEntry.version) == col(SourceText.version),
         )
         needed = exists().where(
             col(Source.id) == col(SourceText.source_id),
@@ -324,21 +324,23 @@ class Releases:
                 source.serve(held[source.id])
             else:  # the next ingestion finds it changed, and brings it in
                 source.digest = None
-        await self._session.exec(delete(Holding).where(col(Holding.collection) == collection))
+        await self._session.exec(
+            delete(ManifestEntry).where(col(ManifestEntry.collection) == collection)
+        )
         releases[collection].state = "serving"
 
     async def holdings(self, collection: str) -> dict[UUID, SourceVersion]:
         """The manifest of a release that does not serve."""
-        statement = select(Holding).where(col(Holding.collection) == collection)
+        statement = select(ManifestEntry).where(col(ManifestEntry.collection) == collection)
         return {line.source_id: line.held for line in await self._session.exec(statement)}
 
     async def holdings_seen_by(self, reader: Principal, collection: str) -> list[SourceVersion]:
         """Of it, the sources of corpora that the reader may see."""
         statement = (
-            select(Holding)
-            .join(Source, col(Source.id) == col(Holding.source_id))
+            select(ManifestEntry)
+            .join(Source, col(Source.id) == col(ManifestEntry.source_id))
             .join(Corpus, col(Corpus.name) == col(Source.corpus))
-            .where(col(Holding.collection) == collection, opens_to(reader))
+            .where(col(ManifestEntry.collection) == collection, opens_to(reader))
         )
         return [line.held for line in await self._session.exec(statement)]
 
@@ -351,15 +353,15 @@ class Releases:
         """Strike sources from one manifest, or from all."""
         ids = list(source_ids)
         for start in range(0, len(ids), _PARAMETERS):
-            some = col(Holding.source_id).in_(ids[start : start + _PARAMETERS])
-            statement = delete(Holding).where(some)
+            some = col(ManifestEntry.source_id).in_(ids[start : start + _PARAMETERS])
+            statement = delete(ManifestEntry).where(some)
             if collection is not None:
-                statement = statement.where(col(Holding.collection) == collection)
+                statement = statement.where(col(ManifestEntry.collection) == collection)
             await self._session.exec(statement)
 
     def _write(self, collection: str, versions: Mapping[UUID, SourceVersion]) -> None:
         self._session.add_all(
-            Holding(collection=collection, source_id=key, version=held.version, held=held)
+            ManifestEntry(collection=collection, source_id=key, version=held.version, held=held)
             for key, held in versions.items()
         )
 

@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from storage.domain import Principal
 from storage.errors import NotFound
 from storage.sql.repositories.access import corpora_seen_by, is_listed
-from storage.sql.repositories.conversations import OWNER, Place, newest_first
+from storage.sql.repositories.conversations import OWNER, ConversationCursor, newest_first
 from storage.sql.tables import Conversation, Corpus, DeletedCorpus, Feedback, Message, MessageSource
 
 
@@ -42,7 +42,7 @@ def _branch() -> Any:
 _BRANCH = _branch()
 
 
-class Said(NamedTuple):
+class StoredMessage(NamedTuple):
     """A message without the answer that it may be."""
 
     id: UUID
@@ -118,17 +118,19 @@ class StoredMessages:
         rows = await self._exec(statement)
         return [(question, reply) for question, reply in rows]
 
-    async def branch(self, conversation_id: UUID, last: int, leaf: UUID | None) -> list[Said]:
+    async def branch(
+        self, conversation_id: UUID, last: int, leaf: UUID | None
+    ) -> list[StoredMessage]:
         """The `last` messages of the branch that ends in `leaf`, or that is active; oldest first."""
         asked_for = {"conversation": conversation_id, "leaf": leaf, "last": last}
         rows = cast(
             "Iterable[tuple[UUID, str, str]]",
             await self._session.exec(_BRANCH, params={**asked_for, "owner": self._owner}),
         )
-        return [Said(*row) for row in rows]
+        return [StoredMessage(*row) for row in rows]
 
     async def conversations_with(
-        self, text: str, limit: int, after: Place | None
+        self, text: str, limit: int, after: ConversationCursor | None
     ) -> list[Conversation]:
         """Last used first: those in whose title it stands, or in anything that was said."""
         said = exists().where(

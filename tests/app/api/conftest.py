@@ -10,7 +10,7 @@ from litestar.testing import TestClient
 
 from app.api import create_app
 from app.chat.service import ChatService
-from app.chat.turn_engine import Engine
+from app.chat.turn_engine import TurnEngine
 from app.settings import Settings
 from app.wiring import Services
 from tests.app.api.calls import Client
@@ -38,7 +38,7 @@ def scripted(client: Client, request: pytest.FixtureRequest) -> Iterator[Scripte
     """Another model for the time of a test."""
     llm = ScriptedLLM(**request.param)
     services: Services = client.app.state.services
-    turns = Engine(services.search, llm)
+    turns = TurnEngine(services.search, llm)
     client.app.state.services = replace(
         services, turns=turns, chat=ChatService(services.database, turns)
     )

@@ -10,7 +10,7 @@ from llama_index.core.llms import LLM
 
 from app.llms.fallback import FallbackLLM
 from app.llms.hosted.model import HostedLLM
-from app.llms.response import Spoken
+from app.llms.response import ResponseMetadata
 from tests.doubles.services import Doubles
 
 PROMPT = [
@@ -29,7 +29,7 @@ class Heard:
     """Deltas since the last restart, and the last of what a response carried."""
 
     text: str
-    spoken: Spoken
+    spoken: ResponseMetadata
     restarts: int
 
 
@@ -50,7 +50,7 @@ async def ask(llm: LLM) -> Heard:
     text, spoken, restarts = "", None, 0
     async with aclosing(await llm.astream_chat(PROMPT)) as responses:
         async for response in responses:
-            if isinstance(response.raw, Spoken):
+            if isinstance(response.raw, ResponseMetadata):
                 spoken = response.raw
                 if spoken.restarted:
                     text, restarts = "", restarts + 1

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from llama_index.core.base.llms.types import ChatMessage, ChatResponseAsyncGen
 
 from app.llms.fallback import FallbackLLM
-from app.llms.hosted.chat_protocol import Reading
+from app.llms.hosted.chat_protocol import ResponseReader
 from app.llms.hosted.refusals import refusal
-from app.llms.response import Spoken, response
+from app.llms.response import ResponseMetadata, response
 from storage.domain import Attempt
 from storage.errors import ModelRefused, ModelUnavailable
 from tests.app.llms.hosted import PROMPT, SAID, ask, model, models
@@ -84,7 +84,7 @@ async def test_thoughts_are_no_part_of_the_answer(doubles: Doubles, tag: str) ->
 
 
 def test_what_was_told_is_void_when_it_turns_out_to_be_a_thought() -> None:
-    reading = Reading("m")
+    reading = ResponseReader("m")
     for words in ("I see", " it", "</think>", "Two [1]"):
         reading.take(json.dumps({"choices": [{"delta": {"content": words}}]}).encode())
         if words == " it":
@@ -95,7 +95,7 @@ def test_what_was_told_is_void_when_it_turns_out_to_be_a_thought() -> None:
 
 def read(*choices: object, finish: object = "stop") -> str:
     """The answer that is in a stream of such choices."""
-    reading = Reading("m")
+    reading = ResponseReader("m")
     for choice in choices:
         reading.take(json.dumps({"choices": [choice]}).encode())
     reading.take(json.dumps({"choices": [{"delta": {}, "finish_reason": finish}]}).encode())
@@ -146,7 +146,7 @@ def test_an_answer_that_is_only_thought_is_none() -> None:
 def test_what_is_no_number_counts_for_nothing(
     usage: object, tokens: int, cost: float | None
 ) -> None:
-    reading = Reading("m")
+    reading = ResponseReader("m")
     said = {"choices": [{"message": {"content": "Two."}}], "usage": usage, "model": 7, "id": 7}
     reading.take(json.dumps(said).encode())
     counted = reading.closed().usage
@@ -166,7 +166,7 @@ JSON = st.recursive(
 
 @given(st.lists(JSON | st.builds(lambda inner: {"choices": [inner]}, JSON), max_size=4))
 def test_whatever_comes_is_an_answer_or_no_model(said: list[object]) -> None:
-    reading = Reading("m")
+    reading = ResponseReader("m")
     try:
         for each in said:
             reading.take(json.dumps(each).encode())
@@ -187,8 +187,8 @@ class TakesBack(ScriptedLLM):
 
         async def stream() -> ChatResponseAsyncGen:
             yield response("Hm", "Hm")
-            yield response("", "", Spoken(model="m", attempts=(thought,), restarted=True))
-            yield response(SAID, SAID, Spoken(model="m"))
+            yield response("", "", ResponseMetadata(model="m", attempts=(thought,), restarted=True))
+            yield response(SAID, SAID, ResponseMetadata(model="m"))
 
         return stream()
 

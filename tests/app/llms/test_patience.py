@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from app.llms.hosted.deadline import Patience
+from app.llms.hosted.deadline import StreamDeadline
 
 
 async def never() -> None:
@@ -20,7 +20,7 @@ def cancellations() -> int:
     return task.cancelling()
 
 
-async def waits(patience: Patience, *, heard: bool) -> int:
+async def waits(patience: StreamDeadline, *, heard: bool) -> int:
     """How many short ones it takes until it is over."""
     for number in itertools.count():
         try:
@@ -33,14 +33,14 @@ async def waits(patience: Patience, *, heard: bool) -> int:
 
 
 async def test_words_that_keep_coming_are_waited_for() -> None:
-    patience = Patience(silence=0.1, whole=10)
+    patience = StreamDeadline(silence=0.1, whole=10)
     for number in range(5):
         assert await patience.wait(asyncio.sleep(0.06, number)) == number
         patience.heard()
 
 
 async def test_a_silence_ends_the_wait_and_nothing_else() -> None:
-    patience = Patience(silence=0.05, whole=10)
+    patience = StreamDeadline(silence=0.05, whole=10)
     for _ in range(2):
         started = time.monotonic()
         with pytest.raises(TimeoutError):
@@ -52,15 +52,15 @@ async def test_a_silence_ends_the_wait_and_nothing_else() -> None:
 
 
 async def test_what_says_nothing_does_not_stretch_the_silence() -> None:
-    assert await waits(Patience(silence=0.1, whole=10), heard=False) <= 3
+    assert await waits(StreamDeadline(silence=0.1, whole=10), heard=False) <= 3
 
 
 async def test_words_do_not_stretch_the_whole() -> None:
-    assert await waits(Patience(silence=0.1, whole=0.2), heard=True) <= 6
+    assert await waits(StreamDeadline(silence=0.1, whole=0.2), heard=True) <= 6
 
 
 async def test_a_slow_reader_uses_nothing_up() -> None:
-    patience = Patience(silence=0.1, whole=0.1)
+    patience = StreamDeadline(silence=0.1, whole=0.1)
     for _ in range(3):
         await patience.wait(asyncio.sleep(0.01))
         await asyncio.sleep(0.1)
@@ -68,7 +68,7 @@ async def test_a_slow_reader_uses_nothing_up() -> None:
 
 
 async def test_a_cancellation_from_outside_stays_one() -> None:
-    patience = Patience(silence=10, whole=10)
+    patience = StreamDeadline(silence=10, whole=10)
     waiting = asyncio.create_task(patience.wait(never()))
     await asyncio.sleep(0)
     waiting.cancel()
@@ -77,7 +77,7 @@ async def test_a_cancellation_from_outside_stays_one() -> None:
 
 
 async def test_a_cancellation_from_outside_in_the_same_moment_stays_one() -> None:
-    patience = Patience(silence=0.02, whole=10)
+    patience = StreamDeadline(silence=0.02, whole=10)
 
     async def wait() -> None:
         task = asyncio.current_task()
@@ -93,7 +93,7 @@ async def test_a_cancellation_from_outside_in_the_same_moment_stays_one() -> Non
 
 
 async def test_work_that_does_not_let_itself_be_cancelled_leaves_the_task_as_it_was() -> None:
-    patience = Patience(silence=0.02, whole=10)
+    patience = StreamDeadline(silence=0.02, whole=10)
 
     async def stubborn() -> str:
         with contextlib.suppress(asyncio.CancelledError):

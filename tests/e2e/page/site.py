@@ -19,7 +19,7 @@ from llama_index.core.llms import LLM
 
 from app.api import create_app
 from app.chat.service import ChatService
-from app.chat.turn_engine import Engine
+from app.chat.turn_engine import TurnEngine
 from app.llms.fallback import FallbackLLM
 from app.settings import Settings
 from app.wiring import Services
@@ -112,7 +112,7 @@ class Site:
     @contextmanager
     def _with(self, llm: LLM) -> Iterator[None]:
         services = self.services
-        turns = Engine(services.search, llm)
+        turns = TurnEngine(services.search, llm)
         chat = ChatService(services.database, turns)
         self._app.state.services = replace(services, turns=turns, chat=chat)
         try:
