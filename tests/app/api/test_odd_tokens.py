@@ -16,7 +16,7 @@ from app.users.service import People
 from app.wiring import Services
 from tests.app.api.calls import API, Client
 from tests.app.api.conftest import local
-from tests.app.verifying import verifier_for
+from tests.app.users.verifying import verifier_for
 from tests.doubles.issuer import AUDIENCE, Issuer
 
 ANYTHING = st.recursive(

@@ -21,7 +21,7 @@ from app.wiring import Services, open_services
 from storage.errors import InvalidInput, NotSignedIn, SignInUnavailable
 from tests.app.api.calls import API, FUEL, Client, assert_problem
 from tests.app.api.conftest import local
-from tests.app.verifying import verifier_for
+from tests.app.users.verifying import verifier_for
 from tests.doubles.issuer import Issuer
 from tests.library import write_docs
 

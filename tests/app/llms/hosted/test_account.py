@@ -8,7 +8,7 @@ from aiohttp import ClientSession
 from app.llms.hosted.account import account, models
 from storage.errors import ModelUnavailable
 from tests.doubles.services import Doubles
-from tests.storage.test_connections import service
+from tests.storage.http.test_pool import service
 
 
 async def test_a_key_and_what_may_be_asked_with_it(doubles: Doubles, http: ClientSession) -> None:

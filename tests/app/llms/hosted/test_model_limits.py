@@ -9,7 +9,7 @@ from llama_index.core.base.llms.types import ChatMessage
 from app.llms.hosted.model import HostedLLM
 from app.llms.hosted.model_limits import Catalogue, Limits
 from storage.errors import ModelRefused
-from tests.app.llms.hosted import PROMPT, ask, model
+from tests.app.llms.asking import PROMPT, ask, model
 from tests.doubles.openrouter import CONTEXT, LONGEST
 from tests.doubles.services import Doubles
 

@@ -143,7 +143,7 @@ def open_and_kill_another_door(folder: Path) -> bytes:
     with subprocess.Popen(
         [sys.executable, "-c", ANOTHER_DOOR, str(folder)],
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[4])},
     ) as door:
         assert door.stdout is not None
         line = door.stdout.readline()
@@ -313,7 +313,7 @@ def test_it_starts_quickly_because_it_imports_little() -> None:
         "names = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
         "print(*sorted(names - set(sys.stdlib_module_names)))\n"
     )
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[4])
     run = subprocess.run(
         [sys.executable, "-c", script],
         env={**os.environ, "PYTHONPATH": root},

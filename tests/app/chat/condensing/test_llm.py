@@ -11,8 +11,8 @@ from app.chat.condensing.heuristic import condense
 from app.chat.condensing.llm import Rewriter
 from app.chat.events import Condensed
 from app.llms import prompts
-from tests.app.chat.test_condense import LAMP, history
-from tests.app.llms.hosted import model
+from tests.app.chat.condensing.test_heuristic import LAMP, history
+from tests.app.llms.asking import model
 from tests.doubles.scripted import ScriptedLLM
 from tests.doubles.services import Doubles
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.verification.local.verifier import LocalVerifier
 from storage.embeddings.local import LocalEmbedding
-from tests.app.chat.perturbations import perturbed, worlds
+from tests.app.verification.perturbations import perturbed, worlds
 
 VERIFIER = LocalVerifier(LocalEmbedding())
 FUEL = (

@@ -5,7 +5,7 @@ import pytest
 from app.llms.extractive_model.model import NOTHING, ExtractiveLLM
 from app.llms.prompts import messages
 from storage.embeddings.local import LocalEmbedding
-from tests.app.llms.extracted import LAMP, LAMP_CODE, ask, cited, passage, plain
+from tests.app.llms.extractive_model.extracted import LAMP, LAMP_CODE, ask, cited, passage, plain
 
 
 def test_a_definition_is_answered_by_the_sentence_that_defines() -> None:

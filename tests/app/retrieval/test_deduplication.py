@@ -7,7 +7,7 @@ import pytest
 from app.retrieval.search import Search
 from app.wiring import Services
 from storage.domain import Passage
-from tests.app.test_search import Reversed
+from tests.app.retrieval.test_search import Reversed
 
 BEARING = """# The bearing
 

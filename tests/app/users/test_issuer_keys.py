@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 
 from app.users.issuer_keys import fetch_keys
 from storage.errors import NotSignedIn, SignInUnavailable
-from tests.app.verifying import ALGORITHMS, verifier_for
+from tests.app.users.verifying import ALGORITHMS, verifier_for
 from tests.doubles.issuer import Issuer
 from tests.doubles.issuer_shapes import ENCRYPTING
 

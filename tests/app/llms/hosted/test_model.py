@@ -9,7 +9,7 @@ from llama_index.llms.openrouter import OpenRouter
 
 from app.llms.hosted.model import HostedLLM
 from storage.errors import ModelBusy, ModelRefused, ModelSilent, ModelUnavailable
-from tests.app.llms.hosted import PROMPT, SAID, ask, model
+from tests.app.llms.asking import PROMPT, SAID, ask, model
 from tests.doubles.services import Doubles
 
 

@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestServer
 
 from app.users.issuer_keys import usable_keys
 from storage.errors import NotSignedIn, SignInUnavailable
-from tests.app.verifying import ALGORITHMS, verifier_for
+from tests.app.users.verifying import ALGORITHMS, verifier_for
 from tests.doubles.issuer import Issuer
 
 DATES = ("exp", "iat", "nbf")

@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 
 from app.llms.extractive_model.model import NOTHING, ExtractiveLLM
 from app.llms.prompts import messages
-from tests.app.llms.extracted import LAMP, LAMP_CODE, SIGNALS, ask, cited, passage, plain, quoted
+from tests.app.llms.extractive_model.extracted import (
+    LAMP,
+    LAMP_CODE,
+    SIGNALS,
+    ask,
+    cited,
+    passage,
+    plain,
+    quoted,
+)
 
 
 def test_a_fence_is_longer_than_the_backticks_in_the_code() -> None:

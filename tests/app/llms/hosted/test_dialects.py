@@ -15,7 +15,7 @@ from app.llms.hosted.refusals import refusal
 from app.llms.response import ResponseMetadata, response
 from storage.domain import Attempt
 from storage.errors import ModelRefused, ModelUnavailable
-from tests.app.llms.hosted import PROMPT, SAID, ask, model, models
+from tests.app.llms.asking import PROMPT, SAID, ask, model, models
 from tests.doubles.dialects import FRAMES, THOUGHT
 from tests.doubles.scripted import ScriptedLLM
 from tests.doubles.services import Doubles
