@@ -1,1 +1,1 @@
-"""Make text of documents and models safe: invisible characters, addresses and Markdown."""
+"""Make text of documents and models safe: remove invisible characters, find addresses, escape Markdown."""

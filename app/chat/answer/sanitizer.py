@@ -1,4 +1,4 @@
-"""Make a model's Markdown safe while it streams: links only to cited pages, no images, no raw HTML.
+"""Make a model's Markdown safe while it streams: links only to what is cited, no images, no raw HTML.
 
 Passages can contain instructions, and a model may follow them. Even then, the Markdown that reaches the
 reader links to nothing else, loads nothing and runs nothing, in any CommonMark or GFM renderer. Links and
@@ -195,7 +195,10 @@ class Sanitizer:
         return len(word)
 
     def _follows_marker(self, character: str) -> bool:
-        """Return whether a parenthesis or colon here would make a link or definition of the marker."""
+        """Return whether the character would turn the marker before it into a link or a definition.
+
+        A parenthesis would make a link, a colon at the beginning of a line a link reference definition.
+        """
         if not self._at or self._line[self._at - 1] != _MARK:
             return False
         return character == "(" or self._begins_line(self._at - 1)

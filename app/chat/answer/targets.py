@@ -29,7 +29,7 @@ class Targets:
         )
 
     def allowing_link(self, address: str) -> frozenset[int]:
-        """Return the same for the target of a labelled link, which must be absolute or a passage's page."""
+        """Return the numbers for the target of a labelled link: an http(s) address or a passage's page."""
         allowing = self.allowing(address)
         if _LINK.match(address):
             return allowing
