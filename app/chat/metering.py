@@ -1,4 +1,4 @@
-"""What a reader heard of a turn that did not come to its end, for the ledger."""
+"""Estimate the usage of a turn that did not finish, for the ledger."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -13,16 +13,20 @@ _CHARACTERS_A_TOKEN = 4
 
 
 class TurnMeter:
-    """Tokens are estimated: who hangs up is told no count. The cost stays unknown, and counts as none."""
+    """A meter of one turn's usage, read from its events.
+
+    Token counts are estimated, because a client that disconnects early receives no count from the model.
+    The cost is unknown and counts as zero.
+    """
 
     def __init__(self) -> None:
         self._asked = False
-        """Whether a model is at work on the answer."""
+        """Whether a model is generating the answer."""
         self._read = self._said = 0
         self._condensed: Condensing | Condensed | None = None
 
     def take(self, event: ChatEvent) -> None:
-        """The next event of the turn."""
+        """Process the next event of the turn."""
         if isinstance(event, Condensing | Condensed):
             self._condensed = event
         elif isinstance(event, Retrieved):
@@ -37,11 +41,11 @@ class TurnMeter:
 
     @property
     def asked(self) -> bool:
-        """Whether any model was asked whose answer is in no message."""
+        """Whether any model was called whose usage is not part of a stored answer."""
         return self._asked or self._condensed is not None
 
     def spent(self, user_id: UUID, model: str) -> list[Spending]:
-        """When the reader has left: what the turn took so far, `model` being at work on the answer."""
+        """Return the usage of a cancelled turn so far; `model` is the one generating the answer."""
         read, said = self._read // _CHARACTERS_A_TOKEN, self._said // _CHARACTERS_A_TOKEN
         own = Spending(
             user_id=user_id,
@@ -54,11 +58,11 @@ class TurnMeter:
         return [*self._before(user_id), *([own] if self._asked else [])]
 
     def lost(self, user_id: UUID, attempts: Sequence[Attempt]) -> list[Spending]:
-        """When no model answered: the `attempts` at that, and what the turn took before."""
+        """Return the usage of a turn that no model answered: the failed `attempts` and the rewriting."""
         return [*self._before(user_id), *of_attempts(user_id, attempts)]
 
     def _before(self, user_id: UUID) -> list[Spending]:
-        """What it took to make the question whole; one call as long as that is under way."""
+        """Return the usage of rewriting the question; one call while the rewriting is in progress."""
         match self._condensed:
             case Condensing(model=model):
                 return [Spending(user_id=user_id, day=today(), model=model, calls=1)]

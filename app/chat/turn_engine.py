@@ -1,4 +1,7 @@
-"""Question in, events out: condense, retrieve, generate, cite, verify. The history is an argument."""
+"""Answer one question as a stream of events: condense, retrieve, generate, cite, verify.
+
+The engine has no conversation state: the caller passes the history.
+"""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -39,7 +42,7 @@ _NEAREST = 3
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One question in its conversation: all that is needed to answer it."""
+    """One question with everything that is needed to answer it."""
 
     question: str
     scope: Scope
@@ -47,12 +50,12 @@ class Turn:
     conversation_id: UUID = field(default_factory=uuid4)
     message_id: UUID = field(default_factory=uuid4)
     verify: Verify | None = None
-    """None for the engine's own setting."""
+    """How claims are verified; None means the engine's setting."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What was searched for a turn and what came of it, with what that took."""
+    """The query of a turn, the passages it found, and the models that were used for both."""
 
     query: str
     passages: Sequence[Passage]
@@ -62,7 +65,7 @@ class _Found:
 
 
 class TurnEngine:
-    """Answers turns with one model, from what one search finds."""
+    """An engine that answers turns with one model, from the passages that a search finds."""
 
     def __init__(
         self,
@@ -73,7 +76,11 @@ class TurnEngine:
         relevance: Relevance | None = None,
         rewriter: Rewriter | None = None,
     ) -> None:
-        """Without a verifier all claims stay unchecked; without a rewriter only words carry over."""
+        """Create an engine.
+
+        Without a verifier all claims stay unchecked. Without a rewriter, earlier questions are appended
+        to the query as they are.
+        """
         self.search = search
         self._llm = llm
         self._verifier = verifier
@@ -83,14 +90,14 @@ class TurnEngine:
 
     @property
     def model(self) -> str:
-        """The one that is asked first."""
+        """The name of the model that is tried first."""
         return self._llm.metadata.model_name
 
     async def stream(self, turn: Turn) -> AsyncGenerator[ChatEvent]:
-        """The events of `app.chat.events`, in their order; raises `IbidError`.
+        """Yield the events of `app.chat.events`, in their order; raise `IbidError` on failure.
 
-        A model that breaks off is followed by `Restarted` and the next one's words. A question that
-        the corpus does not speak to is declined without calling the model.
+        When a model fails in mid-answer, `Restarted` and the words of the next model follow. A question
+        that the corpus does not cover is declined without calling the model.
         """
         condensed = Condensed(query=condense(turn.question, turn.history))
         if self._rewriter is not None and self._rewriter.takes(turn.question, turn.history):
@@ -131,7 +138,10 @@ class TurnEngine:
         yield Completed(answer=answer)
 
     async def _find(self, turn: Turn, condensed: Condensed) -> _Found:
-        """A rewriting has all its words; to any other query those of earlier questions are added."""
+        """Search for the condensed question.
+
+        A rewritten question is complete. For any other, keywords of earlier questions are added.
+        """
         query = condensed.query
         weighted = None if condensed.rewriting else keywords(turn.question, turn.history)
         passages, skipped = await self.search.ranked(turn.scope, query, PASSAGES_READ, weighted)
@@ -154,14 +164,14 @@ class TurnEngine:
 
 
 def _calibration(scope: Scope, found: _Found) -> Calibration | None:
-    """Of the corpus that the best passage comes from, in the release that was searched."""
+    """Return the calibration of the best passage's corpus in the release that was searched."""
     if not found.passages or found.release is None:
         return None
     return scope.calibrations.get((found.passages[0].corpus, found.release))
 
 
 def _reviewed(claim: Claim) -> Claim:
-    """Flagged when it rests on nothing that is known to be peer-reviewed."""
+    """Flag a claim with citations of which none is known to be peer-reviewed."""
     if not claim.citations or any(is_peer_reviewed(c.metadata) for c in claim.citations):
         return claim
     return claim.model_copy(update={"flags": (*claim.flags, NOT_PEER_REVIEWED)})
@@ -204,7 +214,7 @@ def _declined(turn: Turn, reason: Reason, found: _Found) -> Answer:
 
 
 def _unsupported(answer: Answer, passages: Sequence[Passage]) -> Answer:
-    """An answer without a single footnote declines, whatever it says."""
+    """Turn an answer that has no footnotes into an abstention, whatever its text says."""
     nearest = _nearest(passages)
     text = answer.text or _pointing(
         "The documentation does not support an answer to this question.", nearest

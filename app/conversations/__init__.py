@@ -1,1 +1,1 @@
-"""Stored conversations: read, searched, exported, with what a reader may not see left out."""
+"""Read, search and export stored conversations, without what the reader may not see."""

@@ -1,4 +1,4 @@
-"""Footnotes in the forms that an academic reader's tools take."""
+"""Export footnotes in the formats that reference managers read."""
 
 import json
 import re
@@ -22,7 +22,7 @@ _BRACES = {
 
 
 def export(answer: Answer, form: Format) -> str:
-    """The text with Markdown footnotes; or its sources, one entry a footnote."""
+    """Return the text with Markdown footnotes, or its sources with one entry for each footnote."""
     if form == "markdown":
         return _markdown(answer)
     if form == "csl-json":
@@ -31,7 +31,7 @@ def export(answer: Answer, form: Format) -> str:
 
 
 def _markdown(answer: Answer) -> str:
-    """A number that is no footnote's, as in code, stays as it is."""
+    """Return the text with Markdown footnotes; numbers that are not footnotes, as in code, stay unchanged."""
     parser = MarkerParser({citation.n for citation in answer.citations})
     text = "".join(map(_footnote, (*parser.feed(answer.text), *parser.close())))
     notes = [
@@ -48,7 +48,10 @@ def _footnote(piece: Piece) -> str:
 
 
 def _csl(citation: Citation) -> dict[str, Any]:
-    """https://docs.citationstyles.org/en/stable/specification.html#appendix-iv-variables."""
+    """Return a CSL entry.
+
+    https://docs.citationstyles.org/en/stable/specification.html#appendix-iv-variables.
+    """
     entry: dict[str, Any] = {
         "id": f"ibid-{citation.n}",
         "type": "webpage" if citation.url.startswith("http") else "document",

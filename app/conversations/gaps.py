@@ -1,4 +1,4 @@
-"""What the documentation lacks, told by the questions that it could not answer."""
+"""Find gaps in the documentation from the questions that it could not answer."""
 
 from collections.abc import Iterable
 
@@ -8,25 +8,25 @@ _EXAMPLES = 5
 
 
 class Gap(Value):
-    """A section near which questions were declined or got claims that nothing supports."""
+    """A section near which questions were declined or answered with unsupported claims."""
 
     title: str
     section: tuple[str, ...]
     url: str
     declined: int
     unsupported: int
-    """Answers with such a claim, counted once each."""
+    """Number of answers with at least one unsupported claim."""
     questions: tuple[str, ...]
-    """The latest of them."""
+    """The latest of these questions."""
 
     @property
     def count(self) -> int:
-        """How many questions in all."""
+        """The total number of such questions."""
         return self.declined + self.unsupported
 
 
 def gaps(exchanges: Iterable[tuple[str, Answer]]) -> list[Gap]:
-    """From questions with their answers, latest first; the section that lacks most comes first."""
+    """Return the gaps, largest first, from questions with their answers, latest first."""
     found: dict[tuple[str, tuple[str, ...]], Gap] = {}
     for question, answer in exchanges:
         declined = answer.status == "abstained"
@@ -47,7 +47,11 @@ def gaps(exchanges: Iterable[tuple[str, Answer]]) -> list[Gap]:
 
 
 def _near(answer: Answer, question: str) -> Gap:
-    """Nothing is near a question asked of an empty corpus: those stand together."""
+    """Return a gap at the nearest or cited section.
+
+    The section is empty for a question without any, such as one asked of an empty corpus; all such
+    questions are grouped together.
+    """
     nearest = answer.abstention.nearest if answer.abstention else ()
     cited = [
         c for claim in answer.claims if claim.verdict == "unsupported" for c in claim.citations

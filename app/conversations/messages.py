@@ -1,4 +1,4 @@
-"""What was said, as its reader may see it now: the one way to the text of a message."""
+"""Stored messages, redacted to what their reader may see now; all access to their text goes through here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,32 +14,32 @@ from storage.sql.repositories.messages import StoredMessage, StoredMessages
 from storage.sql.tables import WHOLE, Conversation, Feedback, Message
 
 _PAGE = 100
-"""Conversations that are looked through together."""
+"""Number of conversations that a search reads at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """What was told that must not be told any more."""
+    """The sources of stored answers that the reader may no longer see."""
 
     sources: dict[UUID, set[UUID]] = field(default_factory=dict[UUID, set[UUID]])
-    """By the answer that was written with them."""
+    """Hidden source ids by the id of the answer that was written with them."""
     since: dict[UUID, int] = field(default_factory=dict[UUID, int])
-    """By conversation, the first such answer: a model may have repeated it in those after it."""
+    """Sequence number of the first such answer by conversation id; later answers may repeat its text."""
 
     def influenced(self, message: Message) -> bool:
-        """Whether it was said with hidden text before it."""
+        """Return whether the message is, or comes after, an answer written with hidden sources."""
         first = self.since.get(message.conversation_id)
         return first is not None and (message.seq or 0) >= first
 
     def of(self, message: Message) -> set[UUID]:
-        """The hidden sources that it was written with."""
+        """Return the hidden sources that the message was written with."""
         return self.sources.get(message.id, set())
 
 
 class Messages:
-    """Those of one user; what comes from corpora that the user may not see is withheld.
+    """The messages of one user; text from corpora that the user may not see is withheld.
 
-    Nothing more is read for it while every corpus is, and was, public.
+    This needs no further queries as long as every corpus, existing or deleted, is public.
     """
 
     def __init__(self, session: Session, reader: Principal) -> None:
@@ -49,18 +49,18 @@ class Messages:
         self._known: dict[UUID | None, Hidden] = {}
 
     async def tree(self, conversation_id: UUID) -> Tree:
-        """A whole conversation, with all its branches."""
+        """Return all messages of a conversation, with all its branches."""
         hidden = await self._hidden(conversation_id)
         messages = await self._stored.all(conversation_id)
         return Tree([self._shown(message, hidden) for message in messages])
 
     async def one(self, conversation_id: UUID, message_id: UUID) -> Message:
-        """Raises `NotFound`, also for one of another conversation."""
+        """Return a message; raise `NotFound`, also for a message of another conversation."""
         message = await self._stored.one(conversation_id, message_id)
         return self._shown(message, await self._hidden(conversation_id))
 
     async def answer(self, message_id: UUID) -> Answer:
-        """The answer with this id; raises `NotFound`, for another user's too."""
+        """Return the answer with this id; raise `NotFound`, also for an answer to another user."""
         for message in await self._stored.some([message_id]):
             shown = self._shown(message, await self._hidden(message.conversation_id))
             if shown.answer is not None:
@@ -68,7 +68,7 @@ class Messages:
         raise NotFound("answer", message_id)
 
     async def exchanges(self, last: int) -> list[tuple[str, Answer]]:
-        """Questions with their answers, latest first; a question that got none is left out."""
+        """Return the `last` questions with their answers, latest first; skip questions without an answer."""
         hidden = await self._hidden()
         found = await self._stored.exchanges(last)
         shown = [(question.text, self._shown(reply, hidden).answer) for question, reply in found]
@@ -77,9 +77,9 @@ class Messages:
     async def branch(
         self, conversation_id: UUID, last: int, leaf: UUID | None
     ) -> list[StoredMessage]:
-        """The `last` messages of the branch that ends in `leaf`, or that is active; oldest first.
+        """Return the `last` messages of the branch that ends in `leaf`, oldest first.
 
-        No answer is read for it unless there is something to withhold.
+        If `leaf` is None, it is the active branch. Whole answers are read only if something must be withheld.
         """
         said = await self._stored.branch(conversation_id, last, leaf)
         hidden = await self._hidden(conversation_id)
@@ -92,7 +92,7 @@ class Messages:
     async def search(
         self, text: str, limit: int, after: ConversationCursor | None
     ) -> list[Conversation]:
-        """Last used first: conversations in whose title or messages, as they are shown, it stands."""
+        """Return conversations whose title or shown messages contain the text, last used first."""
         hidden = await self._hidden()
         if not hidden.since:
             return await self._stored.conversations_with(text, limit, after)
@@ -105,7 +105,10 @@ class Messages:
             after = ConversationCursor(page[-1].updated_at, page[-1].id)
 
     async def feedback(self, conversation_id: UUID) -> dict[UUID, list[Feedback]]:
-        """By message; a claim is numbered as it is shown, and one that is withheld has none."""
+        """Return the feedback by message id.
+
+        Claim numbers count the claims that are shown; feedback on withheld claims is left out.
+        """
         hidden = await self._hidden(conversation_id)
         by_message: dict[UUID, list[Feedback]] = {}
         for each in await self._stored.feedback(conversation_id):
@@ -126,7 +129,7 @@ class Messages:
     async def rate(
         self, conversation_id: UUID, message_id: UUID, rating: str, reason: str, claim: int | None
     ) -> None:
-        """Of an answer, or of the claim that is shown as this one; instead of what was thought before.
+        """Rate an answer, or one claim by its number among the shown claims; replace an earlier rating.
 
         Raises `NotFound` or `InvalidInput`.
         """
@@ -142,7 +145,7 @@ class Messages:
         )
 
     async def _hidden(self, conversation_id: UUID | None = None) -> Hidden:
-        """In one conversation, or in all; looked up once."""
+        """Return what is hidden in one conversation, or in all if None; cached after the first query."""
         if conversation_id not in self._known:
             self._known[conversation_id] = await self._looked_up(conversation_id)
         return self._known[conversation_id]

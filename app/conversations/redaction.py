@@ -1,4 +1,4 @@
-"""Answers as somebody may see them who has lost access to what they quote."""
+"""Redact answers for a reader who has lost access to their sources."""
 
 import re
 from collections.abc import Set
@@ -12,12 +12,11 @@ _MARKER = re.compile(r"(?<!\\)\[(\d+)\]")
 
 
 def withhold(answer: Answer, hidden: Set[UUID], *, influenced: bool = False) -> Answer:
-    """Only claims whose every footnote opens; where the others stood, a note says so.
+    """Return the answer with only the claims whose every footnote is readable, and a note for the others.
 
-    `hidden` are those of the sources the answer was written with that must not be told; it was
-    `influenced` when something hidden had been said before it. A claim without a footnote goes too,
-    as it may rest on a hidden source all the same, and so does whatever stands between claims and
-    has words in it.
+    `hidden` are the sources of the answer that the reader may not see. `influenced` tells that hidden
+    text came earlier in the conversation. Claims without a footnote are removed too, as they may rest on
+    a hidden source, and so is any text with words between claims.
     """
     if not _is_touched(answer, hidden, influenced=influenced):
         return answer
@@ -43,7 +42,10 @@ def withhold(answer: Answer, hidden: Set[UUID], *, influenced: bool = False) -> 
 
 
 def kept_claims(answer: Answer, hidden: Set[UUID], *, influenced: bool = False) -> list[int]:
-    """Which of its claims are left, in their order: what a claim's number means to who rates it."""
+    """Return the indexes of the claims that remain, in the order of the text.
+
+    A reader who rates a claim gives its position in this list.
+    """
     numbers = range(len(answer.claims))
     if not _is_touched(answer, hidden, influenced=influenced):
         return [*numbers]
@@ -52,12 +54,15 @@ def kept_claims(answer: Answer, hidden: Set[UUID], *, influenced: bool = False) 
 
 
 def _is_touched(answer: Answer, hidden: Set[UUID], *, influenced: bool) -> bool:
-    """What Ibid itself says when it declines comes from no model that had heard anything."""
+    """Return whether the answer must be redacted.
+
+    An answer without a model, such as Ibid's own text when it declines, cannot repeat earlier hidden text.
+    """
     return bool(hidden) or (influenced and answer.model is not None)
 
 
 def _between(gap: str, before: list[Claim]) -> str:
-    """What stands behind a claim: its markers when it is shown, and no words."""
+    """Return the text between claims without words: punctuation, and the markers of the shown claim."""
     shown = {citation.n for claim in before for citation in claim.citations}
     bare = _MARKER.sub(lambda found: found[0] if int(found[1]) in shown else "", gap)
     if not re.search(r"\w", _MARKER.sub("", bare)):

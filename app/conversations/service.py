@@ -1,4 +1,4 @@
-"""Conversations as they are looked back on: listed, read, renamed, rated, deleted."""
+"""List, read, rename, rate and delete stored conversations."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,37 +16,37 @@ from storage.sql.tables import WHOLE, Conversation, Feedback, Message
 
 LONGEST_REASON = 2_000
 _LOOKED_THROUGH = 10_000
-"""Answers that gaps are looked for in."""
+"""Number of the latest answers in which gaps are searched for."""
 
 
 class History:
-    """The conversations of one user: another's are not found."""
+    """The conversations of one user; those of other users are not found."""
 
     def __init__(self, database: Database, principal: Principal = LOCAL) -> None:
         self._database = database
         self._principal = principal
 
     def acting_for(self, principal: Principal) -> "History":
-        """The same, for somebody else."""
+        """Return a history that acts for another user."""
         return History(self._database, principal)
 
     @retried
     async def recent(
         self, limit: int = 50, after: ConversationCursor | None = None, search: str = ""
     ) -> list[Conversation]:
-        """Last used first; only those in which `search` stands, if it is given."""
+        """Return conversations, last used first; if `search` is given, only those that contain it."""
         async with self._database.reading() as session:
             if search:
                 return await self._messages(session).search(search, limit, after)
             return await Conversations(session, self._principal.name).recent(limit, after)
 
     async def messages(self, conversation_id: UUID) -> tuple[Conversation, list[Message]]:
-        """A conversation and what was said on its active branch; raises `NotFound`."""
+        """Return a conversation and the messages of its active branch; raise `NotFound`."""
         read = await self._read(conversation_id)
         return read.conversation, read.tree.branch(read.conversation.active_id)
 
     async def thread(self, conversation_id: UUID) -> ConversationView:
-        """The same, with the other branches that turn off, and what its reader thought of it."""
+        """Return a conversation as it is shown: its active branch with siblings and feedback."""
         read = await self._read(conversation_id)
         branch = read.tree.branch(read.conversation.active_id)
         return thread(
@@ -64,20 +64,20 @@ class History:
 
     @retried
     async def reply(self, message_id: UUID) -> Answer:
-        """An answer as it was given, but for what its reader may no longer see; raises `NotFound`."""
+        """Return an answer without what its reader may no longer see; raise `NotFound`."""
         async with self._database.reading() as session:
             return await self._messages(session).answer(message_id)
 
     @retried
     async def gaps(self) -> list[Gap]:
-        """What the documentation lacks, by the latest questions."""
+        """Return the gaps in the documentation that the latest questions show."""
         async with self._database.reading() as session:
             exchanges = await self._messages(session).exchanges(_LOOKED_THROUGH)
         return gaps(exchanges)
 
     @retried
     async def rename(self, conversation_id: UUID, title: str) -> Conversation:
-        """Raises `NotFound`."""
+        """Rename a conversation; raise `NotFound`."""
         async with self._database.transaction() as session:
             mine = Conversations(session, self._principal.name)
             conversation = await mine.get(conversation_id, to_write=True)
@@ -86,7 +86,7 @@ class History:
 
     @retried
     async def choose(self, conversation_id: UUID, message_id: UUID) -> Conversation:
-        """Show the branch that goes through a message, from now on; raises `NotFound`."""
+        """Make the newest branch through a message the active one; raise `NotFound`."""
         async with self._database.transaction() as session:
             mine = Conversations(session, self._principal.name)
             conversation = await mine.get(conversation_id, to_write=True)
@@ -97,7 +97,7 @@ class History:
 
     @retried
     async def remove(self, conversation_id: UUID) -> None:
-        """With its messages, and the texts that only they cited."""
+        """Delete a conversation with its messages, and the source texts that only they cited."""
         async with self._database.transaction() as session:
             mine = Conversations(session, self._principal.name)
             await mine.remove(conversation_id)
@@ -105,7 +105,7 @@ class History:
 
     @retried
     async def rate(self, conversation_id: UUID, message_id: UUID, opinion: MessageFeedback) -> None:
-        """Instead of what was thought of it before; raises `NotFound` or `InvalidInput`."""
+        """Store feedback on a message in place of earlier feedback; raise `NotFound` or `InvalidInput`."""
         if len(opinion.reason) > LONGEST_REASON:
             raise InvalidInput(f"A reason has at most {LONGEST_REASON:,} characters.")
         async with self._database.transaction() as session:
@@ -138,7 +138,7 @@ class _Read(NamedTuple):
     tree: Tree
     rated: dict[UUID, list[MessageFeedback]]
     live: dict[UUID, int]
-    """Versions of the cited sources that serve."""
+    """Current versions of the cited sources, by source id."""
 
 
 def _opinion(feedback: Feedback) -> MessageFeedback:
@@ -148,5 +148,5 @@ def _opinion(feedback: Feedback) -> MessageFeedback:
 
 
 def _cited(messages: Sequence[Message]) -> set[UUID]:
-    """Every source that the answers among them tell of."""
+    """Return the ids of all sources that the answers among the messages refer to."""
     return {source for m in messages if m.answer for source in m.answer.source_ids}

@@ -1,4 +1,4 @@
-"""A conversation as it is shown and exported: one branch, with the turnings to the others."""
+"""Views of a conversation for display and export: one branch, with references to the others."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,7 +17,7 @@ MovedOn = Literal["changed", "gone"]
 
 
 class MessageFeedback(Value):
-    """What its reader thinks of an answer, or of its `claim`, counted from 0."""
+    """The reader's rating of an answer, or of one `claim` in it, counted from 0."""
 
     rating: Rating
     reason: str = ""
@@ -25,7 +25,7 @@ class MessageFeedback(Value):
 
 
 class MessageView(Value):
-    """One message; `answer` is the snapshot given at the time."""
+    """One message; `answer` is the answer as it was given at the time."""
 
     id: UUID
     role: str
@@ -33,14 +33,14 @@ class MessageView(Value):
     answer: Answer | None
     created_at: datetime
     siblings: tuple[UUID, ...] = ()
-    """What stands at this place on every branch, by age; the message itself included."""
+    """Ids of the alternative messages at this place on all branches, oldest first, including this one."""
     feedback: tuple[MessageFeedback, ...] = ()
     moved_on: Annotated[dict[UUID, MovedOn], Field(default_factory=dict)]
-    """Which of the sources that it cites have changed since, or gone."""
+    """The cited sources that have changed since or no longer exist, by source id."""
 
 
 class ConversationView(Value):
-    """A conversation with all that was said on its active branch, oldest first."""
+    """A conversation with the messages of its active branch, oldest first."""
 
     id: UUID
     title: str
@@ -49,7 +49,7 @@ class ConversationView(Value):
     messages: tuple[MessageView, ...]
 
     def as_markdown(self) -> str:
-        """For people: questions as headings, answers with their footnotes."""
+        """Return readable Markdown: questions as headings, answers with their footnotes."""
         parts = [f"# {plain(self.title) or 'Conversation'}"]
         for said in self.messages:
             if said.role == "user":
@@ -65,7 +65,7 @@ def said(
     feedback: tuple[MessageFeedback, ...] = (),
     live: Mapping[UUID, int] = MappingProxyType({}),
 ) -> MessageView:
-    """A message as it is shown, beside the versions of its sources that serve."""
+    """Return a message as it is shown; `live` has the current versions of the cited sources."""
     fields = {
         name: getattr(message, name) for name in ("id", "role", "text", "answer", "created_at")
     }
@@ -87,7 +87,7 @@ def _moved_on(answer: Answer, live: Mapping[UUID, int]) -> dict[UUID, MovedOn]:
 
 
 def thread(conversation: Conversation, messages: tuple[MessageView, ...]) -> ConversationView:
-    """A conversation as it is shown."""
+    """Return a conversation as it is shown."""
     return ConversationView(
         **conversation.model_dump(include={"id", "title", "created_at", "updated_at"}),
         messages=messages,

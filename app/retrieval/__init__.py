@@ -1,1 +1,1 @@
-"""From a question to passages: search, filters, deduplication and relevance."""
+"""Find the passages for a question: search, filters, deduplication and relevance."""

@@ -1,4 +1,4 @@
-"""Each corpus measured against itself: what a question gets there that it answers by half."""
+"""Calibrate relevance for each corpus, with questions of which a passage has only half the words."""
 
 import logging
 from collections.abc import Sequence
@@ -21,17 +21,20 @@ from storage.sql.repositories.corpora import Corpora, Sources
 _log = logging.getLogger("ibid.calibration")
 
 _QUESTIONS = 64
-"""Enough for a median that would hardly come out differently, and a quarter of a second."""
+"""Number of questions: enough for a stable median, in about a quarter of a second."""
 _FEWEST = 32
-"""Passages below which chance says more than the corpus."""
+"""Fewest passages for a calibration; with fewer, the result is mostly chance."""
 _STALE = 0.1
-"""Share of a corpus's passages that came or went since it was measured."""
+"""Share of a corpus's passages that must change before it is calibrated again."""
 _WORDS, _CHARACTERS = 5, 10
-"""Of either half, the second where no space stands between words: a usual question has ten words."""
+"""Length of each half question, in words, or in characters for scripts without spaces.
+
+A usual question has ten words.
+"""
 
 
 class Calibrator:
-    """Measures a corpus in a release when nothing was measured there, or much has changed since."""
+    """A calibrator that measures a corpus in a release if it is new there or has changed much since."""
 
     def __init__(self, database: Database, indexes: Indexes, relevance: Relevance) -> None:
         self._database = database
@@ -39,7 +42,10 @@ class Calibrator:
         self._relevance = relevance
 
     async def __call__(self, corpus: str, index: PassageIndex) -> None:
-        """Should it fail, questions are judged by what was measured before, or by what is usual."""
+        """Calibrate the corpus if it is due.
+
+        An error is only logged: the previous calibration or the default applies.
+        """
         try:
             if await self._is_due(corpus, index.collection):
                 measured = await self._measured(corpus, index)
@@ -57,7 +63,7 @@ class Calibrator:
             return changed > _STALE * there
 
     async def _measured(self, corpus: str, index: PassageIndex) -> Calibration | None:
-        """None where there is too little to measure."""
+        """Return the new calibration; None if the corpus is too small for one."""
         began = datetime.now(UTC)
         search = Search(self._database, self._indexes.pinned(index))
         scope = await search.scope([corpus])
@@ -87,7 +93,7 @@ class Calibrator:
 
 
 def half_known(texts: Sequence[str]) -> list[str]:
-    """A question of each text and the next, in the corpus's own words and about nothing in it."""
+    """Build questions from words of each text and the next: in the corpus's words, about nothing in it."""
     return [
         f"{_half(one)} {_half(other)}"
         for one, other in zip(texts, [*texts[1:], *texts[:1]], strict=True)
@@ -95,7 +101,7 @@ def half_known(texts: Sequence[str]) -> list[str]:
 
 
 def _half(text: str) -> str:
-    """Some words side by side, from the middle of a sentence in the middle."""
+    """Return some adjacent words, from the middle of a sentence in the middle of the text."""
     told = [text[slice(*span)] for span in sentences(text)]
     long = [sentence for sentence in told if len(_pieces(sentence)) >= _length(sentence)]
     sentence = long[len(long) // 2] if long else text
@@ -113,7 +119,7 @@ def _length(text: str) -> int:
 
 
 def _calibration(found: Sequence[Signals], began: datetime) -> Calibration | None:
-    """The median: none where BM25, which a calibration gives its scale, finds nothing."""
+    """Return the median of the signals; None if the BM25 score is 0, as later scores are divided by it."""
     bm25 = median([signals.bm25 for signals in found] or [0.0])
     if bm25 <= 0:
         return None

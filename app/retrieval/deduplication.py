@@ -1,7 +1,7 @@
-"""Passages that say word for word what a better one says: another version's page, a shared paragraph.
+"""Deduplicate passages with the same text, such as a page of another version or a shared paragraph.
 
-Only the very same text counts. Texts that differ in a few words differ in what matters, such as a
-number or a command: over four sites' docs nearly all that were alike were the same to the letter.
+Only identical text counts as a repeat. Texts that differ in a few words differ in what matters, such as a
+number or a command. In the docs of four sites, nearly all similar passages were identical.
 """
 
 from collections.abc import Sequence
@@ -9,16 +9,19 @@ from collections.abc import Sequence
 from storage.domain import Passage
 
 _STANDS_ALONE = 225
-"""Characters, a quarter of a full passage: what a shorter text says depends on its headings."""
+"""Length in characters from which text is compared without its headings: a quarter of a full passage.
+
+The meaning of a shorter text depends on its headings.
+"""
 
 
 def distinct(passages: Sequence[Passage]) -> int:
-    """How many are left without those that repeat another."""
+    """Return the number of passages without repeats."""
     return len({_said(passage) for passage in passages})
 
 
 def without_repeats(passages: Sequence[Passage], limit: int) -> list[Passage]:
-    """The best `limit` in their order; repeats are among them only where nothing else is left."""
+    """Return the best `limit` passages in their order; use repeats only if there are too few others."""
     said: set[object] = set()
     first: list[int] = []
     repeats: list[int] = []

@@ -1,4 +1,4 @@
-"""Which editions of the docs a question goes to: one version and one language, unless it says others."""
+"""Choose which editions of the docs to search: by default one version and one language of each corpus."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,14 @@ from storage.errors import InvalidInput
 from storage.parsing import parse_json
 
 FIELDS = ("version", "locale")
-"""What a filter may name."""
+"""The fields that a filter may contain."""
 
 _UNRELEASED = frozenset({"next", "current", "main", "master", "dev", "canary", "nightly"})
 _EARLY = re.compile(r"(?:alpha|beta|rc|pre|dev|canary|next)", re.IGNORECASE)
 
 
 def parse_filter(text: str | None) -> dict[str, str]:
-    """A filter as it stands in a URL, in JSON; raises `InvalidInput`."""
+    """Parse a filter from the JSON in a URL parameter; raise `InvalidInput`."""
     if not text:
         return {}
     try:
@@ -34,10 +34,10 @@ def parse_filter(text: str | None) -> dict[str, str]:
 def choose(
     editions: Sequence[Edition], languages: Mapping[str, str], only: Mapping[str, str]
 ) -> list[Edition]:
-    """Those that `only` names; of each corpus else its own language and its newest version.
+    """Return the editions that `only` selects; by default each corpus's language and newest version.
 
-    `languages` are by corpus. Pages that stand outside the layout are of every version and language,
-    until one is named. Raises `InvalidInput` for a field or a value that there is not.
+    `languages` has the language of each corpus. Pages without a version or locale are included unless
+    `only` names one. Raises `InvalidInput` for an unknown field or value.
     """
     _check(editions, only)
     chosen: list[Edition] = []
@@ -51,7 +51,7 @@ def choose(
 
 
 def newest(versions: Sequence[str]) -> str:
-    """By the numbers in their names; what is not released yet comes before all that is."""
+    """Return the newest version by the numbers in the names; unreleased ones are older than released ones."""
     return max(versions, key=_age)
 
 

@@ -1,4 +1,4 @@
-"""Whether the corpus speaks to a question at all: the floor under which Ibid declines."""
+"""Decide whether the corpus covers a question at all; below a floor of relevance Ibid declines it."""
 
 import re
 from collections.abc import Sequence
@@ -17,30 +17,33 @@ if TYPE_CHECKING:
     from storage.embeddings.local import LocalEmbedding
 
 METHOD = 1
-"""Raised whenever signals, or the questions that they are calibrated with, would come out differently."""
+"""Version of the calibration method; increase it whenever the signals or calibration questions change."""
 _FLOOR, _RANGE = 1.3, 0.8
-"""The floor at a strictness of one half, and how far it moves between 0 and 1.
+"""The floor at a strictness of 0.5, and how far it moves as the strictness goes from 0 to 1.
 
-Chosen between answerable and unanswerable questions over two public sets, an encyclopedia and PDF
-manuals, where it is right for about four of five near misses, and for nearly all questions from
+It was chosen to separate answerable from unanswerable questions in two public data sets, an encyclopedia
+and PDF manuals. There it is right for about four of five near misses, and for nearly all questions from
 another field.
 """
 _HALF_KNOWN, _TRUST = 1.05, 1 / 3
-"""What a half-known question gets in such sets; how far another corpus's own figure moves the floor.
+"""Nearness of a half-known question in those data sets; share of a corpus's deviation that moves the floor.
 
-Not by all of it, because a corpus whose pages are all alike, or all unlike, says little of what people
-ask. Over sixteen sets in four languages, most with half of their documents left out, shares from a
-third to a half do about as well.
+The share is below 1, because a corpus whose pages are all alike, or all different, says little about what
+people ask. Over sixteen data sets in four languages, most with half of their documents left out, shares
+from a third to a half do about equally well.
 """
 _LEADING, _MOST_LEADING = 0.2, 1.0
-"""What it counts when BM25 finds twice as much as for a half-known question; more adds nothing."""
+"""How far the floor falls if the BM25 score is twice that of a half-known question; the largest lead counted.
+
+The lead is relative: 1.0 means twice the score.
+"""
 _USUAL = 0.3
-"""How much the best passage of a usual question stands out; taken where there is too little to compare."""
+"""How far the best passage of a usual question stands out; used where there is too little to compare."""
 _COMPARABLE = 4
 _TELLING = 2
-"""Content words that a heading must share with a question: one alone may mean anything."""
+"""Fewest content words in a question for a match by headings; a single word may mean anything."""
 _MEASURED = "en"
-"""The language of those sets; in others only a calibration tells what stands out."""
+"""Language of those data sets; in others, how far a passage stands out counts only with a calibration."""
 
 
 _SMALL_TALK = re.compile(
@@ -52,22 +55,22 @@ _SMALL_TALK = re.compile(
     r"|नमस्ते|हाँ|हां|नहीं|धन्यवाद|привет|да|нет|спасибо)*",
     re.IGNORECASE,
 )
-"""What people type without asking about anything; found in a page, such a word says nothing."""
+"""Text without a question about anything; such words in a page do not make it relevant."""
 
 
 class Signals(NamedTuple):
-    """What can be measured of a question and the passages that it found."""
+    """The relevance measurements of a question and the passages that it found."""
 
     near: float
-    """By words and meaning, of the passage that is nearest."""
+    """Nearness of the nearest passage, by words and meaning."""
     out: float
-    """By how much the best stands out from the others."""
+    """How far the best passage stands out from the others."""
     bm25: float
-    """Of the best, for each word of the question."""
+    """Highest BM25 score of a passage, per word of the question."""
 
 
 class Relevance:
-    """One index's idea of what is near enough; `strictness` in [0, 1] declines more, the higher."""
+    """A relevance check for one index; a higher `strictness`, in [0, 1], declines more questions."""
 
     def __init__(self, strictness: float = 0.5, embedding: "LocalEmbedding | None" = None) -> None:
         self._floor = _FLOOR + (strictness - 0.5) * _RANGE
@@ -83,9 +86,9 @@ class Relevance:
         *,
         foreign: bool = False,
     ) -> Reason | None:
-        """Why the question is to be declined; None when the corpus speaks to it.
+        """Return why the question must be declined; None when the corpus covers it.
 
-        `foreign` passages were found by another embedding, whose cosines have a scale of their own.
+        `foreign` passages were found with another embedding model, whose cosines have a different scale.
         """
         weights = self._weights(query, language)
         if not passages or not weights or _SMALL_TALK.fullmatch(query):
@@ -94,7 +97,7 @@ class Relevance:
         calibrated = calibration is not None and calibration.method == METHOD
         enough = self._enough(query, passages, language, calibration if calibrated else None)
         near = 0.0
-        for passage in passages:  # to read one takes longer than all the rest
+        for passage in passages:  # parsing one is the slowest step
             shown = terms(_shown(passage), language)
             near = max(near, _nearness(weights, shown, passage))
             if near >= enough or _is_headed(weights, shown, passage, language):
@@ -104,7 +107,7 @@ class Relevance:
     def signals(
         self, query: str, passages: Sequence[Passage], language: str, *, foreign: bool = False
     ) -> Signals | None:
-        """None when nothing was found, and for a question that has no words but small ones."""
+        """Return the signals; None when nothing was found or the question has no content words."""
         weights = self._weights(query, language)
         if not passages or not weights:
             return None
@@ -123,7 +126,7 @@ class Relevance:
         language: str,
         calibration: Calibration | None,
     ) -> float:
-        """How near a passage must come."""
+        """Return the nearness that a passage must reach."""
         out = _standing_out(passages)
         if calibration is None:
             return self._floor - (out if language == _MEASURED else _USUAL)
@@ -132,7 +135,7 @@ class Relevance:
         return floor - out - _LEADING * min(leading, _MOST_LEADING)
 
     def _likened(self, query: str, passages: Sequence[Passage]) -> Sequence[Passage]:
-        """With the likeness that our own embedding sees."""
+        """Return the passages with their similarity recomputed by the local embedding model."""
         if self._embedding is None:
             return passages
         texts = [embedded_text(passage.section, passage.text) for passage in passages]
@@ -144,7 +147,7 @@ class Relevance:
         ]
 
     def _weights(self, query: str, language: str) -> dict[int, float]:
-        """The question's content words, and how much each of them tells."""
+        """Return the terms of the question's content words with their weights."""
         if language not in self._vocabularies:
             self._vocabularies[language] = Vocabulary(language, self._embedding)
         read = self._vocabularies[language].read([query])
@@ -165,9 +168,9 @@ def _shown(passage: Passage) -> str:
 def _is_headed(
     weights: dict[int, float], shown: frozenset[int], passage: Passage, language: str
 ) -> bool:
-    """Whether title and headings have every word of the question: that is what the passage is about.
+    """Return whether title and headings have every word of the question: then the passage is about it.
 
-    Of code and tables the embedding knows little, and their likeness to any question is small.
+    The embedding says little about code and tables, whose similarity to any question is low.
     """
     if len(weights) < _TELLING or not weights.keys() <= shown:
         return False
@@ -175,19 +178,22 @@ def _is_headed(
 
 
 def _nearness(weights: dict[int, float], shown: frozenset[int], passage: Passage) -> float:
-    """Share of the question's words that stand in the passage or above it, and its likeness."""
+    """Return the weighted share of the question's words in the passage or its headings, plus similarity."""
     found = sum(weights[term] for term in weights.keys() & shown)
     return found / sum(weights.values()) + (passage.similarity or 0.0)
 
 
 def _bm25(query: str, passages: Sequence[Passage], language: str) -> float:
-    """Incomparable between corpora: it grows with how seldom words are, and with how many texts."""
+    """Return the best BM25 score per word of the question.
+
+    It is not comparable between corpora: it grows with the rarity of words and the number of texts.
+    """
     spaced, unspaced = words(query, language)
     return max(passage.bm25 or 0.0 for passage in passages) / max(len({*spaced, *unspaced}), 1)
 
 
 def _standing_out(passages: Sequence[Passage]) -> float:
-    """By how much the best passage wins, in likeness over the usual and in rank over the next."""
+    """Return how far the best passage leads: in similarity over the median and in score over the second."""
     if len(passages) < _COMPARABLE:
         return _USUAL
     likeness = [passage.similarity or 0.0 for passage in passages]

@@ -1,4 +1,4 @@
-"""Ibid's search as a LlamaIndex retriever, for query engines and notebooks of one's own."""
+"""Ibid's search as a LlamaIndex retriever, for custom query engines and notebooks."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +11,7 @@ from storage.domain import Passage
 
 
 class PassageRetriever(BaseRetriever):
-    """Finds what `Search` finds; a node's offsets lie in the source's canonical text."""
+    """A retriever on top of `Search`; the offsets of its nodes refer to the source's canonical text."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class PassageRetriever(BaseRetriever):
 
 
 def as_node(passage: Passage) -> NodeWithScore:
-    """A passage for the rest of LlamaIndex; its id is the passage's."""
+    """Convert a passage to a LlamaIndex node with the same id."""
     node = TextNode(
         id_=str(passage.id),
         text=passage.text,

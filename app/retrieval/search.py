@@ -1,4 +1,4 @@
-"""Passages for a query: what REST, CLI, notebook and the chat engine search with."""
+"""Search for the passages of a query; used by REST, CLI, notebooks and the chat engine."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -25,36 +25,36 @@ _log = logging.getLogger("ibid.search")
 LONGEST_QUERY = 4_000
 MOST_PASSAGES = 100
 PASSAGES_READ = 8
-"""How many passages a question is answered from."""
+"""Number of passages from which a question is answered."""
 _OVERTAKING = 20
-"""How far down a peer-reviewed passage may stand that comes in front of others."""
+"""Number of passages below the limit that are also read, so that peer-reviewed ones can move up."""
 _COPIES = 3
-"""How many times as many a second search finds, where a first one found repeats."""
+"""Factor by which a second search reads more passages, if too many of the first were repeats."""
 _ANYONE = Principal(name="", rights=RIGHTS["reader"])
-"""Listed by no corpus."""
+"""A reader whom no corpus lists."""
 NO_FILTER: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The corpora a query may find passages in, known to exist and to be open to who asks."""
+    """The corpora that a query searches; they exist, and the user may read them."""
 
     corpora: tuple[str, ...]
     languages: frozenset[str]
     editions: tuple[str, ...] = ()
-    """Keys of those it is confined to; none when there is nothing to confine."""
+    """Keys of the editions to search; empty when all editions of the corpora are searched."""
     peer_review: Mapping[str, float] = field(default_factory=dict[str, float])
-    """What a peer-reviewed source gains, in the corpora that ask for it."""
+    """Score bonus of peer-reviewed sources by corpus, for the corpora that set one."""
     calibrations: Mapping[tuple[str, str], Calibration] = field(
         default_factory=dict[tuple[str, str], Calibration]
     )
-    """By corpus and release."""
+    """The calibrations by corpus and release."""
     tells_paths: bool = False
-    """Whether addresses of files on the server are told: to admins."""
+    """Whether the user may see paths of files on the server; only admins may."""
 
 
 class Search:
-    """Hybrid search over corpora; with none named, over all of them."""
+    """A hybrid search over the named corpora, or over all that the user may read."""
 
     def __init__(
         self,
@@ -70,10 +70,10 @@ class Search:
         self._listing = CommitCache[bool](database)
         self.principal = principal
         self.loop = running_loop()
-        """The event loop that the services live on."""
+        """The event loop on which the services run."""
 
     def acting_for(self, principal: Principal) -> "Search":
-        """The same, for somebody else, who finds what is open to them."""
+        """Return a copy of this search that acts for another user, in the corpora that they may read."""
         other = copy(self)
         other.principal = principal
         return other
@@ -86,9 +86,10 @@ class Search:
         *,
         only: Mapping[str, str] = NO_FILTER,
     ) -> list[Passage]:
-        """Best first. Raises `InvalidInput`, or `NotFound` for a corpus that does not exist.
+        """Return passages, best first; raise `InvalidInput`, or `NotFound` for a corpus that does not exist.
 
-        `only` may name a docs `version` and a `locale`; else they are the newest and the corpus's.
+        `only` may name a docs `version` and a `locale`. The defaults are the newest version and the
+        corpus's language.
         """
         self.principal.require("ask")
         if not 1 <= limit <= MOST_PASSAGES:
@@ -98,9 +99,9 @@ class Search:
     async def within(
         self, scope: Scope, query: str, limit: int, keywords: Mapping[str, float] | None = None
     ) -> list[Passage]:
-        """The same for a scope that was looked up before and a query that was checked.
+        """Return passages for a known scope and a query that `checked_query` returned, best first.
 
-        `keywords` are texts whose words are looked for instead of the query's, by their weight.
+        `keywords` are texts with weights; the keyword search uses their words instead of the query's.
         """
         passages, _ = await self.ranked(scope, query, limit, keywords)
         return passages
@@ -108,7 +109,10 @@ class Search:
     async def ranked(
         self, scope: Scope, query: str, limit: int, keywords: Mapping[str, float] | None = None
     ) -> tuple[list[Passage], Attempt | None]:
-        """The same; and, when the reranker failed and left the fused order, why it did."""
+        """Return the passages of `within` and, if the reranker failed, its failed attempt.
+
+        After such a failure, the passages keep the order of the hybrid search.
+        """
         depth = limit + _OVERTAKING if scope.peer_review else limit
         if self._reranker is None:
             passages = await self._found(scope, query, depth, keywords)
@@ -131,7 +135,7 @@ class Search:
         wanted = (query, scope.corpora, scope.languages, limit, scope.editions, keywords)
         try:
             found = await (await self._indexes.serving()).search(*wanted)
-        except NotFound:  # another process has flipped, and dropped the release we knew
+        except NotFound:  # another process has switched releases and deleted the one we knew
             index = await self._indexes.find()
             if index is None:
                 raise
@@ -139,12 +143,14 @@ class Search:
         return found if scope.tells_paths else [passage_without_path(one) for one in found]
 
     async def scope(self, names: Sequence[str], only: Mapping[str, str] = NO_FILTER) -> Scope:
-        """Raises `NotFound` when one of them, or any at all, is missing; `InvalidInput` by `only`."""
+        """Return the scope of the named corpora, or of all if none is named.
+
+        Raises `NotFound` when a named corpus is missing or there are none, `InvalidInput` for a bad filter.
+        """
         if not self._scopes.keeps:
             return await self._read_scope(self.principal, names, only)
         is_listed = await self._listing.get("any", self._is_any_listed)
-        # Where all corpora are public, whoever may ask sees the same: what anyone at all may see.
-        # But for paths, which are told to admins.
+        # If all corpora are public, all users share one cached scope, except admins, who see paths.
         is_anyone = self.principal.rights and not self.principal.is_admin and not is_listed
         reader = _ANYONE if is_anyone else self.principal
         key = (reader, *names, *sorted(only.items()))
@@ -165,7 +171,7 @@ class Search:
     async def scope_in(
         self, session: Session, names: Sequence[str], only: Mapping[str, str] = NO_FILTER
     ) -> Scope:
-        """The same, in a transaction that has more to read."""
+        """Return the scope as `scope` does, uncached, with reads in the caller's session."""
         repository = Corpora(session, self.principal)
         corpora, editions = await repository.editions()
         for name in set(names) - corpora.keys():
@@ -187,17 +193,17 @@ class Search:
         )
 
     async def is_foreign(self) -> bool:
-        """Whether what serves was embedded with another model than the local one."""
+        """Return whether the serving release was embedded with a model other than the local one."""
         return (await self._indexes.serving()).fingerprint.embedding != LOCAL_MODEL
 
     async def release(self) -> str | None:
-        """The name of the release that serves; None before anything was ingested."""
+        """Return the name of the serving release; None before anything was ingested."""
         index = await self._indexes.find()
         return None if index is None else index.collection
 
 
 def _preferring(passages: list[Passage], weights: Mapping[str, float]) -> list[Passage]:
-    """Peer-reviewed ones before their equals; scores stay in [0, 1], and stay in order."""
+    """Raise the scores of peer-reviewed passages and sort by score; scores stay in [0, 1]."""
     if not weights:
         return passages
     whole = 1 + max(weights.values())
@@ -210,13 +216,13 @@ def _preferring(passages: list[Passage], weights: Mapping[str, float]) -> list[P
 
 
 def is_peer_reviewed(metadata: Metadata) -> bool:
-    """Whether a source says so of itself."""
+    """Return whether a source's own metadata says that it is peer-reviewed."""
     return str(metadata.get("peer_reviewed", "")).lower() in ("true", "yes", "1")
 
 
 def checked_query(text: str) -> str:
-    """The text without surrounding white space; raises `InvalidInput` when empty or too long."""
-    # What a terminal passes on undecoded is no character, and no database takes it, nor all NUL.
+    """Return the text without surrounding white space; raise `InvalidInput` when empty or too long."""
+    # Undecoded bytes from a terminal become surrogates, which no database accepts; some reject NUL too.
     stripped = text.strip().encode(errors="replace").decode().replace("\0", "\ufffd")
     if not stripped:
         raise InvalidInput("The question is empty: say what you are looking for.")

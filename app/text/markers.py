@@ -1,4 +1,4 @@
-"""Footnote markers in a stream of text, found however the stream is cut."""
+"""Find footnote markers in a stream of text, however the stream is split."""
 
 import re
 from collections.abc import Container, Iterator
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """`[2]`, `[1, 3]` or `【2】` in the model's text: the known numbers in it, in order, once each."""
+    """A marker such as `[2]`, `[1, 3]` or `【2】` in the model's text: its known numbers, each once."""
 
     numbers: tuple[int, ...]
 
@@ -20,14 +20,14 @@ _UNFINISHED = re.compile(r"[\[【][\s\d,;^]{0,80}\Z")
 _FENCE_LENGTH = 3
 _LONGEST = 80
 _LONGEST_SPACE = 1_000
-"""Of what is held back in case a marker that vanishes comes next."""
+"""Longest white space, in characters, that is held back in case a marker that is removed follows."""
 
 
 class MarkerParser:
-    """Feed it deltas; it gives back text and markers, the same whatever the deltas' borders.
+    """A streaming parser that splits deltas into text and markers, wherever the deltas begin and end.
 
-    A marker with no known number vanishes with the space before it. Brackets in inline code, in a
-    fenced block or behind a backslash are text.
+    A marker with no known number is removed together with the space before it. Brackets in inline code,
+    in a fenced block or after a backslash are text.
     """
 
     def __init__(self, known: Container[int]) -> None:
@@ -35,20 +35,20 @@ class MarkerParser:
         self._held = ""
         self._space = ""
         self._closing = ""
-        """The run of backticks or tildes that ends the code we are in."""
+        """The run of backticks or tildes that closes the current code; empty outside of code."""
         self._fenced = False
         self._fresh = True
-        """Only white space since the line began."""
+        """Whether the line has only white space so far."""
         self._tail = ""
-        """The end of the prose given back since the last marker, if a bracket stands in it."""
+        """The end of the prose returned since the last marker, if it contains an opening bracket."""
 
     def feed(self, delta: str) -> Iterator[Piece]:
-        """What is certain now."""
+        """Process the next delta and yield the pieces that are certain now."""
         self._held += delta
         return self._scan(final=False)
 
     def close(self) -> Iterator[Piece]:
-        """What was held back for a marker that never came."""
+        """Yield what was held back, at the end of the stream."""
         yield from self._scan(final=True)
         yield from self._released_space()
 
@@ -65,7 +65,7 @@ class MarkerParser:
                 if not final and _UNFINISHED.match(self._held, position):
                     break
             elif piece[0] in "`~" and match.end() == len(self._held) and not final:
-                break  # the run may go on
+                break  # the run may continue
             position = match.end()
             yield from self._say(piece)
         rest = self._held[position:]
@@ -109,7 +109,7 @@ class MarkerParser:
             self._closing = run
 
     def _guarded(self, piece: str) -> str:
-        """Words that close up around a marker that vanished must not make another: `[9[8]]`."""
+        """Escape text that would form a new marker around a removed one, such as `[9[8]]`."""
         if self._closing:
             self._tail = ""
             return piece

@@ -1,1 +1,1 @@
-"""An answer as it is written: markers, citations, links, and text that is safe to show."""
+"""Build an answer from the model's stream: markers, citations, links, and text that is safe to show."""

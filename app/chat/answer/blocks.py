@@ -1,4 +1,4 @@
-"""Which lines of a growing Markdown text are code, told line by line and only where all renderers agree."""
+"""Decide line by line which lines of a growing Markdown text are code, only where all renderers agree."""
 
 import re
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Kind = Literal["prose", "code", "blank"]
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """An open block of code: `prefix` begins each of its lines, `run` opened it."""
+    """An open block of code: `prefix` begins each of its lines, and `run` is the fence that opened it."""
 
     prefix: str
     run: str
@@ -27,7 +27,7 @@ class Fence:
 
 @dataclass(frozen=True, slots=True)
 class MarkdownLine:
-    """How a line begins: `text` is written instead of its first `length` characters."""
+    """The beginning of a line: `text` is written instead of its first `length` characters."""
 
     kind: Kind
     length: int = 0
@@ -35,28 +35,29 @@ class MarkdownLine:
 
 
 class Blocks:
-    """Follows lists, tables and blocks of code.
+    """A line parser that keeps track of lists, tables and blocks of code.
 
-    A fence counts if it cannot be taken for anything else where it stands; any other is escaped, so
-    that no renderer sees one. Lines of a fence in a list that lack its indentation get it.
+    A fence opens a block only where every renderer reads it as a fence. Any other is escaped, so that no
+    renderer sees a fence. Lines of a code block in a list are indented if they lack the list's indentation.
     """
 
     def __init__(self) -> None:
         self.fence: Fence | None = None
         self.in_table = False
         self.is_risky = False
-        """The line before has code with a bar: it must not become the head of a table."""
+        """Whether the line before has code with a bar, so that it must not become a table header."""
         self._items: list[int] = []
-        """Columns where the contents of the open list items begin."""
+        """The columns where the content of each open list item begins."""
         self._had_items = False
         self._is_first = True
         self._was_blank = True
         self._was_indented = False
 
     def begin(self, line: str, *, whole: bool, is_cut: bool = False) -> MarkdownLine | None:
-        """How a line begins; None while too little of it is there. Call it once for each line.
+        """Parse the beginning of a line; return None while too little of the line is known.
 
-        A line that is cut goes on, and is too long for a fence or the row under the head of a table.
+        After None, call it again with more of the line; after a result, with the next line. If `is_cut` is
+        true, `line` is the first part of a line that is too long to be a fence or a table's delimiter row.
         """
         if self.fence:
             return self._begin_in(self.fence, line, whole=whole, is_cut=is_cut)
@@ -73,13 +74,14 @@ class Blocks:
         return began
 
     def close(self) -> str:
-        """The line that ends an open block of code; empty when there is none."""
+        """Return the line that closes the open block of code; empty when no block is open."""
         fence, self.fence = self.fence, None
         return f"{fence.prefix}{fence.run}" if fence else ""
 
     def _blank(self, line: str) -> MarkdownLine:
         self._was_blank, self.in_table, self.is_risky = True, False, False
-        return MarkdownLine("blank", len(line), "")  # to mistune, a line with a tab is not blank
+        # The line is written empty, because mistune does not treat a line with a tab as blank.
+        return MarkdownLine("blank", len(line), "")
 
     def _begin_in(
         self, fence: Fence, line: str, *, whole: bool, is_cut: bool
@@ -89,9 +91,8 @@ class Blocks:
             return None
         is_inside = line.startswith(fence.prefix)
         if ">" in fence.prefix and not is_inside and line.strip(" \t") != fence.prefix.strip():
-            return MarkdownLine(
-                "prose", 0, f"{self.close()}\n"
-            )  # the quotation has ended, and the code with it
+            # The block quote has ended, and with it the code.
+            return MarkdownLine("prose", 0, f"{self.close()}\n")
         if not is_inside:
             body = line.lstrip(" ") if line[: len(fence.prefix)].strip(" ") else ""
         if is_cut and not body.strip(f" \t{fence.run[0]}"):
@@ -114,7 +115,7 @@ class Blocks:
         return MarkdownLine("code", len(line), line)
 
     def _is_plain(self, prefix: str) -> bool:
-        """Whether a fence behind this prefix is one for every renderer."""
+        """Return whether every renderer reads a fence after this prefix as a fence."""
         if "\t" in prefix:
             return False
         marks = [*_MARKS.finditer(prefix)]
@@ -132,11 +133,11 @@ class Blocks:
         )
 
     def _fits(self, indent: int) -> bool:
-        """At the left, or where the content of an open list item is."""
+        """Return whether the indent is at the left margin or at the content of an open list item."""
         return indent <= _MOST_INDENT or any(0 <= indent - at <= _MOST_INDENT for at in self._items)
 
     def _indented(self, line: str) -> MarkdownLine | None:
-        """Indented code, where no list has begun that it could belong to."""
+        """Return the line as indented code, unless it could belong to a list that has begun."""
         follows = (self._was_blank and not self._is_first) or self._was_indented
         if self._had_items or not follows or not line.startswith(" " * _CODE_INDENT):
             return None
@@ -157,11 +158,11 @@ class Blocks:
         return MarkdownLine("prose", len(prefix), prefix)
 
     def _may_delimit(self, line: str) -> bool:
-        """Whether the line could be the one under the head of a table."""
+        """Return whether the line could be the delimiter row of a table."""
         return not self._was_blank and _DELIMITERS.match(line) is not None
 
     def _open_items(self, prefix: str) -> None:
-        """Close the list items that the line is left of, and open those that it begins."""
+        """Close the list items that are indented further than the line, and open those that it begins."""
         column = len(prefix) - len(prefix.lstrip(" "))
         self._items = [at for at in self._items if at <= column]
         if ">" in prefix:
@@ -181,12 +182,12 @@ class Blocks:
                 return
 
     def _may_interrupt(self, mark: str) -> bool:
-        """Whether a list can begin here: in mid-paragraph a numbered one begins with 1."""
+        """Return whether a list can begin here; inside a paragraph, a numbered list must begin with 1."""
         return self._was_blank or bool(self._items) or not mark[:-1] or mark[:-1] == "1"
 
 
 def _split(line: str) -> tuple[str, str]:
-    """Blanks, marks of quotations and of list items; and what follows."""
+    """Split a line into its prefix (white space, block quote and list markers) and the rest."""
     end = 0
     while mark := _MARKS.match(line, end):
         end = mark.end()
@@ -194,7 +195,10 @@ def _split(line: str) -> tuple[str, str]:
 
 
 def _closes(body: str, run: str) -> bool:
-    """A tab before it may make it the end or not: it is written as an end."""
+    """Return whether a line closes a fence.
+
+    Renderers disagree about a closing fence after a tab; it counts as one and is written without the tab.
+    """
     stripped = body.strip(" \t")
     blanks = body[: len(body) - len(body.lstrip(" \t"))]
     is_run = len(stripped) >= len(run) and set(stripped) == {run[0]}

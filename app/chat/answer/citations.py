@@ -1,4 +1,4 @@
-"""From a model's stream to an answer one can check: markers become exact words of sources."""
+"""Turn a model's stream into a verifiable answer: its markers become quotations from the sources."""
 
 import re
 from bisect import bisect_right
@@ -24,15 +24,15 @@ _OPENING = re.compile(
     r"^(?:[`~]{3,}[^\n]*\n|[ \t]*(?:[-*+•>#]+|\d{1,9}[.)])[ \t]+)\Z", re.MULTILINE
 )
 _FEWEST_MORE, _LEAST_MORE = 3, 0.3
-"""Content words of a claim, and their share, that a second sentence must carry to be cited too."""
+"""Number and share of a claim's content words that a second sentence must add to be cited as well."""
 _SPACE = re.compile(r"\s+")
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 
 class CitedText:
-    """The text of an answer while it is written; passage n of the prompt is `passages[n - 1]`.
+    """The text of an answer while it is generated; passage n of the prompt is `passages[n - 1]`.
 
-    Footnotes are numbered as they first appear, one number for each quote.
+    Footnotes are numbered in the order of first appearance, with one number for each quote.
     """
 
     def __init__(self, passages: Sequence[Passage], language: str = "en") -> None:
@@ -43,40 +43,40 @@ class CitedText:
         self._sanitizer = Sanitizer(passages)
         self._numbers: dict[tuple[int, Span], Citation] = {}
         self._plain = GrowingText()
-        """The text without markers: what sentences are counted in."""
+        """The text without markers, in which sentences are found."""
         self._text = GrowingText()
         self._marks: list[tuple[int, Citation]] = []
         self._numbered: list[tuple[int, int]] = []
-        """(offset in plain, number of the passage) of every marker."""
+        """(offset in the plain text, passage number) of every marker."""
         self._inserted: list[Span] = [(0, 0)]
-        """(offset in plain, characters of markers up to there)."""
+        """(offset in the plain text, total characters of markers up to it)."""
 
     @property
     def text(self) -> str:
-        """All tokens so far."""
+        """The text of all tokens so far."""
         return self._text.whole()
 
     def write(self, delta: str) -> Iterator[Token | Cited]:
-        """Take in the model's next words."""
+        """Process the model's next words and yield the events that they complete."""
         yield from self._take(self._parser.feed(self._visible.feed(delta)))
 
     def close(self) -> Iterator[Token | Cited]:
-        """What was held back until the end."""
+        """Yield the events that were held back, at the end of the stream."""
         yield from self._take(self._parser.close())
         yield from self._say_all(self._sanitizer.close())
 
     def parts(self) -> list[Span]:
-        """Spans of the plain text, one for each claim, with the markup before it; they adjoin."""
+        """Return the contiguous spans of the plain text, one for each claim with the markup before it."""
         plain = self._plain.whole()
         starts = [_with_markup(plain, start) for start, _ in _claim_spans(plain)]
         return list(pairwise([0, *starts[1:], len(plain)])) if starts else []
 
     def pieces(self, part: Span) -> Iterator[Piece]:
-        """What the model wrote there: its words, and its markers by the passages' numbers."""
+        """Yield what the model wrote in that span: words, and markers with the passages' numbers."""
         plain = self._plain.whole()
         position, end = part
         for at, number in self._numbered:
-            # What stands at the very start is the marker of the part before.
+            # A marker at the very start of a part belongs to the part before it.
             if position < at <= end or at == position == 0:
                 if position < at:
                     yield plain[position:at]
@@ -86,21 +86,21 @@ class CitedText:
             yield plain[position:end]
 
     def take(self, pieces: Iterator[Piece]) -> Iterator[Token | Cited]:
-        """Say what another text was made of, with footnotes numbered anew."""
+        """Add pieces of another text, with the footnote numbers of this one."""
         yield from self._take(pieces)
 
     def breaks(self, part: Span) -> bool:
-        """Whether a paragraph, or an item of a list, ends with that part of the plain text."""
+        """Return whether a paragraph or a list item ends with that span of the plain text."""
         text = self._plain.whole()[slice(*part)]
         return "\n" in text[len(text.rstrip()) :]
 
     def break_line(self) -> Iterator[Token | Cited]:
-        """End the paragraph, if there is one to end."""
+        """End the current paragraph, if one is open."""
         if self._plain.end.strip() and not self._plain.end.endswith("\n\n"):
             yield from self._take(iter(["\n\n"]))
 
     def claims(self) -> tuple[Claim, ...]:
-        """The sentences of the whole text, each with the footnotes in it or right behind it."""
+        """Return the sentences of the whole text, each with the footnotes in it or directly after it."""
         spans = _claim_spans(self._plain.whole())
         starts = [start for start, _ in spans]
         cited: list[list[Citation]] = [[] for _ in spans]
@@ -119,7 +119,7 @@ class CitedText:
         )
 
     def sources(self) -> tuple[CitedSource, ...]:
-        """Each cited source once, in the order of first citation."""
+        """Return each cited source once, in the order of first citation."""
         cited = {
             citation.source_id: CitedSource(
                 id=citation.source_id,
@@ -135,7 +135,7 @@ class CitedText:
         yield from self._say_all(safe for piece in pieces for safe in self._sanitizer.feed(piece))
 
     def _say_all(self, pieces: Iterator[Piece]) -> Iterator[Token | Cited]:
-        """Words that adjoin become one token."""
+        """Yield the events of the pieces; adjacent words are joined into one token."""
         words = ""
         for piece in pieces:
             if isinstance(piece, str):
@@ -176,7 +176,7 @@ class CitedText:
         yield Token(text=token)
 
     def _unmarked(self, start: int, end: int) -> str:
-        """A sentence as one would say it: without its markers and the spaces before them."""
+        """Return a sentence without its markers and without the spaces before them."""
         marks = (position for position, _ in self._marks if start < position < end)
         edges = [start, *dict.fromkeys(marks), end]
         plain = self._plain.whole()
@@ -184,16 +184,16 @@ class CitedText:
         return "".join([*(part.rstrip() for part in before), last])
 
     def _place(self, offset: int, *, before_markers: bool = False) -> int:
-        """Where an offset of the plain text lies in the text with its markers."""
+        """Convert an offset in the plain text to an offset in the text with markers."""
         edge = offset - 1 if before_markers else offset
         index = bisect_right(self._inserted, edge, key=lambda mark: mark[0]) - 1
         return offset + self._inserted[max(index, 0)][1]
 
 
 def carriers(claim: str, passage: Passage, language: str) -> list[Span]:
-    """The smallest spans of the passage that carry the claim together: one, or two if one will not do.
+    """Return the smallest spans of the passage that support the claim: one, or two if one is not enough.
 
-    Two sentences side by side are one span.
+    Two adjacent sentences become one span.
     """
     first = locate(claim, passage, language)
     said = terms(passage.text[first[0] - passage.start : first[1] - passage.start], language)
@@ -212,10 +212,10 @@ def carriers(claim: str, passage: Passage, language: str) -> list[Span]:
 
 
 def locate(claim: str, passage: Passage, language: str) -> Span:
-    """The span of the passage, in canonical offsets, that carries most of the claim.
+    """Return the span of the passage that supports most of the claim, in canonical offsets.
 
-    Quoted words that stand there are taken as they are; otherwise the sentence that shares the most
-    words with the claim.
+    If the passage contains the claim or words that the claim quotes, that is their span; otherwise it is
+    the sentence that shares the most words with the claim.
     """
     quoted = ("".join(groups) for groups in _QUOTED.findall(claim))
     exact, loose = claim.strip("“” "), claim.strip('“”" .…')
@@ -235,7 +235,7 @@ def _nearest_sentence(wanted: frozenset[int], passage: Passage, language: str) -
 
 @lru_cache(maxsize=64)
 def _sentences_of(text: str, language: str) -> list[tuple[Span, frozenset[int]]]:
-    """With their words; kept, since one passage is cited for many claims."""
+    """Return the sentences of a text with their terms; cached, because many claims cite one passage."""
     spans = sentences(text) or [(0, len(text))]
     return [(span, terms(text[slice(*span)], language)) for span in spans]
 
@@ -250,7 +250,7 @@ def _overlap(span: Span, found: frozenset[int], wanted: frozenset[int]) -> tuple
 
 
 def _find_words(words: str, text: str) -> Span | None:
-    """Where these words stand in the text, not within others, whatever white space is between."""
+    """Find these words in the text, with any white space between them and not as parts of longer words."""
     parts = words.split()
     if not parts or not all(part in text for part in parts):
         return None
@@ -264,7 +264,7 @@ def _find_words(words: str, text: str) -> Span | None:
 
 
 def _end_of(parts: Sequence[str], text: str, start: int) -> int | None:
-    """Where words that begin here end; None when others stand here."""
+    """Return where these words end if they begin at `start`; None if other words are there."""
     end = start + len(parts[0])
     for part in parts[1:]:
         space = _SPACE.match(text, end)
@@ -294,7 +294,7 @@ def _last_claim(plain: str) -> str:
 
 
 def _claim_spans(plain: str) -> list[Span]:
-    """Sentences, and blocks of code each as one claim."""
+    """Return the spans of the claims: sentences, and each block of code as one claim."""
     spans: list[Span] = []
     position = 0
     for block in _FENCED.finditer(plain):
@@ -305,13 +305,13 @@ def _claim_spans(plain: str) -> list[Span]:
 
 
 def _with_markup(plain: str, start: int) -> int:
-    """Where a claim begins with its bullet, or with the line that opens its block of code."""
+    """Return where a claim begins including its bullet, or the line that opens its block of code."""
     markup = _OPENING.search(plain, 0, start)
     return markup.start() if markup else start
 
 
 def _sentence_spans(plain: str, begin: int, stop: int) -> list[Span]:
-    """Sentences; one that begins in “quotation marks” lasts until they close."""
+    """Return the spans of sentences; sentences inside “quotation marks” are joined into one."""
     spans: list[Span] = []
     for start, end in sentences(plain[begin:stop]):
         if spans and _is_open(plain[slice(*spans[-1])]):

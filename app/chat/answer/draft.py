@@ -1,4 +1,4 @@
-"""An answer in the making: said as it comes, or claim by claim once each has its verdict."""
+"""Send an answer to the reader: word by word as it comes, or claim by claim after each is verified."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -10,7 +10,7 @@ from storage.domain import Claim, Passage
 
 
 class Draft:
-    """The model's words on their way to the reader."""
+    """An answer in progress, from the model's words to the events that the reader receives."""
 
     def __init__(
         self,
@@ -25,15 +25,15 @@ class Draft:
         self._checker = checker
         self._strict = strict
         self.text = CitedText(passages, language)
-        """What the reader got."""
+        """The text that the reader has received."""
         self._withheld: list[Claim] = []
 
     def events(self, deltas: AsyncIterator[str]) -> AsyncGenerator[Token | Cited]:
-        """What the reader gets, when."""
+        """Yield the events for the reader: immediately, or in strict mode after each claim is verified."""
         return self._strictly(deltas) if self._strict else self._freely(deltas)
 
     async def _freely(self, deltas: AsyncIterator[str]) -> AsyncGenerator[Token | Cited]:
-        """Every word at once."""
+        """Yield every word as soon as it arrives."""
         async for delta in deltas:
             for event in self.text.write(delta):
                 yield event
@@ -41,7 +41,10 @@ class Draft:
             yield event
 
     async def _strictly(self, deltas: AsyncIterator[str]) -> AsyncGenerator[Token | Cited]:
-        """A claim when the next one has begun, so that its markers are all there; or never."""
+        """Yield each verified claim once the next one has begun, so that all its markers are known.
+
+        Claims without support are withheld.
+        """
         heard = CitedText(self._passages, self._language)
         done = 0
         async for delta in deltas:
@@ -60,14 +63,14 @@ class Draft:
             yield event
 
     async def claims(self) -> tuple[Claim, ...]:
-        """What was said, with verdicts if claims are checked at all, and gaps where it was not."""
+        """Return the claims, with verdicts if there is a checker; withheld claims have no text."""
         claims = self.text.claims()
         if self._checker is not None:
             claims = [await self._checked(claim, self._checker) for claim in claims]
         return tuple(sorted((*claims, *self._withheld), key=lambda claim: (claim.start, claim.end)))
 
     async def _checked(self, claim: Claim, checker: Checker) -> Claim:
-        """A millisecond or more of work, after which others of the loop have their turn."""
+        """Verify one claim, then yield to the event loop, as the check takes a millisecond or more."""
         checked = await checker.check(claim)
         await asyncio.sleep(0)
         return checked

@@ -1,4 +1,4 @@
-"""A footnote's link that opens the page at the very words: URLs with text fragments.
+"""Footnote links that open the page at the quoted words: URLs with text fragments.
 
 https://wicg.github.io/scroll-to-text-fragment/: `#anchor:~:text=[prefix-,]start[,end][,-suffix]`.
 """
@@ -9,18 +9,19 @@ from urllib.parse import quote as percent_encoded
 from storage.domain import Passage, Span
 
 _MOST_CHARACTERS = 120
-"""Longer quotes are named by their first and last words."""
+"""A longer quote is identified by its first and last words."""
 _EDGE_WORDS = 6
 _DIRECTIVE = ":~:text="
 _UNLINKED = (".pdf", ".txt", ".text", ".rst")
-"""What a browser shows in a viewer of its own, or as it is."""
+"""File types that a browser shows in its own viewer or as plain text."""
 _BULLETS = ("- ", "• ")
 
 
 def link(passage: Passage, span: Span) -> str:
-    """The passage's URL, with the words from `span` (canonical offsets) for the browser to find.
+    """Return the passage's URL with a text fragment for the words in `span` (canonical offsets).
 
-    Without them where a page's text is not the canonical one: in code, in math and in a viewer.
+    The fragment is left out where the text on the page differs from the canonical text: in code, math,
+    tables, and files that open in a viewer.
     """
     start, end = span
     page, _, _ = passage.url.partition("#")
@@ -37,9 +38,9 @@ def link(passage: Passage, span: Span) -> str:
 
 
 def fragment(quoted: str) -> str:
-    """The directive that finds a quote; empty when it has no words.
+    """Return the text directive that finds a quote; empty when the quote has no words.
 
-    A browser matches `start` and `end` within one block each: a quote over several is named by both.
+    A browser matches `start` and `end` each within one block. A quote over several blocks needs both.
     """
     lines = [line for line in map(_unmarked, quoted.split("\n")) if line]
     if not lines:
@@ -48,9 +49,9 @@ def fragment(quoted: str) -> str:
     if len(lines) == 1 and _is_short(first):
         return _DIRECTIVE + _encoded(first)
     if len(lines) == 1:
-        # Both ends must not overlap: what is left of the words after the first is searched.
+        # The two ends must not overlap: the browser searches for the second one after the first.
         edge = min(_EDGE_WORDS, len(first) // 2)
-        if not edge:  # one endless word
+        if not edge:  # a single very long word
             return _DIRECTIVE + _encoded(first)
         return f"{_DIRECTIVE}{_encoded(first[:edge])},{_encoded(first[-edge:])}"
     start = first if _is_short(first) else first[:_EDGE_WORDS]
@@ -63,7 +64,7 @@ def _is_short(words: Sequence[str]) -> bool:
 
 
 def _unmarked(line: str) -> str:
-    """Without the bullet or number that the browser draws and no page holds as text."""
+    """Strip the bullet or number, which the browser draws and which is not text of the page."""
     line = line.strip()
     if line.startswith(_BULLETS):
         return line[2:].strip()
@@ -72,5 +73,5 @@ def _unmarked(line: str) -> str:
 
 
 def _encoded(words: Sequence[str]) -> str:
-    """Percent-encoded; a dash, a comma or an ampersand would be taken for the directive's own."""
+    """Percent-encode the words, also dashes, commas and ampersands, which are syntax in a directive."""
     return percent_encoded(" ".join(words), safe="").replace("-", "%2D")

@@ -1,8 +1,8 @@
-"""A model's Markdown made safe while it streams: no link but to what is cited, no image, no raw HTML.
+"""Make a model's Markdown safe while it streams: links only to what is cited, no images, no raw HTML.
 
-Passages can hold instructions, and a model may follow them. What it then writes is still Markdown that
-leads nowhere, loads nothing and runs nothing, in any renderer of CommonMark or GFM. What a reader may
-not get as a link or a tag is shown as text; code is left as it is.
+Passages can contain instructions, and a model may follow them. Even then, the Markdown that reaches the
+reader links to nothing else, loads nothing and runs nothing, in any CommonMark or GFM renderer. Links and
+tags that are not allowed are shown as text; code is unchanged.
 """
 
 import re
@@ -17,9 +17,9 @@ from app.text.markers import Marker, Piece
 from storage.domain import Passage
 
 _MARK = "\ufdd0"
-"""Stands for a marker in a line: a noncharacter, which no text has."""
+"""Placeholder for a marker in a line: a Unicode noncharacter, which does not occur in text."""
 _LONGEST_RUN = 500
-"""Backticks; more than that in a row are text."""
+"""Longest run of backticks that can delimit code; a longer run is text."""
 _WORD = r"(?:[^\W_]|[\"#$%&'()*+,\-./:;=?@^_{}~!]|\\[@.:/_+~&;*#=?%\-])"
 _TOKEN = re.compile(
     rf"(?P<space>\s+)"
@@ -30,7 +30,7 @@ _TOKEN = re.compile(
     re.ASCII | re.DOTALL,
 )
 _REST = re.compile(rf"(?:{_WORD}|\w){{0,2000}}")
-"""What goes on with an address, in any script."""
+"""The rest of an address, in any script."""
 _TICKS = re.compile(r"`+")
 _CODE_BAR = re.compile(r"(?<!\\)(?:\\\\)*\|")
 _TARGET = re.compile(rf"\(([^\s()<>\"'`|\\\[\]{_MARK}]{{0,2000}})")
@@ -44,14 +44,14 @@ _LONGEST_CODE = 2_000
 _LONGEST_LEFT = 300
 _LONGEST_LABEL = 1_000
 _LONGEST_START = 500
-"""Characters in which it is told how a line begins."""
+"""Number of characters that decide how a line begins."""
 _LONGEST_LINE = 8_000
-"""Of a longer one only the end is kept."""
+"""Longest line that is kept in memory, in characters; of a longer one only the end is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Undecided:
-    """A link that is live once one of these passages is cited, and text if none is."""
+    """A link that becomes live when one of these passages is cited, and text otherwise."""
 
     live: str
     text: str
@@ -59,7 +59,7 @@ class _Undecided:
 
 
 class Sanitizer:
-    """Feed it words and markers; it gives them back safe and in order, however the words are cut.
+    """A streaming filter that returns words and markers made safe, in order, however the words are split.
 
     A link is decided when its passage is cited, or at the end of its paragraph.
     """
@@ -69,24 +69,24 @@ class Sanitizer:
         self._blocks = Blocks()
         self._cited: set[int] = set()
         self._line = ""
-        """The line that is being read."""
+        """The current line, as far as it has arrived."""
         self._at = 0
-        """How much of it has been read."""
+        """Number of characters of the line that have been processed."""
         self._run = 0
-        """Where the words begin that are joined on to what is read next."""
+        """Offset where the run of words begins that the next word continues without a space."""
         self._kind: str | None = None
-        """What kind of line it is, once that is known."""
+        """The kind of the line; None until it is known."""
         self._is_struck = False
-        """The paragraph has tildes outside of code: to mistune they bind closer than code."""
+        """Whether the paragraph has `~~` outside of code, which mistune parses before code."""
         self._last = ""
         """The last character that was written."""
         self._markers: deque[Marker] = deque()
         self._ready: list[Piece] = []
         self._waiting: deque[Piece | _Undecided] = deque()
-        """An undecided link, and what was written behind it."""
+        """The first undecided link and everything written after it."""
 
     def feed(self, piece: Piece) -> Iterator[Piece]:
-        """What is certain now."""
+        """Process the next piece and yield the output that is certain now."""
         if isinstance(piece, Marker):
             self._cited.update(piece.numbers)
             self._markers.append(piece)
@@ -106,7 +106,7 @@ class Sanitizer:
         yield from self._decided()
 
     def close(self) -> Iterator[Piece]:
-        """What was held back, with an open block of code closed."""
+        """Close an open block of code and yield everything that was held back."""
         if self._line:
             self._read(whole=True)
         if self._blocks.fence is not None:
@@ -136,7 +136,7 @@ class Sanitizer:
             self._at = len(self._line)
 
     def _forget(self, length: int) -> None:
-        """The beginning of a long line, so that what it takes to go on does not grow with it."""
+        """Drop the first `length` characters of a long line, so that the cost per piece stays constant."""
         self._line = self._line[length:]
         self._at -= length
         self._run = max(self._run - length, 0)
@@ -157,7 +157,7 @@ class Sanitizer:
             self._at += length
 
     def _read_token(self, token: re.Match[str], *, whole: bool) -> int:
-        """Writes a token; how many characters it took, 0 if more of the line must come first."""
+        """Write a token and return the number of characters consumed; 0 if more of the line is needed."""
         kind, text = token.lastgroup, token[0]
         is_last = token.end() == len(self._line) and not whole
         if kind == "word":
@@ -195,13 +195,16 @@ class Sanitizer:
         return len(word)
 
     def _follows_marker(self, character: str) -> bool:
-        """Whether a parenthesis or a colon would make a link or a definition of the marker before."""
+        """Return whether the character would turn the marker before it into a link or a definition.
+
+        A parenthesis would make a link, a colon at the beginning of a line a link reference definition.
+        """
         if not self._at or self._line[self._at - 1] != _MARK:
             return False
         return character == "(" or self._begins_line(self._at - 1)
 
     def _address(self, before: str, word: str) -> None:
-        """A word that may hold an address, behind what is joined on to it and already written."""
+        """Write a word that may hold an address; `before` is the text just before it, already written."""
         found = find_address(before + word)
         if found is None or found[1] <= len(before):
             self._write(word)
@@ -219,7 +222,7 @@ class Sanitizer:
         self._write(tail)
 
     def _as_code(self, address: str, end: int) -> str:
-        """Code that shows an address, apart from what would become a part of it."""
+        """Return an address as inline code, with a space where a neighbour would break the code."""
         gap = " " if self._last in ("`", "\\") else ""
         after = " " if self._line[end : end + 1] == "`" else ""
         return f"{gap}`{address.replace('~~', '%7E%7E')}`{after}"
@@ -234,16 +237,16 @@ class Sanitizer:
             self._write(text)
 
     def _code(self, opening: re.Match[str], *, whole: bool) -> int:
-        """Code within its line; ticks without a partner are escaped."""
+        """Write inline code; backticks without a closing run are escaped."""
         run, limit = opening[0], opening.end() + _LONGEST_CODE
         if len(run) == _LONGEST_RUN:
             self._write("\\`" * len(run))
             return len(run)
         others = _TICKS.finditer(self._line, opening.end(), limit)
-        # A run that goes on past the limit is none of this length.
+        # A run that continues past the limit does not have this length.
         closing = next((one for one in others if one[0] == run and one.end() < limit), None)
         if not whole and (closing or opening).end() == len(self._line):
-            return 0  # the run may go on
+            return 0  # the run may continue
         if closing is None and not whole and len(self._line) < limit:
             return 0
         bar = closing and _CODE_BAR.search(self._line, opening.end(), closing.start())
@@ -280,19 +283,19 @@ class Sanitizer:
         return target.end() + 1 - self._at
 
     def _has_plain_label(self) -> bool:
-        """Whether the bracket that closes here was opened in its line, with only text in between."""
+        """Return whether the closing bracket has an opening one in its line with only text in between."""
         opening = self._line.rfind("[", max(self._at - _LONGEST_LABEL, 0), self._at)
         if opening < 0 or _LABEL_BREAKS.search(self._line, opening + 1, self._at):
             return False
         return self._line[opening - 1 : opening] not in ("!", "\\") if opening else True
 
     def _may_define(self) -> bool:
-        """Whether a bracket and a colon here could define the target of a reference."""
+        """Return whether a bracket and a colon here could be a link reference definition."""
         opening = self._line.rfind("[", max(self._at - _LONGEST_LABEL, 0), self._at)
         return opening < 0 or self._begins_line(opening)
 
     def _begins_line(self, position: int) -> bool:
-        """Whether only blanks and marks of lists and quotations stand before it."""
+        """Return whether only white space, list markers and block quote markers come before it."""
         return position < _LONGEST_START and _LINE_START.match(self._line, 0, position) is not None
 
     def _angle(self, *, whole: bool) -> int:
@@ -317,7 +320,7 @@ class Sanitizer:
             self._last = text[-1]
 
     def _write_code(self, text: str) -> None:
-        """Text as it is; the markers in it take their places."""
+        """Write text unchanged, with each placeholder replaced by its marker."""
         for index, part in enumerate(text.split(_MARK)):
             if index:
                 self._put(self._markers.popleft())
@@ -331,7 +334,7 @@ class Sanitizer:
             self._ready.append(piece)
 
     def _decide(self) -> None:
-        """The paragraph is over: whatever was not cited in it is text."""
+        """End the paragraph: links whose passages were not cited become text."""
         self._is_struck = False
         self._ready += map(self._chosen, self._waiting)
         self._waiting.clear()

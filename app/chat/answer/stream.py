@@ -1,4 +1,4 @@
-"""A model's responses as words; when one breaks off, the words of the next begin."""
+"""Read the words from model responses, one model at a time when a failed model is replaced."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 
@@ -8,17 +8,17 @@ from app.llms.response import ResponseMetadata
 
 
 class ModelStream:
-    """Heard one model at a time; `spoken` is what the last of them carried besides words."""
+    """A stream of responses, read one model at a time; `spoken` holds the latest response's metadata."""
 
     def __init__(self, responses: AsyncIterator[ChatResponse], model: str) -> None:
         self._responses = responses
         self._opening = ""
-        """Of the model that took over: it came with the news that the one before broke off."""
+        """The first words of the replacement model; they come in the response that reports the restart."""
         self.spoken = ResponseMetadata(model=model)
         self.is_over = False
 
     async def words(self) -> AsyncGenerator[str]:
-        """Up to the end, when it `is_over`, or to where another model takes over."""
+        """Yield words until the stream ends (then `is_over` is true) or another model takes over."""
         if self._opening:
             yield self._opening
             self._opening = ""

@@ -1,4 +1,4 @@
-"""Which links of an answer a reader may get: those to what the answer cites."""
+"""Decide which links an answer may contain: only links to what it cites."""
 
 import re
 from collections.abc import Sequence
@@ -10,14 +10,17 @@ _LINK = re.compile(r"https?://", re.IGNORECASE)
 
 
 class Targets:
-    """Which passages of a prompt allow a link: those whose page it is, or whose text has its address."""
+    """The link targets that the passages of a prompt allow: their pages and the addresses in their text."""
 
     def __init__(self, passages: Sequence[Passage]) -> None:
         self._pages = [_pages(passage.url) for passage in passages]
         self._texts = [passage.text for passage in passages]
 
     def allowing(self, address: str) -> frozenset[int]:
-        """Numbers of the passages, from 1, any of which must be cited for the address to be linked."""
+        """Return the numbers (from 1) of the passages that allow a link to the address.
+
+        At least one of them must be cited for the address to become a link.
+        """
         page, stands = address.partition("#")[0], _standing(address)
         return frozenset(
             number
@@ -26,7 +29,7 @@ class Targets:
         )
 
     def allowing_link(self, address: str) -> frozenset[int]:
-        """The same for the target of a link with a label: a whole address, not a relative one."""
+        """Return the numbers for the target of a labelled link: an http(s) address or a passage's page."""
         allowing = self.allowing(address)
         if _LINK.match(address):
             return allowing
@@ -35,12 +38,12 @@ class Targets:
 
 
 def _standing(address: str) -> re.Pattern[str]:
-    """Finds an address to the letter, not within a longer one."""
+    """Compile a pattern that finds exactly this address, not as part of a longer one."""
     return re.compile(rf"(?<![\w@/:.-]){re.escape(address)}(?![\w@/:%#?&=~+-]|\.\w)")
 
 
 def _pages(url: str) -> frozenset[str]:
-    """A page's address, with and without the slash at its end."""
+    """Return a page's address with and without a trailing slash; empty for a relative address."""
     page = url.partition("#")[0]
     if not urlsplit(page).scheme:
         return frozenset()

@@ -1,1 +1,1 @@
-"""A follow-up question made complete, by its words or by a language model."""
+"""Turn a follow-up question into a complete one, with word rules or with a language model."""

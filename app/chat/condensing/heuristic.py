@@ -1,4 +1,4 @@
-"""A follow-up made whole: what is searched when a question leans on the ones before it."""
+"""Complete a follow-up question without a model, by adding earlier questions to the search query."""
 
 import re
 from collections.abc import Sequence
@@ -21,9 +21,10 @@ _ECHO = 1 / 3
 
 
 def condense(question: str, history: Sequence[ChatMessage]) -> str:
-    """The question, with the earlier ones it leans on behind it; alone when it stands by itself.
+    """Return the question, followed by the earlier questions that it depends on, latest first.
 
-    Without a model to rewrite it, carrying the topic over means carrying its words over.
+    A question that depends on none is returned alone. Without a model that rewrites the question, adding
+    the words of earlier questions is the way to keep their topic.
     """
     earlier = asked(history)
     parts = [question]
@@ -33,11 +34,11 @@ def condense(question: str, history: Sequence[ChatMessage]) -> str:
 
 
 def keywords(question: str, history: Sequence[ChatMessage]) -> dict[str, float]:
-    """Texts whose words to look for, by weight: the question, and the last ones ever more faintly.
+    """Return the texts for the keyword search with their weights: the question and the last few before it.
 
-    That a question stands by itself grammatically does not say that its topic is another: words of
-    the questions before tell apart what its own words leave open, and are outweighed by them where
-    the topic has changed.
+    Older questions weigh less. They are added even to a question that is grammatically complete, because
+    it may still be about the same topic: their words resolve what its own words leave open. Where the
+    topic has changed, the question's own words outweigh them.
     """
     weights = {question: 1.0}
     for turn, earlier in enumerate(reversed(asked(history)[-_MOST_TURNS:]), 1):
@@ -46,7 +47,7 @@ def keywords(question: str, history: Sequence[ChatMessage]) -> dict[str, float]:
 
 
 def leans(question: str) -> bool:
-    """Whether a question needs the ones before it: a pronoun, an ellipsis, hardly any words."""
+    """Return whether a question depends on earlier ones: it has a pronoun, an ellipsis or very few words."""
     return bool(
         len(question.split()) <= _FEW_WORDS
         or _LEANING.search(question)
@@ -55,5 +56,5 @@ def leans(question: str) -> bool:
 
 
 def asked(history: Sequence[ChatMessage]) -> list[str]:
-    """The questions so far, oldest first."""
+    """Return the user's questions so far, oldest first."""
     return [message.content or "" for message in history if message.role == MessageRole.USER]

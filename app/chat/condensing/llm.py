@@ -1,4 +1,4 @@
-"""A question that leans on earlier ones, made whole by a model; what it cannot do, the words do."""
+"""Rewrite a follow-up question with a language model; if the model fails, fall back to the heuristic."""
 
 import asyncio
 import re
@@ -16,9 +16,9 @@ from storage.domain import Attempt, Rewriting
 from storage.errors import ModelSilent, ModelUnavailable
 
 SECONDS = 3.0
-"""The search waits for it, and the words of the earlier questions do nearly as well."""
+"""Timeout in seconds; short, because the search waits and the heuristic is nearly as good."""
 _LONGEST = 400
-"""Characters of a question, before and after; what is longer brings words enough of its own."""
+"""Longest question and rewriting, in characters; a longer question has enough words of its own."""
 _MOST_TOKENS = 256
 _BREAK = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MARKUP = re.compile(
@@ -27,7 +27,10 @@ _MARKUP = re.compile(
 
 
 class Rewriter:
-    """Asks one model, once and not for long; one that keeps failing is left alone for a while."""
+    """A rewriter that calls one model, without retries and with a short timeout.
+
+    After repeated failures, a circuit breaker stops the calls for a while.
+    """
 
     def __init__(self, llm: LLM, seconds: float = SECONDS) -> None:
         self._llm = llm
@@ -36,16 +39,16 @@ class Rewriter:
 
     @property
     def model(self) -> str:
-        """The one that is asked."""
+        """The name of the model."""
         return self._llm.metadata.model_name
 
     def takes(self, question: str, history: Sequence[ChatMessage]) -> bool:
-        """Whether the model is asked at all: a question that stands by itself costs no call."""
+        """Return whether the model should rewrite this question: it is a follow-up, and calls are allowed."""
         wanted = len(question) <= _LONGEST and leans(question) and bool(asked(history))
         return wanted and self._breaker.admits()
 
     async def condense(self, question: str, history: Sequence[ChatMessage]) -> Condensed:
-        """The whole question; with an attempt, and as it is without a model, when that fails."""
+        """Return the complete question; on failure, the heuristic's result with the failed attempt."""
         try:
             return await self._rewritten(question, history)
         except ModelUnavailable as error:
@@ -78,7 +81,7 @@ class Rewriter:
 
 
 def _is_query(text: str, own: str) -> bool:
-    """One line that may be searched; markup only where the user's own words have it."""
+    """Return whether the text is a one-line query without markup that the user's own words do not have."""
     if not text or len(text) > _LONGEST or _BREAK.search(text):
         return False
     return all(mark in own for mark in _MARKUP.findall(text))
