@@ -49,9 +49,7 @@ def misspelt() -> list[Misspelt]:
     found = [Misspelt(name, True, _nearest(name)) for name in _meant(in_file)]
     for name in around - in_file:
         nearest = _nearest(name)
-        if (
-            nearest and nearest not in in_file | around
-        ):  # else the name is probably another program's
+        if nearest and nearest not in in_file | around:  # else it is another program's
             found.append(Misspelt(name, False, nearest))
     return sorted(found)
 

@@ -69,7 +69,7 @@ class HealthController(Controller):
         """Ask the vector engine for the active index and, with `database=true`, check the SQL database.
 
         A database that is billed while it is active would never suspend if every probe queried it. So
-        `database=true` needs sign-in where sign-in is on, and the result is cached for 30 seconds.
+        `database=true` needs sign-in where sign-in is on, and success is cached for 30 seconds.
         """
         shutdown: Shutdown = state.shutdown
         if shutdown.has_begun:
