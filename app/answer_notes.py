@@ -1,4 +1,4 @@
-"""What a reader should know of an answer as a whole, in sentences."""
+"""Notes for the reader about an answer as a whole."""
 
 from storage.domain import Answer
 
@@ -20,7 +20,7 @@ _ONE_AND_MANY = {
 
 
 def notes(answer: Answer) -> list[str]:
-    """By the flags of its claims; none where there is nothing to say."""
+    """Return one sentence for each kind of flag on the answer's claims."""
     said: list[str] = []
     for flag, (one, many) in _ONE_AND_MANY.items():
         count = sum(flag in claim.flags for claim in answer.claims)

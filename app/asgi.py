@@ -1,4 +1,4 @@
-"""What an ASGI server is pointed at: `granian --interface asgi --factory app.asgi:create_app`."""
+"""The entry point for ASGI servers: `granian --interface asgi --factory app.asgi:create_app`."""
 
 from litestar import Litestar
 
@@ -10,12 +10,12 @@ from storage.private import create_privately
 
 
 def create_app() -> Litestar:
-    """Configured by the environment."""
+    """Create the application with settings from the environment."""
     return load(None)
 
 
 def load(parent: ParentPipe | None) -> Litestar:
-    """The same, in a process of `ibid serve` that stops when its parent does."""
+    """Create the application in a process of `ibid serve`, which stops when its parent does."""
     create_privately()
     if parent:
         parent.close()

@@ -1,4 +1,4 @@
-"""For callers that are not async: work is done on the event loop where the services were opened."""
+"""Synchronous calls of async code, which runs on the event loop where the services were opened."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
-    """The loop that runs in this thread, if one does."""
+    """Return the event loop that runs in this thread, or None."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -16,9 +16,9 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def wait_for(work: Coroutine[Any, Any, T], home: asyncio.AbstractEventLoop | None) -> T:
-    """The result of work that belongs to the loop `home`, for a caller in another thread.
+    """Run `work` on the event loop `home`, and block until it returns its result.
 
-    Raises `RuntimeError` where the wait would never end: on that loop itself.
+    Raise `RuntimeError` if called on that loop itself, where it would deadlock.
     """
     if home is None or home is running_loop():
         work.close()

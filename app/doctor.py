@@ -1,7 +1,7 @@
-"""Every part that is configured, tried for real: whether it works, and how to mend it if not.
+"""Checks of everything that is configured: whether it works, and how to fix it.
 
-Each check stands alone, so that one that fails hides no other. A key is sent to its service and shown
-to nobody.
+The checks are independent: if one fails, the others still run. Keys are sent to their services and never
+shown.
 """
 
 import os
@@ -41,7 +41,7 @@ Findings = AsyncGenerator["Finding", None]
 
 
 class Finding(Value):
-    """One thing that was looked at; `mend` says what to do, where something is to be done."""
+    """The result of a check. `mend` says how to fix a problem; it is empty if there is nothing to do."""
 
     name: str
     state: Literal["ok", "note", "wrong"]
@@ -50,7 +50,7 @@ class Finding(Value):
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """All checks, in the order in which a question meets them; raises nothing of Ibid's."""
+    """Run all checks, in the order in which a question uses the parts. An `IbidError` becomes a finding."""
     findings: list[Finding] = []
     async with open_http(settings) as http:
         checks: list[tuple[str, Callable[[], Findings], str]] = [

@@ -1,4 +1,4 @@
-"""Variables that look like settings and are none. Their names are told, never their values."""
+"""Detection of variables that look like misspelt settings. Their names are shown, never their values."""
 
 import logging
 import os
@@ -14,54 +14,54 @@ from app.settings import Settings
 
 SETTINGS = tuple(name.upper() for name in Settings.model_fields)
 _LONG = tuple(name for name in SETTINGS if len(name) > len("AUTH"))
-"""Every other word is like a short one."""
+"""Setting names that are long enough for fuzzy matching. Too many words are similar to short names."""
 _NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[A-Z]{3,}")
-"""How a variable is named; anything else may be a line of a key that a file is broken at."""
+"""The form of variable names. Anything else in `.env` may be a part of a key with line breaks."""
 _FAMILIES = frozenset(name.partition("_")[0] for name in SETTINGS) - {"IBID"}
-"""How settings begin; what else begins with `IBID_` may be for a script that starts Ibid."""
+"""Prefixes of settings. `IBID` is not one: other `IBID_` variables may be for a script that starts Ibid."""
 _VENDORS = frozenset({"COHERE", "OPENROUTER", "QDRANT"})
-"""Families whose variables are seldom meant for another program."""
+"""Prefixes that other programs rarely use."""
 _NEAR, _NEAR_OF_VENDOR = 0.85, 0.6
-"""How alike two names must be, by difflib's ratio."""
+"""The minimum similarity of two names, as difflib's ratio from 0 to 1."""
 _OF_OTHERS = frozenset({"AUTH0_AUDIENCE", "DATABASE_USER"})
-"""Common names of other programs' that come as near."""
+"""Common variables of other programs that are similar to settings."""
 _OF_MACHINES = re.compile(r".*(?:_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT(?:_\d+_(?:TCP|UDP)\w*)?)")
-"""What Kubernetes and Docker set for a service beside this one."""
+"""Variables that Kubernetes and Docker set for other services."""
 
 
 class Misspelt(NamedTuple):
-    """A name that is no setting, and the setting that it is most like, if it is like any."""
+    """A name that is not a setting, and the most similar setting, if there is one."""
 
     name: str
     in_file: bool
     nearest: str | None
 
     def __str__(self) -> str:
-        """One sentence."""
+        """Return a sentence for the user."""
         place = " in .env" if self.in_file else ""
         hint = f": did you mean {self.nearest}?" if self.nearest else "."
         return f"{self.name}{place} is not a setting{hint}"
 
 
 def misspelt() -> list[Misspelt]:
-    """Names in the environment and in `.env` that were most likely meant as settings."""
+    """Return names in the environment and in `.env` that were probably meant as settings."""
     in_file, around = _set(_file()), _set(os.environ)
     found = [Misspelt(name, True, _nearest(name)) for name in _meant(in_file)]
     for name in around - in_file:
         nearest = _nearest(name)
-        if nearest and nearest not in in_file | around:  # else another program's is beside it
+        if nearest and nearest not in in_file | around:  # else it is another program's
             found.append(Misspelt(name, False, nearest))
     return sorted(found)
 
 
 def strangers() -> list[str]:
-    """Other names in `.env` that are no settings: as a rule those of another program."""
+    """Return the other names in `.env` that are not settings. They usually belong to another program."""
     in_file = _set(_file())
     return sorted(in_file - _meant(in_file) - {*SETTINGS})
 
 
 def _meant(in_file: Set[str]) -> set[str]:
-    """Names that are like a setting's; those of its family, too, in a file that is mostly settings."""
+    """Return names similar to a setting's, and if most names are settings, all with a setting's prefix."""
     unknown = in_file - {*SETTINGS}
     is_ours = len(unknown) <= len(in_file) / 2
     return {
@@ -90,7 +90,7 @@ def _set(variables: Mapping[str, str | None]) -> set[str]:
 
 
 def _file() -> Mapping[str, str | None]:
-    with _silent("dotenv.main"):  # what cannot be read there was told when the settings were read
+    with _silent("dotenv.main"):  # parse errors were reported when the settings were read
         return DotEnvSettingsSource(Settings, case_sensitive=True).env_vars
 
 

@@ -1,4 +1,4 @@
-"""How the processes of a server learn that it stops, or that its main process is gone."""
+"""A signal to the processes of a server that it stops, or that its main process has died."""
 
 import asyncio
 import multiprocessing
@@ -19,17 +19,20 @@ class ParentPipe:
     def __init__(self, seconds: float) -> None:
         self._reader, self._writer = multiprocessing.Pipe(duplex=False)
         self.seconds = seconds
-        """How long a process may take to stop."""
+        """Timeout in seconds for a process to stop."""
 
     def close(self) -> None:
-        """In the main process: all others stop. In another: its own copy no longer keeps it open."""
+        """Close the writing end. In the main process this stops all others.
+
+        The other processes must close their own copies, which would keep the pipe open.
+        """
         self._writer.close()
 
     def watch(self, stop: Callable[[bool], None]) -> None:
-        """Calls `stop` on the running loop; with True when the main process is gone.
+        """Call `stop` on the running loop when the pipe is closed; with True if the main process has died.
 
-        A process that takes too long is ended. SIGINT is ignored from now on: Ctrl-C reaches every
-        process of a terminal, and the main process answers it.
+        A process that takes too long is killed. SIGINT is ignored from now on: Ctrl-C reaches every
+        process of a terminal, and the main process handles it.
         """
         loop = asyncio.get_running_loop()
         with suppress(NotImplementedError):  # on Windows

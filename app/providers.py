@@ -1,4 +1,4 @@
-"""The models that are configured: what embeds, reranks, answers and judges."""
+"""Builders of the configured models for embedding, reranking, answering and verification."""
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def open_http(settings: Settings) -> AsyncGenerator["ClientSession | None"]:
-    """One pool of connections for all hosted models; none when there are none."""
+    """Open one pool of connections for all hosted models; yield None if there are no hosted models."""
     if not (settings.openrouter_api_key or settings.cohere_api_key or settings.llm_fallbacks):
         yield None
         return
@@ -40,7 +40,7 @@ async def open_http(settings: Settings) -> AsyncGenerator["ClientSession | None"
 
 
 def configured_fingerprint(settings: Settings) -> Fingerprint:
-    """Of a release built now; needs no key."""
+    """Return the fingerprint of a release that would be built now. It needs no key."""
     embedding, dimension, hosted = LOCAL_MODEL, DIMENSION, settings.embedding == "cohere"
     if hosted:
         from storage.embeddings.cohere import checked_dimension  # noqa: PLC0415 - the SDK takes a second
@@ -57,7 +57,7 @@ def configured_fingerprint(settings: Settings) -> Fingerprint:
 
 
 def check_keys(settings: Settings) -> None:
-    """Raises `InvalidInput` when the embedding that is chosen has no key."""
+    """Raise `InvalidInput` if the chosen embedding needs a key that is not set."""
     if settings.embedding == "cohere":
         _required(settings.cohere_api_key, "EMBEDDING=cohere", "COHERE_API_KEY")
 
@@ -65,7 +65,10 @@ def check_keys(settings: Settings) -> None:
 def build_embeddings(
     settings: Settings, http: "ClientSession | None" = None, calls: "Calls | None" = None
 ) -> Embeddings:
-    """Builds what a release was embedded with, whatever is configured for the next one."""
+    """Return a function that builds the embedding model of a release from its fingerprint.
+
+    That model may differ from the one that is configured for the next release.
+    """
 
     def build(made: Fingerprint) -> BaseEmbedding:
         if made.embedding == LOCAL_MODEL:
@@ -91,7 +94,7 @@ def build_embeddings(
 def build_reranker(
     settings: Settings, http: "ClientSession | None" = None, calls: "Calls | None" = None
 ) -> "Reranker | None":
-    """What orders passages anew, if anything does; raises `InvalidInput` without its key."""
+    """Build the reranker, or return None if none is configured. Raise `InvalidInput` without its key."""
     model = settings.cohere_rerank_model
     if not model:
         return None
@@ -104,7 +107,10 @@ def build_reranker(
 
 
 def build_hosted(settings: Settings, http: "ClientSession | None" = None) -> list[LLM]:
-    """In order of preference; none for the extractive model. Raises `InvalidInput` without a key."""
+    """Build the hosted models in order of preference; an empty list means the extractive model.
+
+    Raise `InvalidInput` if a key or a model is missing.
+    """
     if settings.llm == "extractive":
         return []
     if settings.llm == "openrouter":
@@ -118,7 +124,7 @@ def build_hosted(settings: Settings, http: "ClientSession | None" = None) -> lis
 
 
 def build_llm(settings: Settings, hosted: Sequence[LLM]) -> LLM:
-    """What writes answers."""
+    """Build the model that writes answers."""
     if not hosted:
         return _extractive()
     from app.llms.fallback import FallbackLLM  # noqa: PLC0415 - the SDK takes a second
@@ -130,22 +136,22 @@ def build_llm(settings: Settings, hosted: Sequence[LLM]) -> LLM:
 
 
 def build_rewriter(hosted: Sequence[LLM]) -> Rewriter | None:
-    """What makes follow-ups whole: the first choice, and no other in its place."""
+    """Build the rewriter, which makes follow-up questions self-contained. It uses only the first model."""
     return Rewriter(hosted[0]) if hosted else None
 
 
 def build_verifier(settings: Settings, words: LocalEmbedding, llm: LLM) -> Verifier:
-    """What judges claims; by default words, numbers and names, with no model."""
+    """Build the verifier of claims. The default compares words, numbers and names, without an LLM."""
     return LLMJudge(llm) if settings.verifier == "llm" else LocalVerifier(words)
 
 
 def revealed(key: SecretStr | None) -> str | None:
-    """For the service it belongs to."""
+    """Return a key as plain text, to send to its service."""
     return key.get_secret_value() if key else None
 
 
 def _of_openrouter(settings: Settings, key: str, http: "ClientSession | None") -> Iterator[LLM]:
-    """Each with those after it as the server's own fallbacks."""
+    """Yield the OpenRouter models. Each has the models after it as OpenRouter's own fallbacks."""
     from app.llms.hosted.model import HostedLLM  # noqa: PLC0415
     from app.llms.hosted.model_limits import Catalogue  # noqa: PLC0415
 
@@ -166,7 +172,7 @@ def _of_openrouter(settings: Settings, key: str, http: "ClientSession | None") -
 
 
 def _served(settings: Settings, http: "ClientSession | None") -> Iterator[LLM]:
-    """Those of other servers, which are told nothing but the question."""
+    """Yield the models of other servers. These get no attribution headers or provider options."""
     named = {"key_setting": "LLM_FALLBACK_API_KEYS", "models_setting": "LLM_FALLBACKS"}
     for name, url, key in served_models(settings):
         from app.llms.hosted.model import HostedLLM  # noqa: PLC0415
@@ -183,7 +189,7 @@ def _limits(settings: Settings) -> dict[str, Any]:
 
 
 def _attribution(settings: Settings) -> dict[str, str]:
-    """Who asks, if OpenRouter is to know."""
+    """Return headers that tell OpenRouter the application's URL and title, if a URL is set."""
     url = settings.openrouter_app_url or settings.public_url
     if not url:
         return {}
@@ -193,14 +199,14 @@ def _attribution(settings: Settings) -> dict[str, str]:
 
 
 def _extractive() -> LLM:
-    """Reads every candidate, and always with the local embedding: hosted, that were forty texts."""
+    """Build the extractive model. Its embedding is always local, as it embeds about 40 candidates."""
     from app.llms.extractive_model.model import ExtractiveLLM  # noqa: PLC0415
 
     return ExtractiveLLM(embedding=LocalEmbedding())
 
 
 def required(value: str | None, choice: str, name: str) -> str:
-    """Raises `InvalidInput` when what a choice needs is not set."""
+    """Return the value. Raise `InvalidInput` if it is not set although `choice` needs it."""
     if not value:
         raise InvalidInput(f"{choice} needs {name}, which is not set.")
     return value

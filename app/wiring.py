@@ -1,4 +1,4 @@
-"""The one place that knows every class: settings in, open services out."""
+"""The composition root: builds and opens all services from the settings."""
 
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -56,14 +56,14 @@ if TYPE_CHECKING:
     from pipelines.jobs.worker import Worker
 
 REINDEX = "reindex"
-"""The kind of job that builds a release."""
+"""The kind of the job that builds a release."""
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What every door opens: REST, command line and notebook alike.
+    """The services that the REST API, the command line and notebooks share.
 
-    They act for whoever sits at this machine, until a door says for whom else.
+    They act for the local user until `acting_for` is called.
     """
 
     search: Search
@@ -84,7 +84,7 @@ class Services:
     usages: Usages
 
     def acting_for(self, principal: Principal) -> "Services":
-        """The same for somebody else: what they may not see is not there for them."""
+        """Return the services for another user. What that user may not see does not exist for them."""
         return replace(
             self,
             search=self.search.acting_for(principal),
@@ -99,7 +99,7 @@ class Services:
 
 @asynccontextmanager
 async def open_services(settings: Settings | None = None) -> AsyncGenerator[Services]:
-    """Everything connected, and let go at the end; reads the environment when given no settings."""
+    """Open all services, and close them at the end. Without `settings`, read them from the environment."""
     settings = settings or Settings()
     prepare_home(settings)
     check_keys(settings)
@@ -164,7 +164,7 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
 
 @asynccontextmanager
 async def open_kinds(settings: Settings) -> AsyncGenerator[dict[str, JobHandler]]:
-    """What jobs can do, with services of their own: they run on another event loop."""
+    """Yield a handler for each kind of job, with services of its own: jobs run on another event loop."""
     async with open_services(settings) as services:
         yield {
             UPLOAD: UploadJob(
@@ -177,7 +177,7 @@ async def open_kinds(settings: Settings) -> AsyncGenerator[dict[str, JobHandler]
 
 
 def build_worker(settings: Settings) -> "Worker":
-    """Runs jobs once it is started."""
+    """Build a worker, which runs jobs once it is started."""
     from pipelines.jobs.worker import Worker  # noqa: PLC0415 - DBOS takes a second or two
 
     return Worker(
@@ -189,17 +189,17 @@ def build_worker(settings: Settings) -> "Worker":
 
 
 def build_state(settings: Settings) -> JobStore:
-    """Where jobs are kept."""
+    """Build the store in which jobs are kept."""
     return JobStore(settings.ibid_home.absolute(), settings.jobs_database_url)
 
 
 def build_locks(settings: Settings) -> Locks:
-    """Kept beside the jobs."""
+    """Build the locks: in Postgres if the jobs are kept there, else as files in `IBID_HOME`."""
     return Locks.of(settings.ibid_home.absolute() / "locks", settings.jobs_database_url)
 
 
 def build_upload_limits(settings: Settings) -> UploadLimits:
-    """For everybody; those that are left at their defaults do not hold for admins."""
+    """Build the upload limits. Limits per user that have their default values do not apply to admins."""
     per_user = {
         "passages": "upload_passages_limit",
         "daily_bytes": "daily_upload_bytes_per_user",
@@ -216,7 +216,7 @@ def build_upload_limits(settings: Settings) -> UploadLimits:
 
 
 def build_people(settings: Settings, database: Database) -> People:
-    """Who tells who people are; raises `InvalidInput` when sign-in lacks one of its settings."""
+    """Build the service that identifies users; raise `InvalidInput` if a setting for sign-in is missing."""
     if settings.auth == "off":
         return People(database)
     from app.users.issuer_keys import IssuerKeys  # noqa: PLC0415 - cryptography takes 0.1 s
@@ -230,13 +230,13 @@ def build_people(settings: Settings, database: Database) -> People:
 
 
 def prepare_home(settings: Settings) -> None:
-    """`IBID_HOME` is there, closed to others, and a place for temporary files when there is no other."""
+    """Create `IBID_HOME`, closed to other users. Use it for temporary files if there is no other folder."""
     make_private(settings.ibid_home)
     ensure_temporary_folder(settings.ibid_home)
 
 
 def open_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
-    """The SQL database that is set, or the SQLite file in `IBID_HOME`; up to date."""
+    """Open the configured SQL database, or the SQLite file in `IBID_HOME`, and migrate its schema."""
     prepare_home(settings)
     return Database.open(
         settings.database,
@@ -246,7 +246,7 @@ def open_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
 
 
 def connect_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
-    """The same, with its schema left as it is."""
+    """Open the same database without migrating its schema."""
     prepare_home(settings)
     return Database.connect(
         settings.database,
@@ -256,7 +256,7 @@ def connect_database(settings: Settings) -> AbstractAsyncContextManager[Database
 
 
 def open_engine(settings: Settings) -> AbstractAsyncContextManager[IndexEngine]:
-    """The Qdrant server that is set, or the engine embedded in `IBID_HOME`."""
+    """Open the configured Qdrant server, or the embedded engine in `IBID_HOME`."""
     if settings.qdrant_url:
         from storage.index.server.engine import open_server  # noqa: PLC0415 - qdrant_client takes 0.8 s
 

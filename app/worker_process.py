@@ -1,7 +1,7 @@
-"""The worker of a server, in a process of its own: what it ingests must not keep questions waiting.
+"""The worker of a server. It is a separate process, so that ingestion does not delay answers.
 
-`python -m app.worker_process` is that process: the settings come on its standard input, and with its end it
-ends. Of several for one home one works; the others wait, having loaded next to nothing.
+`python -m app.worker_process` starts it. It reads the settings from standard input and stops when standard
+input is closed. If several workers share a home, one works; the others wait, and load no heavy modules.
 """
 
 import asyncio
@@ -27,37 +27,37 @@ _log = logging.getLogger("ibid.jobs")
 
 _ONE = "the worker of this home's servers"
 _NICE = 10
-"""Where there is not enough of the machine for both, questions go first."""
+"""The worker's niceness: when the CPU is busy, answers get priority."""
 _REST = 120.0
-"""Seconds without a job after which there is no worker, until the next job comes."""
+"""Seconds without a job after which the worker stops. The next job starts another."""
 _PAUSE = 5.0
-"""Seconds from the end of one that failed to the start of the next."""
+"""Seconds to wait before a worker that failed is restarted."""
 _PATIENCE = 10.0
-"""Seconds that one has to leave its work in good order, or half of what its server has to stop."""
+"""The maximum number of seconds for a worker to stop cleanly. Half of `SHUTDOWN_SECONDS`, if that is less."""
 
 
 class WorkerSupervisor:
-    """Sees to it that there is a worker whenever there may be jobs."""
+    """A supervisor that runs a worker process whenever there may be jobs."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._folder = Path.cwd()  # from which relative paths in the settings are read
+        self._folder = Path.cwd()  # relative paths in the settings refer to it
         self._wanted = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """There may be a job."""
+        """Start a worker if none runs, because there may be a job."""
         self._wanted.set()
 
     def leave(self) -> None:
-        """No worker from now on; the one there is leaves its work in good order."""
-        # Once only: cancelled a second time, it would no longer wait for that one.
+        """Start no more workers, and stop the current one cleanly."""
+        # Cancel only once: a second cancellation would interrupt the wait for the worker.
         if self._keeping and not self._keeping.cancelling():
             self._keeping.cancel()
 
     @asynccontextmanager
     async def kept(self) -> AsyncGenerator[None]:
-        """For as long as there may be a worker; returns when it has gone."""
+        """Run workers within the context; at its end, wait until the worker has stopped."""
         self._keeping = asyncio.create_task(self._keep())
         try:
             yield
@@ -80,7 +80,7 @@ class WorkerSupervisor:
                 self._wanted.set()
 
     async def _worked(self) -> int:
-        """The exit code of a worker that came and went."""
+        """Run one worker, and return its exit code."""
         child = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "app.worker_process"),
             stdin=asyncio.subprocess.PIPE,
@@ -102,7 +102,7 @@ class WorkerSupervisor:
 
 @asynccontextmanager
 async def open_working(settings: Settings, *, begins: bool) -> AsyncGenerator[WorkerSupervisor]:
-    """Begins at once when there may be jobs already; what runs at the end, the next worker finishes."""
+    """Run a supervisor. `begins` starts a worker at once. The next worker finishes interrupted jobs."""
     working = WorkerSupervisor(settings)
     if begins:
         working.begin()
@@ -111,9 +111,9 @@ async def open_working(settings: Settings, *, begins: bool) -> AsyncGenerator[Wo
 
 
 def main() -> None:
-    """Returns when the server has gone, or when there is nothing left to do."""
+    """Run jobs until the server stops or there is nothing left to do."""
     create_privately()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is the server's to answer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server handles Ctrl-C
     settings: Settings = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own server
     configure_logging(settings)
     if sys.platform != "win32":
@@ -133,7 +133,7 @@ async def _work_until_left(settings: Settings) -> None:
             pass
         loop.call_soon_threadsafe(working.cancel)
         time.sleep(_patience(settings))
-        os._exit(1)  # another server's worker may be waiting for this one to end
+        os._exit(1)  # another server's worker may be waiting for this one
 
     threading.Thread(target=watch, daemon=True).start()
     with suppress(asyncio.CancelledError):
@@ -146,7 +146,7 @@ def _patience(settings: Settings) -> float:
 
 async def _work(settings: Settings) -> None:
     async with FileLocks(settings.ibid_home.absolute() / "locks").held(_ONE):
-        from app.wiring import build_worker  # noqa: PLC0415 - what waits need not load it
+        from app.wiring import build_worker  # noqa: PLC0415 - waiting workers need not load it
 
         worker = build_worker(settings)
         await worker.start()

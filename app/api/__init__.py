@@ -1,4 +1,4 @@
-"""The REST door."""
+"""The REST API."""
 
 import asyncio
 import gc
@@ -50,7 +50,7 @@ from pipelines.uploads.receiver import Intake
 
 _LARGEST_BODY = 1_000_000
 _FOR_ANSWERS = 0.8
-"""Of the time in which a server must have stopped; the rest is for what is closed afterwards."""
+"""Fraction of the shutdown time that open answers may use. The rest is for closing services."""
 
 
 def create_app(
@@ -59,9 +59,10 @@ def create_app(
     *,
     heartbeat: float = HEARTBEAT_SECONDS,
 ) -> Litestar:
-    """The whole API; its services are open from the first request to the last.
+    """Create the ASGI application. Its services are open from the first request to the last.
 
-    With a `parent`, it stops when that does. Streams have a comment after `heartbeat` silent seconds.
+    With `parent`, it stops when the parent process does. Streams send a comment after `heartbeat` seconds
+    without an event.
     """
 
     @asynccontextmanager
@@ -72,7 +73,7 @@ def create_app(
             open_working(settings, begins=begins) as working,
         ):
             app.state.services, app.state.working = services, working
-            # What is here now stays: no later search for garbage, of 0.1 s, goes through it again.
+            # The objects loaded so far stay in use. Freeze them, so that later collections (0.1 s) skip them.
             gc.collect()
             gc.freeze()
             if parent:
@@ -128,7 +129,7 @@ def create_app(
         request_class=JSONRequest,
         request_max_body_size=_LARGEST_BODY,
         after_exception=[note_exception],
-        logging_config=None,  # whoever runs the server configures the standard library's
+        logging_config=None,  # the process that runs the server configures logging
         openapi_config=OpenAPIConfig(
             title="Ibid",
             version="1",
@@ -149,7 +150,7 @@ def create_app(
 
 
 def stop(app: Litestar, seconds: float, at_once: bool) -> None:
-    """Begins to stop this process: jobs are left to the next one, open answers get most of the time."""
+    """Begin to stop this process. Jobs are left to the next one; open answers get most of the time."""
     working: WorkerSupervisor = app.state.working
     shutdown: Shutdown = app.state.shutdown
     working.leave()
@@ -158,46 +159,46 @@ def stop(app: Litestar, seconds: float, at_once: bool) -> None:
 
 
 def provide_chat(services: NamedDependency[Services]) -> ChatService:
-    """For handlers that hold conversations."""
+    """Provide the chat service to handlers."""
     return services.chat
 
 
 def provide_history(services: NamedDependency[Services]) -> History:
-    """For handlers that look back on conversations."""
+    """Provide the conversation history to handlers."""
     return services.history
 
 
 def provide_intake(services: NamedDependency[Services]) -> Intake:
-    """For handlers that take files in."""
+    """Provide the receiver of uploads to handlers."""
     return services.intake
 
 
 def provide_jobs(services: NamedDependency[Services]) -> Jobs:
-    """For handlers that show what is being done."""
+    """Provide the job queue to handlers."""
     return services.jobs
 
 
 def provide_library(services: NamedDependency[Services]) -> Library:
-    """For handlers that show what was ingested."""
+    """Provide the library of ingested sources to handlers."""
     return services.library
 
 
 def provide_reindexing(services: NamedDependency[Services]) -> Reindexing:
-    """For handlers that show or build releases."""
+    """Provide the service that lists and builds releases to handlers."""
     return services.reindexing
 
 
 def provide_search(services: NamedDependency[Services]) -> Search:
-    """For handlers that search."""
+    """Provide the search to handlers."""
     return services.search
 
 
 def provide_usages(services: NamedDependency[Services]) -> Usages:
-    """For handlers that show what was spent."""
+    """Provide the usage reports to handlers."""
     return services.usages
 
 
 def provide_working(state: State) -> WorkerSupervisor:
-    """For handlers that ask for a job."""
+    """Provide the worker's supervisor to handlers that submit jobs."""
     working: WorkerSupervisor = state.working
     return working

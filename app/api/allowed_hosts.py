@@ -1,4 +1,4 @@
-"""Whom the server answers: what keeps another site's page from talking to it."""
+"""The check of `Host` and `Origin`, which prevents pages of other sites from calling the server."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -11,16 +11,16 @@ from app.settings import Settings
 from storage.errors import InvalidInput
 
 ANY_HOST = {"any_host": True}
-"""For `opt` of a handler that probes ask, which call the server by an address of its own."""
+"""`opt` of handlers that skip the host check. Health probes may call the server by another name."""
 
 
 def build_host_check(
     settings: Settings, cors: CORSConfig | None
 ) -> Callable[[Request[Any, Any, Any]], Awaitable[None]]:
-    """A hook that raises `InvalidInput` for a request to another name, or from another site.
+    """Return a hook that raises `InvalidInput` for a request to an unknown host or from another site.
 
-    Without sign-in, a name that another site makes point at this machine must not be answered, nor
-    a form that its page sends here. Pages of `CORS_ORIGINS` may call; so may those of `PUBLIC_URL`.
+    Without sign-in, this stops DNS rebinding and forms that pages of other sites submit. Pages of
+    `CORS_ORIGINS` and of `PUBLIC_URL` may call the server.
     """
     known = None if settings.hosts is None else {hostname(name) for name in settings.hosts}
 

@@ -20,18 +20,18 @@ _KINDS = {
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
 }
-"""Not the machine's own table of types: some call JavaScript plain text, which no browser runs."""
+"""Media types by suffix. Some systems map `.js` to plain text, which browsers refuse to run."""
 
 ONLY_OURS = {
     CONTENT_SECURITY_POLICY: "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-"""Whatever stands in an answer or a source: a script runs only if it is a file of ours."""
+"""Headers that allow only Ibid's own scripts, whatever an answer or a source contains."""
 
 
 class PageController(Controller):
-    """`/` and the files that it loads, all of them ours."""
+    """`/` and the files that it loads. None come from other sites."""
 
     response_headers = {**ONLY_OURS, "Cache-Control": "no-cache"}  # noqa: RUF012
     include_in_schema = False
@@ -39,14 +39,14 @@ class PageController(Controller):
 
     @get("/", sync_to_thread=False, media_type=MediaType.HTML)
     def page(self, state: State) -> str:
-        """Where a person asks."""
+        """Return the chat page."""
         page = (_ASSETS / "page.html").read_text(encoding="utf-8")
         link = escape(state.sign_in_url or "")
         return page.replace('data-sign-in=""', f'data-sign-in="{link}"', 1)
 
     @get("/assets/{name:str}", sync_to_thread=False)
     def asset(self, name: FromPath[str]) -> File:
-        """Styles, scripts, the icon."""
+        """Return a stylesheet, a script or the icon."""
         return _file(name)
 
 

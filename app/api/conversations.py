@@ -1,4 +1,4 @@
-"""Conversations: turns in them, and looking back on them."""
+"""Endpoints for conversations: ask, list, read, export, change, delete and rate."""
 
 from collections.abc import AsyncGenerator
 from typing import Annotated, Literal
@@ -31,37 +31,37 @@ _ANSWER = {HTTP_201_CREATED: ResponseSpec(Answer, description="The whole answer"
 
 
 class AnswerOptions(Value):
-    """In which corpora an answer is looked for; in all of them when none is named."""
+    """Options of an answer. It is searched for in `corpora`, or in all of them if none is given."""
 
     corpora: tuple[str, ...] = ()
     filter: Annotated[dict[str, str], Field(default_factory=dict)]
-    """A docs `version`, a `locale`; without them the newest, in the corpus's language."""
+    """The documentation's `version` and `locale`. Default: the newest version, in the corpus's language."""
     verify: Verify | None = None
-    """Whether claims get verdicts, for this answer; by default as `VERIFY` says."""
+    """Whether the claims of this answer get verdicts. Default: the setting `VERIFY`."""
 
 
 class Question(AnswerOptions):
-    """What is asked; `instead_of` is an earlier question, in whose place this one begins a branch."""
+    """A question. `instead_of` is the id of an earlier question; this one replaces it in a new branch."""
 
     text: str
     instead_of: UUID | None = None
 
 
 class NewConversation(Value):
-    """A title is taken from the first question when none is given."""
+    """A new conversation. If `title` is empty, it is taken from the first question."""
 
     title: Title = ""
 
 
 class ConversationUpdate(Value):
-    """A new `title`; or in `active` a message whose branch is shown from now on."""
+    """Changes to a conversation: a new `title`, or in `active` the id of a message whose branch to show."""
 
     title: Title | None = None
     active: UUID | None = None
 
 
 class Threads(Value):
-    """Conversations, last used first; `next` is the `cursor` of the page after this one."""
+    """A page of conversations, most recently used first. `next` is the `cursor` of the next page."""
 
     conversations: tuple[Conversation, ...]
     next: str | None = None
@@ -78,7 +78,7 @@ class ConversationController(Controller):
     async def start(
         self, chat: NamedDependency[ChatService], data: JSONBody[NewConversation | None] = None
     ) -> Conversation:
-        """Its id is what questions are sent to."""
+        """Start a conversation. Its id is part of the URL that questions are sent to."""
         return await chat.start(data.title if data else "")
 
     @get("/", summary="List conversations")
@@ -89,7 +89,7 @@ class ConversationController(Controller):
         after: Annotated[str | None, QueryParameter(name="cursor")] = None,
         q: FromQuery[str] = "",
     ) -> Threads:
-        """Last used first; with `q` those in whose title or messages it stands."""
+        """List conversations, most recently used first. `q` filters by title and messages."""
         found = await history.recent(limit + 1, place(after), q)
         shown, more = found[:limit], len(found) > limit
         return Threads(conversations=tuple(shown), next=cursor(shown[-1]) if more else None)
@@ -98,7 +98,7 @@ class ConversationController(Controller):
     async def read(
         self, conversation_id: FromPath[UUID], history: NamedDependency[History]
     ) -> ConversationView:
-        """The active branch, with every answer as it was given."""
+        """Return the active branch, with the answers as they were given."""
         return await history.thread(conversation_id)
 
     @get("/{conversation_id:uuid}/export", summary="Export a conversation")
@@ -108,7 +108,7 @@ class ConversationController(Controller):
         history: NamedDependency[History],
         kind: Annotated[Literal["json", "markdown"], QueryParameter(name="format")] = "json",
     ) -> Response[ConversationView] | Response[str]:
-        """As a file: JSON, or Markdown with footnotes."""
+        """Return a file to download: JSON, or Markdown with footnotes."""
         thread = await history.thread(conversation_id)
         if kind == "json":
             return Response(thread, headers=_as_file(conversation_id, "json"))
@@ -122,7 +122,7 @@ class ConversationController(Controller):
         data: JSONBody[ConversationUpdate],
         history: NamedDependency[History],
     ) -> ConversationView:
-        """What is null stays as it is."""
+        """Change the title or the active branch. Fields that are null stay unchanged."""
         if data.title is not None:
             await history.rename(conversation_id, data.title)
         if data.active is not None:
@@ -133,7 +133,7 @@ class ConversationController(Controller):
     async def remove(
         self, conversation_id: FromPath[UUID], history: NamedDependency[History]
     ) -> None:
-        """With all its messages."""
+        """Delete a conversation with all its messages."""
         await history.remove(conversation_id)
 
     @post("/{conversation_id:uuid}/messages", summary="Ask a question", responses=_ANSWER)
@@ -144,7 +144,7 @@ class ConversationController(Controller):
         chat: NamedDependency[ChatService],
         request: Request[object, object, State],
     ) -> Response[Answer] | Response[None] | Stream:
-        """JSON; or, to a client that accepts `text/event-stream`, the events of the turn."""
+        """Answer as JSON, or as a stream of events if the client accepts `text/event-stream`."""
         events = chat.stream(
             conversation_id,
             data.text,
@@ -168,7 +168,7 @@ class ConversationController(Controller):
         request: Request[object, object, State],
         data: JSONBody[AnswerOptions | None] = None,
     ) -> Response[Answer] | Response[None] | Stream:
-        """The question, or an answer it had, is named; the new answer begins a branch."""
+        """Answer a question again, in a new branch. `message_id` is the question or one of its answers."""
         asked = data or AnswerOptions(filter={})
         events = chat.again(conversation_id, message_id, asked.corpora, asked.filter, asked.verify)
         return await _framed(events, request)
@@ -185,7 +185,7 @@ class ConversationController(Controller):
         data: JSONBody[MessageFeedback],
         history: NamedDependency[History],
     ) -> None:
-        """`up` or `down`, with a reason; of the whole answer when no `claim` is named."""
+        """Rate an answer `up` or `down`, with a reason; with `claim`, rate only that claim."""
         await history.rate(conversation_id, message_id, data)
 
 

@@ -1,4 +1,4 @@
-"""Uploaded files as a browser may open them: strangers wrote them, and this is the API's own site."""
+"""Responses for uploaded files. The files are untrusted, and they are served from the API's own origin."""
 
 from pathlib import PurePosixPath
 from urllib.parse import quote
@@ -12,7 +12,10 @@ _PDF = ".pdf"
 
 
 def shown(location: str, data: bytes) -> Response[bytes]:
-    """PDF in the browser's viewer, texts as plain text, all else as a download; never as a page."""
+    """Show PDF in the browser's viewer and text as plain text; offer other files as downloads.
+
+    No file is served as HTML, because its scripts would run in the API's origin.
+    """
     name = PurePosixPath(location).name
     suffix = PurePosixPath(name).suffix.lower()
     kind, how = "application/octet-stream", "attachment"

@@ -1,4 +1,4 @@
-"""The API's own page at `/schema`: made on the server, no script, nothing from elsewhere."""
+"""The API's documentation page at `/schema`. It has no scripts and loads nothing from other sites."""
 
 import base64
 import hashlib
@@ -33,17 +33,17 @@ SCHEMA_HEADERS = {
     CONTENT_SECURITY_POLICY: f"default-src 'none'; style-src 'sha256-{_DIGEST}'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
-"""The page's own style, and nothing else."""
+"""Headers that allow only the page's own style."""
 
 
 class SchemaPage(OpenAPIRenderPlugin):
-    """Every operation with its parameters, bodies and a `curl` line; also a link to the JSON."""
+    """A page of all operations with parameters, bodies and `curl` commands, and a link to the JSON."""
 
     def __init__(self) -> None:
         super().__init__(path="/")
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: JSON) -> bytes:
-        """The whole page."""
+        """Return the page as HTML."""
         groups: dict[str, list[str]] = {}
         base = base_url(request)
         for path, operations in openapi_schema["paths"].items():
@@ -55,7 +55,7 @@ class SchemaPage(OpenAPIRenderPlugin):
         body.append("<h2>shapes</h2>")
         body += [_shape(name, schema) for name, schema in sorted(schemas.items())]
         title = escape(openapi_schema["info"]["title"])
-        # Relative, for a proxy may serve this under a path that nobody told us.
+        # The link is relative because a proxy may serve this page under an unknown path.
         is_folder = request.scope["raw_path"].endswith(b"/")
         json_url = "openapi.json" if is_folder else "schema/openapi.json"
         return (
@@ -134,7 +134,7 @@ def _type(schema: JSON) -> str:
 
 
 def _links(types: str) -> str:
-    """Names of shapes link to them; all else is plain."""
+    """Escape the types, and link the names of schemas."""
     return " ".join(
         f'<a href="#{escape(word)}">{escape(word)}</a>' if word[:1].isupper() else escape(word)
         for word in types.split()

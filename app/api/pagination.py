@@ -1,4 +1,4 @@
-"""How a long list is read: numbers that SQL can count to, and places to go on from."""
+"""Pagination: offsets within the range of SQL integers, and cursors."""
 
 import base64
 import binascii
@@ -13,20 +13,20 @@ from storage.sql.repositories.conversations import ConversationCursor
 from storage.sql.tables import Conversation
 
 LARGEST = 2**31 - 1
-"""What an integer column holds."""
+"""The largest value of a SQL integer column."""
 
 Offset = Annotated[int, QueryParameter(ge=0, le=LARGEST)]
-"""How many to skip."""
+"""Number of items to skip."""
 
 
 def cursor(last: Conversation) -> str:
-    """Where a page ended, for a client to hand back; nothing that it should read."""
+    """Return an opaque cursor for the page after `last`."""
     place = f"{last.updated_at.astimezone(UTC).isoformat()} {last.id}"
     return base64.urlsafe_b64encode(place.encode()).decode()
 
 
 def place(given: str | None) -> ConversationCursor | None:
-    """What a cursor stands for; raises `InvalidInput` for one that we did not give."""
+    """Parse a cursor. Raise `InvalidInput` if it is not valid."""
     if given is None:
         return None
     try:

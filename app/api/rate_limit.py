@@ -1,4 +1,4 @@
-"""Where requests are counted: in each process, in files for those of a machine, on a server for all."""
+"""Stores of request counts: in the process, in files shared by one machine, or on a Redis server."""
 
 import asyncio
 import logging
@@ -20,25 +20,25 @@ from storage.errors import InvalidInput
 _log = logging.getLogger("ibid.limits")
 
 PERIOD = 60
-"""Seconds after which what was counted is over."""
+"""Length of a counting period in seconds."""
 _REST = 10.0
-"""Seconds for which a store that failed is left alone: every request would wait for it in vain."""
+"""Seconds without calls to a store that failed. Otherwise every request would wait for its timeout."""
 _PATIENCE = 1.0
-"""Seconds that a request waits for a server."""
+"""Timeout in seconds for a request to the Redis server."""
 
 
 class FileCounts(FileStore):
-    """One file for each user and key."""
+    """A store with one file per user and key."""
 
     async def delete_expired(self) -> None:
-        """By age: Litestar's own reads every file, and stops at one that a killed process left."""
+        """Delete old files by age. Litestar's version reads every file and fails on truncated ones."""
         await asyncio.to_thread(_remove, Path(self.path), before=time.time() - PERIOD)
 
 
 class Counts(MemoryStore):
-    """Counts in a store that processes share; in this process without one, and while it fails.
+    """A store that counts in `shared`, or in this process if there is no shared store or while it fails.
 
-    To let in everybody uncounted, or nobody, would make the store's failure worse than it is.
+    Counting in the process limits the damage of a failure: accepting or refusing all requests is worse.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Counts(MemoryStore):
             await self._shared.__aexit__(None, None, None)
 
     async def get(self, key: str, renew_for: int | timedelta | None = None) -> bytes | None:
-        """What was counted within the period."""
+        """Return the count of the current period."""
         if shared := self._at_hand():
             with self._trial():
                 return await shared.get(key, renew_for)
@@ -68,7 +68,7 @@ class Counts(MemoryStore):
     async def set(
         self, key: str, value: str | bytes, expires_in: int | timedelta | None = None
     ) -> None:
-        """The new count; once in a period, what is over goes."""
+        """Store a new count. Delete expired counts once per period."""
         if time.monotonic() >= self._swept + PERIOD:
             self._swept = time.monotonic()
             await self.delete_expired()
@@ -78,14 +78,14 @@ class Counts(MemoryStore):
         return await super().set(key, value, expires_in)
 
     async def delete_expired(self) -> None:
-        """A server forgets by itself."""
+        """Delete expired counts in this process and in files. A Redis server expires them itself."""
         await super().delete_expired()
         if isinstance(self._shared, FileCounts):
             with self._trial():
                 await self._shared.delete_expired()
 
     async def is_shared(self) -> bool:
-        """Whether others find what is counted here, tried for real."""
+        """Write and read a test count. Return whether the shared store works."""
         await self.set("doctor", b"1", PERIOD)
         return await self.get("doctor") == b"1" and self._at_hand() is not None
 
@@ -98,7 +98,7 @@ class Counts(MemoryStore):
             yield
         except self._failures as error:
             self._rests_until = time.monotonic() + _REST
-            # The error's text may hold what the URL holds.
+            # The error's message may contain the URL's password.
             _log.warning(
                 "rate_limit_store_failed",
                 extra={
@@ -110,7 +110,7 @@ class Counts(MemoryStore):
 
 
 def build_counts(settings: Settings) -> Counts:
-    """Connects to nothing yet; raises `InvalidInput` when what is set cannot be used."""
+    """Build the store without connecting. Raise `InvalidInput` if `RATE_LIMIT_STORE` cannot be used."""
     if not settings.rate_limit_store:
         return Counts()
     if settings.rate_limit_store == "file":
@@ -130,7 +130,7 @@ def _on_server(url: str) -> Counts:
         ) from error
     options = {"socket_timeout": _PATIENCE, "socket_connect_timeout": _PATIENCE}
     if url.startswith("rediss:"):
-        options["ssl_check_hostname"] = True  # it would take a certificate of any host
+        options["ssl_check_hostname"] = True  # the default accepts a certificate for any host
     try:
         pool = ConnectionPool.from_url(url, **options)
         pool.make_connection()
@@ -142,6 +142,6 @@ def _on_server(url: str) -> Counts:
 
 def _remove(folder: Path, *, before: float) -> None:
     for file in folder.glob("*"):
-        with suppress(FileNotFoundError):  # another process was quicker
+        with suppress(FileNotFoundError):  # another process has deleted it
             if file.stat().st_mtime < before:
                 file.unlink()

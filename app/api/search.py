@@ -1,4 +1,4 @@
-"""Search, passages in their context, sources and their canonical texts: all a footnote leads to."""
+"""Endpoints for search, passages in context, sources and their canonical texts."""
 
 from typing import Annotated
 from uuid import UUID
@@ -23,7 +23,7 @@ class Passages(Value):
 
 
 class SourceList(Value):
-    """Sources by corpus and location."""
+    """Sources, sorted by corpus and location."""
 
     sources: tuple[Source, ...]
 
@@ -40,7 +40,7 @@ class ReadingController(Controller):
         corpus: FromQuery[list[str] | None] = None,
         only: Annotated[str | None, QueryParameter(name="filter")] = None,
     ) -> Passages:
-        """Hybrid search; `corpus` may be given several times, `filter` is a JSON object."""
+        """Run a hybrid search. `corpus` may be repeated; `filter` is a JSON object."""
         found = await search.passages(q, corpus or (), k, only=parse_filter(only))
         return Passages(passages=tuple(found))
 
@@ -48,7 +48,7 @@ class ReadingController(Controller):
     async def passage(
         self, passage_id: FromPath[UUID], library: NamedDependency[Library]
     ) -> PassageInContext:
-        """With the canonical text before and after it."""
+        """Return a passage with the canonical text before and after it."""
         return await library.passage(passage_id)
 
     @get("/sources", tags=["sources"], summary="List sources")
@@ -59,24 +59,24 @@ class ReadingController(Controller):
         limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
         offset: Offset = 0,
     ) -> SourceList:
-        """Those that serve just now."""
+        """List the sources that are searchable now."""
         return SourceList(sources=tuple(await library.sources(corpus or (), limit, offset)))
 
     @get("/sources/{source_id:uuid}", tags=["sources"], summary="Read about a source")
     async def source(self, source_id: FromPath[UUID], library: NamedDependency[Library]) -> Source:
-        """Also one that has gone since; then `removed_at` says when."""
+        """Return a source. If it was removed, `removed_at` says when."""
         return await library.source(source_id)
 
     @delete("/sources/{source_id:uuid}", tags=["sources"], summary="Remove a source")
     async def remove(self, source_id: FromPath[UUID], library: NamedDependency[Library]) -> None:
-        """From the index, with what was uploaded; answers keep what they quoted of it."""
+        """Remove a source from the index, and its uploaded file. Answers keep their quotes of it."""
         await library.delete_source(source_id)
 
     @get("/sources/{source_id:uuid}/original", tags=["sources"], summary="Open an uploaded file")
     async def original(
         self, source_id: FromPath[UUID], library: NamedDependency[Library]
     ) -> Response[bytes]:
-        """As it was sent; a page that could run scripts here is shown as text."""
+        """Return an uploaded file unchanged. HTML is shown as plain text, so that its scripts do not run."""
         source, data = await library.original(source_id)
         return shown(source.location, data)
 
@@ -87,5 +87,5 @@ class ReadingController(Controller):
         library: NamedDependency[Library],
         version: Annotated[int | None, QueryParameter(ge=1, le=LARGEST)] = None,
     ) -> SourceText:
-        """What every quote can be checked against: `quote == text[start:end]`, in code points."""
+        """Return the text to check quotes against: `quote == text[start:end]`, in code points."""
         return await library.text(source_id, version)

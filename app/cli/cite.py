@@ -1,4 +1,4 @@
-"""`ibid cite` and `ibid gaps`: answers after the fact."""
+"""`ibid cite` and `ibid gaps`: commands about answers that were given."""
 
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -37,7 +37,7 @@ def cite(message: UUID, form: "Format") -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def gaps(as_json: bool) -> None:
-    """Show which questions the documentation could not answer, by nearest section."""
+    """Show the questions that the documentation could not answer, grouped by nearest section."""
 
     async def work(services: "Services") -> None:
         found = await services.history.gaps()

@@ -1,4 +1,4 @@
-"""`ibid demo`: the main job on Ibid's own handbook, with no key, no server and no set-up."""
+"""`ibid demo`: answers from Ibid's own handbook, with no API key, no server and no set-up."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ QUESTIONS = (
 
 @click.command()
 def demo() -> None:
-    """Ingest Ibid's handbook, ask it three questions, show the answers with their footnotes."""
+    """Ingest Ibid's handbook, ask three questions, and show the answers with their footnotes."""
     settings = load_settings()
     home = settings.ibid_home / "demo"
     local = settings.model_copy(

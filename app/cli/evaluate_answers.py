@@ -1,4 +1,4 @@
-"""`ibid eval claims` and `ibid eval answers`: how well what is said holds."""
+"""`ibid eval claims` and `ibid eval answers`: measure verdicts and answers."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print the measu
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @_as_json
 def claims(file: Path, as_json: bool) -> None:
-    """Judge the labelled claims of FILE: lines of JSON with `claim`, `evidence` and `label`."""
+    """Verify the labelled claims in FILE: one JSON object per line with `claim`, `evidence` and `label`."""
     with scratch() as home:
 
         async def work(services: "Services") -> None:
@@ -36,9 +36,9 @@ def claims(file: Path, as_json: bool) -> None:
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @_as_json
 def answers(folder: Path, as_json: bool) -> None:
-    """Ask the questions of FOLDER, which has BEIR's layout, over its own documents.
+    """Answer the questions of FOLDER from its own documents.
 
-    Queries have `answerable` and `answer` in their metadata.
+    FOLDER has BEIR's layout. The queries have `answerable` and `answer` in their metadata.
     """
     with scratch() as home:
 

@@ -1,4 +1,4 @@
-"""Answers and passages for a person at a terminal."""
+"""Output of answers and passages to a terminal."""
 
 import re
 import shutil
@@ -16,8 +16,8 @@ _WIDEST = 100
 
 
 def show_answer(answer: "Answer") -> None:
-    """The text, its footnotes with their exact words, and who wrote it."""
-    from app.answer_notes import notes  # noqa: PLC0415 - pydantic, which `ibid --help` goes without
+    """Print an answer, its footnotes with the exact quotes, and the model that wrote it."""
+    from app.answer_notes import notes  # noqa: PLC0415 - imports pydantic, which `ibid --help` does not need
 
     say(_filled(_ESCAPED.sub(r"\1", answer.text).replace("&lt;", "<")))
     for citation in answer.citations:
@@ -30,7 +30,7 @@ def show_answer(answer: "Answer") -> None:
 
 
 def show_passages(passages: Sequence["Passage"]) -> None:
-    """One after the other, best first."""
+    """Print passages, best first."""
     if not passages:
         say("Nothing found.")
     for number, passage in enumerate(passages, 1):
@@ -68,7 +68,7 @@ def _signature(answer: "Answer") -> str:
 
 
 def _filled(text: str, indent: str = "") -> str:
-    """Lines of prose to the terminal's width; code keeps its own."""
+    """Wrap prose to the width of the terminal. Lines of code stay as they are."""
     width = min(shutil.get_terminal_size().columns, _WIDEST)
     wrap = textwrap.TextWrapper(
         width,

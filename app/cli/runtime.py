@@ -1,4 +1,4 @@
-"""What every command shares: services opened, errors told in one line, exit codes."""
+"""Code that commands share: open services, print errors in one line, exit codes."""
 
 import gc
 import sys
@@ -17,8 +17,8 @@ FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
 
 def run(work: Callable[["Services"], Awaitable[None]], settings: "Settings | None" = None) -> None:
-    """Open the services, do the work; an error is one line on standard error and an exit code."""
-    import asyncio  # noqa: PLC0415 - with the next ones, half of the time `ibid --help` takes
+    """Open the services and await `work`. Print an error in one line on standard error, and exit."""
+    import asyncio  # noqa: PLC0415 - with other late imports, would take half of the time of `ibid --help`
 
     try:
         asyncio.run(_open_and_do(work, settings))
@@ -31,9 +31,9 @@ def run(work: Callable[["Services"], Awaitable[None]], settings: "Settings | Non
 
 
 def load_settings() -> "Settings":
-    """From the environment and `.env`; a wrong value and a misspelt name are named.
+    """Read the settings from the environment and `.env`, and configure logging.
 
-    Logging is set up as the settings say.
+    Exit with an error if a value is invalid. Warn about misspelt names.
     """
     from pydantic import ValidationError  # noqa: PLC0415
     from pydantic_settings import SettingsError  # noqa: PLC0415
@@ -64,7 +64,7 @@ def load_settings() -> "Settings":
 
 
 def fail(message: str, code: int) -> NoReturn:
-    """One line on standard error, and out."""
+    """Print one line on standard error and exit."""
     say(f"ibid: {' '.join(message.split())}", err=True)
     sys.exit(code)
 
@@ -73,7 +73,7 @@ def fail(message: str, code: int) -> NoReturn:
 def progress_bar(
     title: str, *, shown: bool, unit: str = "sources"
 ) -> Generator[Callable[[int, int], None]]:
-    """A bar on standard error while it is a terminal; nothing otherwise."""
+    """Show a progress bar if standard error is a terminal."""
     from rich.console import Console  # noqa: PLC0415 - only where a bar may be drawn
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
 
@@ -91,7 +91,7 @@ def progress_bar(
 async def _open_and_do(
     work: Callable[["Services"], Awaitable[None]], settings: "Settings | None"
 ) -> None:
-    gc.disable()  # nothing that is imported is garbage: to look for some takes a tenth of the time
+    gc.disable()  # imports leave no garbage; looking for it would take a tenth of the time
     from app.wiring import open_services  # noqa: PLC0415 - LlamaIndex takes a second
 
     gc.freeze()

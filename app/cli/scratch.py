@@ -1,4 +1,4 @@
-"""A home that is made for one command and removed after it."""
+"""Temporary homes that exist for one command."""
 
 import time
 from collections.abc import Generator
@@ -18,7 +18,10 @@ _PATIENCE = 10.0
 
 @contextmanager
 def scratch() -> Generator[Path]:
-    """A folder that is removed once the engine's process, which outlives a command a little, has left."""
+    """Create a temporary folder, and remove it once the embedded engine's process has released it.
+
+    That process may outlive the work by a moment.
+    """
     from storage.index.embedded.files import is_locked  # noqa: PLC0415
 
     home = load_settings().ibid_home
@@ -36,6 +39,6 @@ def scratch() -> Generator[Path]:
 
 
 def apart(home: Path) -> "Settings":
-    """The settings of the machine, in a home of its own."""
+    """Return the configured settings with a temporary home and no external databases."""
     away = {"ibid_home": home / "home", "database_url": None, "qdrant_url": None}
     return load_settings().model_copy(update=away)

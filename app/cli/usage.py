@@ -1,4 +1,4 @@
-"""`ibid usage`: what models cost."""
+"""`ibid usage`: show the costs of models."""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.option("--days", default=30, show_default=True, help="How many, today among them.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def usage(days: int, as_json: bool) -> None:
-    """Show what was spent on models, by day, user and model."""
+    """Show the costs of models by day, user and model."""
 
     async def work(services: "Services") -> None:
         report = await services.usages.report(days)

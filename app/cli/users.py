@@ -1,4 +1,4 @@
-"""`ibid keys` and `ibid users`: who may come in, and what they may do."""
+"""`ibid keys` and `ibid users`: manage API keys, users and roles."""
 
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,7 @@ def keys() -> None:
 )
 @click.option("--days", type=click.IntRange(1, 3650), help="For how long it is good.")
 def create_key(name: str, rights: "tuple[Right, ...]", days: int | None) -> None:
-    """Make a key that acts as a user of its own, key:NAME; it is shown this once."""
+    """Create an API key that acts as the user key:NAME. The key is shown only once."""
 
     async def work(services: "Services") -> None:
         say(await services.people.create_key(name, rights, days))
@@ -44,7 +44,7 @@ def create_key(name: str, rights: "tuple[Right, ...]", days: int | None) -> None
 @keys.command("list")
 @_as_json
 def list_keys(as_json: bool) -> None:
-    """Every key by how it begins, with what it may do and when it was used last."""
+    """List the keys by prefix, with their scopes and the time of their last use."""
 
     async def work(services: "Services") -> None:
         found = await services.people.keys()
@@ -69,7 +69,7 @@ def list_keys(as_json: bool) -> None:
 @keys.command("revoke")
 @click.argument("prefix")
 def revoke_key(prefix: str) -> None:
-    """Let the key that begins with PREFIX open nothing any more."""
+    """Revoke the key that begins with PREFIX."""
 
     async def work(services: "Services") -> None:
         await services.people.revoke_key(prefix)
@@ -80,13 +80,13 @@ def revoke_key(prefix: str) -> None:
 
 @click.group()
 def users() -> None:
-    """List users, give them roles, delete them with all that is theirs."""
+    """List users, set their roles, and delete them with their data."""
 
 
 @users.command("list")
 @_as_json
 def list_users(as_json: bool) -> None:
-    """Everyone who was seen, by the name that the issuer gives."""
+    """List the users, with the names that the token issuer gives them."""
 
     async def work(services: "Services") -> None:
         found = await services.people.users()
@@ -103,7 +103,7 @@ def list_users(as_json: bool) -> None:
 @click.argument("name")
 @click.argument("role", type=click.Choice(["reader", "editor", "admin"]))
 def set_role(name: str, role: "Role") -> None:
-    """Make NAME a reader, who asks; an editor, who also ingests; or an admin."""
+    """Set the role of NAME: readers ask questions, editors also ingest, admins may do everything."""
 
     async def work(services: "Services") -> None:
         await services.people.set_role(name, role)
@@ -116,7 +116,7 @@ def set_role(name: str, role: "Role") -> None:
 @click.argument("name")
 @click.confirmation_option(prompt="Delete the user with all conversations and keys?")
 def delete_user(name: str) -> None:
-    """Delete NAME with conversations, feedback and keys."""
+    """Delete user NAME with all conversations, feedback and keys."""
 
     async def work(services: "Services") -> None:
         await services.people.remove(name)
