@@ -35,9 +35,9 @@ _PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 class FallbackLLM(CustomLLM):
     """An LLM that asks each model in turn; it raises `ModelUnavailable` when none is left.
 
-    If a model fails before its first token, the next one is asked silently. If it fails later, its text is
-    discarded: with `restarts`, the caller gets a response with `ResponseMetadata.restarted`; without it,
-    the error is raised.
+    If a model fails before its first token, the next one is asked silently. If it fails later, its text
+    must be discarded: with `restarts`, the stream yields a response with `ResponseMetadata.restarted` and
+    goes on with the next model; without `restarts`, the error is raised.
     """
 
     models: Sequence[LLM]

@@ -95,7 +95,7 @@ class UsageReport(Value):
 
 
 class Usages:
-    """Reports on the ledger."""
+    """A service that reports the usage recorded in the ledger."""
 
     def __init__(self, database: Database, budget: Budget) -> None:
         self._database = database

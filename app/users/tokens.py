@@ -87,7 +87,7 @@ class TokenVerifier:
         raise NotSignedIn(f"The token's `alg` is not taken here; it must be {expected}.")
 
     def _signed(self, token: str, header: dict[str, Any], keys: Keys) -> dict[str, Any]:
-        """Verify the signature and return the token's claims; raise as `_fitting_key` does."""
+        """Verify the signature and return the token's claims; raise `NotSignedIn` or `_KeyMayBeNew`."""
         key = self._fitting_key(token, header, keys)
         try:
             payload = _JWS.decode_complete(token, key.key, algorithms=[header["alg"]])["payload"]

@@ -1,4 +1,4 @@
-"""A parser of server-sent events that returns all events of one network read together.
+"""A parser of server-sent events that returns all events that arrived together.
 
 Work for every single token would slow down a server that is already slower than its models.
 """
