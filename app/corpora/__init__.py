@@ -1,1 +1,1 @@
-"""Corpora: created, listed, deleted, and opened to readers."""
+"""The service that creates, lists and deletes corpora, and controls who may read them."""

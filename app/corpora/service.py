@@ -1,4 +1,4 @@
-"""What there is to be read: corpora, sources, their texts, and passages in their context."""
+"""Reads and manages corpora, sources, their texts, and passages in their context."""
 
 import re
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _CONTEXT = 600
 
 
 class PassageInContext(Value):
-    """A passage with what stands before and after it in the canonical text."""
+    """A passage with the canonical text before and after it."""
 
     passage: Passage
     before: str
@@ -29,22 +29,22 @@ class PassageInContext(Value):
 
 
 class CorpusSummary(Value):
-    """A corpus and how much is in it."""
+    """A corpus and how much it contains."""
 
     name: str
     base_url: str | None
     language: str
     access: str
     peer_review_weight: float
-    """What a peer-reviewed source gains in a ranking; 0 when it is not asked for."""
+    """How much a peer-reviewed source gains in a ranking, in [0, 1]; 0 if the corpus does not prefer them."""
     readers: tuple[str, ...]
-    """Who is let in when access is `listed`; told to admins only."""
+    """The users and groups who may read the corpus if `access` is `listed`; empty unless an admin asks."""
     sources: int
     passages: int
 
 
 class Library:
-    """Reads what was ingested; makes and removes corpora."""
+    """A service that reads ingested sources, and creates and deletes corpora."""
 
     def __init__(
         self,
@@ -61,12 +61,12 @@ class Library:
         self._principal = principal
 
     def acting_for(self, principal: Principal) -> "Library":
-        """The same, for somebody else, who sees what is open to them."""
+        """Return a library that acts for another principal and shows only what that principal may see."""
         return Library(self._database, self._indexes, self._blobs, self._locks, principal)
 
     @retried
     async def corpora(self) -> list[CorpusSummary]:
-        """By name."""
+        """Return the corpora that the principal may see, sorted by name."""
         async with self._database.reading() as session:
             counts = await Sources(session).counts()
             corpora = Corpora(session, self._principal)
@@ -76,7 +76,7 @@ class Library:
             ]
 
     async def create(self, name: str, base_url: str | None, language: str) -> CorpusSummary:
-        """An empty corpus; raises `AlreadyExists` or `InvalidInput`."""
+        """Create an empty corpus; raise `AlreadyExists` or `InvalidInput`."""
         self._principal.require("ingest")
         corpus = new_corpus(name, base_url, language)
         async with self._database.transaction() as session:
@@ -84,15 +84,16 @@ class Library:
         return _shelf(corpus, {})
 
     async def check_open(self, name: str) -> None:
-        """Raises `NotFound` for a corpus that is there and closed to who asks."""
+        """Raise `NotFound` if the corpus exists but the principal may not see it."""
         async with self._database.reading() as session:
             if await Corpora(session).find(name) is not None:
                 await Corpora(session, self._principal).get(name)
 
     async def delete(self, name: str) -> None:
-        """With everything in it; raises `NotFound`. The index goes first: nothing found, all known.
+        """Delete a corpus and everything in it; raise `NotFound`.
 
-        It waits for no ingestion: that fails, and what it wrote in between goes, too.
+        The index is deleted first, so that no search finds a passage whose source is already deleted. A
+        running ingestion is not waited for: it fails, and what it wrote in the meantime is deleted, too.
         """
         self._principal.require("ingest")
         async with self._database.reading() as session:
@@ -106,7 +107,10 @@ class Library:
             await self._blobs.remove(original(source.id))
 
     async def open_to(self, name: str, readers: Sequence[str] | None) -> CorpusSummary:
-        """To `user:NAME`s and `group:NAME`s alone, or with None to everyone who may ask."""
+        """Allow only these readers (`user:NAME`, `group:NAME`), or with None everyone who may ask questions.
+
+        Raises `InvalidInput` for a malformed reader, and `NotFound`.
+        """
         self._principal.require("admin")
         for reader in readers or ():
             if not re.fullmatch(r"(?:user|group):.+", reader):
@@ -117,7 +121,11 @@ class Library:
         return _shelf(corpus, counts, sorted(set(readers or ())))
 
     async def prefer_peer_reviewed(self, name: str, weight: float) -> CorpusSummary:
-        """By a weight in [0, 1], 0 to stop; answers then say what rests on other sources."""
+        """Set how much peer-reviewed sources gain in rankings: a weight in [0, 1], where 0 is no preference.
+
+        With a preference, answers tell which claims rest on other sources. Raises `InvalidInput` or
+        `NotFound`.
+        """
         self._principal.require("ingest")
         if not 0 <= weight <= 1:
             raise InvalidInput(f"A weight lies between 0 and 1; {weight} does not.")
@@ -131,7 +139,7 @@ class Library:
     async def sources(
         self, corpora: Sequence[str] = (), limit: int = 100, offset: int = 0
     ) -> list[Source]:
-        """Those that serve, by corpus and location; raises `NotFound` for an unknown corpus."""
+        """Return live sources, sorted by corpus and location; raise `NotFound` for an unknown corpus."""
         async with self._database.reading() as session:
             repository = Corpora(session, self._principal)
             names = [(await repository.get(name)).name for name in corpora]
@@ -141,13 +149,13 @@ class Library:
 
     @retried
     async def source(self, source_id: UUID) -> Source:
-        """Raises `NotFound`."""
+        """Return a source; raise `NotFound`."""
         async with self._database.reading() as session:
             source = await Sources(session).seen_by(self._principal, source_id)
         return self._told(source)
 
     async def delete_source(self, source_id: UUID) -> None:
-        """From the index, and what was sent of it; its row and what is cited of it stay.
+        """Delete a source from the index, and its uploaded original; its row and its cited texts are kept.
 
         Raises `NotFound`, or `CorpusBusy` while its corpus is being ingested into.
         """
@@ -166,7 +174,7 @@ class Library:
             await self._blobs.remove(original(source_id))
 
     async def original(self, source_id: UUID) -> tuple[Source, bytes]:
-        """The bytes that were sent; raises `NotFound`, also for what was read where it lies."""
+        """Return a source and the bytes that were uploaded; raise `NotFound`, also if it was not uploaded."""
         source = await self.source(source_id)
         if not is_upload(source):
             raise NotFound("original", source_id, "Only files that were uploaded are kept.")
@@ -174,7 +182,7 @@ class Library:
 
     @retried
     async def text(self, source_id: UUID, version: int | None = None) -> SourceText:
-        """Canonical text of a version, by default the live one; raises `NotFound`."""
+        """Return the canonical text of a version, by default the live one; raise `NotFound`."""
         async with self._database.reading() as session:
             sources = Sources(session)
             await sources.seen_by(self._principal, source_id)
@@ -182,7 +190,7 @@ class Library:
         return text if self._principal.is_admin else text_without_path(text)
 
     async def passage(self, passage_id: UUID) -> PassageInContext:
-        """Raises `NotFound` when it is not, or no longer, in the index, or closed to who asks."""
+        """Return a passage; raise `NotFound` if it is not in the index or the principal may not see it."""
         try:
             passage = await (await self._indexes.serving()).passage(passage_id)
             text = (await self.text(passage.source_id, passage.version)).text

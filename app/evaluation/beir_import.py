@@ -1,4 +1,4 @@
-"""A golden set's documents as the files that ingestion reads."""
+"""Imports a golden set's documents: writes them as files and ingests them."""
 
 import asyncio
 import re
@@ -16,10 +16,10 @@ from storage.domain import Passage
 from storage.errors import InvalidInput
 
 CORPUS = "golden"
-"""What the documents of a set are ingested into."""
+"""The corpus that the documents of a set are ingested into."""
 
 Naming = Callable[[Passage], str | None]
-"""Which document of a golden set a passage belongs to; None when to none of them."""
+"""Returns the id of the golden set's document that a passage belongs to; None if there is none."""
 
 _SAMPLE = 50
 _PAGE = re.compile(r"(?P<file>[^#]+)#page=\d+")
@@ -29,12 +29,12 @@ _HAS_TITLE = re.compile(r"\A---\n|\A\s*# \S")
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """What to ingest, and how to tell from a passage which document it was."""
+    """The paths to ingest, and a function that maps a passage to its document."""
 
     paths: tuple[Path, ...]
     name: Naming
     sample: tuple[str, ...]
-    """Texts that tell the language."""
+    """Texts from which the language is detected."""
 
 
 async def ingest_documents(
@@ -46,7 +46,7 @@ async def ingest_documents(
     language: str | None = None,
     progress: Progress | None = None,
 ) -> Naming:
-    """The set's documents into a corpus named `CORPUS`, as those of any user.
+    """Ingest the set's documents into a corpus named `CORPUS`, in the same way as a user's documents.
 
     Raises `InvalidInput` for a set that cannot be read and for documents that cannot be ingested.
     """
@@ -68,7 +68,7 @@ def _stage(folder: Path, golden: GoldenSet, scratch: Path) -> Staged:
 
 
 def _pages(folder: Path, wanted: Iterable[str], sample: tuple[str, ...]) -> Staged | None:
-    """The files themselves where ids are `file.pdf#page=2` and every file lies in the set's folder."""
+    """Return the set's own files if all ids are like `file.pdf#page=2` and all files are in its folder."""
     matches = [_PAGE.fullmatch(key) for key in wanted]
     names = {match["file"] for match in matches if match}
     there = {path.name: path for path in sorted(folder.rglob("*")) if path.name in names}
@@ -83,10 +83,10 @@ def _pages(folder: Path, wanted: Iterable[str], sample: tuple[str, ...]) -> Stag
 
 
 def _documents(documents: Iterable[GoldenDocument], scratch: Path) -> Staged:
-    """One file a document: as Markdown what is Markdown, as HTML, which loses nothing, all else.
+    """Write each document to a file: Markdown as it is, other text as HTML, which keeps all of it.
 
-    A document without a title goes by its file's name, which is the same for all: it must not tell
-    one from another.
+    Ingestion uses the file's name as the title of a document without one. All files have the same name,
+    so that the name does not help a search to distinguish documents.
     """
     ids: dict[str, str] = {}
     sample: list[str] = []

@@ -1,4 +1,4 @@
-"""A golden set to start from: a corpus's own headings as questions for the pages they stand on."""
+"""Generates an initial golden set: a corpus's own headings are the questions, their pages the answers."""
 
 import json
 from collections.abc import Iterable
@@ -13,16 +13,16 @@ from storage.index.bm25.tokenizer import words
 from storage.index.releases import Indexes
 
 _FEWEST_WORDS = 2
-"""Content words of a heading that says what it is about: "Example" or "Notes" does not."""
+"""The fewest content words of a heading that is used: "Example" or "Notes" are too general."""
 _FEWEST_PAIRS = 3
-"""The same in pairs of characters, where no space tells words apart."""
+"""The fewest pairs of characters, in scripts that do not separate words by spaces."""
 
 
 async def make_golden(search: Search, indexes: Indexes, corpus: str) -> GoldenSet:
-    """A question for every telling heading that stands on one page alone, of what a search would find.
+    """Generate a question from every specific heading that only one page of the searched editions has.
 
-    Such questions share their words with the text: they show that a release lost something, and say
-    little about what people ask. Raises `NotFound`, and `InvalidInput` for a corpus without headings.
+    Such questions share their words with the text: they show that a release lost something, but they are
+    not typical of what people ask. Raises `NotFound`, and `InvalidInput` for a corpus without such headings.
     """
     scope = await search.scope([corpus])
     passages = await (await indexes.serving()).found_in(scope.corpora, scope.editions)
@@ -33,7 +33,7 @@ async def make_golden(search: Search, indexes: Indexes, corpus: str) -> GoldenSe
 
 
 def write_golden(golden: GoldenSet, folder: Path) -> None:
-    """In BEIR's layout, without a corpus; raises `AlreadyExists` for a folder that has a set."""
+    """Write a set in BEIR's layout, without its documents; raise `AlreadyExists` if the folder has a set."""
     queries, qrels = folder / QUERIES, folder / QRELS
     if queries.exists() or qrels.exists():
         raise AlreadyExists(f"{folder} has a golden set already; name another folder.")

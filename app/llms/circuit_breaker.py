@@ -1,4 +1,4 @@
-"""A model that keeps failing is left alone for a while, then tried by one turn at a time."""
+"""A circuit breaker: a model that keeps failing is not tried for a while, then by one turn at a time."""
 
 import time
 from collections.abc import Generator
@@ -7,13 +7,18 @@ from contextlib import contextmanager
 from storage.errors import ModelBusy, ModelRefused, ModelUnavailable
 
 ENOUGH = 3
-"""Failures in a row."""
+"""Consecutive failures after which the breaker opens."""
 REST = 30.0
-"""Seconds."""
+"""Seconds for which an open breaker admits no turn."""
 
 
 class Breaker:
-    """Closed at first; open after `ENOUGH` failures; half-open once it has rested."""
+    """The breaker of one model.
+
+    It is closed at first. It opens after `ENOUGH` failures in a row, or for as long as a busy server
+    asks. When its rest after `ENOUGH` failures is over, it is half-open: it admits one turn at a time
+    until one succeeds.
+    """
 
     def __init__(self, rest: float = REST) -> None:
         self._rest = rest
@@ -23,23 +28,23 @@ class Breaker:
 
     @property
     def resting(self) -> float:
-        """Seconds until it may be tried again."""
+        """Seconds until the model may be tried again."""
         return max(0.0, self._until - time.monotonic())
 
     def admits(self) -> bool:
-        """Whether a turn may try it now."""
+        """Return whether a turn may try the model now."""
         if self.resting:
             return False
         return not (self._probing and self._failures >= ENOUGH)
 
     @contextmanager
     def trial(self) -> Generator[None]:
-        """Around one try: learns from how it ends; a turn that was cancelled teaches nothing."""
+        """Wrap one attempt and record how it ends; a cancelled attempt is not recorded."""
         self._probing = True
         try:
             yield
         except ModelRefused:
-            self._failures = 0  # it is there, and said no
+            self._failures = 0  # a refusal shows that the model is available
             raise
         except ModelUnavailable as error:
             self._failures += 1

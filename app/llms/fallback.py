@@ -1,4 +1,4 @@
-"""Models in order of preference: what one cannot do, the next does, and what failed is told."""
+"""Models in order of preference: when one fails, the next is asked, and the failures are reported."""
 
 import asyncio
 from collections.abc import Sequence
@@ -27,16 +27,17 @@ from storage.errors import ModelSilent, ModelUnavailable
 from storage.http.retry import policy
 
 TRIES = 2
-"""Requests to one model before the next is asked."""
+"""Requests to one model before the next model is asked."""
 _PAUSE, _LONGEST_PAUSE = 0.2, 5.0
-"""Seconds before it is asked again; one that wants more than the second is passed over."""
+"""Seconds before a retry: the first pause, and the longest. A model that wants a longer one is skipped."""
 
 
 class FallbackLLM(CustomLLM):
-    """Asks each model in turn; raises `ModelUnavailable` when none is left.
+    """An LLM that asks each model in turn; it raises `ModelUnavailable` when none is left.
 
-    Before the first token the next model is asked silently. After it, all that was said is void: a
-    response with `Spoken.restarted` says so to who set `restarts`, and anyone else gets the error.
+    If a model fails before its first token, the next one is asked silently. If it fails later, its text
+    must be discarded: with `restarts`, the stream yields a response with `ResponseMetadata.restarted` and
+    goes on with the next model; without `restarts`, the error is raised.
     """
 
     models: Sequence[LLM]
@@ -45,34 +46,34 @@ class FallbackLLM(CustomLLM):
     _breakers: list[Breaker] = PrivateAttr()
 
     def model_post_init(self, context: Any, /) -> None:
-        """Every model begins with a clean record."""
+        """Create a closed circuit breaker for every model."""
         super().model_post_init(context)
         self._breakers = [Breaker() for _ in self.models]
 
     @classmethod
     def class_name(cls) -> str:
-        """How LlamaIndex names it."""
+        """Return the name that LlamaIndex has for this class."""
         return "FallbackLLM"
 
     @property
     def metadata(self) -> LLMMetadata:
-        """The first model's."""
+        """The metadata of the first model."""
         return self.models[0].metadata
 
     async def astream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseAsyncGen:
-        """Deltas of the first model that can answer; closing it hangs up at once."""
+        """Stream deltas of the first model that can answer; closing the stream disconnects at once."""
         return self._spoken(messages, kwargs)
 
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        """The whole answer of the first model that gives one."""
+        """Return the whole answer of the first model that gives one."""
         return await drained(self._spoken(messages, kwargs))
 
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: ARG002
-        """The same for code that is not async."""
+        """Return the whole answer to code that is not async."""
         asked = [ChatMessage(role=MessageRole.USER, content=prompt)]
-        with ThreadPoolExecutor(1) as thread:  # the caller's may have a loop that runs
+        with ThreadPoolExecutor(1) as thread:  # the caller's thread may run an event loop
             said = thread.submit(asyncio.run, self.achat(asked, **kwargs)).result()
         return CompletionResponse(text=said.message.content or "", raw=said.raw)
 
@@ -82,7 +83,7 @@ class FallbackLLM(CustomLLM):
         formatted: bool = False,
         **kwargs: Any,
     ) -> CompletionResponseGen:
-        """In one piece."""
+        """Yield the whole answer as one response."""
         whole = self.complete(prompt, formatted, **kwargs)
         yield CompletionResponse(text=whole.text, delta=whole.text, raw=whole.raw)
 
@@ -93,7 +94,7 @@ class FallbackLLM(CustomLLM):
         for llm, breaker in zip(self.models, self._breakers, strict=True):
             name = llm.metadata.model_name
             if name in {attempt.model for attempt in failed}:
-                continue  # the server fell back on it, and it broke off
+                continue  # its server already fell back to this model, which failed
             if not breaker.admits():
                 reasons.append("it failed lately, and rests")
                 failed.append(Attempt(model=name, error=reasons[-1], cost=0.0))
@@ -120,7 +121,7 @@ class FallbackLLM(CustomLLM):
         raise _none_left(failed, reasons)
 
     def _ends(self, one: ChatResponse, failed: Sequence[Attempt]) -> bool:
-        """Whether it is the last of an answer; raises when words are taken back from who cannot."""
+        """Return whether this response ends an answer; raise if it restarts and the caller cannot restart."""
         spoken = one.raw
         if not isinstance(spoken, ResponseMetadata):
             return False
@@ -139,7 +140,7 @@ class FallbackLLM(CustomLLM):
         options: dict[str, Any],
         patience: StreamDeadline,
     ) -> Responses:
-        """One model's responses, asked again only while it has said nothing."""
+        """Yield the responses of one model, which is retried only before its first response."""
         with breaker.trial():
             first, rest = await _begun(llm, messages, options, patience)
             async with aclosing(rest):
@@ -154,7 +155,7 @@ async def _begun(
     options: dict[str, Any],
     patience: StreamDeadline,
 ) -> tuple[ChatResponse, ChatResponseAsyncGen]:
-    """The first response and those to come, which whoever gets them closes."""
+    """Return the first response and the generator of the others, which the caller must close."""
     async for attempt in policy(tries=TRIES, pause=_PAUSE, longest=_LONGEST_PAUSE):
         with attempt:
             rest = await llm.astream_chat(messages, **options)

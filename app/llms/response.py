@@ -1,4 +1,4 @@
-"""What a response of Ibid's models carries besides its words, in LlamaIndex's field `raw`."""
+"""The metadata that Ibid's models attach to a response, in LlamaIndex's field `raw`."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -13,27 +13,27 @@ Responses = AsyncGenerator[ChatResponse, None]
 
 
 class ResponseMetadata(Value):
-    """On the last response of an answer; and, with `restarted`, where one begins anew."""
+    """Metadata of the last response of an answer; also of a response that restarts the answer."""
 
     model: str
-    """The one that answers, or, at a restart, the one that broke off."""
+    """The model that answers or, at a restart, the model whose answer broke off."""
     finish: Literal["stop", "length"] = "stop"
     usage: Usage = Usage()
     generation: str | None = None
     attempts: tuple[Attempt, ...] = ()
-    """Models tried before in vain."""
+    """Earlier models that failed."""
     restarted: bool = False
-    """All deltas up to here are void."""
+    """Whether all earlier deltas are to be discarded."""
 
 
 def response(said: str, delta: str, spoken: ResponseMetadata | None = None) -> ChatResponse:
-    """As LlamaIndex wants it: all that was said so far, and the last of it."""
+    """Build a LlamaIndex response from the whole text so far and its newest part."""
     message = ChatMessage(role=MessageRole.ASSISTANT, content=said)
     return ChatResponse(message=message, delta=delta, raw=spoken)
 
 
 async def drained(responses: Responses) -> ChatResponse:
-    """The last response, which has the whole text."""
+    """Return the last response, which holds the whole text; raise `ModelUnavailable` if there is none."""
     last: ChatResponse | None = None
     async with aclosing(responses):
         async for one in responses:

@@ -1,1 +1,1 @@
-"""What models cost, and the budgets that limit it."""
+"""Records the cost of models and limits it with budgets."""

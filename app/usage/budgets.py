@@ -1,4 +1,4 @@
-"""What models cost: kept within budgets, shown to who asks."""
+"""Budgets that limit the cost of models, and reports of that cost."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -18,23 +18,26 @@ from storage.sql.tables import Spending
 
 MOST_DAYS = 366
 INDEXER = "ibid"
-"""Who embeds and ranks: that is counted, but for no user in particular."""
+"""The user to whom calls for embedding and ranking are charged, as they belong to no single user."""
 
 
 def dollars(limit: float) -> str:
-    """To the cent, or as far as a limit of less than that goes."""
+    """Format a limit in US dollars: with two decimals, or up to six if it has fractions of a cent."""
     return f"${limit:.2f}" if limit == round(limit, 2) else f"${limit:.6f}".rstrip("0")
 
 
 class Budget(Value):
-    """US dollars that all users together, or each of them, may spend; None is no limit."""
+    """Limits in US dollars for all users together and for each user; None means unlimited."""
 
     daily: float | None = None
     monthly: float | None = None
     daily_per_user: float | None = None
 
     async def check(self, ledger: Ledger, user_id: UUID) -> None:
-        """Raises `BudgetSpent`; what one turn costs is known only afterwards, and may go over."""
+        """Raise `BudgetSpent` if a budget is used up.
+
+        The cost of a turn is known only afterwards, so the last turn may exceed the budget.
+        """
         for name, limit, since in self.limits():
             if limit is not None and await ledger.spent(since) >= limit:
                 raise BudgetSpent(
@@ -49,7 +52,7 @@ class Budget(Value):
             )
 
     def limits(self) -> list[tuple[str, float | None, date]]:
-        """Of all users together: name, limit, and the first day that counts."""
+        """Return the budgets of all users together: name, limit, and the first day of the period."""
         day = today()
         return [("daily", self.daily, day), ("monthly", self.monthly, day.replace(day=1))]
 
@@ -58,7 +61,7 @@ _NEXT = {"daily": "tomorrow (UTC)", "monthly": "next month"}
 
 
 class Spent(Value):
-    """What one user's questions cost on one day with one model."""
+    """The cost of one user's questions on one day with one model, in US dollars."""
 
     day: date
     user: str
@@ -70,9 +73,10 @@ class Spent(Value):
 
 
 class BudgetState(Value):
-    """How much of a budget is spent; `limit` is null when there is none.
+    """How much of a budget is spent, in US dollars; `limit` is null if it is unlimited.
 
-    `user` is whose it is, null when it is everybody's; it is told of those who spent some today.
+    `user` is the user whose budget it is, and null for a budget of all users together. Budgets per user are
+    listed only for users who spent something today.
     """
 
     name: str
@@ -82,7 +86,7 @@ class BudgetState(Value):
 
 
 class UsageReport(Value):
-    """Newest day first; costs in US dollars, as far as the services say."""
+    """Usage by day, newest first; costs are in US dollars, as far as the services report them."""
 
     days: int
     cost: float
@@ -91,14 +95,14 @@ class UsageReport(Value):
 
 
 class Usages:
-    """The ledger, for people."""
+    """A service that reports the usage recorded in the ledger."""
 
     def __init__(self, database: Database, budget: Budget) -> None:
         self._database = database
         self._budget = budget
 
     async def report(self, days: int = 30) -> UsageReport:
-        """Of the last so many days, today among them; raises `InvalidInput`."""
+        """Report the usage of the last `days` days, including today; raise `InvalidInput`."""
         if not 1 <= days <= MOST_DAYS:
             raise InvalidInput(f"Ask for 1 to {MOST_DAYS} days, not {days}.")
         async with self._database.reading() as session:
@@ -115,14 +119,17 @@ class Usages:
 
 
 class MonthlyCalls:
-    """Counts every call to a service that bills by calls, and stops at a limit; see `Calls`."""
+    """A counter of calls to a service that bills by calls, with a monthly limit; see `Calls`."""
 
     def __init__(self, database: Database, limit: int | None) -> None:
         self._database = database
         self._limit = limit
 
     async def take(self, model: str) -> None:
-        """Raises `BudgetSpent`; counted before it is made, so that many processes keep one limit."""
+        """Count one call, or raise `BudgetSpent` at the limit.
+
+        A call is counted before it is made, so that many processes share one limit.
+        """
         async with self._database.transaction() as session:
             ledger, user = Ledger(session), await Users(session).named(INDEXER)
             month = today().replace(day=1)
@@ -147,7 +154,7 @@ def _of_users(limit: float | None, spent: Sequence[Spent]) -> list[BudgetState]:
 
 
 def of_answer(user_id: UUID, answer: Answer) -> list[Spending]:
-    """What is written down for it: the models that answered and rewrote, and those tried in vain."""
+    """Return the ledger rows of an answer: for the models that answered, rewrote the question, or failed."""
     own = [_of_call(user_id, answer.model, answer.usage)] if answer.model is not None else []
     return [
         *own,
@@ -157,12 +164,12 @@ def of_answer(user_id: UUID, answer: Answer) -> list[Spending]:
 
 
 def of_rewriting(user_id: UUID, rewriting: Rewriting | None) -> list[Spending]:
-    """One call, or none."""
+    """Return the ledger row of a rewriting; an empty list if there was none."""
     return [_of_call(user_id, rewriting.model, rewriting.usage)] if rewriting else []
 
 
 def of_attempts(user_id: UUID, attempts: Sequence[Attempt]) -> list[Spending]:
-    """A failure counts as a call; what it cost, when that was never said, as nothing."""
+    """Return the ledger rows of failed attempts: each is one call; an unknown cost counts as 0."""
     return [
         Spending(user_id=user_id, day=today(), model=one.model, calls=1, cost=one.cost or 0.0)
         for one in attempts

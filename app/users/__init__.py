@@ -1,1 +1,1 @@
-"""Who people are: tokens of an issuer, keys of servers, users and what they may do."""
+"""Users and their rights: tokens of an issuer, API keys, and roles."""

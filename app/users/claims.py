@@ -1,4 +1,4 @@
-"""What a token says: checked against what is expected of it, and read for a user, groups and a role."""
+"""Checks a token's claims and reads the user, groups and role from them."""
 
 import time
 from typing import Any, TypeGuard, cast
@@ -7,42 +7,42 @@ from storage.domain import Role, Value
 from storage.errors import NotSignedIn
 
 LEEWAY = 30
-"""Seconds by which the issuer's clock may differ from this one."""
+"""Seconds by which the issuer's clock may differ from this machine's clock."""
 
 _PARTIES = ("azp", "client_id", "appid")
-"""Where issuers name the application that asked for the token; the first that is there counts."""
+"""Claims in which issuers name the application that requested the token; the first one present counts."""
 _LAST_DATE = 253_402_300_799
 """The end of the year 9999, in seconds."""
 _LONGEST_NAME = 255
 
 
 class Claims(Value):
-    """What a good token says of who bears it."""
+    """The contents of a valid token."""
 
     subject: str
     groups: frozenset[str] = frozenset()
     role: Role = "reader"
-    """What the issuer lets the user do; a role that is set in Ibid may allow more."""
+    """The role that the issuer grants; a role that is set in Ibid may grant more rights."""
     session: str | None = None
-    """The id of the session it was issued in, where the issuer tells it (`sid`)."""
+    """The id of the session that the token was issued in, if the issuer provides it (`sid`)."""
     expires: float
-    """By the clock, in seconds."""
+    """When the token expires, in seconds since 1970."""
 
 
 class ClaimPolicy(Value):
-    """What a token has to say to be good here, and where it names groups and roles."""
+    """The requirements for a token's claims, and the names of the claims with groups and roles."""
 
     issuer: str
     audience: str | None = None
     authorized_parties: frozenset[str] = frozenset()
-    """Applications whose tokens are good; empty when any application's are."""
+    """Applications whose tokens are accepted; empty if any application's tokens are."""
     groups_claim: str = "groups"
     roles_claim: str | None = None
     admin_roles: frozenset[str] = frozenset()
     editor_roles: frozenset[str] = frozenset()
 
     def read(self, said: dict[str, Any]) -> Claims:
-        """Raises `NotSignedIn`, which names the first claim that is wrong."""
+        """Check and read a token's claims; raise `NotSignedIn`, which names the first wrong claim."""
         self._check_issuer(said)
         self._check_audience(said)
         self._check_party(said)
@@ -92,9 +92,9 @@ class ClaimPolicy(Value):
 
 
 def find_claim(said: dict[str, Any], path: str) -> object:
-    """What stands at a path such as `realm_access.roles`; None when nothing does.
+    """Return the value at a path such as `realm_access.roles`; None if there is none.
 
-    A name may hold dots itself, as URLs and some clients' names do: the longest name that is there counts.
+    A name may itself contain dots, as in URLs and some clients' names: the longest matching name counts.
     """
     if path in said:
         return said[path]
@@ -109,13 +109,13 @@ def find_claim(said: dict[str, Any], path: str) -> object:
 
 
 def names_in(value: object) -> frozenset[str]:
-    """The names in a list, or the words of a text; whatever cannot be a name is passed over."""
+    """Return the names in a list, or the words of a text; values that cannot be names are ignored."""
     each = value.split() if isinstance(value, str) else value
     return frozenset(filter(_is_name, cast("list[object]", each) if isinstance(each, list) else []))
 
 
 def _check_dates(said: dict[str, Any]) -> float:
-    """When the token ends. Raises `NotSignedIn`."""
+    """Check the token's dates and return when it expires; raise `NotSignedIn`."""
     if said.get("exp") is None:
         raise NotSignedIn("The token's `exp` is missing: it must say when it ends.")
     for name in ("exp", "nbf", "iat"):

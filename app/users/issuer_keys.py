@@ -1,4 +1,4 @@
-"""The public keys of an issuer: fetched when they are needed, kept, and fetched again as they rotate."""
+"""The public keys of an issuer: fetched when needed, cached, and refreshed because issuers rotate them."""
 
 import asyncio
 import logging
@@ -26,11 +26,11 @@ from storage.parsing import parse_json
 _log = logging.getLogger("ibid.people")
 
 _FRESH, _USABLE, _AGAIN, _APART = 300.0, 86_400.0, 30.0, 1.0
-"""Seconds: keys are fetched anew after the first and not trusted after the second; between two
-attempts to renew them lies the third, and the last whatever key ids strangers think up."""
+"""Seconds. Keys are refreshed when older than `_FRESH` and not trusted when older than `_USABLE`. Refreshes
+are at least `_AGAIN` apart, or `_APART` if a request waits for one: anyone can invent unknown key ids."""
 _SECONDS = 3.0
 _LARGEST = 1_000_000
-"""Bytes."""
+"""The most bytes of a response."""
 _RSA = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
 
 UNREADABLE = (
@@ -42,24 +42,24 @@ UNREADABLE = (
     OverflowError,
     RecursionError,
 )
-"""Besides its own errors, PyJWT lets through what its parsers raise for odd JSON."""
+"""The errors of PyJWT for unreadable input: its own, and those of its parsers for unexpected JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A public key, with the algorithms whose signatures it may check."""
+    """A public key and the algorithms for which it may be used."""
 
     kid: str | None
     algorithms: frozenset[str]
     key: Any
-    """As cryptography has it."""
+    """The key as an object of the library cryptography."""
 
 
 Keys = tuple[SigningKey, ...]
 
 
 class IssuerKeys:
-    """Those that are published at a URL. Known keys stay good for a day while it is away."""
+    """The keys that an issuer publishes at a URL; if it is unreachable, known keys stay valid for a day."""
 
     def __init__(self, url: str, algorithms: Sequence[str], *, apart: float = _APART) -> None:
         self._url, self._apart = url, apart
@@ -70,7 +70,7 @@ class IssuerKeys:
         self._lock = asyncio.Lock()
 
     async def current(self) -> Keys:
-        """The same tuple until they are fetched anew; raises `SignInUnavailable` without any."""
+        """Return the keys, as the same tuple until the next refresh; raise `SignInUnavailable`."""
         now = time.monotonic()
         if now - self._fetched > _FRESH:
             await self._renew(now, wait=now - self._fetched > _USABLE)
@@ -79,10 +79,10 @@ class IssuerKeys:
         return self._keys
 
     async def newer_than(self, asked: float) -> Keys:
-        """Fetched after that moment of the monotonic clock, for a token whose key may be quite new.
+        """Return keys fetched after `asked`, a time of the monotonic clock, for a token whose key may be new.
 
-        Whoever shows one waits for the next fetch, which then serves all who wait, so that nobody is
-        signed out for coming too early. Raises `SignInUnavailable`.
+        The request waits for the next refresh, which serves all waiting requests, so that no valid token is
+        rejected because its key is new. Raises `SignInUnavailable`.
         """
         await self._renew(asked, wait=True)
         if not self._reachable:
@@ -90,7 +90,7 @@ class IssuerKeys:
         return self._keys
 
     async def _renew(self, asked: float, *, wait: bool) -> None:
-        """One at a time and not too often; what was fetched before stays when it fails."""
+        """Refresh the keys, one request at a time and not too often; if it fails, the old keys are kept."""
         async with self._lock:
             if self._tried > asked:
                 return
@@ -109,14 +109,14 @@ class IssuerKeys:
 
 
 def _unavailable() -> SignInUnavailable:
-    """For clients, who need not know where the server fetches keys."""
+    """Build an error for clients, which does not reveal where the server fetches keys."""
     return SignInUnavailable(
         "The keys of the issuer of tokens cannot be fetched just now; the server's log says why."
     )
 
 
 async def fetch_keys(url: str, algorithms: Sequence[str]) -> Keys:
-    """Those that can be used; raises `SignInUnavailable`, which names the URL and what was got."""
+    """Fetch the usable keys; raise `SignInUnavailable`, which names the URL and the reason."""
     try:
         return usable_keys(await _published(url), algorithms)
     except (ClientError, IbidError, TimeoutError, *UNREADABLE) as error:
@@ -166,7 +166,7 @@ def _reason(error: Exception) -> str:
 
 
 def usable_keys(published: Sequence[object], algorithms: Sequence[str]) -> Keys:
-    """A key that is of no kind we know is passed over. Raises `ValueError` without any."""
+    """Return the usable keys and ignore those of unknown types; raise `ValueError` if there are none."""
     keys = tuple(filter(None, (_signing_key(each, frozenset(algorithms)) for each in published)))
     if not keys:
         raise ValueError(
@@ -190,6 +190,6 @@ def _signing_key(published: object, algorithms: frozenset[str]) -> SigningKey | 
         return None
     names = frozenset({key.algorithm_name})
     if key.key_type == "RSA" and not told.get("alg"):
-        names = _RSA  # Entra publishes its keys so
+        names = _RSA  # Entra publishes its keys without `alg`
     fitting = names & algorithms
     return SigningKey(kid, fitting, key.key) if fitting else None

@@ -1,4 +1,4 @@
-"""What tokens have to say, by the settings."""
+"""Builds the requirements for tokens from the settings."""
 
 from app.setting_types import listed
 from app.settings import Settings
@@ -7,7 +7,7 @@ from storage.errors import InvalidInput
 
 
 def build_claim_policy(settings: Settings, issuer: str) -> ClaimPolicy:
-    """Raises `InvalidInput` when a setting lacks the one that it needs."""
+    """Build the policy; raise `InvalidInput` if a setting needs another one that is missing."""
     parties = listed(settings.auth_authorized_parties)
     if not settings.auth_audience and not parties:
         raise InvalidInput(

@@ -1,4 +1,4 @@
-"""People: who a credential stands for, and what an admin changes about users and keys."""
+"""Authenticates credentials, and manages users and API keys."""
 
 import hashlib
 import secrets
@@ -25,7 +25,10 @@ MOST_DAYS = 3650
 
 
 class People:
-    """What doors ask who somebody is, and the command line what there is to know of users."""
+    """A service that authenticates requests and lets the command line manage users and keys.
+
+    `sessions` is the table in which the sign-in service keeps its sessions, if Ibid can read it.
+    """
 
     def __init__(
         self,
@@ -41,13 +44,13 @@ class People:
 
     @staticmethod
     def is_key(credential: str) -> bool:
-        """Whether it is looked up in the database; anything else is a token."""
+        """Return whether a credential is an API key; anything else is a token."""
         return credential.startswith(_MARK)
 
     async def principal(self, credential: str, *, destructive: bool = False) -> Principal:
-        """Whoever a key or a token stands for; raises `NotSignedIn` or `SignInUnavailable`.
+        """Return the principal of a key or a token; raise `NotSignedIn` or `SignInUnavailable`.
 
-        What destroys also wants the token's session to be open still, where sessions can be read.
+        A destructive request also requires that the token's session is still open, if sessions can be read.
         """
         if self.is_key(credential):
             return await self._by_key(_digest(credential))
@@ -59,25 +62,28 @@ class People:
         return await self._by_claims(claims, check_session=destructive and bool(self._sessions))
 
     async def users(self) -> list[User]:
-        """By name."""
+        """Return all users, sorted by name."""
         async with self._database.reading() as session:
             return await Users(session).all()
 
     async def set_role(self, name: str, role: Role) -> None:
-        """Of somebody who was seen, or will be."""
+        """Set the role of a user, who may not have signed in yet; raise `InvalidInput` for reserved names."""
         if name == LOCAL.name or _is_key(name):
             raise InvalidInput(f"The rights of {name!r} are not a matter of a role.")
         async with self._database.transaction() as session:
             (await Users(session).named(name)).role = role
 
     async def remove(self, name: str) -> None:
-        """A user with all that is theirs, in one transaction; raises `NotFound`."""
+        """Delete a user and everything that belongs to them, in one transaction; raise `NotFound`."""
         async with self._database.transaction() as session:
             await Users(session).remove(name)
             await Sources(session).prune_texts()
 
     async def create_key(self, name: str, rights: Sequence[Right], days: int | None) -> str:
-        """The key, shown this once; it acts as a user `key:NAME` of its own."""
+        """Create a key and return it; it cannot be shown again. It acts as a separate user `key:NAME`.
+
+        With `days` None, the key does not expire. Raises `InvalidInput` if there are no rights.
+        """
         if not rights:
             raise InvalidInput("A key needs a right: ask, ingest or admin.")
         credential = _MARK + secrets.token_urlsafe(32)
@@ -95,12 +101,12 @@ class People:
         return credential
 
     async def keys(self) -> Sequence[tuple[ApiKey, User]]:
-        """With whom they act for, oldest first."""
+        """Return all keys with the users that they act for, oldest first."""
         async with self._database.reading() as session:
             return await Keys(session).all()
 
     async def revoke_key(self, prefix: str) -> None:
-        """At once, for every server that reads the same database; raises `NotFound`."""
+        """Revoke a key, at once for every server that uses the same database; raise `NotFound`."""
         async with self._database.transaction() as session:
             (await Keys(session).get(prefix[:_PREFIX])).revoke()
 
@@ -141,7 +147,7 @@ class People:
 
     @retried
     async def _check_session(self, claims: "Claims") -> None:
-        """Raises `NotSignedIn`."""
+        """Raise `NotSignedIn` if the token's session is not open."""
         async with self._database.reading() as session:
             sessions = Sessions(session, self._sessions or "")
             if not (claims.session and await sessions.is_open(claims.session)):
@@ -153,5 +159,5 @@ def _is_key(name: str) -> bool:
 
 
 def _digest(credential: str) -> str:
-    """Enough for what has 256 random bits: nobody guesses it from its hash."""
+    """Hash a key; a plain hash is enough, because a key has 256 random bits and cannot be guessed."""
     return hashlib.sha256(credential.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Tokens that an issuer has signed: Better Auth, Auth0, Keycloak, or any that publishes its keys."""
+"""Verifies tokens signed by an issuer that publishes its keys, such as Better Auth, Auth0 or Keycloak."""
 
 import hashlib
 import time
@@ -13,7 +13,7 @@ from storage.errors import NotSignedIn
 from storage.parsing import parse_json
 
 _LONGEST = 16_384
-"""Characters; a token of Entra with its 200 groups has more than half of it."""
+"""The most characters of a token; one of Entra with 200 groups has more than half as many."""
 _DOTS_OF_JWS, _DOTS_OF_JWE = 2, 4
 _MOST_PROOFS = 10_000
 _SHARED_SECRETS = ("HS256", "HS384", "HS512")
@@ -22,25 +22,28 @@ _JWS = jwt.PyJWS()
 
 @dataclass(frozen=True, slots=True)
 class _Proof:
-    """That a token's signature and claims were good: to check both anew takes a quarter of a search."""
+    """A cached result of a successful check: a new check would take a quarter of the time of a search."""
 
     claims: Claims
     keys: Keys
 
 
 class _KeyMayBeNew(Exception):
-    """No key that is known fits the token: those of the issuer are to be fetched again."""
+    """No known key fits the token, so the issuer's keys must be fetched again."""
 
 
 class TokenVerifier:
-    """Checks tokens by the issuer's public keys and by what they have to say."""
+    """A verifier of tokens that checks their signature with the issuer's public keys, and their claims."""
 
     def __init__(self, keys: IssuerKeys, policy: ClaimPolicy) -> None:
         self._keys, self._policy = keys, policy
         self._proofs: dict[bytes, _Proof] = {}
 
     async def verify(self, token: str) -> Claims:
-        """Raises `NotSignedIn`; `SignInUnavailable` when that cannot be told just now."""
+        """Return the claims of a valid token.
+
+        Raises `NotSignedIn`, or `SignInUnavailable` if the issuer's keys are not available.
+        """
         if len(token) > _LONGEST:
             raise NotSignedIn(f"The token has more than {_LONGEST:,} characters.")
         digest = hashlib.sha256(token.encode()).digest()
@@ -53,7 +56,7 @@ class TokenVerifier:
         return proof.claims
 
     async def _stands(self, proof: _Proof) -> bool:
-        """Until the token ends, or its issuer's keys are fetched anew."""
+        """Return whether a cached result is valid: until the token expires or the keys are refreshed."""
         keys = await self._keys.current()
         return keys is proof.keys and time.time() < proof.claims.expires + LEEWAY
 
@@ -84,13 +87,13 @@ class TokenVerifier:
         raise NotSignedIn(f"The token's `alg` is not taken here; it must be {expected}.")
 
     def _signed(self, token: str, header: dict[str, Any], keys: Keys) -> dict[str, Any]:
-        """What the token says, by a signature that is good."""
+        """Verify the signature and return the token's claims; raise `NotSignedIn` or `_KeyMayBeNew`."""
         key = self._fitting_key(token, header, keys)
         try:
             payload = _JWS.decode_complete(token, key.key, algorithms=[header["alg"]])["payload"]
         except jwt.InvalidSignatureError:
             told = "The token's signature is not good: it does not fit the issuer's key."
-            if "kid" not in header:  # an issuer that names no key may have replaced its only one
+            if "kid" not in header:  # an issuer without key ids may have replaced its only key
                 raise _KeyMayBeNew(told) from None
             raise NotSignedIn(told) from None
         except UNREADABLE as error:
@@ -98,7 +101,7 @@ class TokenVerifier:
         return _json_object(payload)
 
     def _fitting_key(self, token: str, header: dict[str, Any], keys: Keys) -> SigningKey:
-        """Raises `NotSignedIn`, or `_KeyMayBeNew` when a key that is not known yet might do."""
+        """Select the key for a token; raise `NotSignedIn`, or `_KeyMayBeNew` if a newer key may fit."""
         kid, algorithm = header.get("kid"), header["alg"]
         named = [key for key in keys if kid is None or key.kid == kid]
         fitting = [key for key in named if algorithm in key.algorithms]
@@ -124,7 +127,10 @@ class TokenVerifier:
         return fitting[0]
 
     def _unknown_key(self, token: str) -> str:
-        """With a word on the issuer, who is most often the reason; nothing is proved of it here."""
+        """Return the error message, which mentions a wrong `iss`, the usual reason.
+
+        The token is read without verification here.
+        """
         told = "The token's `kid` is of a key that the issuer does not publish"
         try:
             said = jwt.decode(token, options={"verify_signature": False})
@@ -135,7 +141,7 @@ class TokenVerifier:
 
 
 def _header(token: str) -> dict[str, Any]:
-    """Raises `NotSignedIn` for what is no signed token at all."""
+    """Parse the header of a token; raise `NotSignedIn` if it is not a signed token."""
     dots = token.count(".")
     if dots == _DOTS_OF_JWE:
         raise NotSignedIn(

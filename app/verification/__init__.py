@@ -1,4 +1,4 @@
-"""Whether the words a claim rests on say it: the seam, and what stands behind it."""
+"""Verification of claims against the texts that they cite: the interface and its implementations."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,16 +7,16 @@ from storage.domain import Value, Verdict
 
 
 class Judgement(Value):
-    """A verdict and how sure it is that the claim is supported, in [0, 1]."""
+    """A verdict, and how certain it is that the claim is supported, in [0, 1]."""
 
     verdict: Verdict
     score: float | None
-    """None with `unchecked`: the judge gave no verdict."""
+    """None if the verdict is `unchecked`."""
 
 
 class Verifier(Protocol):
-    """Judges claims by the texts they cite and by nothing else."""
+    """A judge of claims that uses only the texts they cite."""
 
     async def judge(self, claim: str, evidence: Sequence[str], language: str = "en") -> Judgement:
-        """`evidence` are whole passages, best first; raises `IbidError` when it cannot judge."""
+        """Judge a claim by `evidence`: whole passages, best first; raise `IbidError` if that fails."""
         ...

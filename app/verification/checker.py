@@ -1,4 +1,4 @@
-"""Every claim of an answer gets its verdict, from the passages that it cites and no others."""
+"""Gives every claim of an answer a verdict, based only on the passages that it cites."""
 
 import re
 from collections.abc import Sequence
@@ -9,17 +9,17 @@ from app.verification import Judgement, Verifier
 from storage.domain import Claim, Passage
 
 Verify = Literal["off", "mark", "strict"]
-"""Claims are left unchecked; given verdicts; or withheld when nothing supports them."""
+"""Whether claims are left unchecked, given verdicts, or left out if nothing supports them."""
 
 _INTRODUCES = re.compile(r"[:：]\s*\Z")
 _QUOTED = re.compile(r"“[^“”]*”|\"[^\"]*\"|`[^`]*`")
 _WORD = re.compile(r"\w+")
 _VERBATIM = 12
-"""Words in a row that are a quotation, whether or not marks stand round them."""
+"""The number of consecutive words that count as a quotation, with or without quotation marks."""
 
 
 class Checker:
-    """Judges the claims of one answer."""
+    """A checker of the claims of one answer."""
 
     def __init__(self, verifier: Verifier, passages: Sequence[Passage], language: str) -> None:
         self._verifier = verifier
@@ -28,7 +28,10 @@ class Checker:
         self._given: dict[tuple[str, tuple[UUID, ...]], Judgement] = {}
 
     async def check(self, claim: Claim) -> Claim:
-        """The claim with verdict, score and flags; what only introduces the next is no claim."""
+        """Return the claim with verdict, score and flags.
+
+        A text without words, or one that only introduces the next claim, is returned unchanged.
+        """
         if not _WORD.search(claim.text) or (not claim.citations and _INTRODUCES.search(claim.text)):
             return claim
         if not claim.citations:
@@ -37,7 +40,7 @@ class Checker:
             )
         cited = tuple(dict.fromkeys(citation.passage_id for citation in claim.citations))
         passages = [self._passages[passage_id] for passage_id in cited]
-        if (claim.text, cited) not in self._given:  # a strict answer asks twice
+        if (claim.text, cited) not in self._given:  # strict answers are checked twice
             texts = [_shown(passage) for passage in passages]
             given = await self._verifier.judge(claim.text, texts, self._language)
             self._given[claim.text, cited] = given
@@ -49,7 +52,7 @@ class Checker:
         )
 
     def _is_code(self, claim: Claim) -> bool:
-        """A block of code is shown as one: it needs no quotation marks."""
+        """Return whether all citations are code: a block of code needs no quotation marks."""
         return all(
             any(
                 start <= citation.start and citation.end <= end
@@ -60,7 +63,7 @@ class Checker:
 
 
 def withheld(claim: Claim) -> bool:
-    """Whether a strict answer goes without it: nothing supports it, or nobody could tell."""
+    """Return whether a strict answer leaves the claim out: it is unsupported or could not be checked."""
     unknown = claim.verdict == "unchecked" and bool(claim.citations)
     return claim.verdict == "unsupported" or unknown
 
@@ -70,7 +73,7 @@ def _shown(passage: Passage) -> str:
 
 
 def _copies(claim: str, passages: Sequence[Passage]) -> bool:
-    """Whether it repeats that many words of a source outside of quotation marks."""
+    """Return whether a claim repeats `_VERBATIM` words of a source outside quotation marks."""
     said = [_words(part) for part in _QUOTED.split(claim)]
     known = [f" {' '.join(_words(passage.text))} " for passage in passages]
     return any(

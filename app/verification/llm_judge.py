@@ -1,4 +1,4 @@
-"""A language model as the verifier: it is shown the claim and its passages and answers in one word."""
+"""A verifier that shows the claim and its passages to a language model, which answers in one word."""
 
 import re
 from collections.abc import Sequence
@@ -24,13 +24,13 @@ _UNKNOWN = Judgement(verdict="unchecked", score=None)
 
 
 class LLMJudge:
-    """Asks once for each claim; what it cannot answer stays `unchecked`."""
+    """A verifier that asks a language model once per claim; without a verdict, a claim is `unchecked`."""
 
     def __init__(self, llm: LLM) -> None:
         self._llm = llm
 
     async def judge(self, claim: str, evidence: Sequence[str], language: str = "en") -> Judgement:  # noqa: ARG002 - it reads any
-        """A model that does not answer leaves the claim unchecked: the answer itself is there."""
+        """Judge a claim; if the model fails, return `unchecked`, since the answer itself already exists."""
         shown = "\n".join(f"<passage>\n{_closed(text)}\n</passage>" for text in evidence)
         asked = f"{shown}\n\n<claim>\n{_closed(claim)}\n</claim>"
         messages = [
@@ -54,5 +54,5 @@ def _verdict(word: str) -> Verdict:
 
 
 def _closed(text: str) -> str:
-    """No text can end the fence that it stands in."""
+    """Escape a text so that it cannot close the tag around it."""
     return re.sub(r"</(?=passage|claim)", "<\\\\/", visible(text))

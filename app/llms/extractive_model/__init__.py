@@ -1,1 +1,1 @@
-"""The model that answers in sentences of the sources, without a network."""
+"""A model that answers with sentences quoted from the sources, without a network."""

@@ -1,4 +1,4 @@
-"""What a passage lets one quote: sentences, lists and snippets that stand by themselves."""
+"""The parts of a passage that can be quoted alone: sentences, lists and code snippets."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from pipelines.ingestion.sentences import sentences
 from storage.domain import Span
 
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
-_LINE = re.compile(r"\S[^\n]*(?:\n[ \t]*[a-z][^\n]*)*")  # with what was only wrapped
+_LINE = re.compile(r"\S[^\n]*(?:\n[ \t]*[a-z][^\n]*)*")  # including its wrapped lines
 _BULLET = re.compile(r"[ \t]*(?:[-*+•‣◦▪●]|\d{1,3}[.)])[ \t]+")
 _BLANK_LINE = re.compile(r"\s*\Z|[ \t]*\n[ \t]*\n")
 _TABLE_ROW = re.compile(r".* \| |\|")
@@ -30,7 +30,7 @@ _NO_ANSWER = re.compile(
     r"|.{0,120}\bfor (?:more |further )?(?:details|information)\W*\Z",
     re.IGNORECASE | re.DOTALL,
 )
-"""Tasks for the reader, pointers to other places, captions."""
+"""Beginnings of tasks for the reader, references to other places, and captions."""
 _SAYS_LESS = re.compile(
     r"\A(?-i:[a-z]+)[ ,]|\A\w+ (?:it|this|these|them)\b|https?://(?!localhost)|of this\W*\Z"
     r"|\A(?:an? |some |great |good )*(?:examples|articles?|overview|discussions?|slideshow|introduction)"
@@ -43,7 +43,7 @@ _SAYS_LESS = re.compile(
     r"|this one|below (?:are|is)|(?:examples?|guides?|steps|sections?) below|(?:also )?read the)\b",
     re.IGNORECASE,
 )
-"""What is torn off, ends on what was said before, or speaks about the text it stands in."""
+"""Signs of a sentence that is cut off, refers to earlier text, or is about the document itself."""
 _LEANS = re.compile(
     r"[—–-]\s|\W*(?:(?!it(?:['’]s| is) (?:\w+ ){1,2}(?:to|that)\b)(?:its?|it['’]s|this|these|those|that"
     r"|they(?:['’]re)?|their|them|he|she|his|her|such|both|neither|others|which)\b|(?:however|but|and|or|nor|so"
@@ -57,52 +57,52 @@ _LEANS = re.compile(
     r" (?:this|these|those|they|it|that))\b)",
     re.IGNORECASE,
 )
-"""Openings that mean nothing without the sentence before."""
+"""Openings of a sentence that cannot be understood without the one before."""
 _TAKES_BACK = re.compile(
     r"\W*(?:however|but|yet|nevertheless|that said|unfortunately)\b", re.IGNORECASE
 )
-"""Openings of a sentence without which the one before says more than is so."""
+"""Openings of a sentence that restricts the one before, which would say too much alone."""
 _ASIDE = re.compile(
     r"diagram|visual|prompt|learning support"
     r"|knowledge check|quiz|exercise|challenge|demonstration|objectives|homework|companion|mistakes"
     r"|further |references|see also|contents|related|resources|next|more information|you['’]ll learn",
     re.IGNORECASE,
 )
-"""Sections that speak about their subject without saying what is so."""
+"""Headings of sections that are about their subject but state no facts."""
 _BROUGHT = 400
-"""Most characters of a list or of code that come with what introduces them."""
+"""The most characters of a list or code that are quoted together with their introduction."""
 _LONGEST_HEADING, _LONGEST_ITEM = 80, 300
-_FEWEST_WORDS = 4  # “Yes.” says too little to be quoted alone
+_FEWEST_WORDS = 4  # a quote like “Yes.” says too little alone
 _SPECIAL = re.compile(
     r"(?P<math>\$\$[^$]+\$\$|(?<![\\\d])\$(?![\s$])[^$\n]*(?<![\s\\])\$(?!\d))"
     r"|[*`]|~(?=~)|<(?=[A-Za-z/!?])|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)|\\(?=[!-/:-@\[-`{-~])"
     r"|[\[【](?=[\s\d,;^]*\d\s?[\]】])|\[(?=[^\]]*\]\()"
 )
-"""What Markdown would take for markup, and a reader for a footnote; math stays as it is."""
+"""Text that would be read as Markdown markup or a footnote, so it is escaped; math is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Contiguous words of a passage; a list's begin with its bullet."""
+    """A contiguous span of a passage; the span of a list begins with its bullet."""
 
     passage: Quotable
     start: int
     end: int
     topic: str
-    """The heading or question inside the passage that it stands under."""
+    """The heading or question inside the passage that the quote is under."""
     opens: bool
-    """Whether it is the first thing said under its topic."""
+    """Whether the quote is the first piece under its topic."""
     standing: float
-    """How well it would do as an answer to some question, in [0, 1]."""
+    """How suitable the quote is as an answer to any question, in [0, 1]."""
 
     def until(self, later: "Quote") -> str | None:
-        """What stands between this quote and a later one of its passage; None without such."""
+        """Return the text between this quote and a later one of its passage; None for any other quote."""
         if self.passage is not later.passage or self.end > later.start:
             return None
         return self.passage.text[self.end : later.start]
 
     def parts(self) -> Iterator[tuple[Literal["prose", "math", "code"], str]]:
-        """Its words as they stand in the passage."""
+        """Yield the parts of the quote as they are in the passage."""
         position = self.start
         inside = (span for span in self.passage.code if self.start <= span[0] < self.end)
         for start, end in (*inside, (self.end, self.end)):
@@ -113,7 +113,7 @@ class Quote:
             position = end
 
     def written(self) -> Iterator[str]:
-        """Its parts as Markdown: “words”, lists, formulas, code; each with the passage's marker."""
+        """Yield its parts as Markdown: “words”, lists, formulas, code; each with the passage's marker."""
         for kind, text in self.parts():
             if kind == "prose":
                 yield f"{_quoted(text)} [{self.passage.n}]"
@@ -125,12 +125,12 @@ class Quote:
 
 
 def words_in(text: str) -> int:
-    """How many words; where no spaces are written, two characters are taken for one."""
+    """Count words; in scripts without spaces, two characters count as one word."""
     return len(text.split()) + len(_UNSPACED.findall(text)) // 2
 
 
 def _quoted(text: str) -> str:
-    """White space folded, one pair of marks round all items of a list; one item has no bullet."""
+    """Quote a text: fold white space and put one pair of marks around a list; a single item has no bullet."""
     lines: list[str] = []
     for line in text.split("\n"):
         bullet = _bullet(line)
@@ -145,7 +145,7 @@ def _quoted(text: str) -> str:
 
 
 def _escape(text: str) -> str:
-    """Markdown that shows this text."""
+    """Return Markdown that displays this text."""
     return _SPECIAL.sub(lambda found: found["math"] or f"\\{found[0]}", text)
 
 
@@ -162,13 +162,13 @@ class _Piece(NamedTuple):
 
 
 def quotes(passage: Quotable) -> Iterator[Quote]:
-    """Everything in a passage that could be an answer or a part of one; quotes may overlap."""
+    """Yield all spans of a passage that could be an answer or a part of one; they may overlap."""
     pieces = list(_pieces(passage))
     aside = 0.3 if _ASIDE.search(passage.section.rpartition(" > ")[2]) else 1.0
     for index, piece in enumerate(pieces):
         opens = index == 0 or pieces[index - 1].topic != piece.topic
         if piece.kind == "code" and not opens:
-            continue  # what leads up to it brings it along
+            continue  # quoted together with its introduction
         first = _first(pieces, index)
         for last in _lasts(pieces, index):
             start, end = pieces[first].start, pieces[last].end
@@ -197,7 +197,7 @@ def _pieces(passage: Quotable) -> Iterator[_Piece]:
 
 
 def _whole(text: str, spans: Sequence[Span]) -> Iterator[Span]:
-    """Sentences; what goes on behind a dash, as after a question in passing, is no other one."""
+    """Yield the sentences; text after a dash continues the sentence before it."""
     start, end = spans[0] if spans else (0, 0)
     for left, right in spans[1:]:
         if text[left] not in "—–":
@@ -209,14 +209,14 @@ def _whole(text: str, spans: Sequence[Span]) -> Iterator[Span]:
 
 
 def _is_heading(line: str, passage: Quotable, end: int) -> bool:
-    """Named so by the section, or a short line by itself that is no sentence."""
+    """Return whether a line is a heading: the section names it, or it is short, alone and not a sentence."""
     named = f" > {passage.section}".endswith(f" > {line}")
     short = len(line) <= _LONGEST_HEADING and not _ENDED.search(line)
     return named or (short and _BLANK_LINE.match(passage.text, end) is not None)
 
 
 def _first(pieces: Sequence[_Piece], index: int) -> int:
-    """Where a quote of this piece begins: one that opens with “It” takes along what it is about."""
+    """Return the first piece of a quote; a sentence that begins with “It” needs the one before."""
     first = index
     while first > max(index - 2, 0):
         piece, before = pieces[first], pieces[first - 1]
@@ -229,7 +229,7 @@ def _first(pieces: Sequence[_Piece], index: int) -> int:
 
 
 def _lasts(pieces: Sequence[_Piece], index: int) -> Iterator[int]:
-    """Where quotes of this piece end: with it, or with the list or code that it introduces."""
+    """Yield the last pieces of quotes: the piece itself, or the list or code that it introduces."""
     piece, after = pieces[index], pieces[index + 1].kind if index + 1 < len(pieces) else None
     unended = after == "code" and not _ENDED.search(piece.text)
     introduces = piece.kind != "code" and (unended or _INTRODUCES.search(piece.text))
@@ -244,13 +244,13 @@ def _lasts(pieces: Sequence[_Piece], index: int) -> Iterator[int]:
 
 
 def _is_unfinished(piece: _Piece, following: _Piece) -> bool:
-    """Whether it says too little by itself, or what follows takes some of it back."""
+    """Return whether a piece says too little alone, or the next one restricts it."""
     takes_back = _TAKES_BACK.match(following.text) and following.topic == piece.topic
     return bool(takes_back) or words_in(piece.text) < _FEWEST_WORDS
 
 
 def _run(pieces: Sequence[_Piece], index: int) -> int:
-    """The last of the list items that follow, or the code, as far as they are short enough."""
+    """Return the last of the following list items, or the code, up to the allowed length."""
     last = index
     for following in pieces[index + 1 :]:
         too_long = following.end - pieces[index].end > _BROUGHT
@@ -259,7 +259,7 @@ def _run(pieces: Sequence[_Piece], index: int) -> int:
         last += 1
     kinds = [piece.kind for piece in pieces[index : index + 3]]
     torn = last == index + 1 and kinds == ["sentence", "item", "item"]
-    return index if torn else last  # one item of many is no list
+    return index if torn else last  # a single item of a longer list is not quoted as a list
 
 
 def _standing(pieces: Sequence[_Piece], core: int, *, torn: bool) -> float:
@@ -280,11 +280,13 @@ def _standing(pieces: Sequence[_Piece], core: int, *, torn: bool) -> float:
     elif _SAYS_LESS.search(prose) or (core == 0 and _LEANS.match(said)):
         standing = 0.5
     elif torn or all(piece.kind == "item" for piece in pieces):
-        standing = 0.75 if torn or len(pieces) == 1 else 0.85  # it leans on the rest of its list
+        standing = (
+            0.75 if torn or len(pieces) == 1 else 0.85
+        )  # an item may depend on the rest of its list
     return standing
 
 
 def _is_title(text: str) -> bool:
-    """Most of its words are capitalised, as in a list of links."""
+    """Return whether most longer words are capitalised, as in a list of links."""
     words = re.findall(r"\w{4,}", text)
     return sum(word[0].isupper() for word in words) > len(words) / 2

@@ -1,4 +1,4 @@
-"""The model that needs no key, no server and no download: it answers in quoted, cited sentences."""
+"""A model that needs no key, server or download: it answers with quoted and cited sentences."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -21,42 +21,42 @@ NOTHING = "There is no passage that an answer could be quoted from."
 _FEW_WORDS, _ENOUGH_WORDS, _MOST_WORDS = 60, 100, 120
 _MOST_QUOTES = 6
 _MOST_EMBEDDED = 40
-"""How many candidates' meaning is compared with the question's: that takes most of the time."""
+"""The most candidates whose embeddings are compared with the question's: this takes most of the time."""
 
 _BESIDE = 0.7
-"""How near a sentence is that stands beside another: without a word of the question it must."""
+"""The nearness of two adjacent sentences; a candidate without a word of the question needs it."""
 _TELLING = 0.25
-"""What suits a question so well says it: the answer begins there, and it is looked for further down."""
+"""If the first quote suits the question this well, the answer begins there and goes on after it."""
 _SENTENCE = re.compile(r".*[.!?]\)?” \[\d+\]")
-"""Only behind one of these can another quote stand in the same paragraph and be told from it."""
+"""A quoted sentence with its marker; only after one can another quote follow in the same paragraph."""
 
 
 class ExtractiveLLM(CustomLLM):
-    """Chooses sentences of the passages in its prompt; not a word of an answer is its own."""
+    """An LLM that selects sentences of the passages in its prompt and adds no words of its own."""
 
     language: str = "en"
-    """ISO 639 code of the language whose stems and stop words tell which sentences fit."""
+    """ISO 639 code of the language whose stems and stop words are used to compare sentences."""
     embedding: BaseEmbedding | None = None
-    """Finds what says the same in other words; a local one, since it reads every candidate."""
+    """Finds sentences with the same meaning in other words; should be local, as it embeds many candidates."""
 
     @classmethod
     def class_name(cls) -> str:
-        """How LlamaIndex names it."""
+        """Return the name that LlamaIndex has for this class."""
         return "ExtractiveLLM"
 
     @property
     def metadata(self) -> LLMMetadata:
-        """Whatever fits into memory fits into its context."""
+        """The metadata; the context window is so large that no prompt exceeds it."""
         return LLMMetadata(model_name="extractive", context_window=10_000_000, is_chat_model=False)
 
     @llm_completion_callback()  # pyright: ignore[reportUntypedFunctionDecorator]
     def complete(self, prompt: str, *_: Any, **__: Any) -> CompletionResponse:
-        """The whole answer; takes a few milliseconds."""
+        """Return the whole answer, in a few milliseconds."""
         return CompletionResponse(text=self._answer(prompt))
 
     @llm_completion_callback()  # pyright: ignore[reportUntypedFunctionDecorator]
     def stream_complete(self, prompt: str, *_: Any, **__: Any) -> CompletionResponseGen:
-        """The same text, a few words at a time."""
+        """Yield the same text, a few words at a time."""
 
         def responses() -> CompletionResponseGen:
             said = ""
@@ -80,17 +80,17 @@ class _Candidate:
     quote: Quote
     prose: str
     news: frozenset[int]
-    """The terms of it that the question does not have."""
+    """The quote's terms that the question does not have."""
     shares: bool
-    """Whether it has a word of the question."""
+    """Whether the quote has a term of the question, or no passage has any."""
     bears: bool
-    """Whether it, or what it stands under, has one: else it answers something else."""
+    """Whether the quote or its headings have a term of the question; otherwise it is about something else."""
     sides: frozenset[int]
-    """Which of two things that are compared it names."""
+    """The indexes of the compared things that the quote names."""
     words: int
     suits: float
     standing: float
-    """The quote's, less when it holds code that was not asked for."""
+    """The quote's `standing`, reduced if it holds code that was not asked for."""
     relevance: float
     weight: float
 
@@ -106,7 +106,7 @@ class _Candidate:
 def _ranked(
     question: AnalyzedQuestion, passages: Sequence[Quotable], embedding: BaseEmbedding | None
 ) -> list[_Candidate]:
-    """What could be quoted, best first."""
+    """Return the candidates for quoting, best first."""
     ranked = sorted(_candidates(question, passages), key=lambda c: -c.score)[:_MOST_EMBEDDED]
     if embedding is not None and ranked:
         asked = embedding.get_query_embedding(question.text)
@@ -119,7 +119,10 @@ def _ranked(
 
 
 def _candidates(question: AnalyzedQuestion, passages: Sequence[Quotable]) -> Iterator[_Candidate]:
-    """The factors were found on real questions to an encyclopedia, handbooks and a textbook."""
+    """Yield the scored quotes of all passages.
+
+    The factors were tuned on real questions to an encyclopedia, handbooks and a textbook.
+    """
     found = [quote for passage in passages for quote in quotes(passage)]
     prose = [" ".join(text for kind, text in quote.parts() if kind != "code") for quote in found]
     code = [" ".join(text for kind, text in quote.parts() if kind == "code") for quote in found]
@@ -147,7 +150,7 @@ def _candidates(question: AnalyzedQuestion, passages: Sequence[Quotable]) -> Ite
         relevance += 0.15 * share(around[passage]) + suits
         named = max(likeness(heading), likeness(quote.topic))
         relevance += (0.15 + (0.35 if question.defines else 0.1) * quote.opens) * named
-        if heading == passage.section:  # what a page begins with
+        if heading == passage.section:  # the beginning of a page
             relevance += (0.5 if question.defines else 0.15) * likeness(heading)
         relevance += 0.2 if snippet and question.wants_code else 0.0
         sides = question.sides_of(stems)
@@ -176,10 +179,10 @@ def _candidates(question: AnalyzedQuestion, passages: Sequence[Quotable]) -> Ite
 
 
 def _chosen(question: AnalyzedQuestion, ranked: Sequence[_Candidate]) -> list[Quote]:
-    """Quotes of one answer in reading order; those that follow on each other are made one."""
+    """Choose the quotes of one answer, in reading order; adjacent quotes are merged."""
     pool = [candidate for candidate in ranked if candidate.words <= _MOST_WORDS] or ranked[:1]
     chosen = [candidate for candidate in pool if candidate.bears][:1]
-    # Before a command may stand what must be done first.
+    # If a command was asked for, steps that come before it in the text may be needed, too.
     if chosen and chosen[0].suits >= _TELLING and not question.wants_code:
         pool = [c for c in pool if c.place >= chosen[0].place]
     while 0 < len(chosen) < _MOST_QUOTES:
@@ -198,12 +201,12 @@ def _chosen(question: AnalyzedQuestion, ranked: Sequence[_Candidate]) -> list[Qu
 
 
 def _next(pool: Sequence[_Candidate], chosen: Sequence[_Candidate]) -> _Candidate | None:
-    """What adds most to what is chosen; None when that is too little or enough is said."""
+    """Return the candidate that adds most; None if it adds too little or the answer is long enough."""
     words = sum(c.words for c in chosen)
     if words >= _ENOUGH_WORDS:
         return None
     said = frozenset[int]().union(*(c.news for c in chosen))
-    form = max(0.0, chosen[0].suits - _TELLING)  # no reason to say less
+    form = max(0.0, chosen[0].suits - _TELLING)  # a suitable form must not raise the bar for others
     par = chosen[0].score - form * chosen[0].weight
     named = frozenset[int]().union(*(c.sides for c in chosen))
     best, most = None, 0.75 if words < _FEW_WORDS else 0.95
@@ -230,7 +233,7 @@ def _repeats(one: _Candidate, other: _Candidate) -> bool:
 
 
 def _nearness(a: Quote, b: Quote) -> float:
-    """Quotes of one passage read well together, best those that stand side by side in it."""
+    """Return how well two quotes read together: best if adjacent, 0 if from different passages."""
     if a.passage is not b.passage:
         return 0.0
     between = a.until(b) if a.start < b.start else b.until(a)
@@ -238,7 +241,7 @@ def _nearness(a: Quote, b: Quote) -> float:
 
 
 def _written(chosen: Sequence[Quote]) -> str:
-    """A paragraph for the sentences of one passage; lists and code are paragraphs of their own."""
+    """Write the answer: one paragraph for the sentences of a passage, and one for each list or code block."""
     paragraphs: list[str] = []
     running: Quotable | None = None
     for quote in chosen:

@@ -1,4 +1,4 @@
-"""What a question asks for, and how far a sentence has the form of an answer to it."""
+"""Analyzes what a question asks for, and how far a sentence has the form of an answer to it."""
 
 import re
 
@@ -44,7 +44,7 @@ _FORMS = (
         r"|recommend(?:ed)?|allowed|required|supports?)\b",
     ),
 )
-"""What a question asks for, and the words by which a sentence shows that it says it."""
+"""Pairs of patterns: the form of a question, and words that are typical of its answer."""
 _TOLD = [(re.compile(_ASKED % asked, _FLAGS), re.compile(told, _FLAGS)) for asked, told in _FORMS]
 _DEFINES = re.compile(
     _ASKED % r"(?:what|who)(?:['’]s| is| are| was| were)|what does .*\bmean|define|explain", _FLAGS
@@ -80,7 +80,7 @@ _BESIDE = re.compile(
 _IN_QUESTIONS = (
     "used use used work works mean means difference explain describe define tell example"
 )
-"""Words that say what is asked for, not what about."""
+"""Words that tell what kind of answer is wanted, not its subject."""
 _LONGEST_SUBJECT = 80
 _COMPARED = re.compile(
     r"\b(?:differences?|distinction|compar(?:e|ison))\b(?:.* between| of)? (?P<one>.+?)"
@@ -92,10 +92,10 @@ _COMPARED = re.compile(
 
 
 class AnalyzedQuestion:
-    """What is asked for, and the words it is asked with."""
+    """A question's terms, and the kind of answer that it asks for."""
 
     def __init__(self, text: str, language: str) -> None:
-        """`text` as it stands in a prompt, with its context behind it."""
+        """Analyze a question; `text` is the question as in a prompt, followed by its context, if any."""
         self.text, _, context = text.partition("\n(In the context of: ")
         self.language = language
         every = self.terms_of(f"{self.text}\n{context}")
@@ -109,15 +109,15 @@ class AnalyzedQuestion:
         self._counted = self.terms_of(counted["counted"]) if counted else frozenset[int]()
 
     def terms_of(self, text: str) -> frozenset[int]:
-        """Stems of its content words."""
+        """Return the stems of a text's content words."""
         return terms(text, self.language)
 
     def sides_of(self, stems: frozenset[int]) -> frozenset[int]:
-        """Which of two things that are compared these words name."""
+        """Return the indexes of the compared things that these words name."""
         return frozenset(n for n, side in enumerate(self.sides) if side & stems)
 
     def suits(self, prose: str) -> float:
-        """How much words have the form of an answer, whatever they speak about."""
+        """Return how far a text has the form of an answer, regardless of its subject."""
         suits = 0.12 * (self._told is not None and self._told.search(prose) is not None)
         if self._counted and self._counts(prose):
             suits += 0.5
@@ -128,7 +128,7 @@ class AnalyzedQuestion:
         return suits + (self._likeness_of_subject(prose) if self.defines else 0.0)
 
     def could_answer(self, prose: str) -> bool:
-        """Whether words hold the name, date or number without which they answer nothing."""
+        """Return whether a text has the name or date that an answer to this question must have."""
         if _DID.search(self.text):
             return bool(self.terms_of(prose) & (self.terms - self.names)) and self._has_new_name(
                 prose
@@ -136,18 +136,18 @@ class AnalyzedQuestion:
         return not _DATED.search(self.text) or _YEAR.search(prose) is not None
 
     def likeness(self, heading: str) -> float:
-        """Whether a heading names what is asked about, and nothing else; in [0, 1]."""
+        """Return how closely a heading names the subject of the question and nothing else, in [0, 1]."""
         named = self.terms_of(heading) - self.terms_of(_IN_QUESTIONS)
         asked = self.terms - (self.names - named) or self.terms
         return len(named & asked) / (len(named | asked) or 1)
 
     def is_beside(self, headings: str) -> bool:
-        """Whether they are over what changed or went wrong, which the question does not ask for."""
+        """Return whether headings are about changes or errors, which the question does not ask for."""
         beside = _BESIDE.search(headings)
         return beside is not None and _BESIDE.search(self.text) is None
 
     def _compared(self) -> tuple[frozenset[int], ...]:
-        """What each of two things is called that the other is not; nothing unless they are compared."""
+        """Return the terms that each of two compared things has alone; empty if nothing is compared."""
         found = _COMPARED.search(self.text)
         if found is None:
             return ()
@@ -156,7 +156,7 @@ class AnalyzedQuestion:
         return sides if all(sides) else ()
 
     def _named(self) -> frozenset[int]:
-        """Terms of its capitalised words, unless all are so."""
+        """Return the terms of capitalised words; none if most words are capitalised."""
         names = _NAME.findall(self.text)
         few = 2 * len(names) <= len(self.text.split())
         return self.terms_of(" ".join(names)) & self.terms if few else frozenset[int]()
@@ -165,7 +165,7 @@ class AnalyzedQuestion:
         return any(self._counted & self.terms_of(n["of"]) for n in _NUMBER.finditer(prose))
 
     def _does(self, prose: str) -> float:
-        """“To X, do Y” does X; a step, or what runs, may do anything."""
+        """Score a text as an instruction: “To X, do Y” by how close X is, a step or a command by its form."""
         does = 0.12 * (_RUNS.search(prose) is not None) + 0.3 * (_STEPS.search(prose) is not None)
         aim = _AIM.match(prose)
         if aim is None:
@@ -177,7 +177,7 @@ class AnalyzedQuestion:
         return any(not self.terms_of(name) & self.terms for name in _NAMED.findall(prose))
 
     def _likeness_of_subject(self, prose: str) -> float:
-        """“X is a …” defines X; “X is slow” or “X of Y is a …” less so."""
+        """Score a text as a definition: “X is a …” defines X; “X is slow” or “X of Y is a …” less so."""
         said = _FRAME.sub("", prose)
         verb = _IS.search(said)
         if verb is None or _SUPPOSES.match(said) or verb.start() > _LONGEST_SUBJECT:

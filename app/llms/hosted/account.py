@@ -1,4 +1,4 @@
-"""What a server of models says about a key and about what it has; asked by `ibid doctor` alone."""
+"""What a model server reports about a key and its models; only `ibid doctor` asks for it."""
 
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ _OK = 200
 
 
 class Account(msgspec.Struct):
-    """Dollars that are left, None when there is no limit; a free tier has few requests a day."""
+    """The account of a key: US dollars left, None without a limit; a free tier has few requests a day."""
 
     limit_remaining: float | None = None
     is_free_tier: bool = False
@@ -36,14 +36,17 @@ class _Models(msgspec.Struct):
 
 
 async def account(http: ClientSession, base_url: str, key: str) -> Account:
-    """Raises `ModelUnavailable`, for one a key that is refused."""
+    """Return the account of a key; raise `ModelUnavailable`, for example if the key is refused."""
     return (await _got(http, f"{base_url}/key", key, _Account)).data
 
 
 async def models(
     http: ClientSession, base_url: str, key: str | None, key_setting: str = "OPENROUTER_API_KEY"
 ) -> set[str]:
-    """Their names; raises `ModelUnavailable`, which names the setting of a key that is refused."""
+    """Return the names of the server's models.
+
+    Raises `ModelUnavailable`; for a refused key, its message names `key_setting`.
+    """
     listed = await _got(http, f"{base_url}/models", key, _Models, key_setting)
     return {model.id for model in listed.data}
 

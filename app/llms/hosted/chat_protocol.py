@@ -1,4 +1,4 @@
-"""OpenAI's protocol as it is really spoken: what a chunk may hold, and when a stream is an answer."""
+"""OpenAI's protocol as servers really use it: parses chunks and decides whether a stream is an answer."""
 
 import math
 import re
@@ -17,7 +17,7 @@ from storage.http.pool import UNREADABLE
 JSON = Mapping[str, Any]
 
 _NO_JSON = re.compile(rb"\s*[^\s{\[<]")
-"""How data begins that holds no words: a keep-alive."""
+"""The beginning of data that is not JSON, such as a keep-alive."""
 _NO_ANSWER: Mapping[object, str] = {
     "filter": "its filter cut the answer off",
     "tool": "it asked for a tool, and there is none",
@@ -29,27 +29,27 @@ _DEPTH = 4
 
 
 class ResponseReader:
-    """Takes in one answer's chunks; raises `ModelUnavailable` for all that is not a whole answer.
+    """A reader of one answer's chunks; it raises `ModelUnavailable` for anything but a whole answer.
 
-    Silence is no success: a stream counts only when the model gave words and its own reason to stop,
-    or its server said that this was all.
+    The end of a stream is not a success by itself: the model must have given words and a reason to stop, or
+    its server must have marked the end.
     """
 
     def __init__(self, model: str, *, thinks_first: bool = False) -> None:
         self._model = model
         self._thoughts = Thoughts(expected=thinks_first)
         self.generation: str | None = None
-        """By which id the model's server knows the answer."""
+        """The id that the model's server has for the answer."""
         self.said = ""
-        """The answer so far, without thoughts."""
+        """The text of the answer so far, without thoughts."""
         self.heard = False
-        """Whether anything was said, or thought, yet."""
+        """Whether any text or thought has arrived."""
         self._finish: object = None
         self._usage: JSON = {}
         self._is_whole = self._is_message = self._refused = False
         self._pieces = 0
         self._told = 0
-        """How much of what was said `news` has told."""
+        """How many characters of `said` the method `news` has returned."""
         self._is_void = False
 
     @property
@@ -58,7 +58,7 @@ class ResponseReader:
         return self._thoughts.ended_alone
 
     def take(self, data: bytes) -> None:
-        """The next chunk, or the one document of an answer without a stream."""
+        """Read the next chunk, or the single document of a response that is not a stream."""
         if not data or _NO_JSON.match(data):
             return
         try:
@@ -69,17 +69,21 @@ class ResponseReader:
             self._take(_fields(each))
 
     def news(self) -> tuple[bool, str]:
-        """Whether what was told before is void, for it was a thought; and what was said since."""
+        """Return whether earlier text must be discarded because it was a thought, and the text since then."""
         is_void, delta = self._is_void, self.said[self._told :]
         self._is_void, self._told = False, len(self.said)
         return is_void, delta
 
     def done(self) -> None:
-        """The server says that this was all."""
+        """Record that the server marked the end of the stream."""
         self._is_whole = True
 
     def closed(self, advice: str = "") -> ResponseMetadata:
-        """When the stream has ended: what is known of the answer. `advice` is how to raise its limit."""
+        """Return the answer's metadata once the stream has ended.
+
+        Raises `ModelUnavailable` if the answer is not whole. `advice` tells how to raise the limit of
+        tokens; it is added to the error for an answer that used up the limit by thinking.
+        """
         finish = ending(self._finish) if self._finish else None
         if finish is None and (self._is_whole or (self._is_message and self._pieces == 1)):
             finish = "stop"
@@ -98,12 +102,12 @@ class ResponseReader:
     def failed(
         self, reason: str, kind: type[ModelUnavailable] = ModelUnavailable
     ) -> ModelUnavailable:
-        """With what it cost so far, as far as that is known."""
+        """Build an error that carries the cost so far, if it is known."""
         cost = _usage(self._usage).cost if self._usage else None if self.heard else 0.0
         return kind(reason, model=self._model, cost=cost)
 
     def _wrong(self, finish: Ending | None, advice: str) -> ModelUnavailable | None:
-        """Why this is no answer."""
+        """Return why this is not a whole answer; None if it is one."""
         if finish in _NO_ANSWER:
             return self.failed(_NO_ANSWER[finish], ModelRefused)
         if self.said.strip():
@@ -129,7 +133,7 @@ class ResponseReader:
         self._finish = choice.get("finish_reason") or choice.get("finishReason") or self._finish
         delta, message = choice.get("delta"), choice.get("message")
         if not delta and message and not (self._pieces and "delta" in choice):
-            # All of the answer; or the next of it, where another word is used. Beside deltas, it repeats.
+            # A message is the whole answer, or a delta under another name. Next to deltas, it repeats them.
             delta, self._is_message = message, True
         fields = {"content": delta} if isinstance(delta, str) else _fields(delta)
         self._refused = self._refused or bool(fields.get("refusal"))
@@ -161,7 +165,7 @@ def _fields(value: object) -> JSON:
 
 
 def _words(content: object, depth: int) -> str:
-    """The text of what may be a string, a part or a list of parts; thoughts are left out."""
+    """Return the text of a string, a part or a list of parts, without thoughts."""
     if isinstance(content, str):
         return content
     if isinstance(content, list) and depth:
@@ -177,7 +181,7 @@ def _words(content: object, depth: int) -> str:
 
 
 def _failure(told: JSON) -> str:
-    """How a chunk or a choice says that it is an error; nothing when it is none."""
+    """Return the reason if a chunk or a choice reports an error; an empty string if it does not."""
     error: object = _first(told.get("error"))
     if "error" in (told.get("object"), told.get("type")):
         error = error or told
@@ -204,7 +208,7 @@ def _tokens(value: object) -> int:
 
 
 def _number(value: object) -> float | None:
-    """Of a number, or of a text that holds one; None for anything else, and below nought."""
+    """Parse a number, or a text that holds one; return None for anything else and for negative numbers."""
     try:
         number = (
             float(value.strip().lstrip("$"))

@@ -1,4 +1,4 @@
-"""Deadlines that keep-alives do not stretch and a slow reader does not use up."""
+"""Timeouts of a stream that keep-alives do not extend and a slow reader does not use up."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -8,12 +8,11 @@ T = TypeVar("T")
 
 
 class StreamDeadline:
-    """How long an answer may be waited for: to its first word, between words, and in all.
+    """The timeouts of one answer: until its first word, between words, and in total.
 
-    Only time spent waiting counts. The deadline lies round each wait and not round the whole, because
-    a generator that is suspended must not have its reader cancelled. One alarm is set for many waits,
-    and set anew when it rings too early: `asyncio.timeout` round each token took more time than to
-    read the token.
+    Only time spent waiting counts. The timeout applies to each wait, not to the whole stream, because the
+    reader of a suspended generator must not be cancelled. One timer serves many waits and is set again when
+    it fires too early: `asyncio.timeout` around each token took longer than reading the token.
     """
 
     def __init__(self, silence: float, whole: float) -> None:
@@ -26,7 +25,10 @@ class StreamDeadline:
         self._is_over = False
 
     async def wait(self, work: Awaitable[T]) -> T:
-        """Raises `TimeoutError`; one at a time, and in one loop."""
+        """Await `work`; raise `TimeoutError` when it takes too long.
+
+        Only one wait at a time is allowed, and all waits must be in one event loop.
+        """
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None, "only a task can be cancelled"
         started, cancelling = loop.time(), task.cancelling()
@@ -37,7 +39,7 @@ class StreamDeadline:
         try:
             return await work
         except asyncio.CancelledError as cancelled:
-            if self._is_over and task.cancelling() == cancelling + 1:  # by the alarm alone
+            if self._is_over and task.cancelling() == cancelling + 1:  # only the timer cancelled it
                 raise TimeoutError from cancelled
             raise
         finally:
@@ -49,7 +51,7 @@ class StreamDeadline:
             self._left -= waited
 
     def heard(self) -> None:
-        """Something was said: silence is counted anew."""
+        """Restart the timeout between words, because one arrived."""
         self._quiet = 0.0
 
     def _set_alarm(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -60,7 +62,7 @@ class StreamDeadline:
     def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
         self._alarm = None
         if self._waiting is None:
-            return  # the next wait sets another
+            return  # the next wait sets a new timer
         if loop.time() < self._due:
             self._set_alarm(loop)
         else:

@@ -1,4 +1,4 @@
-"""Where a model is asked over HTTP, and what its server was found not to take."""
+"""The HTTP endpoint of a model, which remembers the parameters that its server refused."""
 
 import asyncio
 import logging
@@ -20,12 +20,15 @@ _log = logging.getLogger("ibid.llms")
 
 _DRAIN_SECONDS = 0.05
 _LONGEST_REFUSAL = 65_536
-"""Bytes that are read of it."""
+"""The most bytes that are read of an error response."""
 _OK = 200
 
 
 class Endpoint:
-    """One model at one server; `key_setting` and `models_setting` are named when they may be wrong."""
+    """One model on one server.
+
+    Error messages name `key_setting` and `models_setting` when these settings may be wrong.
+    """
 
     def __init__(
         self,
@@ -39,19 +42,19 @@ class Endpoint:
     ) -> None:
         self._url = f"{base_url}/chat/completions"
         self.place = place(base_url)
-        """Host and port, for errors."""
+        """Host and port, for error messages."""
         self._headers = headers
         self._model = model
         self._http = http
         self._settings = {"key": key_setting, "models": models_setting}
         self._home: asyncio.AbstractEventLoop | None = None
         self._refused: frozenset[str] = frozenset()
-        """Parameters without which a request was taken that was refused with them."""
+        """Parameters that the server refused, where it then accepted the request without them."""
 
     async def events(
         self, body: Mapping[str, Any], patience: StreamDeadline, reading: ResponseReader
     ) -> AsyncGenerator[list[bytes]]:
-        """The data of events that came together; of an answer that is no stream, the whole."""
+        """Yield the data of events that arrive together; a response that is no stream is yielded whole."""
         async with (
             lent(self._shared_http()) as http,
             await self._answer(http, body, patience) as answer,
@@ -69,9 +72,10 @@ class Endpoint:
     async def _answer(
         self, http: ClientSession, body: Mapping[str, Any], patience: StreamDeadline
     ) -> ClientResponse:
-        """To a request without what the server does not take, which it says by and by.
+        """Send the request; when the server refuses parameters, send it again without them.
 
-        Ends: every request has fewer parameters than the one before.
+        The loop ends because every request has fewer parameters than the one before. Raises
+        `ModelUnavailable` for any other refusal.
         """
         refused = self._refused
         while True:
@@ -100,7 +104,7 @@ class Endpoint:
         return await http.post(self._url, json=body, headers=self._headers, allow_redirects=False)
 
     def _shared_http(self) -> ClientSession | None:
-        """The pool given, on the loop that it was first used on."""
+        """Return the shared pool on the event loop that first used it, and None on any other loop."""
         loop = asyncio.get_running_loop()
         self._home = self._home or loop
         return self._http if self._home is loop else None
@@ -116,7 +120,7 @@ async def _beginning(answer: ClientResponse) -> bytes:
 
 
 async def _to_its_end(events: Events) -> None:
-    """Only a connection whose answer was read to the last byte can serve the next turn."""
+    """Read the rest of the response: only then can its connection be reused for the next turn."""
     with suppress(TimeoutError, ClientError):
         async with asyncio.timeout(_DRAIN_SECONDS):
             while await events.more() is not None:

@@ -1,4 +1,4 @@
-"""Why a model stopped, in the many words that servers have for it."""
+"""Maps the many words that servers use for the reason why a model stopped to a few kinds."""
 
 import re
 from typing import Literal
@@ -25,7 +25,7 @@ _KINDS: tuple[tuple[Ending, re.Pattern[str]], ...] = (
 
 
 def ending(reason: object) -> Ending:
-    """A reason that is not known is as good as any: a model that said why it stopped did not break off."""
+    """Classify a finish reason; an unknown reason counts as `stop`, because the answer did not break off."""
     told = str(reason).lower()
     for kind, words in _KINDS:
         if words.search(told):

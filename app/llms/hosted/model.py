@@ -1,4 +1,4 @@
-"""Models by OpenAI's protocol, at OpenRouter or anywhere, with a stream of our own under LlamaIndex."""
+"""A LlamaIndex LLM for any server with OpenAI's protocol, such as OpenRouter, with its own streaming code."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -30,31 +30,32 @@ from storage.errors import ModelRefused, ModelSilent
 FIRST_TOKEN_SECONDS = 30.0
 WHOLE_ANSWER_SECONDS = 120.0
 LONGEST_ANSWER = 1_024
-"""Tokens."""
+"""The most tokens of an answer, unless set otherwise."""
 _CONTEXT = 32_000
 _CHARACTERS_A_TOKEN = 3
-"""Few, so that a prompt is rather thought too long than sent in vain."""
+"""A low estimate: it is better to shorten a prompt needlessly than to send one that is too long."""
 _MOST_FALLBACKS = 2
-"""OpenRouter takes three models in all."""
+"""OpenRouter accepts three models in all."""
 _ADVICE = "; raise LLM_MAX_TOKENS"
 
 
 class HostedLLM(OpenRouter):
-    """Streams an answer, or raises `ModelUnavailable`: never part of one that looks whole.
+    """An LLM that streams a whole answer or raises `ModelUnavailable`; a partial answer never looks whole.
 
-    Not the SDK's stream under the stock class: that one ends in silent success after an error, outlives
-    a reader who left, and waits for ever on keep-alives. Every other method of an LLM stands on this.
-    `astream_chat` tells no callback of each token, as LlamaIndex's wrapper would keep it from closing.
+    It does not use the SDK's stream, which the parent class uses: that stream ends without an error after
+    the server sent one, goes on after the reader left, and waits without limit while keep-alives arrive.
+    All other methods of an LLM are built on this stream. `astream_chat` calls no callback for each token,
+    because LlamaIndex's wrapper would keep the stream from closing.
     """
 
     api_key: str | None = Field(default=None, repr=False, exclude=True)
     first_token_seconds: float = FIRST_TOKEN_SECONDS
-    """Also the longest silence between two tokens."""
+    """Timeout in seconds for the first token, and for each pause between two tokens."""
     whole_answer_seconds: float = WHOLE_ANSWER_SECONDS
     _endpoint: Endpoint = PrivateAttr()
     _catalogue: Catalogue | None = PrivateAttr(default=None)
     _thinks_first: bool = PrivateAttr(default=False)
-    """Whether it was seen to think in its text without an opening tag: then it is waited for."""
+    """Whether an earlier answer had thoughts without an opening tag: text then waits for the closing tag."""
 
     @classmethod
     def at(
@@ -71,10 +72,11 @@ class HostedLLM(OpenRouter):
         settings: Mapping[str, str] = MappingProxyType({}),
         **options: Any,
     ) -> "HostedLLM":
-        """`fallbacks` are what OpenRouter itself may turn to before the first token.
+        """Create an LLM for the server at `api_base`.
 
-        `provider` are its routing options; `catalogue` knows the models' limits; `settings` are named
-        as `Endpoint` has it.
+        `fallbacks` are models that OpenRouter itself may use instead before the first token; `provider` holds
+        its routing options. `catalogue` provides the models' limits. `settings` holds the keyword arguments
+        `key_setting` and `models_setting` of `Endpoint`.
         """
         base_url, body = api_base.rstrip("/"), dict[str, Any]()
         if fallbacks:
@@ -99,19 +101,19 @@ class HostedLLM(OpenRouter):
 
     @classmethod
     def class_name(cls) -> str:
-        """How LlamaIndex names it."""
+        """Return the name that LlamaIndex has for this class."""
         return "HostedLLM"
 
     async def astream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseAsyncGen:
-        """Deltas as they come; closing it, or cancelling, hangs up at once."""
+        """Stream deltas as they arrive; closing or cancelling the stream disconnects at once."""
         return await self._astream_chat(messages, **kwargs)
 
     async def _astream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseAsyncGen:
-        if "tools" in kwargs:  # for which only the stock class is made
+        if "tools" in kwargs:  # only the parent class supports tools
             return await super()._astream_chat(messages, **kwargs)
         return self._spoken(messages, kwargs)
 
@@ -121,7 +123,7 @@ class HostedLLM(OpenRouter):
         return await drained(self._spoken(messages, kwargs))
 
     def _chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        with ThreadPoolExecutor(1) as thread:  # the caller's may have a loop that runs
+        with ThreadPoolExecutor(1) as thread:  # the caller's thread may run an event loop
             return thread.submit(asyncio.run, self._achat(messages, **kwargs)).result()
 
     def _stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
@@ -140,7 +142,7 @@ class HostedLLM(OpenRouter):
                     try:
                         for data in together:
                             reading.take(data)
-                    finally:  # an error that came with words ends the answer behind them
+                    finally:  # words that arrived together with an error are yielded before it is raised
                         if together and reading.heard:
                             patience.heard()
                         self._thinks_first = self._thinks_first or reading.thinks_first
@@ -153,7 +155,7 @@ class HostedLLM(OpenRouter):
             raise reading.failed("it took too long", ModelSilent) from error
         except ClientError as error:
             raise reading.failed(f"the connection to {self._endpoint.place} failed") from error
-        # Who asks for less than the setting does so on purpose.
+        # A caller that sets its own limit needs no advice to raise the setting.
         spoken = reading.closed("" if "max_tokens" in options else _ADVICE)
         yield response(reading.said, reading.news()[1], spoken)
 
@@ -172,7 +174,10 @@ class HostedLLM(OpenRouter):
         }
 
     def _fitting(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
-        """Without the oldest exchanges, as far as the context window asks for it."""
+        """Drop the oldest exchanges until the prompt fits the context window.
+
+        Raises `ModelRefused` if the system message and the last question alone do not fit.
+        """
         room = (self.context_window - (self.max_tokens or 0)) * _CHARACTERS_A_TOKEN
         kept = [*messages]
         while _size(kept) > room and (oldest := _oldest_exchange(kept)):
@@ -183,7 +188,7 @@ class HostedLLM(OpenRouter):
         return kept
 
     async def _take_limits(self) -> None:
-        """Take over the model's limits, where its server tells them."""
+        """Adopt the model's limits, if its server publishes them."""
         limits = await self._catalogue.limits(self.model) if self._catalogue else None
         if limits is not None:
             self.context_window = limits.context
@@ -195,7 +200,7 @@ def _size(messages: Sequence[ChatMessage]) -> int:
 
 
 def _oldest_exchange(messages: Sequence[ChatMessage]) -> slice | None:
-    """A question and all up to the next one; None when only the last question is left."""
+    """Return the slice from the oldest question to the next one; None if only the last question is left."""
     asked = [n for n, message in enumerate(messages) if message.role == MessageRole.USER]
     return slice(asked[0], asked[1]) if len(asked) > 1 else None
 

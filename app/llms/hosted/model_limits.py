@@ -1,4 +1,4 @@
-"""What a server's models can take in and give back, as its `/models` says; kept for a day."""
+"""The limits of a server's models, from its `/models` endpoint; cached for a day."""
 
 import time
 from pathlib import Path
@@ -10,12 +10,12 @@ from storage.http.pool import UNREADABLE
 
 _FRESH = 86_400.0
 _AGAIN = 300.0
-"""Seconds until it is asked again when it did not answer."""
+"""Seconds until the next attempt after the server did not answer."""
 _PATIENCE = ClientTimeout(total=5.0)
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Of one model, in tokens."""
+    """The context window and the longest answer of one model, in tokens."""
 
     context: int
     longest: int
@@ -43,7 +43,7 @@ class _Kept(msgspec.Struct):
 
 
 class Catalogue:
-    """Asked for once a day, for all processes of a home; without an answer nothing is known."""
+    """The limits of a server's models, fetched once a day; a file shares them between processes."""
 
     def __init__(self, base_url: str, http: ClientSession, kept_in: Path) -> None:
         self._url = f"{base_url.rstrip('/')}/models"
@@ -53,12 +53,12 @@ class Catalogue:
         self._silent_until = 0.0
 
     async def limits(self, model: str) -> Limits | None:
-        """None for a model that is not listed, or while the list cannot be had."""
+        """Return a model's limits; None if it is not listed or the list is not available."""
         models = await self.models()
         return models.get(model)
 
     async def models(self) -> dict[str, Limits]:
-        """All that are listed; raises nothing."""
+        """Return the limits of all listed models; an empty dict if the list is not available."""
         if self._kept is None:
             self._kept = self._read()
         stale = self._kept is None or self._kept.at < time.time() - _FRESH
@@ -67,7 +67,7 @@ class Catalogue:
             try:
                 self._kept = await self._ask()
             except (ClientError, TimeoutError, *UNREADABLE):
-                pass  # what was known before, if anything, still is
+                pass  # keep the previous list, if there is one
             else:
                 self._write(self._kept)
         return self._kept.models if self._kept else {}
@@ -88,7 +88,7 @@ class Catalogue:
         return kept if kept.url == self._url else None
 
     def _write(self, kept: _Kept) -> None:
-        """Best effort: without the file, it is asked again."""
+        """Write the cache file. A failure is ignored: another process then asks the server itself."""
         new = self._file.with_suffix(".new")
         try:
             new.write_bytes(msgspec.json.encode(kept))

@@ -1,4 +1,4 @@
-"""Which parameters of a request a model's server does not take, by what its refusal says."""
+"""Finds which parameters of a request a model's server does not accept, from the text of its refusal."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -9,11 +9,11 @@ import msgspec
 from storage.http.pool import UNREADABLE
 
 _LENGTHS = ("max_tokens", "max_completion_tokens")
-"""By either name a server may call the limit of an answer."""
+"""The two names that servers use for the limit of an answer."""
 _PLAIN = (*_LENGTHS, "temperature", "stream_options")
-"""No word of English, or no harm when it is taken for a parameter by mistake."""
+"""Names that are not English words, or that may be mistaken for a parameter without harm."""
 _WORDS = ("models", "provider", "stream")
-"""Words of English, too: they name a parameter only where one is named."""
+"""Names that are also English words: they count only where the text is about a parameter."""
 _UNKNOWN = re.compile(
     r"un(?:known|recogni[sz]ed|supported|expected)|(?:not|n't) (?:\w+ )?(?:support|permit|allow|recogni|"
     r"accept|valid)|extra|additional|forbidden|deprecated|invalid (?:parameter|argument|field)",
@@ -24,14 +24,14 @@ _WRONG_NUMBER = re.compile(
     r"context (?:length|window|size)",
     re.IGNORECASE,
 )
-"""The limit is refused, and not the parameter: without any, an answer could cost whatever it wants."""
+"""Texts that refuse the limit's value, not the parameter: without a limit, the cost would be unlimited."""
 _ECHOES = ("input", "body", "request")
-"""Where a refusal repeats what was sent."""
+"""Fields in which a refusal repeats the request."""
 _DEPTH = 6
 
 
 def without(body: Mapping[str, Any], refused: Collection[str]) -> dict[str, Any]:
-    """The body as the server takes it, its limit by the name that is not refused."""
+    """Return the body without the refused parameters; its limit takes the name that is not refused."""
     taken = {name: value for name, value in body.items() if name not in refused}
     one, other = _LENGTHS
     if one in body and one in refused and other not in refused:
@@ -40,7 +40,7 @@ def without(body: Mapping[str, Any], refused: Collection[str]) -> dict[str, Any]
 
 
 def refused_in(answer: bytes, sent: Collection[str]) -> set[str]:
-    """Which of the parameters that were sent a refusal names; none when it is about something else."""
+    """Return the sent parameters that a refusal names; none if it is about something else."""
     try:
         told = "\n".join(_texts(msgspec.json.decode(answer), _DEPTH))
     except (*UNREADABLE, RecursionError):
@@ -59,7 +59,7 @@ def _is_refused(name: str, told: str) -> bool:
 
 
 def _texts(value: Any, depth: int) -> Iterator[str]:
-    """What an answer says, in quotes where it is a single word."""
+    """Yield the texts in a response; a single word is put in quotes."""
     if isinstance(value, str):
         yield value if " " in value else f"'{value}'"
     elif isinstance(value, list) and depth:

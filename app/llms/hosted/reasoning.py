@@ -1,4 +1,4 @@
-"""A model's thoughts where they stand in its text, in tags: they are no part of the answer."""
+"""Removes a model's thoughts, which some models write into their text in tags, from the answer."""
 
 import re
 
@@ -11,7 +11,7 @@ _TAG = re.compile(
     rf"[<◁][|｜]?(?P<close>/|end[_▁-](?:of[_▁-])?)?(?P<name>{_NAME})(?:\s[^<>\n]{{0,80}})?(?P<empty>/)?"
     r"[|｜]?[>▷]"
     r"|(?-i:\[(?P<close_bracket>/)?THINK(?:ING)?\])"
-    # gpt-oss and Gemma write on channels, of which one is for the reader.
+    # gpt-oss and Gemma write to channels; only the final channel is for the reader.
     r"|<\|channel\|>\s*(?:(?P<final>final)|\w+)[^<]{0,60}<\|message\|>"
     r"|<\|channel>\s*thought\b|(?P<end_channel><channel\|>)",
     re.IGNORECASE,
@@ -25,45 +25,45 @@ _FRAME = re.compile(
     r"<[|｜]?/?(?:(?:begin|end)_of_|start_|end_)?(?:final_)?(?:answer|response|solution|output)[|｜]?>",
     re.IGNORECASE,
 )
-"""What some models put round the answer that follows their thoughts."""
+"""Tags that some models put around the answer that follows their thoughts."""
 _SPECIAL = re.compile(r"`+|~{3,}|\\.?|\n[ \t]*(?:\n|\Z)|[<◁\[]", re.DOTALL)
 _MAY_MATTER = re.compile(r"[`~\\<◁\[]")
 _FENCE_LENGTH = 3
 _LONGEST_CODE = 2_000
-"""Characters of inline code behind a tag that may stand in it."""
+"""The most characters to read after a tag in search of the end of inline code."""
 
 
 class Thoughts:
-    """Feed it deltas; it gives back the words of the answer, the same however they are cut.
+    """A filter that takes deltas and returns the words of the answer, however the text is split.
 
-    A tag in code or behind a backslash is text. A closing tag alone says that all before it was
-    thought: `void` then tells that what was given back before this feed counts no more. For a model
-    that does so, `expected` holds its text back until the closing tag.
+    A tag in code or after a backslash is text. A closing tag without an opening one means that all text
+    before it was a thought: `void` is then true, and what earlier feeds returned must be discarded. For a
+    model that does so, `expected` holds its text back until the closing tag.
     """
 
     def __init__(self, *, expected: bool = False) -> None:
         self._expected = expected
         self.void = False
         self.ended_alone = False
-        """Whether words came before a closing tag that no opening one came before."""
+        """Whether words came before a closing tag that has no opening tag."""
         self._seen = False
         self._open: list[str] = []
-        """Names of the tags that the thought stands in, outermost first."""
+        """Names of the open tags around the current thought, outermost first."""
         self._held = ""
-        """What is not certain yet."""
+        """Text that cannot be classified yet."""
         self._kept = ""
-        """Text that was a thought, if the closing tag that is expected comes."""
+        """Text held back: it was a thought if the expected closing tag arrives."""
         self._code = ""
-        """The run of backticks or tildes that ends the code we are in."""
+        """The run of backticks or tildes that ends the current code; empty outside code."""
         self._spoke = self._gave = False
 
     @property
     def is_open(self) -> bool:
-        """Whether what came last is a thought, or may be one."""
+        """Whether the latest text is a thought, or may be one."""
         return bool(self._open or self._expected)
 
     def feed(self, delta: str) -> str:
-        """The words that are certain now."""
+        """Take a delta; return the words that now certainly belong to the answer."""
         self.void = False
         is_idle = self._gave and not (self._held or self._open or self._code)
         if is_idle and not _MAY_MATTER.search(delta):
@@ -72,7 +72,7 @@ class Thoughts:
         return self._scan(final=False)
 
     def close(self) -> str:
-        """The rest; with the text that was held back for a closing tag that did not come."""
+        """Return the rest, including text that was held back for a closing tag that never arrived."""
         self.void = False
         words = self._scan(final=True)
         kept, self._kept = self._kept, ""
@@ -96,7 +96,7 @@ class Thoughts:
         return words
 
     def _think(self, _said: list[str], final: bool) -> bool:
-        """Go past the next tag in the thought; False to wait for more."""
+        """Move past the next tag in the thought; return False if more text is needed."""
         text = self._held
         found = _TAG.search(text)
         if found is None:
@@ -116,12 +116,12 @@ class Thoughts:
                 self._open.append(name)
         elif name in self._open:
             del self._open[self._open.index(name) :]
-        else:  # some open with one name and close with another
+        else:  # some models close a tag under another name
             self._open.clear()
         return True
 
     def _speak(self, said: list[str], final: bool) -> bool:
-        """Go past the next thing in the text that may matter; False to wait for more."""
+        """Move past the next special characters in the answer; return False if more text is needed."""
         found = _SPECIAL.search(self._held)
         if found is None:
             said.append(self._taken(len(self._held)))
@@ -133,7 +133,7 @@ class Thoughts:
         if piece == self._held and not final and (piece[0] != "\n" or self._is_inline):
             return False
         if piece[0] == "\\" and self._code:
-            piece = piece[0]  # in code it escapes nothing
+            piece = piece[0]  # a backslash escapes nothing in code
         elif piece[0] in "`~":
             self._toggle(piece)
         elif piece.count("\n") > 1 and self._is_inline:
@@ -142,7 +142,7 @@ class Thoughts:
         return True
 
     def _meet(self, said: list[str], final: bool) -> bool:
-        """A bracket stands first in what is held."""
+        """Handle held text that begins with a bracket; return False if more text is needed."""
         tag = _TAG.match(self._held)
         frame = None if tag or self._code or not self._seen else _FRAME.match(self._held)
         if frame is not None:
@@ -161,7 +161,7 @@ class Thoughts:
         return True
 
     def _turn(self, tag: re.Match[str], said: list[str]) -> None:
-        """A thought begins; or one ends that nobody saw begin."""
+        """Begin a thought, or end one that had no opening tag."""
         self._seen, self._code = True, ""
         if tag["empty"]:
             return
@@ -176,7 +176,7 @@ class Thoughts:
         said.clear()
 
     def _is_code(self, end: int, final: bool) -> bool | None:
-        """Whether the tag that ends there stands in code; None while that is open."""
+        """Return whether the tag that ends at `end` is in code; None if that is not known yet."""
         if not self._is_inline:
             return bool(self._code)
         rest = self._held[end:]
@@ -196,7 +196,7 @@ class Thoughts:
         return 0 < len(self._code) < _FENCE_LENGTH
 
     def _taken(self, end: int) -> str:
-        """What is held up to there, which then is held no more."""
+        """Remove and return the first `end` characters of the held text."""
         taken, self._held = self._held[:end], self._held[end:]
         return taken
 

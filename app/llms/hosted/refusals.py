@@ -1,4 +1,4 @@
-"""What a status says that a model's server answers with instead of an answer."""
+"""Turns the HTTP status of a failed request into an error."""
 
 import re
 
@@ -6,7 +6,7 @@ from storage.errors import ModelBusy, ModelRefused, ModelUnavailable
 from storage.http.retry import seconds
 
 BAD_REQUEST = (400, 422)
-"""What is answered to a parameter that is not known, and to much else."""
+"""Statuses that servers send for an unknown parameter, and for other invalid requests."""
 _TOO_LONG = 413
 _REFUSALS = {*BAD_REQUEST, 401, 402, 403, 404, _TOO_LONG}
 _BUSY = {429, 503}
@@ -40,9 +40,9 @@ def refusal(
     key: str = "OPENROUTER_API_KEY",
     models: str = "OPENROUTER_MODELS",
 ) -> ModelUnavailable:
-    """For a status; the vendor's own text may hold the key, and is not repeated.
+    """Build the error for a status. It never repeats the vendor's text, which may contain the key.
 
-    `key` and `models` are the settings to look at.
+    `key` and `models` are the names of the settings that the message mentions.
     """
     reason = _reason(status, told).format(key=key, models=models)
     if status in _REFUSALS:

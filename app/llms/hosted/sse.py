@@ -1,13 +1,13 @@
-"""Server-sent events as they come over the wire: what came together is read together.
+"""A parser of server-sent events that returns all events that arrived together.
 
-A server that falls behind its models would fall further behind with work for every single token.
+Work for every single token would slow down a server that is already slower than its models.
 """
 
 import re
 from collections.abc import AsyncIterator
 
 DONE = b"[DONE]"
-_LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")  # behind a last \r the \n may yet come
+_LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")  # a \n may still follow a final \r
 _DATA = b"data:"
 _OTHER_FIELD = re.compile(rb"\s*(data|event|id|retry)?:(.*)", re.DOTALL)
 _DOCUMENT = re.compile(rb"\s*[{\[<]")
@@ -15,11 +15,11 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Events:
-    """The data of the events in a stream of bytes, however it is cut; comments and names are dropped.
+    """The data of the events in a stream of bytes, however it is split; comments and event names are dropped.
 
-    As servers are not all alike, more is taken than the standard has: an event of JSON ends without a
-    blank line, too; JSON may be on a line of its own; and a body that is no stream at all is one
-    document. What an `event: error` says is told as `{"error": …}`.
+    It accepts more than the standard, because servers differ: an event of JSON may end without a blank line,
+    JSON may be on a line without a field name, and a body that is not a stream is one document. The data of
+    an `event: error` is returned as `{"error": …}`.
     """
 
     def __init__(self, pieces: AsyncIterator[bytes]) -> None:
@@ -27,12 +27,12 @@ class Events:
         self._rest = b""
         self._data: list[bytes] = []
         self._document: list[bytes] = []
-        """Lines that are no field, as long as there was no event."""
+        """Lines that are not fields, collected until the first event."""
         self._is_first = True
         self._is_error = self._is_stream = self._is_over = False
 
     async def more(self) -> list[bytes] | None:
-        """Of the events that the next piece completes, often none; None at the end."""
+        """Return the data of the events that the next piece completes, often none; None at the end."""
         piece = None if self._is_over else await anext(self._pieces, None)
         if piece is None:
             return self._last()
@@ -45,7 +45,7 @@ class Events:
         return completed
 
     def _last(self) -> list[bytes] | None:
-        """What the end completes."""
+        """Return the data that the end of the stream completes; None if there is none."""
         completed: list[bytes] = []
         if not self._is_over:
             self._is_over = True
@@ -75,14 +75,14 @@ class Events:
             self._document.append(line)
 
     def _take(self, data: bytes, completed: list[bytes]) -> None:
-        """Another line of data; that begins another event when the one before looks whole."""
+        """Add a line of data; it begins a new event if the event before looks complete."""
         if self._data and (data.startswith(b"{") or data.strip() == DONE) and self._is_whole():
             self._complete(completed)
         self._is_stream = True
         self._data.append(DONE if data.strip() == DONE else data)
 
     def _is_whole(self) -> bool:
-        """Whether the data so far are an event, though no blank line has come."""
+        """Return whether the data so far are a complete event, even without a blank line."""
         if not self._data:
             return False
         return self._data == [DONE] or (

@@ -1,1 +1,1 @@
-"""The verifier that compares words, numbers and polarity, without a model."""
+"""A verifier that compares words, numbers and polarity, without a model."""

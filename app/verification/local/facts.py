@@ -1,4 +1,4 @@
-"""Numbers and names: what a claim must not get wrong, whatever else it says."""
+"""Numbers and names, which a claim must have right, whatever else it says."""
 
 import re
 from collections.abc import Iterator
@@ -17,13 +17,13 @@ _TEN = 10
 
 @dataclass(frozen=True)
 class Facts:
-    """The numbers and names of a text, by the token they stand at."""
+    """The numbers and names of a text, by the index of their token."""
 
     reading: AnalyzedText
 
     @cached_property
     def numbers(self) -> dict[int, float]:
-        """Digits and number words; “5 million” is one number, at its first token."""
+        """Values of digits and number words; “5 million” is one number, at its first token."""
         lowered = self.reading.lowered
         found = {i: v for i, t in enumerate(lowered) if (v := _value(t)) is not None}
         for i, (before, after) in enumerate(pairwise(lowered)):
@@ -49,16 +49,16 @@ class Facts:
 
     @cached_property
     def initials(self) -> str:
-        """First letters of all words: where an abbreviation may have come from."""
+        """First letters of all words, in which abbreviations are searched."""
         return "".join(token[0] for token in self.reading.lowered)
 
     def spells(self, token: str) -> bool:
-        """Whether the text has the words that this token abbreviates."""
+        """Return whether the text has the words that this token abbreviates."""
         short = token.isupper() and len(token) >= _FEWEST_INITIALS
         return short and token.lower() in self.initials
 
     def first_words(self) -> Iterator[int]:
-        """Content words that begin a sentence: names, maybe, that no capital gives away."""
+        """Yield content words that begin a sentence: their capital does not show whether they are names."""
         return (i for i in self.reading.starts if self.reading.stems[i] and i not in self.numbers)
 
 
@@ -73,7 +73,7 @@ def _value(token: str) -> float | None:
     try:
         return float(digits)
     except ValueError:
-        return float(hash(digits) % 2**52) + 0.5  # a time, a version: equal to itself alone
+        return float(hash(digits) % 2**52) + 0.5  # a time or a version equals only itself
 
 
 def _is_coded(token: str) -> bool:

@@ -1,6 +1,6 @@
-"""Words that turn a sentence's meaning round: negators, directions, opposites, quantifiers.
+"""English words that reverse a sentence's meaning: negators, directions, opposites, quantifiers.
 
-English; in other languages claims are judged by their words, numbers and names alone.
+Claims in other languages are judged only by their words, numbers and names.
 """
 
 from types import MappingProxyType
@@ -82,7 +82,7 @@ def _axes() -> dict[str, tuple[tuple[str, int], ...]]:
 
 
 AXES = MappingProxyType(_axes())
-"""For a word: what it takes sides on, and which side; `(axis, 1)` contradicts `(axis, -1)`."""
+"""For each word its axes and its sign on each: `(axis, 1)` contradicts `(axis, -1)`."""
 
 NEGATORS = frozenset(_NEGATORS.split())
 NUMBERS = MappingProxyType(

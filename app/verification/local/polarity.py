@@ -1,4 +1,4 @@
-"""Whether a claim turns round what its evidence says: directions, opposites, negation."""
+"""Detects whether a claim reverses what its evidence says: directions, opposites, negation."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from app.verification.local.lexicon import AXES, NEGATORS
 from app.verification.local.words import AnalyzedText
 
 _REACH = 8
-"""Tokens on either side that say what a word takes sides on."""
+"""Tokens on either side of a word that tell what it is about."""
 _SCOPE = 6
-"""Tokens that a negator reaches over."""
+"""Tokens after a negator that it applies to."""
 _SOFTENED = frozenset({"only", "just", "merely", "necessarily", "simply"})
 
 
 class Side(NamedTuple):
-    """A word that takes sides; `about` weighs the stems near it, nearer ones more."""
+    """A word with a polarity; `about` holds weights of the stems near it, higher for nearer ones."""
 
     axis: str
     sign: int
@@ -24,16 +24,16 @@ class Side(NamedTuple):
 
 @dataclass(frozen=True)
 class Polarity:
-    """What a sentence takes sides on, and what it denies."""
+    """The words with a polarity in a sentence, and the stems that it negates."""
 
     sides: list[Side]
     denials: list[frozenset[int]]
-    """For each negator the stems it reaches."""
+    """For each negator, the stems that it applies to."""
     stems: frozenset[int]
 
     @classmethod
     def of(cls, reading: AnalyzedText, tokens: range) -> "Polarity":
-        """Of one sentence of a reading."""
+        """Analyze one sentence of a text."""
         negators = [i for i in tokens if _negates(reading, i)]
         return cls(
             sides=list(_sides(reading, tokens, negators)),
@@ -43,7 +43,7 @@ class Polarity:
 
 
 def opposition(claim: Sequence[Polarity], evidence: Sequence[Polarity]) -> float:
-    """How much of what the claim takes sides on, the evidence takes the other side on; in [0, 1]."""
+    """Return the share of the claim's words with a polarity that the evidence contradicts, in [0, 1]."""
     sides = [side for sentence in claim for side in sentence.sides]
     said = [side for sentence in evidence for side in sentence.sides]
     against = 0.0
@@ -56,7 +56,7 @@ def opposition(claim: Sequence[Polarity], evidence: Sequence[Polarity]) -> float
 
 
 def denial(claim: Sequence[Polarity], evidence: Sequence[Polarity]) -> float:
-    """How surely one of them denies what the other says; in [0, 1]."""
+    """Return how certain it is that only one of claim and evidence negates the statement, in [0, 1]."""
     denied = [stems for sentence in claim for stems in sentence.denials]
     denying = [stems for sentence in evidence for stems in sentence.denials]
     if denied:
@@ -98,7 +98,10 @@ def _shared(one: Side, other: Side) -> float:
 
 
 def _overlap(stems: frozenset[int], scopes: Sequence[frozenset[int]]) -> float:
-    """Of two negators without a word in their reach, neither contradicts the other."""
+    """Return the largest share of `stems` in a scope; 1 if there are no stems but some scope.
+
+    Two negators that apply to no word do not contradict each other.
+    """
     if not stems:
         return 1.0 if scopes else 0.0
     return max((len(stems & scope) / len(stems) for scope in scopes), default=0.0)

@@ -1,4 +1,4 @@
-"""The verifier that needs no model: words, numbers, names and polarity, aligned with the evidence."""
+"""A verifier without a model: it aligns words, numbers, names and polarity with the evidence."""
 
 import re
 from collections import OrderedDict
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
     from storage.embeddings.local import LocalEmbedding
 
 SUPPORTED, PARTIAL = 0.6, 0.4
-"""The least scores of these verdicts."""
+"""The minimum scores of these verdicts."""
 _WINDOW = 3
 _LEADING = 2
-"""How many sentences of the evidence are asked which side they take."""
+"""How many sentences of the evidence are compared with the claim's polarity."""
 _CONTRADICTED = 0.3
 _DENIED = 0.6
 _NEAR = 6
-"""Tokens on either side of a number or name that say what it belongs to."""
+"""Tokens on either side of a number or name that tell what it belongs to."""
 _AMONG, _BESIDE = 0.2, 0.25
-"""Least shares of all the other words, and of those near, in the sentence that has it."""
+"""Minimum shares of the claim's other words, of all or of those near a number, in the number's sentence."""
 _LIKE, _RARE = 0.5, 1.4
 _KEPT = 64
 _QUOTED = re.compile(r"[“”\"*_`\\]|\[\d+\]")
 
 
 class LocalVerifier:
-    """Judges in about a millisecond; the weights are chosen by hand, nothing was trained."""
+    """A verifier that takes about a millisecond; its weights are chosen by hand, not trained."""
 
     def __init__(self, embedding: "LocalEmbedding | None") -> None:
         self._embedding = embedding
@@ -47,7 +47,7 @@ class LocalVerifier:
         self._evidence: OrderedDict[tuple[str, ...], _Evidence] = OrderedDict()
 
     async def judge(self, claim: str, evidence: Sequence[str], language: str = "en") -> Judgement:
-        """A claim that stands in the evidence word for word is supported, whatever it says."""
+        """Judge a claim; one that is in the evidence word for word is always supported."""
         said = " ".join(_QUOTED.sub(" ", claim).split())
         if not said or not evidence:
             return Judgement(verdict="unsupported", score=0.0)
@@ -64,7 +64,7 @@ class LocalVerifier:
         return self._vocabularies[language]
 
     def _read(self, vocabulary: Vocabulary, texts: Sequence[str]) -> "_Evidence":
-        """The claims of one answer mostly cite the same few passages."""
+        """Analyze the evidence, with a cache: claims of one answer mostly cite the same few passages."""
         key = (vocabulary.language, *texts)
         if key not in self._evidence:
             split = [text[a:b] for text in texts for a, b in sentences(text)]
@@ -75,7 +75,7 @@ class LocalVerifier:
 
 
 class _Evidence:
-    """Passages as they are read once for all claims."""
+    """Passages, analyzed once for all claims."""
 
     def __init__(self, reading: AnalyzedText) -> None:
         self.reading = reading
@@ -86,7 +86,7 @@ class _Evidence:
 
     @cached_property
     def pairs(self) -> frozenset[tuple[int, int]]:
-        """Content words that stand side by side, or with one between them, in either order."""
+        """Pairs of content words that are adjacent or have one word between them, in either order."""
         stems = self.reading.content.tolist()
         forward = {*pairwise(stems), *zip(stems[:-2], stems[2:], strict=True)}
         return frozenset(forward | {(b, a) for a, b in forward})
@@ -99,14 +99,14 @@ class _Evidence:
 
 @dataclass
 class _Alignment:
-    """How well each content word of a claim is met by each sentence of its evidence."""
+    """How well each content word of a claim matches each sentence of its evidence."""
 
     claim: AnalyzedText
     evidence: _Evidence
 
     @cached_property
     def met(self) -> "NDArray[np.float32]":
-        """Sentences by content words, in [0, 1]: 1 for the same stem, less for a like meaning."""
+        """A matrix of sentences by content words, in [0, 1]: 1 for an equal stem, less for a similar word."""
         read = self.evidence.reading
         count = len(read.starts)
         met = np.zeros((count, len(self.claim.at)), dtype=np.float32)
@@ -121,17 +121,17 @@ class _Alignment:
 
     @cached_property
     def shares(self) -> "NDArray[np.float32]":
-        """The part of the claim's weight that each sentence carries."""
+        """The share of the claim's weight that each sentence covers."""
         return self.met @ self.claim.weights / (self.claim.weights.sum() or 1.0)
 
     @cached_property
     def coverage(self) -> float:
-        """The part of it that the evidence carries as a whole."""
+        """The share of the claim's weight that the whole evidence covers."""
         return self._share(self.met)
 
     @cached_property
     def window(self) -> float:
-        """The part that a few sentences in a row carry."""
+        """The share that a few consecutive sentences cover."""
         best = 0.0
         for size in range(1, _WINDOW + 1):
             for start in range(max(1, len(self.met) - size + 1)):
@@ -141,14 +141,14 @@ class _Alignment:
 
     @cached_property
     def bigrams(self) -> float:
-        """The part of the claim's word pairs that the evidence has too."""
+        """The share of the claim's word pairs that the evidence has, too."""
         stems = self.claim.content.tolist()
         pairs = list(pairwise(stems))
         return sum(pair in self.evidence.pairs for pair in pairs) / (len(pairs) or 1)
 
     @cached_property
     def likeness(self) -> float:
-        """Cosine of the claim to the sentence that is most like it."""
+        """Cosine similarity of the claim to the most similar sentence."""
         read = self.evidence.reading
         if not len(read.at):
             return 0.0
@@ -161,7 +161,7 @@ class _Alignment:
 
     @cached_property
     def leading(self) -> list[int]:
-        """The sentences that carry most of the claim."""
+        """The sentences that cover most of the claim."""
         return np.argsort(-self.shares, kind="stable")[:_LEADING].tolist()
 
     def _share(self, met: "NDArray[np.float32]") -> float:
@@ -169,7 +169,7 @@ class _Alignment:
         return float(best @ self.claim.weights / (self.claim.weights.sum() or 1.0))
 
     def carries(self, token: int, places: Sequence[int]) -> bool:
-        """Whether a number or name of the claim stands in one of these sentences among its own.
+        """Return whether one of the sentences with a number of the claim also has the claim's other words.
 
         The same number in a sentence about something else proves nothing.
         """
@@ -187,7 +187,7 @@ class _Alignment:
 
 
 class _Facts:
-    """Which numbers and names of a claim its evidence does not bear out."""
+    """The numbers and names of a claim that its evidence does not confirm."""
 
     def __init__(self, found: _Alignment) -> None:
         self._found = found
@@ -241,7 +241,7 @@ def _judged(found: _Alignment) -> Judgement:
 
 
 def _given(score: float, *, contradicted: bool, doubtful: bool) -> Judgement:
-    """What was found wrong outweighs all likeness; the score never says more than the verdict."""
+    """Turn a score into a judgement; a contradiction or a missing fact limits the verdict."""
     verdict: Verdict = "supported"
     if score < PARTIAL or contradicted:
         verdict = "unsupported"

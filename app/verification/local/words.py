@@ -1,4 +1,4 @@
-"""Texts as a verifier reads them: words with stems, vectors and how much each of them tells."""
+"""Analyzes texts for the verifier: words with their stems, vectors and weights."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 _WORD = re.compile(r"\d+(?:[.,·:]\d+)*|[^\W_]+(?:[’'][^\W_]+)*")
 _USUAL = 12.0
-"""Length of an everyday content word's vector: frequent words are shorter, telling ones longer."""
+"""Vector length of an average content word; frequent words have shorter, informative ones longer vectors."""
 _MOST_TELLING = 2.0
 _MOST_KNOWN = 100_000
 
 
 class Word(NamedTuple):
-    """What is known of a word wherever it stands; `stem` is 0 for a stop word."""
+    """A word's properties, independent of context; `stem` is 0 for a stop word."""
 
     stem: int
     weight: float
@@ -33,11 +33,11 @@ class Word(NamedTuple):
 
 @dataclass(frozen=True)
 class AnalyzedText:
-    """Some sentences; arrays run over content words, `at` says which token each of them is."""
+    """Analyzed sentences. The arrays have one row per content word; `at` holds its token's index."""
 
     tokens: list[str]
     starts: list[int]
-    """Which token each sentence begins with; none is without tokens."""
+    """Index of each sentence's first token; every sentence has tokens."""
     stems: list[int]
     at: "NDArray[np.intp]"
     weights: "NDArray[np.float32]"
@@ -45,7 +45,7 @@ class AnalyzedText:
 
     @cached_property
     def lowered(self) -> list[str]:
-        """Tokens without their capitals."""
+        """The tokens in lower case."""
         return [token.lower() for token in self.tokens]
 
     @cached_property
@@ -54,13 +54,13 @@ class AnalyzedText:
         return np.array([self.stems[i] for i in self.at], dtype=np.int64)
 
     def sentence(self, number: int) -> range:
-        """The tokens of a sentence."""
+        """Return the token indexes of a sentence."""
         end = self.starts[number + 1] if number + 1 < len(self.starts) else len(self.tokens)
         return range(self.starts[number], end)
 
 
 class Vocabulary:
-    """Words of one language, each looked up once."""
+    """A cache of the words of one language, each looked up once."""
 
     def __init__(self, language: str, embedding: "LocalEmbedding | None") -> None:
         self.language = language
@@ -68,7 +68,7 @@ class Vocabulary:
         self._known: dict[str, Word] = {}
 
     def read(self, sentences: Iterable[str]) -> AnalyzedText:
-        """Sentences without a word are left out."""
+        """Analyze sentences; those without a word are left out."""
         tokens: list[str] = []
         starts: list[int] = []
         for sentence in sentences:
