@@ -22,7 +22,7 @@ _TOKEN = 4
 _FIELDS = 600
 _ROW = 1_000
 # In Qdrant, the graph adds half of the vectors' memory, and other indexes add a kilobyte per point;
-# payloads and sparse vectors are stored twice on disk, once of these in the log.
+# payloads and sparse vectors are stored twice on disk, because the log has a copy.
 _GRAPH = 1.5
 _INDEXES = 1_000
 _KEPT = 2

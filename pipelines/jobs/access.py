@@ -17,7 +17,7 @@ class JobAccess:
 
     principal: Principal
     edited: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
-    """Maps each corpus that the principal may see and edit to the last deletion of a corpus of that name."""
+    """Corpora that the principal may see and edit, with the time when one of that name was last deleted."""
 
     def opens(self, submitter: str | None, corpus: str | None, asked_at: datetime) -> bool:
         """Return whether the principal may see and cancel a job.

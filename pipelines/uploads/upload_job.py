@@ -177,8 +177,8 @@ async def _extracted(
 def _folder_of(task: Task) -> Generator[Path]:
     """Provide a temporary folder named after the job; remove it afterwards.
 
-    A worker that takes over the job of a killed one empties the folder. Folders of other jobs that are
-    older than a day are removed.
+    A worker that takes over the job of a killed one empties the folder. Also remove the folders of other
+    jobs if they are older than a day.
     """
     folder = Path(gettempdir(), f"ibid-{task.id}")
     for other in folder.parent.glob("ibid-" + "?" * len(str(task.id))):
