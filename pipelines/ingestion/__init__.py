@@ -1,1 +1,1 @@
-"""From a folder or an upload to passages in the index."""
+"""Ingestion: turns folders and uploads into passages in the index."""

@@ -1,4 +1,4 @@
-"""What is new since the last time: sources whose bytes, place or reader differ from what serves."""
+"""Detection of changed sources: those whose bytes, place or settings differ from the live version."""
 
 import asyncio
 import hashlib
@@ -23,16 +23,16 @@ from storage.errors import SourceUnreadable
 from storage.sql.tables import Corpus, Source, SourceText
 
 _BATCH_BYTES = 400_000
-"""Changes are embedded, written and recorded together up to about this many bytes of text."""
-# PDF and Office files are mostly fonts, pictures and markup: the text of several makes a batch.
+"""Approximate bytes of text in a batch; a batch is embedded, written and recorded together."""
+# PDF and Office files are mostly fonts, pictures and markup: only this part of their size is text.
 _MARKUP_SHARE = 4
-# Characters of what was read before it is written; what comes after them is read once more.
+# Maximum characters of text that `read_first` keeps in memory; texts beyond it are read again later.
 _KEPT_TEXT = 30_000_000
 _DRAFT = "It says of itself that it is a draft."
 
 
 class SourceFailure(Value):
-    """A file that could not be ingested; what served before still does."""
+    """A file that could not be ingested; its earlier version stays live."""
 
     path: str
     reason: str
@@ -40,37 +40,37 @@ class SourceFailure(Value):
 
 @dataclass(slots=True)
 class SourceChange:
-    """A source on its way to a new version."""
+    """A new version of a source that is being ingested."""
 
     found: DiscoveredFile
     source: Source
     digest: str
     size: int
     is_new: bool
-    """Not found by any search before this."""
+    """Whether the source has no live version yet."""
     place: SiteLocation
-    """Looked up once: for every passage it would cost more than the passage."""
+    """Looked up once per source, because a lookup for every passage would be too slow."""
     version: int = 1
-    """The number it will have; a source that was not there before begins with 1."""
+    """The number of the new version; a new source begins with 1."""
     reading: SourceDocument | None = None
     is_draft: bool = False
-    """Not to be published, as it says itself: a page of a folder is as good as not there."""
+    """Whether the page declares itself a draft. Drafts are not published."""
     passages: list[Passage] = field(default_factory=list[Passage])
     vectors: list[list[float]] = field(default_factory=list[list[float]])
 
     @property
     def text(self) -> str:
-        """The canonical text, once it was read."""
+        """The canonical text; empty until the file is read."""
         return self.reading.text if self.reading else ""
 
     @property
     def is_binary(self) -> bool:
-        """Whether its bytes are more than its text."""
+        """Whether the file is of a binary format, whose size says little about its text."""
         kind = FORMATS.get(self.found.path.suffix.lower())
         return kind is not None and kind.takes == "bytes"
 
     def take(self, node: BaseNode, corpus: Corpus) -> None:
-        """One more passage of the new version, with its vector."""
+        """Add a passage of the new version and its vector."""
         assert self.reading is not None
         assert isinstance(node, TextNode)
         start, end = node.start_char_idx or 0, node.end_char_idx or 0
@@ -102,9 +102,9 @@ class SourceChange:
         self.vectors.append(node.get_embedding())
 
     def url(self, corpus: Corpus) -> str:
-        """Where a reader opens the page: on the site, or without one the file itself.
+        """Return the page's URL on the site, or without a base URL the address of the file itself.
 
-        A file that was sent is opened over the API; the link has no host, as many lead there.
+        The URL of an uploaded file is a path of the API without a host, as the API may have several.
         """
         if corpus.base_url is None or self.reading is None:
             if self.found.upload:
@@ -113,7 +113,7 @@ class SourceChange:
         return f"{corpus.base_url}/{self.reading.route}"
 
     def held(self, corpus: Corpus) -> SourceVersion:
-        """What a release says of the source once the passages are live in it."""
+        """Return the entry for the release's manifest, to be recorded when the passages are live."""
         assert self.reading is not None
         root = self.found.root
         return SourceVersion(
@@ -128,7 +128,7 @@ class SourceChange:
         )
 
     def source_text(self, corpus: Corpus) -> SourceText:
-        """The canonical text of the new version."""
+        """Return the database row with the canonical text of the new version."""
         assert self.reading is not None
         return SourceText(
             source_id=self.source.id,
@@ -142,28 +142,31 @@ class SourceChange:
 
 @dataclass(slots=True)
 class Comparison:
-    """Files set beside what is known of them."""
+    """The result of comparing files with the known sources."""
 
     changes: list[SourceChange] = field(default_factory=list[SourceChange])
     unchanged: int = 0
     failed: list[SourceFailure] = field(default_factory=list[SourceFailure])
 
     def leave_out(self, failed: Sequence[SourceFailure]) -> None:
-        """What turned out to be unreadable is not tried again."""
+        """Move changes that turned out to be unreadable to `failed`, so that they are not retried."""
         names = {failure.path for failure in failed}
         self.changes = [change for change in self.changes if change.found.name not in names]
         self.failed += failed
 
     @property
     def drafts(self) -> list[SourceChange]:
-        """Those that turned out to be drafts when they were read."""
+        """The changes that turned out to be drafts when they were read."""
         return [change for change in self.changes if change.is_draft]
 
 
 def compare(
     found: Sequence[DiscoveredFile], known: Mapping[str, Source], corpus: Corpus
 ) -> Comparison:
-    """Hashes every file's bytes, and neither keeps nor parses them; `known` is by location."""
+    """Compare files with the known sources, given by location, by a hash of the files' bytes.
+
+    Do not parse the files or keep their bytes.
+    """
     comparison, sites = Comparison(), Sites()
     for file in found:
         if not _is_unicode(file.location):
@@ -191,16 +194,16 @@ def compare(
 
 
 def passed_over(paths: Iterable[Path]) -> list[SourceFailure]:
-    """Documents of kinds that people expect to be read and are not."""
+    """Return a failure for each document whose format users may expect to work but is not supported."""
     return [SourceFailure(path=str(path), reason=UNREAD[path.suffix.lower()]) for path in paths]
 
 
 def as_before(
     sources: Iterable[Source], corpus: Corpus, copies: Mapping[UUID, UploadedFile]
 ) -> list[SourceChange]:
-    """To be read again as they were when they were ingested; those that are not so are left out.
+    """Return changes that read the sources again, without those whose file has changed or is gone.
 
-    Of what was sent, `copies` are here.
+    `copies` are the local copies of uploaded files.
     """
     changes: list[SourceChange] = []
     sites = Sites()
@@ -217,7 +220,7 @@ def as_before(
 
 
 def _is_unicode(name: str) -> bool:
-    """A file system allows names in any encoding; no database does."""
+    """Return whether the name is valid Unicode: file systems allow other names, databases do not."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -226,7 +229,7 @@ def _is_unicode(name: str) -> bool:
 
 
 def batches(changes: Sequence[SourceChange]) -> Iterator[list[SourceChange]]:
-    """Changes in their order, cut where a batch has grown large enough."""
+    """Yield the changes in order, in batches of about `_BATCH_BYTES`."""
     batch: list[SourceChange] = []
     size = 0
     for change in changes:
@@ -242,7 +245,7 @@ def batches(changes: Sequence[SourceChange]) -> Iterator[list[SourceChange]]:
 async def read_ahead(
     some: Iterable[list[SourceChange]],
 ) -> AsyncGenerator[tuple[list[SourceChange], list[SourceFailure]]]:
-    """Each batch, read, and what of it could not be; the next one is being read meanwhile."""
+    """Yield each batch after reading its files, with the failures; read the next batch meanwhile."""
     with ReaderPool() as readers:
 
         async def read(batch: list[SourceChange]) -> tuple[list[SourceChange], list[SourceFailure]]:
@@ -254,9 +257,9 @@ async def read_ahead(
 
 
 async def read_first(changes: Sequence[SourceChange], most: int) -> tuple[int, list[SourceFailure]]:
-    """How many passages they make, counted until there are more than `most`, and what is not read.
+    """Return the number of passages in the changes, and the failures; stop at more than `most` passages.
 
-    What was read is kept for when it is written, as far as there is memory for it.
+    Keep the texts for the later write, up to `_KEPT_TEXT` characters.
     """
     passages = kept = 0
     failures: list[SourceFailure] = []
@@ -278,9 +281,9 @@ def _count(changes: Sequence[SourceChange]) -> int:
 
 
 def read_all(changes: Sequence[SourceChange], readers: ReaderPool) -> list[SourceFailure]:
-    """Take in the texts that are not there yet; gives back those that could not be read, and why.
+    """Read the files that are not read yet, and return the failures with their reasons.
 
-    A draft is a failure only where it was sent by itself: who keeps one in a folder means to.
+    A draft is a failure only in an upload: in a folder, drafts are expected.
     """
     failures: list[SourceFailure] = []
     unread = [change for change in changes if change.reading is None and not change.is_draft]
@@ -298,7 +301,7 @@ def read_all(changes: Sequence[SourceChange], readers: ReaderPool) -> list[Sourc
 
 
 def _digest(data: bytes, file: DiscoveredFile, place: SiteLocation, corpus: Corpus) -> str:
-    """Changes with the bytes and with all else that passages and their links are made from."""
+    """Return a hash of the bytes and of everything else that determines the passages and their links."""
     route = (file.relative.as_posix(), repr(place))
     made_from = (corpus.base_url or "", corpus.language, *route)
     return hashlib.sha256("\0".join(made_from).encode() + b"\0" + data).hexdigest()

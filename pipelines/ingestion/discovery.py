@@ -1,4 +1,4 @@
-"""Which files a path stands for: the part of ingestion that only looks."""
+"""Discovery of the files to ingest. It changes nothing."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -17,9 +17,9 @@ _SENT = "upload:/"
 
 @dataclass(frozen=True, slots=True)
 class UploadedFile:
-    """A file that was sent: its copy on this machine, and the relative name it was sent under.
+    """An uploaded file: its local copy and the relative name that the client gave it.
 
-    The copy's path ends in that name, in a folder of its own.
+    The path of the copy ends with that name. Each copy is in a folder of its own.
     """
 
     path: Path
@@ -27,60 +27,63 @@ class UploadedFile:
 
     @staticmethod
     def locate(name: str) -> str:
-        """What makes it the same source the next time, wherever the copy lies then."""
+        """Return the location that identifies the source in later uploads, wherever the copy is then."""
         return f"{_SENT}{name}"
 
     @staticmethod
     def named(location: str) -> str | None:
-        """The name that was sent, if it was."""
+        """Return the name of an uploaded file, or None if the location is not of an upload."""
         return location.removeprefix(_SENT) if location.startswith(_SENT) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What one path given by the user stands for; `root` is None when it is a single file."""
+    """The files behind one path that the user gave; `root` is None if it is a single file."""
 
     root: Path | None
     files: tuple[Path, ...]
     unread: tuple[Path, ...] = ()
-    """Documents in it of kinds that are not read."""
+    """Documents in unsupported formats."""
     uploads: tuple[UploadedFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class DiscoveredFile:
-    """A file to read, and the folder its place in the documentation is counted from."""
+    """A file to read, and the root folder that its place in the documentation is relative to."""
 
     path: Path
     root: Path | None
     upload: str | None = None
-    """The name it was sent under; None for a file that stays where it is."""
+    """The name of an uploaded file; None for a file that is read from its place."""
 
     @property
     def location(self) -> str:
-        """What makes it the same source the next time."""
+        """The location that identifies the source in later ingestions."""
         return UploadedFile.locate(self.upload) if self.upload else self.path.as_posix()
 
     @property
     def name(self) -> str:
-        """What its user calls it."""
+        """The name that the user knows."""
         return self.upload or str(self.path)
 
     @property
     def relative(self) -> PurePosixPath:
-        """Its path within its root."""
+        """The path relative to the root."""
         if self.upload:
             return PurePosixPath(self.upload)
         base = self.root or self.path.parent
         return PurePosixPath(self.path.relative_to(base).as_posix())
 
     def place(self, sites: Sites) -> SiteLocation:
-        """Where the layout of the folders puts it."""
+        """Return the place in the site that follows from the layout of the folders."""
         return place_of(self.path, self.relative, sites)
 
 
 def select(paths: Sequence[Path | UploadedFile], *, allow_empty: bool = False) -> list[Selection]:
-    """Raises `InvalidInput` for a path that is missing, of no known kind, or an empty folder."""
+    """Find the files behind each path.
+
+    Raise `InvalidInput` for a missing path, a file in an unsupported format or an empty folder.
+    """
     if not paths:
         raise InvalidInput("Name at least one file or folder to ingest.")
     uploads = tuple(path for path in paths if isinstance(path, UploadedFile))
@@ -90,9 +93,9 @@ def select(paths: Sequence[Path | UploadedFile], *, allow_empty: bool = False) -
 
 
 def place(selections: Sequence[Selection], known_roots: set[str]) -> list[DiscoveredFile]:
-    """Each file once, under the outermost folder it was ever ingested from.
+    """Return each file once, with the outermost folder that it was ever ingested from as its root.
 
-    So a page keeps its URL when it is ingested again by itself or with a part of its folder.
+    So a page keeps its URL when it is ingested again alone or with a subfolder.
     """
     roots = known_roots | {s.root.as_posix() for s in selections if s.root is not None}
     found = {
@@ -139,7 +142,7 @@ def _walk(root: Path) -> Iterator[Path]:
 
 
 def _resolved(path: Path) -> Path:
-    """Unlike `Path.resolve`, without an error for a link that leads to itself."""
+    """Resolve symbolic links; unlike `Path.resolve`, raise no error for a link that points to itself."""
     return Path(os.path.realpath(path))
 
 
@@ -148,7 +151,10 @@ def _refuse(error: OSError) -> None:
 
 
 def _is_document(path: Path) -> bool:
-    """Dot files are private, and Docusaurus makes no page of what begins with an underscore."""
+    """Return whether the file has a known suffix and its name does not begin with a dot or an underscore.
+
+    Dot files are private, and Docusaurus makes no page of a file whose name begins with an underscore.
+    """
     suffix = path.suffix.lower()
     return (suffix in SUFFIXES or suffix in UNREAD) and not path.name.startswith((".", "_"))
 

@@ -1,4 +1,4 @@
-"""What an ingestion would take: read and split for real, nothing embedded and nothing written."""
+"""Estimate of the cost of an ingestion. Files are read and split, but not embedded or written."""
 
 import asyncio
 import json
@@ -15,14 +15,14 @@ from storage.domain import Value
 from storage.sql.tables import Corpus
 
 _BATCH = 96
-"""Texts that Cohere embeds in one call."""
+"""Maximum number of texts in one call to Cohere."""
 _TOKEN = 4
-"""Bytes of UTF-8 that make a token, about."""
-# Of a point, beside its text: names and values of the other fields, ids, index entries.
+"""Bytes of UTF-8 per token, approximately."""
+# Bytes of a point besides its text: names and values of the other fields, ids, index entries.
 _FIELDS = 600
 _ROW = 1_000
-# Qdrant: vectors in memory take half as much again for the graph and a kilobyte for the rest;
-# payload and sparse vector are kept twice on disk, once in the log.
+# In Qdrant, the graph adds half of the vectors' memory, and other indexes add a kilobyte per point;
+# payloads and sparse vectors are stored twice on disk, because the log has a copy.
 _GRAPH = 1.5
 _INDEXES = 1_000
 _KEPT = 2
@@ -32,7 +32,7 @@ _GIGABYTE = 1_000 * _MEGABYTE
 
 
 class Fit(Value):
-    """A need beside what a free plan gives (vendors' pages, November 2026)."""
+    """A required amount and the limit of a free plan (from the vendors' pages, November 2026)."""
 
     plan: str
     what: str
@@ -41,24 +41,24 @@ class Fit(Value):
 
     @property
     def fits(self) -> bool:
-        """Whether the plan is enough."""
+        """Whether the plan is sufficient."""
         return self.needed <= self.limit
 
 
 class Plan(Value):
-    """Counts are measured; bytes and tokens are estimates, good to a fifth or so."""
+    """The cost of an ingestion. Counts are exact; bytes and tokens are estimates, accurate to about 20 %."""
 
     sources: int
     failed: tuple[SourceFailure, ...]
     passages: int
     tokens: int
-    """That a hosted embedding would be sent."""
+    """Number of tokens to send to a hosted embedding."""
     embedding_calls: int
-    """Of 96 texts at most, batched as the ingestion does it."""
+    """Number of calls with at most 96 texts each, batched as in an ingestion."""
     dimension: int
     points: int
     memory_float32: int
-    """Bytes of memory for the vectors as they are; `VECTORS_INT8` with the originals on disk below."""
+    """Bytes of memory for full vectors; `memory_int8` is for `VECTORS_INT8` with the originals on disk."""
     memory_int8: int
     disk: int
     sql: int
@@ -66,20 +66,20 @@ class Plan(Value):
 
     @property
     def is_free(self) -> bool:
-        """Whether the free plans are enough, with the smaller vectors if need be."""
+        """Whether the free plans are sufficient, with the smaller vectors if necessary."""
         memory = [fit.fits for fit in self.fits if "memory" in fit.what]
         return any(memory) and all(fit.fits for fit in self.fits if "memory" not in fit.what)
 
 
 class _Tally:
-    """What has been read so far."""
+    """Running totals of the files read so far."""
 
     def __init__(self) -> None:
         self.sources = self.passages = self.embedded = self.calls = 0
         self.payload = self.text = 0
 
     def add(self, changes: Sequence[SourceChange]) -> None:
-        """One batch, as the ingestion would embed it."""
+        """Add a batch, split as an ingestion would split it, and release its texts."""
         before = self.passages
         for change in changes:
             reading = change.reading
@@ -99,7 +99,7 @@ class _Tally:
 
 
 async def plan(paths: Sequence[Path], dimension: int, progress: Progress | None = None) -> Plan:
-    """As if nothing had been ingested yet; raises `InvalidInput` for a path that is not there."""
+    """Estimate the ingestion of the paths into an empty index; raise `InvalidInput` for a missing path."""
     return await asyncio.to_thread(_plan, paths, dimension, progress or _ignore)
 
 

@@ -1,4 +1,4 @@
-"""What makes one index incompatible with another, as this version of Ibid would build it."""
+"""The fingerprint of an index: the settings and versions that make two indexes incompatible."""
 
 from typing import Literal
 
@@ -6,9 +6,9 @@ from storage.domain import Fingerprint
 from storage.index.passages import FIELDS
 
 READER = "3"
-"""Raised whenever the same bytes would come out as another canonical text."""
+"""Increase it when a change gives the same bytes another canonical text."""
 SPLITTER = "1"
-"""Raised whenever the same canonical text would be cut into other passages."""
+"""Increase it when a change splits the same canonical text into other passages."""
 
 
 def fingerprint(
@@ -19,7 +19,7 @@ def fingerprint(
     on_disk: bool,
     quantized: bool,
 ) -> Fingerprint:
-    """Of a release built now with this embedding."""
+    """Return the fingerprint of a release that this version of Ibid builds with the embedding."""
     return Fingerprint(
         reader=READER,
         splitter=SPLITTER,

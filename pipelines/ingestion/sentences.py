@@ -1,4 +1,4 @@
-"""Where sentences begin and end, with what technical prose adds: lines, formulas, inline code."""
+"""Sentence splitting for technical prose, with its line breaks, formulas and inline code."""
 
 import re
 from bisect import bisect_right
@@ -9,24 +9,25 @@ import sentencex
 
 from storage.shapes import Span
 
-# It is written in Rust, without types.
+# The package is written in Rust and has no type hints.
 _segment = cast("Callable[[str, str], list[str]]", sentencex.segment)  # pyright: ignore[reportAttributeAccessIssue]
 
-# Dollars are math on markdown-it's terms, so that prices are not: no space inside, no digit after.
+# Dollars enclose math by the rules of markdown-it, so that prices do not count: no space next to a
+# dollar inside, no digit after the closing one.
 _UNSPLIT = re.compile(r"\$\$[^$]+\$\$|(?<![\\\d])\$(?![\s$])[^$\n]*(?<![\s\\])\$(?!\d)|`[^`\n]+`")
 _LINE_BREAK = re.compile(r"\n")
-# sentencex panics at a no-break space after an initial, and refuses half a surrogate pair.
+# sentencex panics at a no-break space after an initial and rejects an unpaired surrogate.
 _TROUBLING = re.compile(r"[^\S ]|[\ud800-\udfff]")
-# Its time grows with the square of a line that is full of quotation marks.
+# Maximum characters per call of sentencex: its time is quadratic for a line full of quotation marks.
 _WINDOW = 4_000
 _BULLET = re.compile(r"[ \t]*(?:[-*+•]|\d{1,9}[.)])[ \t]+")
 
 
 def sentences(text: str, language: str = "en") -> list[Span]:
-    """Spans of the sentences of plain text, in order, without the white space around them.
+    """Return the spans of the sentences in plain text, in order, without surrounding white space.
 
-    A line break ends a sentence, since a list item, a table row and a heading is a line of its
-    own; bullets and numbers of items are in no span. `language` is an ISO 639 code.
+    A line break ends a sentence, since each list item, table row and heading is a line of its own.
+    No span contains the bullet or number of a list item. `language` is an ISO 639 code.
     """
     unsplit = [found.span() for found in _UNSPLIT.finditer(text)]
     found: list[Span] = []
@@ -50,7 +51,7 @@ def _lines(text: str, unsplit: list[Span]) -> Iterator[Span]:
 
 
 def _ends(text: str, start: int, end: int, unsplit: list[Span], language: str) -> Iterator[int]:
-    """Sentence ends of one line, its own end the last."""
+    """Yield the ends of the sentences in one line; the last is the end of the line."""
     for position in _boundaries(text, start, end, language):
         if not _is_inside(unsplit, position):
             yield position
@@ -58,13 +59,13 @@ def _ends(text: str, start: int, end: int, unsplit: list[Span], language: str) -
 
 
 def _boundaries(text: str, start: int, end: int, language: str) -> Iterator[int]:
-    """Between sentences; sentencex gives its text back whole, so the lengths add up."""
+    """Yield the positions between sentences; sentencex returns all of its text, so the lengths add up."""
     while start < end:
         stop = min(start + _WINDOW, end)
         found = _segment(language, _TROUBLING.sub(" ", text[start:stop]))
         lengths = [len(sentence) for sentence in found] or [stop - start]
         if stop < end and len(lengths) > 1:
-            lengths.pop()  # cut off by the window: it is seen whole in the next
+            lengths.pop()  # the window cuts this sentence off; the next window begins with it
         for length in lengths:
             start += length
             if start < stop:
@@ -72,7 +73,7 @@ def _boundaries(text: str, start: int, end: int, language: str) -> Iterator[int]
 
 
 def _is_inside(unsplit: list[Span], position: int) -> bool:
-    """Whether the spans, which are in order, have the position between their ends."""
+    """Return whether the position lies inside one of the spans, which must be sorted."""
     index = bisect_right(unsplit, position, key=lambda span: span[0]) - 1
     return index >= 0 and unsplit[index][0] < position < unsplit[index][1]
 

@@ -1,4 +1,4 @@
-"""Files in, live passages out: only what changed is read, embedded and replaced."""
+"""The ingestion of files into live passages. Only changed files are read, embedded and replaced."""
 
 import asyncio
 import logging
@@ -26,20 +26,20 @@ from storage.sql.tables import Corpus, Source, SourceText
 _log = logging.getLogger("ibid.ingestion")
 
 Progress = Callable[[int, int], None]
-"""Called with how many sources are done, of how many."""
+"""Called with the number of finished sources and the total."""
 
 Admit = Callable[[Sequence[SourceChange]], Awaitable[list[SourceFailure]]]
-"""Told what would be written; gives back what of it cannot be read, or raises to have nothing written."""
+"""Called with the changes before they are written; returns the unreadable ones, or raises to refuse all."""
 
 _MAKING = "making the index"
-"""The lock of whoever makes one where none serves."""
+"""The lock for creating the first index."""
 
 Phase = Literal["waiting", "optimizing"]
-"""What an ingestion does when it does not ingest: others go first; searches are made fast."""
+"""A step other than ingesting: waiting for another ingestion, or optimizing the index for searches."""
 
 
 class Report(Value):
-    """What an ingestion did, in sources; `passages` counts those written."""
+    """The result of an ingestion in numbers of sources; `passages` is the number of passages written."""
 
     added: int = 0
     changed: int = 0
@@ -51,10 +51,11 @@ class Report(Value):
 
 
 class Ingestion:
-    """Keeps a corpus like the folders it is made from.
+    """Synchronizes a corpus with its folders.
 
-    A changed source's new version is staged unseen, made live while the old one goes, and only then
-    recorded: whenever this stops, a search finds a whole version, and the next run goes on.
+    The new version of a source is first staged, where searches do not see it. Then it replaces the live
+    version in one operation, and then it is recorded. So searches find a complete version even if the
+    process stops at any point, and the next run continues.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Ingestion:
         self._locks = locks
         self._calibrate = calibrate
         self._configured = configured
-        """Of the first release; later ones are built by `Reindexing` alone."""
+        """The fingerprint of the first release; only `Reindexing` builds later ones."""
 
     async def run(
         self,
@@ -83,12 +84,12 @@ class Ingestion:
         enters: Callable[[Phase], None] | None = None,
         admit: Admit | None = None,
     ) -> Report:
-        """Ingest files and folders; raises `InvalidInput` before anything is changed.
+        """Ingest files and folders; raise `InvalidInput` before anything is changed.
 
-        What has gone from a folder goes from the corpus, if it came from that same folder.
-        Ingestions of one corpus take turns, whichever process started them; `enters` is told when
-        this one has to, and when all is written and much of it. `admit` may refuse what has changed
-        before any of it is written. Raises `Vanished` when the corpus is deleted meanwhile.
+        Remove sources that were ingested from one of the folders and are no longer in it.
+        Ingestions of one corpus run one at a time, also across processes. `enters` is called when this
+        one has to wait, and when it optimizes the index after a large write. `admit` may refuse the
+        changes before any of them is written. Raise `Vanished` if the corpus is deleted meanwhile.
         """
         started = time.perf_counter()
         selections = await asyncio.to_thread(select, paths, allow_empty=prune_empty)
@@ -99,7 +100,7 @@ class Ingestion:
                 comparison, removed = await self._ingest(selections, corpus, progress, admit)
                 await self._corpus_is_there(corpus_name)
             except Vanished as error:
-                # What was written after it went would come back with one of the same name.
+                # Passages written after the deletion would reappear in a new corpus of the same name.
                 await self._indexes.remove_corpus(corpus_name)
                 raise Vanished(
                     f"The corpus {corpus_name!r} was deleted while it was being ingested into; "
@@ -136,7 +137,7 @@ class Ingestion:
         return comparison, removed
 
     async def _optimize(self, enters: Callable[[Phase], None]) -> None:
-        """What is written stands; should this fail, searches are slower, and the next run tries again."""
+        """Optimize the index if it is slow. A failure is only logged: the next run tries again."""
         engine = self._indexes.engine
         try:
             if await engine.is_slow(ALIAS):
@@ -146,7 +147,7 @@ class Ingestion:
             log_failure(_log, "not_optimized", error, {})
 
     async def _corpus(self, name: str, base_url: str | None) -> Corpus:
-        """Made when it is not there; a base URL given anew is taken over."""
+        """Return the corpus, created if it does not exist; replace its base URL if one is given."""
         async with self._database.transaction() as session:
             corpora = Corpora(session)
             corpus = await corpora.find(name)
@@ -163,18 +164,19 @@ class Ingestion:
                 raise Vanished(name)
 
     async def _index(self) -> PassageIndex:
-        """What serves; one that was lost is made anew, and filled again from the files.
+        """Return the serving index, or create one if there is none or its collection is lost.
 
-        Raises `IndexDamaged`, also when there is nothing to write: better now than at a search.
+        The digests of all sources are cleared then, so that they are ingested again. Raise
+        `IndexDamaged` even if there is nothing to write, so that the error appears before a search.
         """
         if index := await self._served():
             return index
-        # Two ingestions that come first must not make one each: the other's would serve nobody.
+        # Two concurrent first ingestions must not create an index each: one would never be served.
         async with self._locks.held(_MAKING):
             return await self._served() or await self._made()
 
     async def _served(self) -> PassageIndex | None:
-        """What serves and is there."""
+        """Return the serving index if its collection exists."""
         index = await self._indexes.find()
         with suppress(NotFound):
             if index is not None:
@@ -193,7 +195,7 @@ class Ingestion:
         return made
 
     async def _recovered(self, corpus: Corpus, index: PassageIndex) -> dict[str, Source]:
-        """All sources by location, after finishing what an earlier run had written whole."""
+        """Return all sources by location, after publishing versions that an earlier run staged completely."""
         await self._indexes.follow()
         async with self._database.reading() as session:
             sources = {source.location: source for source in await Sources(session).of(corpus.name)}
@@ -208,9 +210,9 @@ class Ingestion:
         return sources
 
     async def _undo(self, sources: Sequence[Source], index: PassageIndex) -> None:
-        """Remove what was staged of sources that are not to change after all.
+        """Remove the staged versions of sources that have no change.
 
-        Of those that are, it stays until they do: its vectors need not be made again.
+        Those of changed sources are kept until the change is written, so that their vectors are reused.
         """
         undone = [source for source in sources if source.staged]
         for source in undone:
@@ -234,7 +236,7 @@ class Ingestion:
     async def _publish(
         self, corpus: Corpus, changes: Sequence[SourceChange], writer: Writer
     ) -> None:
-        """Announce in SQL, stage unseen, go live in one operation, record in SQL."""
+        """Record the versions as staged, stage and publish their passages, then record them as live."""
         held = [change.held(corpus) for change in changes]
         sources = [change.source for change in changes]
         for source, version in zip(sources, held, strict=True):
@@ -255,7 +257,7 @@ class Ingestion:
         found: Sequence[DiscoveredFile],
         known: dict[str, Source],
     ) -> int:
-        """Remove what was ingested from one of these folders and is no longer there."""
+        """Remove sources that were ingested from these folders and are no longer in them; return how many."""
         roots = {selection.root.as_posix() for selection in selections if selection.root}
         there = {file.location for file in found}
         gone = [

@@ -1,4 +1,4 @@
-"""From a reading to passages: exact, contiguous spans that never cross a heading."""
+"""Splitting of documents into passages: exact, contiguous spans that never cross a heading."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,29 +11,29 @@ from pipelines.readers import Block, SourceDocument
 from storage.shapes import Span
 
 TARGET = 900
-"""Characters that a passage is filled up to: a few paragraphs, some 200 tokens."""
+"""Target length of a passage in characters: a few paragraphs, about 200 tokens."""
 MAXIMUM = 1400
-"""Characters that no passage exceeds."""
+"""Maximum length of a passage in characters."""
 
-# A passage this short, as a part of the target, says too little to be found on its own.
+# A passage shorter than this fraction of the target contains too little to be found on its own.
 _SHORT = 0.25
-# Prose that ends so introduces what comes after it: a list, an example, an answer.
+# Prose that ends with one of these introduces the next block: a list, an example, an answer.
 _INTRODUCING = (":", "?", "：", "？")
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Where a passage lies in the canonical text, and the code in it; never white space at its ends."""
+    """The span of a passage in the canonical text and of the code in it, without white space at its ends."""
 
     start: int
     end: int
     section: int
-    """Index in the reading's sections."""
+    """Index of the section in the document's sections."""
     code: tuple[Span, ...]
 
 
 class _Piece(NamedTuple):
-    """The least that is put into a passage."""
+    """The smallest unit that passages are made of."""
 
     start: int
     end: int
@@ -41,7 +41,7 @@ class _Piece(NamedTuple):
 
 
 def split(reading: SourceDocument, *, target: int = TARGET, maximum: int = MAXIMUM) -> list[Cut]:
-    """Cuts in the order of the text; between them lie white space and headings without a body."""
+    """Return the passages in the order of the text; omit white space and headings without a body."""
     starts = [block.start for block in reading.blocks]
     cuts: list[Cut] = []
     for index, section in enumerate(reading.sections):
@@ -56,7 +56,7 @@ def split(reading: SourceDocument, *, target: int = TARGET, maximum: int = MAXIM
 
 
 def _pieces(reading: SourceDocument, blocks: Sequence[Block], maximum: int) -> Iterator[_Piece]:
-    """Whole blocks where they fit, else their sentences or lines; a heading with what it heads."""
+    """Yield whole blocks if they fit, else their sentences or lines; a heading stays with its first block."""
     lead = blocks[1].start - blocks[0].start if blocks[0].kind == "heading" else 0
     if 0 < lead <= maximum // 2:
         blocks = blocks[1:]
@@ -74,7 +74,7 @@ def _pieces(reading: SourceDocument, blocks: Sequence[Block], maximum: int) -> I
 
 
 def _units(reading: SourceDocument, block: Block, longest: int) -> Iterator[Span]:
-    """The parts of a block that is too long, none longer than `longest`."""
+    """Yield the parts of a block that is too long; no part is longer than `longest`."""
     text = reading.text[block.start : block.end]
     if block.kind in ("code", "table"):
         ends = [*accumulate(map(len, text.splitlines(keepends=True)))]
@@ -88,7 +88,7 @@ def _units(reading: SourceDocument, block: Block, longest: int) -> Iterator[Span
 
 
 def _fitted(text: str, start: int, end: int, longest: int) -> Iterator[Span]:
-    """Cuts at white space what is still too long, and through the word when there is none."""
+    """Split a span that is too long at white space, or within a word if there is none."""
     while True:
         while start < end and text[start].isspace():
             start += 1
@@ -104,7 +104,7 @@ def _fitted(text: str, start: int, end: int, longest: int) -> Iterator[Span]:
 
 
 def _packed(pieces: Iterable[_Piece], target: int, maximum: int) -> list[Span]:
-    """Fills passages up to the target; past it, up to the maximum, where one would be too short."""
+    """Pack the pieces into passages up to the target, or up to the maximum if one would be too short."""
     short = max(int(target * _SHORT), 1)
     passages: list[list[_Piece]] = []
     for piece in pieces:
@@ -135,7 +135,7 @@ def _length(pieces: Sequence[_Piece]) -> int:
 
 
 def _overlaps(spans: Sequence[Span], start: int, end: int) -> Iterator[Span]:
-    """What of the ordered spans lies between start and end."""
+    """Yield the parts of the sorted spans that lie between `start` and `end`."""
     index = bisect_right(spans, start, key=lambda span: span[1])
     while index < len(spans) and spans[index][0] < end:
         yield max(spans[index][0], start), min(spans[index][1], end)

@@ -1,4 +1,4 @@
-"""The LlamaIndex side of ingestion: documents in, embedded nodes out; neither leaves this package."""
+"""LlamaIndex transformations from documents to embedded nodes. Neither is used outside this package."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,10 +18,10 @@ from storage.index.passages import Content
 
 
 class SectionSplitter(TransformComponent):
-    """Documents of canonical text into nodes that never cross a heading, with exact offsets."""
+    """Splits documents of canonical text into nodes with exact offsets that never cross a heading."""
 
     def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
-        """`readings`, by document id, say where headings, blocks and code are."""
+        """Split the documents; `readings` maps their ids to their headings, blocks and code."""
         readings: Mapping[str, SourceDocument] = kwargs["readings"]
         return [
             _node(document.node_id, readings[document.node_id], cut)
@@ -31,18 +31,18 @@ class SectionSplitter(TransformComponent):
 
 
 class EmbedNew(TransformComponent):
-    """Embeds nodes in batches; one whose title, section and text had a vector before keeps it."""
+    """Embeds nodes in batches; a node whose section and text already have a vector reuses it."""
 
     embedding: BaseEmbedding
 
     def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
-        """`known` are the vectors there are already."""
+        """Embed the nodes; `known` maps sections and texts to existing vectors."""
         new = _without_vector(nodes, kwargs.get("known", {}))
         vectors = self.embedding.get_text_embedding_batch([_content(node) for node in new])
         return _with_vectors(nodes, new, vectors)
 
     async def acall(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
-        """The same, awaiting a service."""
+        """Embed the nodes like `__call__`, but asynchronously."""
         new = _without_vector(nodes, kwargs.get("known", {}))
         vectors = await self.embedding.aget_text_embedding_batch([_content(node) for node in new])
         return _with_vectors(nodes, new, vectors)
@@ -67,7 +67,7 @@ def _node(document_id: str, reading: SourceDocument, cut: Cut) -> TextNode:
 def _without_vector(
     nodes: Sequence[BaseNode], known: Mapping[Content, list[float]]
 ) -> list[BaseNode]:
-    """Those that must be embedded; the others are given the vector they had."""
+    """Set the known vectors, and return the nodes that must be embedded."""
     new: list[BaseNode] = []
     for node in nodes:
         content = (node.metadata["path"], node.get_content())
@@ -78,7 +78,7 @@ def _without_vector(
 
 
 def embedded_text(section: Sequence[str], text: str) -> str:
-    """What stands above a passage says what it is about: it is embedded with it."""
+    """Return the text to embed: the passage after its headings, which say what it is about."""
     return f"{' > '.join(section)}\n\n{text}"
 
 

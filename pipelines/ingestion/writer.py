@@ -1,4 +1,4 @@
-"""Changed sources into one index: split, embedded, staged unseen, made live in one operation."""
+"""Writes changed sources to one index: splits, embeds and stages them, then publishes them atomically."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
@@ -18,7 +18,7 @@ from storage.sql.repositories.corpora import Sources
 from storage.sql.tables import Corpus
 
 Calibrate = Callable[[str, PassageIndex], Awaitable[None]]
-"""Looks at what a corpus has become in an index, to tell later which questions it answers."""
+"""Measures a corpus in an index after a change, to decide later which questions it can answer."""
 
 
 async def written(
@@ -28,9 +28,9 @@ async def written(
     changes: Sequence[SourceChange],
     publish: Callable[[Corpus, Sequence[SourceChange], "Writer"], Coroutine[Any, Any, None]],
 ) -> AsyncGenerator[tuple[list[SourceChange], list[SourceFailure]]]:
-    """Each batch of changes once it is embedded, and what of it could not be read.
+    """Yield each batch of changes after it is embedded, and its failures.
 
-    While one is published by the engine's process, the next is embedded, and one more read.
+    While the engine's process publishes a batch, the next one is embedded and a third one is read.
     """
     async with BackgroundWriter() as publishing, aclosing(read_ahead(batches(changes))) as reading:
         async for batch, failed in reading:
@@ -42,7 +42,7 @@ async def written(
 
 
 async def _number(database: Database, changes: Sequence[SourceChange]) -> None:
-    """Each gets the version that its source comes to next; one that is new begins with the first."""
+    """Give each change the next version number of its source; a new source begins with 1."""
     async with database.transaction() as session:
         numbers = await Sources(session).reserve([change.source.id for change in changes])
     for change in changes:
@@ -50,7 +50,7 @@ async def _number(database: Database, changes: Sequence[SourceChange]) -> None:
 
 
 class Writer:
-    """Writes to an index; vectors that it or one of the `others` has already are not made again."""
+    """Writes to an index and reuses the vectors that exist in it or in one of the `others`."""
 
     def __init__(self, index: PassageIndex, *others: PassageIndex) -> None:
         self.index = index
@@ -65,7 +65,7 @@ class Writer:
         )
 
     async def embed(self, corpus: Corpus, changes: Sequence[SourceChange]) -> None:
-        """Split and embed; a passage whose section and text had a vector keeps it."""
+        """Split and embed the changes; a passage whose section and text already have a vector reuses it."""
         known: dict[Content, list[float]] = {}
         for change in changes:
             if not change.is_new or change.source.staged:
@@ -78,7 +78,7 @@ class Writer:
             by_source[node.ref_doc_id or ""].take(node, corpus)
 
     async def write(self, corpus: Corpus, changes: Sequence[SourceChange]) -> None:
-        """Live when this returns, and what their sources had before is gone."""
+        """Publish the changes, which replace the earlier versions of their sources; free their texts."""
         passages = [passage for change in changes for passage in change.passages]
         vectors = [vector for change in changes for vector in change.vectors]
         await self.index.stage(passages, vectors, corpus.language)

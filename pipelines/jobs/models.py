@@ -1,4 +1,4 @@
-"""What a job is, and what it is made of."""
+"""Data types of jobs: their state, their progress, their arguments and their handlers."""
 
 import secrets
 import time
@@ -16,9 +16,9 @@ from pipelines.ingestion.service import Progress
 from storage.domain import Metadata, Value
 
 ASKED_BY = "request_id"
-"""Among a task's arguments in the queue: the request that asked for it, for the log."""
+"""Key in a task's arguments in the queue: the ID of the request that submitted it, for the log."""
 INCOMING = "incoming"
-"""Above the files that were sent with jobs, among the blobs."""
+"""Prefix of the blobs that hold the files sent with jobs."""
 
 _counter = count()
 
@@ -26,21 +26,21 @@ Status = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
 class Job(Value):
-    """A piece of work that was asked for, and how far it has come."""
+    """A background job and its progress."""
 
     id: UUID
     kind: str
     corpus: str | None
     status: Status
     phase: str
-    """What it does just now, or did last: queued, unpacking, waiting, ingesting, ..."""
+    """The current or last step: queued, unpacking, waiting, ingesting, ..."""
     done: int = 0
     total: int | None = None
-    """None until it is known how much there is to do."""
+    """The number of items to process; None until it is known."""
     failures: tuple[SourceFailure, ...] = ()
-    """Single sources that could not be ingested; the job goes on without them."""
+    """Sources that could not be ingested; the job continues without them."""
     report: Metadata | None = None
-    """What was done, once it is."""
+    """The result, once the job is done."""
     error: str | None = None
     """Why the whole job failed."""
     created_at: datetime
@@ -48,12 +48,12 @@ class Job(Value):
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will happen."""
+        """Whether the job is done, failed or cancelled."""
         return self.status in ("done", "failed", "cancelled")
 
 
 class JobProgress(Value):
-    """How far a running job has come."""
+    """The progress of a running job."""
 
     phase: str = "starting"
     done: int = 0
@@ -63,29 +63,29 @@ class JobProgress(Value):
 
 
 class ProgressReporter:
-    """Where a running job says what it does; whoever watches reads the latest `course`."""
+    """Records the progress of a running job; `course` is always the latest state."""
 
     def __init__(self) -> None:
         self.course = JobProgress()
 
     def enter(self, phase: str) -> None:
-        """A new phase, of which nothing is done yet."""
+        """Start a new phase and reset the counts."""
         self.course = JobProgress(phase=phase, failures=self.course.failures)
 
     def advance(self, done: int, total: int) -> None:
-        """How many of how many."""
+        """Record how many items are done, and how many there are."""
         self.course = self.course.model_copy(
             update={"done": done, "total": total, "at": datetime.now(UTC)}
         )
 
     def fail(self, *failures: SourceFailure) -> None:
-        """Sources that the job goes on without."""
+        """Add sources that could not be ingested; the job continues without them."""
         told = (*self.course.failures, *failures)
         self.course = self.course.model_copy(update={"failures": told, "at": datetime.now(UTC)})
 
 
 class Task(Value):
-    """What was asked for, as it is kept in the queue."""
+    """The kind and the arguments of a job, as the queue stores them."""
 
     id: UUID
     kind: str
@@ -94,41 +94,41 @@ class Task(Value):
 
 
 class JobHandler(Protocol):
-    """One kind of work. It may be stopped anywhere, and is then done again from its start."""
+    """A handler for one kind of job. It may be stopped at any point and is then restarted from the start."""
 
     async def run(self, task: Task, log: ProgressReporter) -> Value:
-        """Gives the report."""
+        """Do the work and return the report."""
         ...
 
 
 class SimpleJob:
-    """A kind with no arguments and nothing to tell but its progress, such as a reindex."""
+    """A job without arguments that reports nothing but its progress, such as a reindex."""
 
     def __init__(self, phase: str, work: Callable[[Progress], Awaitable[Value]]) -> None:
         self._phase = phase
         self._work = work
 
     async def run(self, task: Task, log: ProgressReporter) -> Value:  # noqa: ARG002
-        """The report of the work itself."""
+        """Do the work and return its report."""
         log.enter(self._phase)
         return await self._work(log.advance)
 
 
 def new_id() -> UUID:
-    """Later ones sort after earlier ones (UUID version 7): of what comes in one second, too."""
+    """Return a UUID of version 7: later IDs sort after earlier ones, also within one second."""
     moment, random = time.time_ns() // 1_000_000, secrets.randbits(62)
     return UUID(int=moment << 80 | 7 << 76 | next(_counter) % 4096 << 64 | 2 << 62 | random)
 
 
 def asked_at(job_id: UUID) -> datetime:
-    """When an id was made."""
+    """Return the time at which the ID was created, which is when the job was submitted."""
     return datetime.fromtimestamp((job_id.int >> 80) / 1_000, UTC)
 
 
 def incoming(job_id: UUID) -> str:
-    """Where files that were sent with a job wait for it, among the blobs."""
+    """Return the blob prefix of the files that were sent with a job."""
     return f"{INCOMING}/{job_id}"
 
 
 OpenKinds = Callable[[], AbstractAsyncContextManager[dict[str, JobHandler]]]
-"""Opens all that jobs need, on the event loop they run on; by the name of the kind."""
+"""Opens the resources of jobs on the current event loop; yields the handlers by the name of their kind."""

@@ -1,4 +1,4 @@
-"""The jobs there are: asked for, watched and cancelled from any process."""
+"""The job queue: any process can submit, watch and cancel jobs."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 _PAUSE = 0.25
 _PAGE = 200
-"""Jobs that are looked through together."""
+"""Number of jobs in one page of a listing."""
 _EVERY_CORPUS = "*"
-"""In place of a corpus, for work on all of them: no corpus can be called so."""
+"""The queue partition of jobs for all corpora; it is not a valid name of a corpus."""
 _STATUS: dict[str, Status] = {
     "ENQUEUED": "queued",
     "DELAYED": "queued",
@@ -35,9 +35,9 @@ _STATUS: dict[str, Status] = {
 
 
 class Jobs:
-    """Reads and writes the queue; whoever runs jobs may be another process.
+    """Reads and writes the queue; the workers may run in other processes.
 
-    One sees the jobs that one asked for, those of corpora that one may edit, and an admin all.
+    Users see the jobs that they submitted and those of corpora that they may edit. Admins see all jobs.
     """
 
     def __init__(
@@ -50,15 +50,16 @@ class Jobs:
         self._queue = _Queue(state)
 
     def acting_for(self, principal: Principal) -> "Jobs":
-        """The same, for somebody else; the connection is shared."""
+        """Return a copy for another principal that shares the connection."""
         other = copy(self)
         other._principal = principal  # noqa: SLF001 - it is one of us
         return other
 
     async def submit(self, task: Task) -> Job:
-        """Jobs of one corpus are run one after the other, in the order of their ids.
+        """Add a task to the queue and return its job.
 
-        For on SQLite the queue tells moments apart by the second only.
+        Jobs of one corpus run one at a time, in the order of their IDs: on SQLite the timestamps of the
+        queue have a resolution of only one second.
         """
         client = await self._queue.opened()
         with translated():
@@ -78,7 +79,7 @@ class Jobs:
         return await self.get(task.id)
 
     async def under_way(self, kind: str) -> Job | None:
-        """The first of a kind that is not over yet."""
+        """Return the oldest unfinished job of a kind, or None."""
         if not self.state.is_there:
             return None
         client = await self._queue.opened()
@@ -87,7 +88,7 @@ class Jobs:
         return min((job for job in jobs if job.kind == kind), key=lambda job: job.id, default=None)
 
     async def recent(self, limit: int = 50, offset: int = 0) -> list[Job]:
-        """Last asked for first; none when nothing ever was."""
+        """Return the jobs that the principal may see, newest first."""
         if not self.state.is_there:
             return []
         client = await self._queue.opened()
@@ -97,7 +98,7 @@ class Jobs:
         return sorted(jobs, key=lambda job: job.id, reverse=True)
 
     async def get(self, job_id: UUID) -> Job:
-        """Raises `NotFound`, also for one that is not theirs to see."""
+        """Return a job; raise `NotFound` if there is none or the principal may not see it."""
         if not self.state.is_there:
             raise NotFound("job", job_id)
         client = await self._queue.opened()
@@ -108,7 +109,10 @@ class Jobs:
         return await self._job(client, found[0])
 
     async def cancel(self, job_id: UUID) -> Job:
-        """What runs it stops within a second or two; raises `NotFound`, or `InvalidInput` if over."""
+        """Cancel a job; its worker stops within a second or two.
+
+        Raise `NotFound` like `get`, and `InvalidInput` if the job is over.
+        """
         job = await self.get(job_id)
         if job.is_over:
             raise InvalidInput(f"The job is {job.status}: there is nothing to cancel.")
@@ -119,9 +123,9 @@ class Jobs:
         return await self.get(job_id)
 
     async def watch(self, job_id: UUID) -> AsyncGenerator[Job]:
-        """The job now, and each time it has come further.
+        """Yield the job now and after each change.
 
-        Ends when it is over, and when it is no longer theirs to see.
+        End when the job is over, and when the principal may no longer see it.
         """
         told = await self.get(job_id)
         yield told
@@ -136,11 +140,11 @@ class Jobs:
                 yield told
 
     async def close(self) -> None:
-        """Lets go of the database."""
+        """Close the connection to the job store."""
         await self._queue.close()
 
     async def _wanted(self, client: "DBOSClient", limit: int, offset: int) -> list[str]:
-        """Ids of a page of the jobs that may be seen; all others are passed over before it is cut."""
+        """Return the IDs of one page of the visible jobs; invisible jobs do not count for `offset`."""
         access, start, seen = await access_of(self._principal, self._database), 0, list[str]()
         while len(seen) < offset + limit:
             page = await _listed(
@@ -170,7 +174,7 @@ class Jobs:
 
 
 class _Queue:
-    """The connection to the jobs' state, made when it is first needed; one for all who act."""
+    """A connection to the job store, opened on first use and shared by all principals."""
 
     def __init__(self, state: JobStore) -> None:
         self._state = state
@@ -178,14 +182,14 @@ class _Queue:
         self._opening = asyncio.Lock()
 
     async def opened(self) -> "DBOSClient":
-        """Raises `DatabaseUnavailable`."""
+        """Return the client, opened if necessary; raise `DatabaseUnavailable`."""
         async with self._opening:
             if self._client is None:
                 self._client = await asyncio.to_thread(self._state.open)
             return self._client
 
     async def close(self) -> None:
-        """May be opened again."""
+        """Close the client; the next call of `opened` opens a new one."""
         client, self._client = self._client, None
         if client:
             await asyncio.to_thread(client.destroy)
@@ -197,7 +201,10 @@ async def _listed(client: "DBOSClient", **options: Any) -> "list[WorkflowStatus]
 
 
 def _whose(status: "WorkflowStatus") -> tuple[str | None, str | None, datetime]:
-    """Who asked for a job, of which corpus, and when: the queue itself may know that to the second."""
+    """Return the submitter of a job, its corpus and the submission time.
+
+    The time comes from the ID, because the queue may store it with a resolution of one second only.
+    """
     asked = asked_at(UUID(status.workflow_id))
     return status.authenticated_user, status.queue_partition_key, asked
 

@@ -1,4 +1,4 @@
-"""What everybody who reads or writes the jobs' state must agree on."""
+"""The database of the job queue, and the names that clients and workers share."""
 
 import logging
 from pathlib import Path
@@ -12,36 +12,39 @@ if TYPE_CHECKING:
 
 NAME = "ibid"
 VERSION = "1"
-"""Raised when a worker of an older Ibid could not run a job that was asked of this one."""
+"""Increase it when a worker of an older Ibid could not run a job that this version submits."""
 WORKFLOW = "job"
 QUEUE = "jobs"
 NOT_OVER = ["ENQUEUED", "DELAYED", "PENDING"]
 COURSE = "course"
-"""The event that says how far a job has come."""
+"""The name of the DBOS event that holds the progress of a job."""
 
 
 class JobStore:
-    """A database of its own: what polls it must not keep a Postgres awake that may sleep."""
+    """The database of the job queue.
+
+    It is separate, because the workers poll it: that would keep a Postgres awake that could be suspended.
+    """
 
     def __init__(self, folder: Path, url: str | None) -> None:
         self._file = None if url else folder / "jobs.db"
         address = jobs_url(url) if url else None
         self.url = for_dbos(address) if address else f"sqlite:///{self._file}"
         self.schema = (address and address.schema) or "dbos"
-        """Where the tables are, on Postgres."""
+        """The schema of the tables, on Postgres."""
 
     @property
     def is_shared(self) -> bool:
-        """Whether workers on other machines may have jobs here."""
+        """Whether workers on other machines may use this store."""
         return self._file is None
 
     @property
     def is_there(self) -> bool:
-        """Whether there may be jobs: asked without connecting."""
+        """Whether there may be jobs; checked without a connection."""
         return self._file is None or self._file.exists()
 
     def open(self) -> "DBOSClient":
-        """Made or brought up to date first; raises `DatabaseUnavailable`. Takes a second."""
+        """Create or migrate the tables and return a client; raise `DatabaseUnavailable`. Takes about 1 s."""
         from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer  # noqa: PLC0415
 
         if self._file:

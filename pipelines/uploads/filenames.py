@@ -1,4 +1,4 @@
-"""What a file may be called that comes from elsewhere: its name becomes a path and a route."""
+"""Checks of the names of uploaded files, because these names become paths and URLs."""
 
 import re
 import stat
@@ -18,21 +18,21 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 class Sent(NamedTuple):
-    """A file as it arrives, and what its sender calls it."""
+    """A file of an upload with the name that the client gave it."""
 
     name: str
     file: IO[bytes]
 
 
 class Member(NamedTuple):
-    """A file in an archive, and the name it is ingested under."""
+    """A file in an archive and the name that it is ingested under."""
 
     info: ZipInfo
     name: str
 
 
 def checked(files: Sequence[Sent]) -> list[str]:
-    """The names in order, made safe; raises `InvalidInput` for what must not or cannot be read."""
+    """Return safe names in the same order; raise `InvalidInput` for unsafe or unsupported files."""
     if not files:
         raise InvalidInput("No file was sent: send at least one in the field `files`.")
     names = [safe_name(sent.name) for sent in files]
@@ -44,12 +44,15 @@ def checked(files: Sequence[Sent]) -> list[str]:
 
 
 def is_archive(name: str) -> bool:
-    """Whether its members are what is meant, not the file."""
+    """Return whether the file is an archive, whose members are ingested instead of the file itself."""
     return _suffix(name) == ARCHIVE
 
 
 def members(archive: ZipFile) -> list[Member]:
-    """Those that would be read in a folder; raises `InvalidInput` for one that leads out of it."""
+    """Return the members that would be ingested from a folder.
+
+    Raise `InvalidInput` for an unsafe name, a symbolic link or a member with a password.
+    """
     found: list[Member] = []
     for info in archive.infolist():
         name = safe_name(info.filename)
@@ -65,7 +68,7 @@ def members(archive: ZipFile) -> list[Member]:
 
 
 def safe_name(given: str) -> str:
-    """A relative path that stays where it is put; raises `InvalidInput`."""
+    """Return a relative path that cannot leave its folder; raise `InvalidInput` if the name is unsafe."""
     shown = given.encode(errors="replace").decode()[:80]
     name = unicodedata.normalize("NFC", given.replace("\\", "/"))
     if not name.strip("/ ."):
@@ -80,7 +83,7 @@ def safe_name(given: str) -> str:
 
 
 def refuse_twice(names: Sequence[str]) -> None:
-    """Raises `InvalidInput` for the first name that comes again."""
+    """Raise `InvalidInput` for the first duplicate name."""
     seen: set[str] = set()
     for name in names:
         if name in seen:

@@ -1,4 +1,4 @@
-"""Uploads taken in: kept first, then ingested by a job."""
+"""The receiver of uploads: stores them and submits a job that ingests them."""
 
 import asyncio
 import shutil
@@ -23,7 +23,7 @@ from storage.errors import InvalidInput, SourceUnreadable
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Refuses at once what could never be ingested; all else is the job's to tell."""
+    """Receives uploads. It rejects those that can never be ingested; the job reports all other errors."""
 
     jobs: Jobs
     blobs: Blobs
@@ -32,11 +32,15 @@ class Intake:
     principal: Principal = LOCAL
 
     def acting_for(self, principal: Principal) -> "Intake":
-        """The same for somebody else, whose limits it keeps and whose the jobs then are."""
+        """Return a copy for another principal, who owns the jobs and whose limits apply."""
         return replace(self, jobs=self.jobs.acting_for(principal), principal=principal)
 
     async def receive(self, files: Sequence[Sent], corpus: str, base_url: str | None) -> Job:
-        """Raises `InvalidInput`, `UploadTooLarge` or `UploadQuotaSpent` before anything is kept."""
+        """Store the files and submit a job that ingests them.
+
+        Raise `InvalidInput`, `UploadTooLarge`, `StorageFull` or `UploadQuotaSpent` before anything is
+        stored.
+        """
         new_corpus(corpus, base_url)
         names = checked(files)
         limits = self.limits.holding_for(self.principal)
@@ -62,7 +66,10 @@ class Intake:
 
 
 async def _looked_over(files: Sequence[Sent], names: Sequence[str], limits: UploadLimits) -> int:
-    """Bytes of all files together, as archives declare them; raises what `receive` raises."""
+    """Check the files and return their total size in bytes, as archives declare it.
+
+    Raise the same errors as `receive`.
+    """
     inside: list[str] = []
     size = 0
     with closing(Sandbox(LIST, Listing)) as sandbox:
@@ -82,7 +89,7 @@ async def _looked_over(files: Sequence[Sent], names: Sequence[str], limits: Uplo
 
 
 async def _listing(name: str, sent: Sent, sandbox: Sandbox[Listing]) -> Listing:
-    """Read by another process, from a copy that it can open."""
+    """List an archive in the sandbox's process, which needs a copy that it can open."""
     with TemporaryDirectory(prefix="ibid-") as folder:
         copy = Path(folder, "archive.zip")
         await asyncio.to_thread(_copy, sent, copy)

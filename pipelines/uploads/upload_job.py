@@ -1,4 +1,4 @@
-"""The job that ingests an upload, and keeps the originals of what it ingested."""
+"""The job that ingests an upload and stores the original files."""
 
 import shutil
 import time
@@ -29,11 +29,11 @@ from storage.sql.tables import Source
 
 KIND = "upload"
 _LEFT_OVER = 24 * 60 * 60.0
-"""Seconds after which a folder's job has surely ended."""
+"""Age in seconds at which a temporary folder is removed, because its job must have ended."""
 
 
 class UploadJob:
-    """Unpack, wait for one's turn, ingest, keep: each may be done again after a kill."""
+    """Unpacks, ingests and stores an upload; each step can be repeated after the process was killed."""
 
     def __init__(
         self, ingestion: Ingestion, database: Database, blobs: Blobs, locks: Locks
@@ -45,7 +45,10 @@ class UploadJob:
         self._locks = locks
 
     async def run(self, task: Task, log: ProgressReporter) -> Report:
-        """What the ingestion reports; raises what it raises, and when the upload is too large."""
+        """Return the ingestion's report.
+
+        Raise the errors of the ingestion, and `UploadTooLarge` or `UploadQuotaSpent`.
+        """
         corpus = cast("str", task.corpus)
         await self._check_corpus(task, corpus)
         limits = UploadLimits.model_validate(task.arguments.get("limits", {}))
@@ -69,9 +72,9 @@ class UploadJob:
         return report.model_copy(update={"failed": log.course.failures})
 
     async def _check_corpus(self, task: Task, name: str) -> None:
-        """Raises `Vanished` for a closed corpus that was made after the upload was sent.
+        """Raise `Vanished` for a non-public corpus that was created after the upload was sent.
 
-        Who sent it was let into another corpus of that name, or into a new one.
+        The sender had access to an earlier corpus of that name, or meant to create a new one.
         """
         async with self._database.reading() as session:
             corpus = await Corpora(session).find(name)
@@ -79,7 +82,7 @@ class UploadJob:
             raise Vanished(f"The corpus {name!r} was made after this was sent: send it again.")
 
     async def _unpacked(self, task: Task, limits: UploadLimits, folder: Path) -> list[UploadedFile]:
-        """Every file in a folder of its own; one archive after the other, each removed when done."""
+        """Fetch each file into a folder of its own; unpack archives one by one and delete them."""
         names = cast("list[str]", task.arguments["names"])
         uploads: list[UploadedFile] = []
         size = 0
@@ -104,7 +107,10 @@ class UploadJob:
     async def _admit(
         self, limits: UploadLimits, user: str, changes: Sequence[SourceChange]
     ) -> list[SourceFailure]:
-        """Raises `UploadTooLarge` or `UploadQuotaSpent`; gives back what cannot be read."""
+        """Check the limits on passages and return the files that cannot be read.
+
+        Raise `UploadTooLarge` or `UploadQuotaSpent`.
+        """
         if limits.most_passages is None:
             return []
         passages, failures = await read_first(changes, limits.most_passages)
@@ -115,7 +121,7 @@ class UploadJob:
     async def _keep(
         self, uploads: Sequence[UploadedFile], corpus: str, log: ProgressReporter
     ) -> None:
-        """Originals of what serves, and of nothing that was deleted meanwhile."""
+        """Store the originals of live sources; remove them again if the corpus was deleted meanwhile."""
         async with self._locks.held(lock_of(corpus)):
             async with self._database.reading() as session:
                 sources = await Sources(session).of(corpus)
@@ -133,19 +139,19 @@ class UploadJob:
 
 
 def original(source_id: UUID) -> str:
-    """Where the bytes of a source's live version are kept."""
+    """Return the name of the blob with the original file of a source's live version."""
     return f"originals/{source_id}"
 
 
 def is_upload(source: Source) -> bool:
-    """Whether it was sent."""
+    """Return whether the source was uploaded."""
     return UploadedFile.named(source.location) is not None
 
 
 async def copies_of(
     sources: Iterable[Source], blobs: Blobs, folder: Path
 ) -> dict[UUID, UploadedFile]:
-    """Of those that were sent, what was sent, each in a folder of its own; some may be lost."""
+    """Fetch the originals of uploaded sources, each into a folder of its own; skip missing ones."""
     copies: dict[UUID, UploadedFile] = {}
     for source in sources:
         if name := UploadedFile.named(source.location):
@@ -160,7 +166,7 @@ async def copies_of(
 async def _extracted(
     archive: Path, folder: Path, most: int, sandbox: Sandbox[list[Unpacked]]
 ) -> list[Unpacked]:
-    """Raises `SourceUnreadable` with the archive's name."""
+    """Unpack an archive in the sandbox; raise `SourceUnreadable` with the archive's name."""
     try:
         return await sandbox.call(archive, folder, most)
     except SourceUnreadable as error:
@@ -169,9 +175,10 @@ async def _extracted(
 
 @contextmanager
 def _folder_of(task: Task) -> Generator[Path]:
-    """Named by the job: one that a killed process left is emptied by whoever takes the job over.
+    """Provide a temporary folder named after the job; remove it afterwards.
 
-    Those that nobody took over for a day are removed.
+    A worker that takes over the job of a killed one empties the folder. Also remove the folders of other
+    jobs if they are older than a day.
     """
     folder = Path(gettempdir(), f"ibid-{task.id}")
     for other in folder.parent.glob("ibid-" + "?" * len(str(task.id))):
@@ -186,7 +193,7 @@ def _folder_of(task: Task) -> Generator[Path]:
 
 
 def _advance(log: ProgressReporter, done: int, total: int) -> None:
-    """Its turn has come, if it waited."""
+    """Report the progress; enter the phase `ingesting` again if the job had to wait."""
     if log.course.phase != "ingesting":
         log.enter("ingesting")
     log.advance(done, total)
