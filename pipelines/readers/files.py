@@ -14,9 +14,7 @@ def load(path: Path, largest: int = LARGEST_FILE) -> bytes:
     """Return the file's bytes; raise `SourceUnreadable` with a reason for the user."""
     try:
         status = path.stat()
-        if not stat.S_ISREG(
-            status.st_mode
-        ):  # opening a pipe would block until something writes to it
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would block until a writer opens it
             raise SourceUnreadable("It is not a file but a device, a pipe or a socket.")
         refuse_too_large(status.st_size, largest)
         return path.read_bytes()
