@@ -118,9 +118,7 @@ def is_chrome(node: LexborNode, tag: str, within: Within, *, is_content: bool) -
         or (tag == "header" and not is_content and within.first(node, "h1") is None)
         or (tag == "form" and within.first(node, _CONTENT) is None)
         or (tag == "a" and _is_permalink(node))
-        or (
-            tag == "sup" and within.first(node, _LINK_WITHIN) is not None
-        )  # a reference to a footnote
+        or (tag == "sup" and within.first(node, _LINK_WITHIN) is not None)  # a footnote reference
     )
 
 
