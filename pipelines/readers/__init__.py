@@ -1,4 +1,4 @@
-"""From the bytes of a file to what a reader of it sees: text, sections, and where they are linked."""
+"""Read a file's bytes into the text that a person sees, its sections and the links to them."""
 
 from pathlib import Path, PurePath, PurePosixPath
 
@@ -17,23 +17,23 @@ __all__ = [
 ]  # fmt: skip
 
 SUFFIXES = frozenset(FORMATS)
-"""Endings of the files that are read, in lower case."""
+"""The suffixes of the supported files, in lower case."""
 
-# These have a meaning of their own: they become the title, the route, the language.
+# These fields are not metadata: they set the title, the route or the language.
 _NOT_METADATA = frozenset({"title", "slug", "id", "lang", "parse_number_prefixes"})
-# What a small archive may unpack to is not what a person would read.
+# In characters. A small archive can unpack to more text than any real document has.
 _LONGEST_TEXT = 20_000_000
 
 
 def read_file(path: Path, relative: PurePath) -> SourceDocument:
-    """Reads one file from the disk; raises `SourceUnreadable`."""
+    """Read one file from the disk; raise `SourceUnreadable` if it cannot be read."""
     return read(path, load(path, largest(path.suffix)), PurePosixPath(relative.as_posix()))
 
 
 def read(path: Path, data: bytes, relative: PurePosixPath) -> SourceDocument:
-    """Reads one file by its suffix; `relative` is its place below the corpus's root.
+    """Read one file with the reader for its suffix; `relative` is its path below the corpus's root.
 
-    Raises `SourceUnreadable`, with the reason in one sentence, for what has no text to read.
+    Raise `SourceUnreadable`, with the reason in one sentence, if the file has no readable text.
     """
     suffix = path.suffix.lower()
     at = place_of(path, relative)
@@ -66,7 +66,7 @@ def read(path: Path, data: bytes, relative: PurePosixPath) -> SourceDocument:
 
 
 def _metadata(page: Page, at: SiteLocation) -> Metadata:
-    """What the page says about itself; where it lies says its docs version and language."""
+    """Return the page's front matter, plus the docs version and locale that its path implies."""
     said = {key: value for key, value in page.front_matter.items() if key not in _NOT_METADATA}
     placed = {"version": at.version, "locale": at.locale}
     return said | {key: value for key, value in placed.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Office files and books are zip archives: looked over before anything in them is unpacked."""
+"""Open office files and EPUB books, which are zip archives, after checking their sizes."""
 
 import zlib
 from collections.abc import Generator
@@ -22,12 +22,12 @@ _COMPOUND_FILE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 _MEGABYTE = 1_000_000
 _LARGEST_UNPACKED = 200 * _MEGABYTE
-# Spreadsheets shrink to a fiftieth; what shrinks more than this, and is large, was made to.
+# Spreadsheets compress about 50 times; a large archive with a ratio above this limit is a zip bomb.
 _HIGHEST_RATIO = 200
 _SMALL = 20 * _MEGABYTE
 _MOST_MEMBERS = 20_000
 
-# What the archive and XML libraries raise for bytes that are not what they should be.
+# The exceptions that the archive and XML libraries raise for malformed files.
 _FAULTS = (
     BadZipFile, DefusedXmlException, SafeXml.ParseError, zlib.error, EOFError, KeyError, IndexError,
     NotImplementedError, OSError, OverflowError, UnicodeError, ValueError, TypeError, AttributeError,
@@ -36,9 +36,10 @@ _FAULTS = (
 
 @contextmanager
 def opened_archive(data: bytes | IO[bytes]) -> Generator[ZipFile]:
-    """Nothing of it is ever written to disk; faults in it become `SourceUnreadable`.
+    """Open an archive in memory, without writing to disk; raise `SourceUnreadable` if it is malformed.
 
-    zipfile gives no more bytes of a member than it declares, so the declared sizes bound the rest.
+    zipfile never returns more bytes of a member than its declared size, so it is enough to check
+    the declared sizes.
     """
     file = BytesIO(data) if isinstance(data, bytes) else data
     if file.read(len(_COMPOUND_FILE)) == _COMPOUND_FILE:
@@ -49,17 +50,17 @@ def opened_archive(data: bytes | IO[bytes]) -> Generator[ZipFile]:
             yield archive
     except _FAULTS as error:
         raise SourceUnreadable(DAMAGED) from error
-    except RuntimeError as error:  # zipfile's, for a member that is encrypted
+    except RuntimeError as error:  # zipfile raises it for an encrypted member
         raise SourceUnreadable(_OLD_OR_LOCKED if "encrypt" in str(error) else DAMAGED) from error
 
 
 def parsed_xml(archive: ZipFile, member: str) -> Any:
-    """The root element; entities are refused. Without types, as the library has none."""
+    """Return the root element of an XML member; refuse entities. The library has no types."""
     return SafeXml.fromstring(archive.read(member))
 
 
 def declared_title(archive: ZipFile) -> str | None:
-    """What the document's properties say, when a person would call it a title."""
+    """Return the title in the document's properties, or None if it is not a real title."""
     try:
         properties = parsed_xml(archive, "docProps/core.xml")
     except _FAULTS:

@@ -1,4 +1,4 @@
-"""From bytes to text, whatever a file was saved in; what is no text is refused with the reason."""
+"""Decode a file's bytes in whatever encoding they are; refuse binary files with a reason."""
 
 import codecs
 import re
@@ -9,29 +9,29 @@ from storage.errors import SourceUnreadable
 
 _MARKED = (
     (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it starts with
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, because it starts with the UTF-16 mark
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-# Encodings that documents are found in; without a list a short file is taken for a rare one.
+# Common encodings of documents. Without this list, rare encodings are detected for short files.
 _LATIN = ["cp1252", "cp1250", "cp1254", "cp1257"]
 _OTHERS = [
     "cp1251", "cp1253", "cp1255", "cp1256", "koi8_r", "cp932", "euc_jp", "gb18030", "big5", "euc_kr",
 ]  # fmt: skip
-# In Latin script letters beyond ASCII come singly, in the others by the word.
+# In Latin script, non-ASCII letters are mostly isolated; in other scripts, they form whole words.
 _FOREIGN_WORD = re.compile(rb"[\x80-\xff]{4}")
 _DECLARED = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\f\r\x1b"))
 _SAMPLE = 65_536
 _MOST_CONTROLS = 0.02
 _BINARY = "It is a binary file, not text."
-# One damaged byte must not turn the rest of a UTF-8 page into another alphabet.
+# A UTF-8 page with a few damaged bytes must not be decoded as another encoding.
 _SOUND_PER_DAMAGED = 3
 
 
 def decode(data: bytes) -> str:
-    """The file's text with `\\n` line ends; raises `SourceUnreadable` for what is not text."""
+    """Return the file's text with `\\n` line ends; raise `SourceUnreadable` if it is not text."""
     text = _text_of(data)
     if "\0" in text:
         raise SourceUnreadable(_BINARY)
@@ -53,7 +53,7 @@ def _text_of(data: bytes) -> str:
 
 
 def _declared(data: bytes) -> str | None:
-    """By the `charset` that an HTML page declares, when that holds."""
+    """Decode with the `charset` that an HTML page declares; return None if that fails."""
     declaration = _DECLARED.search(data, 0, 2048)
     if declaration is None:
         return None
@@ -78,7 +78,7 @@ def _detected(data: bytes) -> str:
         raise SourceUnreadable(
             "Its character encoding is not recognised; save it as UTF-8 and try again."
         )
-    # Western and Central European bytes differ in a few letters only, so a tie is common.
+    # Western and Central European encodings differ only in a few letters, so ties are common.
     if best is None or any(m.encoding == "cp1252" and m.chaos <= best.chaos for m in matches):
         return data.decode("cp1252", errors="replace")
     return str(best)

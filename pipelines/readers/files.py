@@ -1,4 +1,4 @@
-"""A file's bytes, taken only from what is a file and of a size that can be read."""
+"""Load a file's bytes after checking that it is a regular file within the size limit."""
 
 import stat
 from pathlib import Path
@@ -6,15 +6,15 @@ from pathlib import Path
 from storage.errors import SourceUnreadable
 
 LARGEST_FILE = 100_000_000
-"""Bytes of the largest file that is opened at all; each kind has a limit of its own below that."""
+"""The largest file that is ever opened, in bytes; a format may have a lower limit."""
 _MEGABYTE = 1_000_000
 
 
 def load(path: Path, largest: int = LARGEST_FILE) -> bytes:
-    """Raises `SourceUnreadable` with a reason a person understands."""
+    """Return the file's bytes; raise `SourceUnreadable` with a reason for the user."""
     try:
         status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for someone to write
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would block until a writer opens it
             raise SourceUnreadable("It is not a file but a device, a pipe or a socket.")
         refuse_too_large(status.st_size, largest)
         return path.read_bytes()
@@ -24,7 +24,7 @@ def load(path: Path, largest: int = LARGEST_FILE) -> bytes:
 
 
 def refuse_too_large(size: int, largest: int) -> None:
-    """Raises `SourceUnreadable` with both sizes."""
+    """Raise `SourceUnreadable`, with both sizes, if the file is too large."""
     if size > largest:
         raise SourceUnreadable(
             f"It is {size / _MEGABYTE:.1f} MB, larger than the limit of "

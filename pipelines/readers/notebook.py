@@ -1,4 +1,4 @@
-"""Jupyter notebooks: Markdown cells as Markdown, code as code, and what it printed."""
+"""Read Jupyter notebooks: Markdown cells, code cells and their text output."""
 
 import re
 from dataclasses import replace
@@ -11,14 +11,14 @@ from storage.errors import SourceUnreadable
 from storage.parsing import parse_json
 
 _NO_NOTEBOOK = "It is not a notebook: it has no list of cells."
-# Longer output is a log or a table of data, not something to answer from.
+# In characters. Longer output is a log or a data table, which is no use for answers.
 _LONGEST_OUTPUT = 2_000
 _TERMINAL_CODE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _NO_CHARACTER = re.compile(r"[\0\ud800-\udfff]")
 
 
 def read_notebook(source: str) -> Page:
-    """Raises `SourceUnreadable` for what is no notebook."""
+    """Read a notebook; raise `SourceUnreadable` if it is not one."""
     try:
         notebook = parse_json(source)
     except ValueError as error:
@@ -30,7 +30,7 @@ def read_notebook(source: str) -> Page:
     return Page(
         text=writer.text,
         blocks=tuple(writer.blocks),
-        # Viewers give headings ids each in a way of their own.
+        # Each notebook viewer makes heading ids in its own way.
         headings=tuple(replace(heading, anchor=None) for heading in writer.headings),
         title=title,
         front_matter={},
@@ -38,7 +38,7 @@ def read_notebook(source: str) -> Page:
 
 
 def _cells(notebook: object) -> list[dict[str, Any]]:
-    """Up to version 3 they were on worksheets."""
+    """Return the notebook's cells; up to format version 3, they are inside worksheets."""
     if not isinstance(notebook, dict):
         raise SourceUnreadable(_NO_NOTEBOOK)
     fields = cast("dict[str, Any]", notebook)
@@ -73,13 +73,13 @@ def _write_output(writer: PageWriter, output: dict[str, Any]) -> None:
         cast("Any", data).get("text/plain") if isinstance(data, dict) else ""
     )
     shown = _TERMINAL_CODE.sub("", _joined(text))
-    # An object's address and a figure's size say nothing.
+    # Output in angle brackets is an object's address or a figure's size, which is no use.
     if len(shown) <= _LONGEST_OUTPUT and not (shown.startswith("<") and shown.endswith(">")):
         writer.block("code", shown)
 
 
 def _joined(text: object) -> str:
-    """Text is a string or a list of lines; NUL and half a character are replaced."""
+    """Join a field that is a string or a list of lines; replace NULs and lone surrogates."""
     joined = (
         text if isinstance(text, str) else "".join(t for t in _listed(text) if isinstance(t, str))
     )

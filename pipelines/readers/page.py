@@ -1,4 +1,4 @@
-"""What a reader of a page sees, and where on it: plain values, offsets into the canonical text."""
+"""Plain data types for the content of a page; all positions are offsets into its canonical text."""
 
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ BlockKind = Literal["heading", "prose", "item", "table", "code"]
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A stretch of canonical text that is read as one thing; it never starts or ends with a space."""
+    """A span of canonical text that forms one unit; it never starts or ends with white space."""
 
     kind: BlockKind
     start: int
@@ -20,7 +20,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A heading where it stands; `anchor` is None when nothing on the page can be linked to."""
+    """A heading and its position; `anchor` is None when no link can point to it."""
 
     level: int
     text: str
@@ -30,54 +30,54 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading and the span of canonical text it governs, to the next heading of any level."""
+    """A heading and the span of canonical text up to the next heading of any level."""
 
     path: tuple[str, ...]
-    """Headings from the page's own title down to this one."""
+    """The headings from the page's title down to this one."""
     anchor: str | None
-    """What follows `#` in a link to it; None for text before the first heading."""
+    """The part after `#` in a link to this section; None for text before the first heading."""
     start: int
     end: int
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What one format's reader finds; the same for every format."""
+    """The result of every format's reader."""
 
     text: str
     blocks: tuple[Block, ...]
     headings: tuple[Heading, ...]
     title: str | None
     front_matter: Metadata
-    """What the page says about itself outside its text, JSON-safe."""
+    """The metadata that the page declares outside its text, as JSON-safe values."""
     language: str | None = None
     pages: tuple[Span, ...] = ()
-    """Page i + 1's span, for what is printed on pages; they cover the text."""
+    """For paginated formats, item i is the span of page i + 1; together they cover the text."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceDocument:
-    """A source as it is read, split, quoted and linked; every offset counts characters of `text`."""
+    """A source as the rest of the app uses it; every offset counts characters of `text`."""
 
     title: str
     text: str
-    """Canonical text: what a reader of the page sees, markup removed, code and math verbatim."""
+    """The canonical text: what a person sees on the page, without markup, with code and math verbatim."""
     sections: tuple[Section, ...]
-    """They cover the text without a gap, in order."""
+    """In order; they cover the text without gaps."""
     blocks: tuple[Block, ...]
-    """In order, never overlapping; only white space and list indentation lies between them."""
+    """In order, without overlaps; only white space and list indentation lie between them."""
     code: tuple[Span, ...]
-    """Code blocks, diagrams and display math; inline code is prose."""
+    """The spans of code blocks, diagrams and display math; inline code counts as prose."""
     metadata: Metadata
     route: str
     """The page's path below its corpus's base URL, percent-encoded, without a leading slash."""
     language: str | None
-    """As the page itself declares it."""
+    """The language that the page declares."""
     pages: tuple[Span, ...] = ()
-    """Page i + 1's span, for what is printed on pages; no section and no block crosses its end."""
+    """For paginated formats, item i is the span of page i + 1; no section or block crosses its end."""
     is_draft: bool = False
-    """Whether it says of itself that it is not published yet; then it may have no text."""
+    """Whether the page is marked as an unpublished draft; a draft may have no text."""
 
     def page_at(self, position: int) -> int | None:
-        """The number of the page that has this character; None for what has no pages."""
+        """Return the number of the page that has this character, or None if there are no pages."""
         return bisect_right(self.pages, position, key=lambda span: span[0]) or None

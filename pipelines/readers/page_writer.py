@@ -1,25 +1,25 @@
-"""Canonical text as it grows: every offset is noted while its text is written, never searched for."""
+"""A writer of canonical text; it records every offset while writing instead of searching for it later."""
 
 import re
 from dataclasses import dataclass
 
 from pipelines.readers.page import Block, BlockKind, Heading
 
-# What a browser collapses to one space; a no-break space is not among them.
+# The white space that a browser collapses to one space; no-break spaces are kept.
 _BLANKS = re.compile(r"[ \t\n\r\f]+")
-# Deeper lists are written flat: ten thousand nested lists must not write a gigabyte of spaces.
+# Deeper lists get no more indentation: ten thousand nested lists must not produce a gigabyte of spaces.
 _DEEPEST_INDENT = 8
 
 
 @dataclass(slots=True)
 class _List:
-    """An open list; `number` is the next item's, None when it is bulleted."""
+    """An open list; `number` is the next item's number, or None for a bulleted list."""
 
     number: int | None
 
 
 class PageWriter:
-    """Collects inline text until its block ends, then writes the block and notes where it went."""
+    """A writer that collects inline text until its block ends, then appends it and records its span."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []
@@ -35,34 +35,34 @@ class PageWriter:
 
     @property
     def text(self) -> str:
-        """The canonical text so far; a block that has not ended is not in it."""
+        """The canonical text so far, without the unfinished block."""
         return "".join(self._parts)
 
     def prose(self, text: str) -> None:
-        """Adds to the current block as a browser would: runs of white space become one space."""
+        """Append text to the current block; like a browser, collapse runs of white space to one space."""
         text = _BLANKS.sub(" ", text)
         if not self._line or self._line[-1][-1] in " \n":
             text = text.lstrip(" ")
         self.verbatim(text)
 
     def verbatim(self, text: str) -> None:
-        """Adds to the current block exactly as it is."""
+        """Append text to the current block unchanged."""
         if text:
             self._line.append(text)
 
     def line_break(self) -> None:
-        """A hard break: what follows starts on a line of its own, in the same block."""
+        """Add a hard line break within the current block."""
         self._line.append("\n")
 
     def end_block(self) -> None:
-        """Ends the paragraph or list item that is being written; in a table cell, only the word."""
+        """End the current paragraph or list item; inside a table cell, add a space instead."""
         if self._rows is not None:
             self.prose(" ")
         elif text := self._take_line():
             self._write_paragraph(text)
 
     def heading(self, level: int, anchor: str | None) -> None:
-        """Makes a heading of what was written since the last block."""
+        """Turn the text since the last block into a heading."""
         text = self._take_line().replace("\n", " ")
         if text:
             self._marker = None
@@ -70,7 +70,7 @@ class PageWriter:
             self.headings.append(Heading(level=level, text=text, anchor=anchor, start=start))
 
     def block(self, kind: BlockKind, text: str) -> None:
-        """Writes lines that are a block already, spaces and all; in a table cell, on its line."""
+        """Append a complete block with its spaces unchanged; inside a table cell, append it as prose."""
         if self._rows is not None:
             self.prose(text)
             return
@@ -81,12 +81,12 @@ class PageWriter:
             self._write(kind, text)
 
     def open_list(self, number: int | None) -> None:
-        """`number` is the first item's; None is a bulleted list."""
+        """Start a list; `number` is the first item's number, or None for a bulleted list."""
         self.end_block()
         self._lists.append(_List(number))
 
     def open_item(self) -> None:
-        """Starts an item; without text of its own it leaves no bullet behind."""
+        """Start a list item; an item without text leaves no bullet."""
         self.end_block()
         if self._rows is not None:
             return
@@ -98,7 +98,7 @@ class PageWriter:
             innermost.number += 1
 
     def close_list(self) -> None:
-        """Ends the innermost list and its last item."""
+        """End the innermost list and its last item."""
         self.end_block()
         self._marker = None
         if self._lists:
@@ -107,22 +107,22 @@ class PageWriter:
             self._after_item = False
 
     def open_table(self) -> None:
-        """Until it is closed, blocks are words of a cell."""
+        """Start a table; until it is closed, blocks become text of the current cell."""
         self.end_block()
         self._rows = []
 
     def end_cell(self) -> None:
-        """What was written since the last one is a cell, on one line."""
+        """Turn the text since the last cell into a cell, on one line."""
         self._cells.append(self._take_line().replace("\n", " "))
 
     def end_row(self) -> None:
-        """A row with nothing in it is not written: readers do not see it."""
+        """End the row; drop it if all its cells are empty."""
         if self._rows is not None and any(self._cells):
             self._rows.append(" | ".join(self._cells).strip())
         self._cells = []
 
     def close_table(self) -> None:
-        """Writes the rows, one a line."""
+        """Append the table, one row per line."""
         rows, self._rows = self._rows, None
         self.block("table", "\n".join(rows or ()))
 
@@ -140,7 +140,7 @@ class PageWriter:
             self._write("item", marker + text, indent="  " * max(depth - 1, 0))
 
     def _write(self, kind: BlockKind, text: str, indent: str = "") -> int:
-        """Returns where the block starts: at its first character that is not white space."""
+        """Append a block and return its start: the offset of its first character that is not white space."""
         separator = "\n" if kind == "item" and self._after_item else "\n\n"
         whole = (separator if self._parts else "") + indent + text
         start = self._length + len(whole) - len(whole.lstrip())

@@ -1,4 +1,4 @@
-"""Plain text as it is, except that lines wrapped at the margin are joined to paragraphs again."""
+"""Read plain text; lines that were wrapped at a margin are joined into paragraphs again."""
 
 import re
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ from pipelines.readers.page import Page
 from pipelines.readers.page_writer import PageWriter
 
 _STARTS_A_LINE = re.compile(r"\s|[-*+•·>|#]|\.\. |:\w|\(?(?:\d{1,3}|[A-Za-z])[.)]\s")
-# Nobody wraps prose narrower than this: shorter lines are verse, addresses, lists.
+# In characters. Prose is not wrapped narrower than this: shorter lines are verse, addresses or lists.
 _NARROWEST_MARGIN = 50
 
 
 def read_text(source: str) -> Page:
-    """Blocks are what blank lines separate; there are no headings."""
+    """Read plain text: blank lines separate the blocks, and there are no headings."""
     writer = PageWriter()
     for paragraph in _paragraphs(source):
         writer.block("prose", "\n".join(_unwrapped(paragraph)))
@@ -34,7 +34,7 @@ def _paragraphs(source: str) -> Iterator[list[str]]:
 
 
 def _unwrapped(lines: list[str]) -> list[str]:
-    """Joins a line to the one before when its first word would not have fitted there."""
+    """Join a line to the previous one if its first word did not fit within the margin there."""
     margin = max(map(len, lines), default=0)
     if margin < _NARROWEST_MARGIN:
         return lines

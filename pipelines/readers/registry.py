@@ -1,4 +1,4 @@
-"""Which reader reads which ending; each is imported when its first file is met, for some are heavy."""
+"""The reader for each file suffix; readers are imported at first use because some are slow to import."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ from pipelines.readers.files import LARGEST_FILE
 from pipelines.readers.page import Page
 
 LARGEST_TEXT = 20_000_000
-"""Bytes of the largest plain text that is read."""
+"""The largest plain text file that is read, in bytes."""
 LARGEST_MARKUP = 10_000_000
-"""Bytes of the largest Markdown or HTML; parsed, it takes eighty times its size in memory."""
+"""The largest Markdown or HTML file that is read, in bytes; parsing takes 80 times its size in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """What its endings have in common; `reader` is `module:function` in this package."""
+    """A file format, shared by one or more suffixes; `reader` is `module:function` in this package."""
 
     reader: str
     takes: Literal["text", "bytes"]
     largest: int
     is_docs: bool = False
-    """Whether a documentation builder makes a page of it, whose address has no ending."""
+    """Whether a documentation builder turns the file into a page whose URL has no suffix."""
 
     def read(self, data: bytes) -> Page:
-        """Raises `SourceUnreadable`."""
+        """Read a file's bytes; raise `SourceUnreadable` if they cannot be read."""
         module, _, function = self.reader.partition(":")
         reader = getattr(import_module(f"pipelines.readers.{module}"), function)
         source = decode(data) if self.takes == "text" else data
@@ -56,7 +56,7 @@ FORMATS = {
     ".xlsx": Format("sheets:read_xlsx", "bytes", LARGEST_FILE),
     ".epub": Format("epub:read_epub", "bytes", LARGEST_FILE),
 }
-"""By ending, in lower case."""
+"""The supported formats by suffix, in lower case."""
 
 _OFFICE = "It is {} file, which is not read: save it as {} and ingest that."
 _ARCHIVE = "It is an archive: unpack it and ingest the folder."
@@ -71,10 +71,10 @@ UNREAD = {
     **dict.fromkeys((".zip", ".7z", ".rar", ".tar", ".tgz", ".gz", ".bz2", ".xz"), _ARCHIVE),
     ".bin": "It is a binary file, in which there is nothing to read.",
 }
-"""Of what people expect to be read and is not, by ending: why, and what to do."""
+"""Unsupported suffixes that users may expect to work; each message says why and what to do instead."""
 
 
 def largest(suffix: str) -> int:
-    """Bytes of the largest file with this ending that is opened."""
+    """Return the size limit for files with this suffix, in bytes."""
     kind = FORMATS.get(suffix.lower())
     return kind.largest if kind else LARGEST_FILE

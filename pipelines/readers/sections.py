@@ -1,4 +1,4 @@
-"""From the headings of a page to the sections that they open."""
+"""Build the sections of a page from its headings."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,7 +10,7 @@ _LONGEST_NAME = 200
 
 
 def sections_of(title: str, headings: Sequence[Heading], length: int) -> tuple[Section, ...]:
-    """They cover the text; what stands before the first heading belongs to the page's title."""
+    """Return sections that cover the text; text before the first heading belongs to the page's title."""
     sections: list[Section] = []
     starts = [*(heading.start for heading in headings), length]
     if starts[0] > 0:
@@ -27,7 +27,7 @@ def sections_of(title: str, headings: Sequence[Heading], length: int) -> tuple[S
 
 
 def divided_by_page(sections: Sequence[Section], pages: Sequence[Span]) -> tuple[Section, ...]:
-    """The same headings, each part of a section linked to the page that it is on."""
+    """Split sections at page ends, so that each part links to the page that it is on."""
     divided: list[Section] = []
     numbered = [(number, span) for number, span in enumerate(pages, 1) if span[0] < span[1]]
     for section in sections:
@@ -48,10 +48,13 @@ def divided_by_page(sections: Sequence[Section], pages: Sequence[Span]) -> tuple
 
 
 def shortened(name: str) -> str:
-    """Fit to be shown and stored with every passage, whatever was made a heading."""
+    """Limit the length of a heading or title, because it is shown and stored with every passage."""
     return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1].rstrip() + "…"
 
 
 def _is_title(heading: Heading, title: str, first: Heading) -> bool:
-    """The page's own heading is the root of every path; a later one of its rank is a part."""
+    """Whether a heading is the page's own title, which is already the root of every path.
+
+    A later level-1 heading with other words is an ordinary section.
+    """
     return heading.level == 1 and (heading is first or shortened(heading.text) == title)

@@ -1,9 +1,9 @@
-"""Whether a title that a program wrote into a file is one that a person would give it."""
+"""Tell real titles from the placeholders that programs write into a file's properties."""
 
 import re
 
 _PREFIX = re.compile(r"\A(?:Microsoft (?:Word|PowerPoint|Excel)|Print) - ", re.IGNORECASE)
-# What programs write there when nobody gave a title: their own names and those of files.
+# When the author gave no title, programs write placeholders or file names there.
 _NO_TITLE = re.compile(
     r"(?:untitled|unknown|title|document|(?:power ?point )?presentation|slide|book|sheet|"
     r"word document)[ _-]?\d*|.*\.(?:docx?|dotx?|pptx?|xlsx?|pdf|tex|dvi|indd|qxd|p65|rtf|odt|ps)",
@@ -13,7 +13,7 @@ _SHORTEST = 3
 
 
 def sensible_title(declared: str | None) -> str | None:
-    """The title in one line, or None for what is no title."""
+    """Return the title on one line, or None if it is not a real title."""
     title = _PREFIX.sub("", " ".join((declared or "").split()))
     letters = sum(character.isalpha() for character in title)
     if len(title) < _SHORTEST or 2 * letters < len(title) or not title.isprintable():

@@ -1,4 +1,4 @@
-"""Pages for the tests of reading: written on the spot, read as if they came from a folder."""
+"""Read pages from strings, as if they were files in a folder."""
 
 from pathlib import Path, PurePosixPath
 
@@ -6,7 +6,7 @@ from pipelines.readers import SourceDocument, read
 
 
 def page(source: str | bytes, name: str = "page.md") -> SourceDocument:
-    """`name` is the file's place below the root of its corpus."""
+    """Read a page; `name` is the file's path below the root of its corpus."""
     data = source.encode() if isinstance(source, str) else source
     relative = PurePosixPath(name)
     return read(Path("/docs") / relative, data, relative)

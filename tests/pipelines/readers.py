@@ -1,4 +1,4 @@
-"""Readers that go wrong, each by the file's name: what workers are tested with."""
+"""Faulty readers for the tests of the sandbox; the file's name selects the fault."""
 
 import os
 import sys
@@ -16,9 +16,7 @@ def read_badly(path: Path, relative: PurePath) -> SourceDocument:
         case "loop":
             while True:
                 pass
-        case (
-            "stuck"
-        ):  # in C, so that no other thread of its process runs, and no handler of a signal
+        case "stuck":  # a loop in C: no other Python thread or signal handler can run
             deque(repeat(None), maxlen=0)
         case "greed":
             hoard = [bytearray(100_000_000) for _ in range(1000)]
@@ -38,5 +36,5 @@ def read_badly(path: Path, relative: PurePath) -> SourceDocument:
 
 
 def read_anew(path: Path, relative: PurePath) -> SourceDocument:
-    """As a newer reader would: it says so in the metadata."""
+    """Read a file like a newer version of the reader, which adds itself to the metadata."""
     return replace(read_file(path, PurePosixPath(relative)), metadata={"reader": "new"})

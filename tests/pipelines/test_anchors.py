@@ -1,4 +1,4 @@
-"""Links open the heading that they name: ids as documentation builders make them."""
+"""Tests of heading ids: they equal those of the documentation builders, so that links work."""
 
 import pytest
 

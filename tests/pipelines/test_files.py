@@ -1,4 +1,4 @@
-"""What lies in folders besides pages: pipes, giants, links in circles, files that may not be read."""
+"""Tests of unusual files in a folder: pipes, very large files, circular and broken links."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Markdown becomes what a reader of the page sees."""
+"""Tests of Markdown: the text is what a person sees on the page."""
 
 import subprocess
 import sys

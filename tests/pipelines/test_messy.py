@@ -1,4 +1,4 @@
-"""A folder of real awkward files, where there is one: all of it in bounded time, nothing taken down."""
+"""Tests with a folder of real malformed files, if there is one: no crash, and a bounded time."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Word, PowerPoint, Excel, EPUB and CSV: their headings, slides, sheets and chapters are sections."""
+"""Tests of Word, PowerPoint, Excel, EPUB and CSV: headings, slides, sheets and chapters are sections."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""PDF: one source, its pages known, its columns in the order in which they are read."""
+"""Tests of PDF: one source with page numbers, and columns in reading order."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Sentences of technical prose, in any script."""
+"""Tests of splitting technical prose into sentences, in many scripts."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""Version, language and route by the layout of a site's folders."""
+"""Tests of the version, locale and route that the folders of a site give to a page."""
 
 from pathlib import Path, PurePosixPath
 

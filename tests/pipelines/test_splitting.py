@@ -1,4 +1,4 @@
-"""Passages: exact spans of canonical text, packed by meaning, never across a heading."""
+"""Tests of passages: exact spans of canonical text that never cross a heading."""
 
 from pathlib import Path, PurePosixPath
 
@@ -158,7 +158,7 @@ def check_cuts(reading: SourceDocument, cuts: list[Cut], maximum: int) -> None:
 
 
 def without_headings(reading: SourceDocument, start: int, end: int) -> str:
-    """What lies between two passages, apart from the headings that lie there whole."""
+    """Return the text between two passages, without complete headings."""
     for block in reversed(reading.blocks):
         if block.kind == "heading" and start <= block.start and block.end <= end:
             return without_headings(reading, start, block.start) + reading.text[block.end : end]

@@ -1,4 +1,4 @@
-"""Bytes become text, whatever they were saved as; what is no text is refused with the reason."""
+"""Tests of decoding: bytes in any common encoding become text, and binary files are refused."""
 
 from pathlib import Path, PurePosixPath
 

@@ -1,4 +1,4 @@
-"""A file that hangs, hoards or crashes its reader costs itself only."""
+"""Tests of the sandbox: a file that hangs, exhausts memory or crashes its reader affects no other file."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ from tests.pipelines.pdfs import Words, pdf
 READER = "tests.pipelines.readers:read_badly"
 MEMORY = 900_000_000
 SECONDS = 10
-"""Enough for a process to start on a busy machine; the one that loops takes them all."""
+"""The timeout, long enough for a process to start on a busy machine; the endless loop uses all of it."""
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ print(*pool.process_ids, flush=True)
 
 
 def started(pool: ReaderPool) -> list[int]:
-    """Its processes, once there are any."""
+    """Wait until the pool has processes and return their ids."""
     while not (processes := pool.process_ids):
         time.sleep(0.01)
     return processes
@@ -157,7 +157,7 @@ def is_running(process_id: int) -> bool:
 
 
 def is_busy(process_id: int) -> bool:
-    """Whether it has worked for longer than it takes to start."""
+    """Whether the process has used a second of CPU time, more than it needs to start."""
     fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
     return int(fields[11]) >= os.sysconf("SC_CLK_TCK")
 

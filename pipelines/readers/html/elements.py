@@ -1,4 +1,4 @@
-"""What single HTML elements are to a reader: text, markup, a place to link to, or the site's chrome."""
+"""Classify single HTML elements: text, markup, link targets, or the site's navigation and decoration."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ BLOCKS = HEADINGS | {
     "hr", "legend", "li", "main", "menu", "ol", "p", "pre", "section", "summary", "table", "tbody",
     "td", "tfoot", "th", "thead", "tr", "ul",
 }  # fmt: skip
-"""Their text never runs on into the text before or after them."""
+"""Block elements: their text is separate from the text before and after them."""
 
 _DROPPED = frozenset({
     "aside", "audio", "button", "canvas", "embed", "footer", "head", "iframe", "input", "nav",
@@ -33,16 +33,16 @@ _WORD = re.compile(r"\w")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9-]*)")
-# Those whose end tag may be left out, and those that have none.
+# Elements whose end tag is optional, and those that have none.
 _SELF_CLOSING = frozenset({
     "a", "area", "base", "body", "br", "col", "colgroup", "dd", "dt", "embed", "head", "hr", "html",
     "img", "input", "li", "link", "meta", "option", "p", "param", "rp", "rt", "source", "tbody",
     "td", "tfoot", "th", "thead", "tr", "track", "wbr",
 })  # fmt: skip
 _DEEPEST = 5000
-# The parser compares each attribute with all that its element has already.
+# The parser compares each attribute with all earlier ones of its element, in quadratic time.
 _MOST_ATTRIBUTES = 1000
-# A name ends at the next `<`, from where the search goes on: no text is read twice.
+# A name ends at the next `<`, where the search continues, so no text is scanned twice.
 _ATTRIBUTES = re.compile(
     r"""<[A-Za-z][^\s>/<]*+(?:[\s/]++[^\s>=/<]++(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>]*+))?+)"""
     f"{{{_MOST_ATTRIBUTES}}}"
@@ -50,7 +50,7 @@ _ATTRIBUTES = re.compile(
 
 
 def parse(source: str) -> LexborHTMLParser:
-    """Raises `SourceUnreadable` for what takes the parser time by its square."""
+    """Parse a page; raise `SourceUnreadable` if it would take the parser quadratic time."""
     depth = 0
     for tag in _TAG.finditer(source):
         if tag[2].lower() not in _SELF_CLOSING:
@@ -65,14 +65,17 @@ def parse(source: str) -> LexborHTMLParser:
 
 
 class Within:
-    """The first element of a kind within each element: to search each one alone takes time by its depth."""
+    """An index of the first matching descendant of each element, for one search per selector.
+
+    A separate search within each element would visit every node once for each of its ancestors.
+    """
 
     def __init__(self, root: LexborNode) -> None:
         self._root = root
         self._first: dict[str, dict[int, LexborNode]] = {}
 
     def first(self, node: LexborNode, selector: str) -> LexborNode | None:
-        """None when there is none; a node is not within itself."""
+        """Return the first match among the node's descendants, or None."""
         if selector not in self._first:
             self._first[selector] = self._search(selector)
         return self._first[selector].get(node.mem_id)
@@ -88,7 +91,7 @@ class Within:
 
 
 def inside(nodes: Sequence[LexborNode], outer: Sequence[LexborNode]) -> list[LexborNode]:
-    """Those of the nodes that are somewhere within one of the outer ones."""
+    """Return the nodes that are descendants of one of the outer nodes."""
     known = {node.mem_id: True for node in outer}
     found: list[LexborNode] = []
     for node in nodes:
@@ -105,7 +108,7 @@ def inside(nodes: Sequence[LexborNode], outer: Sequence[LexborNode]) -> list[Lex
 
 
 def is_chrome(node: LexborNode, tag: str, within: Within, *, is_content: bool) -> bool:
-    """Whether it belongs to the site and not to what the page says."""
+    """Whether the element belongs to the site around the page and not to its content."""
     attributes = node.attributes
     return (
         tag in _DROPPED
@@ -115,7 +118,7 @@ def is_chrome(node: LexborNode, tag: str, within: Within, *, is_content: bool) -
         or (tag == "header" and not is_content and within.first(node, "h1") is None)
         or (tag == "form" and within.first(node, _CONTENT) is None)
         or (tag == "a" and _is_permalink(node))
-        or (tag == "sup" and within.first(node, _LINK_WITHIN) is not None)  # refers to a footnote
+        or (tag == "sup" and within.first(node, _LINK_WITHIN) is not None)  # a footnote reference
     )
 
 
@@ -124,30 +127,30 @@ def _is_line_number(classes: str | None) -> bool:
 
 
 def _is_permalink(link: LexborNode) -> bool:
-    """The pilcrow beside a heading, the arrow back from a footnote: a link within, without words."""
+    """Whether a link leads within the page and has no words, such as the pilcrow after a heading."""
     target = link.attributes.get("href") or ""
     return target.startswith("#") and not _WORD.search(link.text())
 
 
 def is_layout(table: LexborNode, within: Within) -> bool:
-    """Whether a table only places blocks on the page."""
+    """Whether a table is used only for page layout."""
     return within.first(table, _NOT_IN_CELLS) is not None
 
 
 def first_number(ordered_list: LexborNode) -> int:
-    """What its `start` says, or 1."""
+    """Return the list's `start` attribute, or 1."""
     start = ordered_list.attributes.get("start") or ""
     return int(start) if _NUMBER.fullmatch(start) else 1
 
 
 def tex_source(math: LexborNode, within: Within) -> str | None:
-    """The formula as its author wrote it, which KaTeX and MathJax leave in the page."""
+    """Return the TeX source of a formula, which KaTeX and MathJax keep in the page, or None."""
     annotation = within.first(math, _TEX)
     return annotation.text().strip() if annotation else None
 
 
 def code_text(pre: LexborNode, within: Within) -> str:
-    """Its text as it is, line breaks included, without line numbers and buttons."""
+    """Return the text of a `<pre>` with its line breaks, without line numbers and buttons."""
     parts: list[str] = []
     pending = [pre]
     while pending:
@@ -162,7 +165,7 @@ def code_text(pre: LexborNode, within: Within) -> str:
 
 
 def anchor(heading: LexborNode, within: Within) -> str | None:
-    """The id of the heading, of an anchor in or right before it, or of the section it opens."""
+    """Return the id of the heading, of an anchor in or directly before it, or of the section it starts."""
     return (
         _id(heading)
         or _id(within.first(heading, _NAMED))
@@ -187,7 +190,10 @@ def _id(node: LexborNode | None) -> str | None:
 
 
 def _id_of_section(heading: LexborNode, within: Within) -> str | None:
-    """Looks two levels up: some generators wrap the heading within its section."""
+    """Return the id of the section that the heading starts.
+
+    Look up to two levels above it, because some generators wrap the heading inside its section.
+    """
     wrapper = heading.parent
     for _ in range(2):
         if wrapper is None or wrapper.tag not in ("section", "div", "header"):

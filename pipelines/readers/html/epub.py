@@ -1,4 +1,4 @@
-"""Books: the chapters of an EPUB in the order of its spine, each read as the HTML it is."""
+"""Read EPUB books: each chapter is read as HTML, in the order of the book's spine."""
 
 import posixpath
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _HTML = ("application/xhtml+xml", "text/html")
 
 
 def read_epub(data: bytes) -> Page:
-    """Raises `SourceUnreadable` for what is locked or damaged."""
+    """Read a book; raise `SourceUnreadable` if it is copy-protected or damaged."""
     writer = PageWriter()
     with opened_archive(data) as archive:
         if not set(_LOCKS).isdisjoint(archive.namelist()):
@@ -37,7 +37,7 @@ def read_epub(data: bytes) -> Page:
     return Page(
         text=writer.text,
         blocks=tuple(writer.blocks),
-        # Within a book there is no address that a browser could open.
+        # A browser cannot open a link into a book.
         headings=tuple(Heading(h.level, h.text, None, h.start) for h in writer.headings),
         title=" ".join(title.split()) if title else None,
         front_matter=_authors(package),
@@ -46,7 +46,7 @@ def read_epub(data: bytes) -> Page:
 
 
 def _chapters(package: Any, folder: str) -> Iterator[str]:
-    """Members of the archive, in reading order."""
+    """Yield the archive members of the chapters, in reading order."""
     items = {item.get("id"): item for item in package.iter(f"{_OPF}item")}
     for reference in package.iter(f"{_OPF}itemref"):
         item = items.get(reference.get("idref"))
@@ -57,7 +57,7 @@ def _chapters(package: Any, folder: str) -> Iterator[str]:
 
 
 def _write_chapter(writer: PageWriter, archive: ZipFile, member: str) -> None:
-    """One that is missing or no text does not cost the book."""
+    """Append a chapter; skip it if it is missing or is not text."""
     try:
         source = decode(archive.read(member))
     except (KeyError, SourceUnreadable):

@@ -1,4 +1,4 @@
-"""HTML as it looks on the page: the main content, without the site around it."""
+"""Read the main content of HTML pages as it looks in a browser, without the site around it."""
 
 from collections.abc import Callable, Iterator
 
@@ -15,7 +15,7 @@ _DESCRIBING = ("description", "keywords", "author")
 
 
 def read_html(source: str) -> Page:
-    """The page's main content: what `<article>` or `<main>` holds, or else the body."""
+    """Read a page's main content: the `<article>` or `<main>` element, or else the body."""
     tree = elements.parse(source)
     writer = PageWriter()
     for root in _content_roots(tree):
@@ -29,7 +29,7 @@ def read_html(source: str) -> Page:
         text=writer.text,
         blocks=tuple(writer.blocks),
         headings=tuple(writer.headings),
-        # The title in the head usually carries the site's name too.
+        # The title in the head usually includes the site's name, so the first h1 is preferred.
         title=first_title or (" ".join(head_title.text().split()) if head_title else None),
         front_matter=_described(tree),
         language=(html.attributes.get("lang") if html else None) or None,
@@ -37,14 +37,17 @@ def read_html(source: str) -> Page:
 
 
 def write_fragment(writer: PageWriter, source: str) -> None:
-    """HTML inside Markdown or a book, on to the same page."""
+    """Append a piece of HTML, from Markdown or a book, to the writer's page."""
     body = elements.parse(source).body
     if body is not None:
         _HtmlWalk(writer, Within(body), is_content=True).write(body)
 
 
 def _content_roots(tree: LexborHTMLParser) -> Iterator[LexborNode]:
-    """The best candidate first; several of a kind are a list of teasers, not the content."""
+    """Yield candidates for the main content, best first.
+
+    If there are several elements of a kind, they are a list of teasers and not the content.
+    """
     mains, articles = tree.css(_MAIN), tree.css("article")
     for found in (elements.inside(articles, mains), mains, articles):
         if len(found) == 1:
@@ -63,7 +66,7 @@ def _described(tree: LexborHTMLParser) -> Metadata:
 
 
 class _HtmlWalk:
-    """Goes once through the tree, without recursion: pages nest deeper than Python's stack."""
+    """A single pass through the tree, without recursion, as pages can nest deeper than Python's stack."""
 
     def __init__(self, writer: PageWriter, within: Within, *, is_content: bool) -> None:
         self._writer = writer
@@ -92,7 +95,7 @@ class _HtmlWalk:
                 pending.extend((child, True) for child in reversed(children))
 
     def _open(self, node: LexborNode, tag: str) -> bool:
-        """Whether to go on into the node."""
+        """Start a node; return whether to visit its children."""
         if elements.is_chrome(node, tag, self._within, is_content=self._is_content):
             return False
         if tag == "br":

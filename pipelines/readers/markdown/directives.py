@@ -1,4 +1,4 @@
-"""markdown-it rules for what documentation adds to Markdown: admonitions and ids of headings."""
+"""markdown-it rules for the Markdown extensions of documentation: admonitions and heading ids."""
 
 import re
 from itertools import pairwise
@@ -7,7 +7,7 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_core import StateCore
 
-# `:::note Title`, `:::note[Title]{.class}`, `::: {.note}`, `:::`; a closing fence is one unnamed.
+# `:::note Title`, `:::note[Title]{.class}`, `::: {.note}`, `:::`; a closing fence has no name.
 _FENCE = re.compile(
     r":{3,}+[ \t]*(?:[A-Za-z][\w-]*|\{[^}\n]*\})?"
     r"(?:\[(?P<label>.*)\])?(?:\{[^{}\n]*\}|[ \t]+(?P<title>\S.*)|[ \t]*)"
@@ -18,7 +18,7 @@ HEADING_ID = "id"
 
 
 def directives_plugin(parser: MarkdownIt) -> None:
-    """Admonition fences become their title's paragraph; explicit ids move to the heading's token."""
+    """Replace admonition fences by a paragraph with their title; move explicit ids to the heading's token."""
     parser.block.ruler.before(
         "fence", "directive", _directive, {"alt": ["paragraph", "reference", "blockquote", "list"]}
     )
@@ -27,7 +27,7 @@ def directives_plugin(parser: MarkdownIt) -> None:
 
 
 def _directive(state: StateBlock, start_line: int, _end_line: int, silent: bool) -> bool:
-    """One fence line; what it encloses is read like any other text, however it is nested."""
+    """Parse one fence line; the enclosed text is parsed as usual, at any nesting depth."""
     start = state.bMarks[start_line] + state.tShift[start_line]
     if not state.src.startswith(":::", start) or state.is_code_block(start_line):
         return False
@@ -58,7 +58,7 @@ def _take_heading_ids(state: StateCore) -> None:
 
 
 def _drop_alert_markers(state: StateCore) -> None:
-    """`> [!NOTE]` is a label that GitHub turns into an icon."""
+    """Remove markers such as `> [!NOTE]`, which GitHub turns into an icon."""
     for token in state.tokens:
         if token.type == "inline" and token.content.startswith("[!"):
             token.content = _ALERT.sub("", token.content, count=1)

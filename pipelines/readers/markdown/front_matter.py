@@ -1,4 +1,4 @@
-"""What a page says about itself in YAML before its text; broken YAML never costs the page."""
+"""Read the YAML front matter of a page; invalid YAML does not make the page unreadable."""
 
 import re
 from datetime import date
@@ -12,18 +12,18 @@ _FRONT_MATTER = re.compile(r"\n*---[ \t]*\n(.*?)(?<![^\n])---[ \t]*(?:\n|\Z)", r
 _PLAIN_LINE = re.compile(r"^([A-Za-z][\w-]*):[ \t]+(.+)$", re.MULTILINE)
 _QUOTED = re.compile(r"""(["'])(\S.*)\1""")
 LONGEST = 65_536
-"""Characters it may have."""
+"""The maximum length of front matter, in characters."""
 _DEEPEST = 16
-# JSON in other languages and in SQL has no larger whole numbers.
+# Other languages and SQL cannot store larger integers from JSON.
 _TOO_LARGE = 2**63
-# libyaml's wheel is twenty times faster than PyYAML's own parser, but not built everywhere.
+# libyaml is twenty times faster than PyYAML's Python parser, but not included in every build.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# Besides its own errors, PyYAML lets through what int(), date() and its tables raise.
+# PyYAML raises its own errors and does not catch those of int(), date() and its lookup tables.
 _YAML_ERRORS = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, OverflowError)
 
 
 def split_front_matter(source: str) -> tuple[Metadata, str]:
-    """The front matter, JSON-safe, and the rest of the page."""
+    """Return the front matter as JSON-safe values, and the rest of the page."""
     found = _FRONT_MATTER.match(source, 0, LONGEST)
     if found is None:
         return {}, source
@@ -33,18 +33,21 @@ def split_front_matter(source: str) -> tuple[Metadata, str]:
         value = _plain_lines(found[1]) or found[1]
     if value is None or isinstance(value, dict):
         return cast("Metadata", value or {}), source[found.end() :]
-    return {}, source  # a thematic break, then prose: `---` is not always front matter
+    return {}, source  # `---` was a thematic break before prose, not front matter
 
 
 def _plain_lines(text: str) -> Metadata:
-    """What can be made out of YAML that is broken: its lines of a key and a word or a sentence."""
+    """Recover values from invalid YAML: the lines that are a key with plain or quoted text."""
     values = ((key, value.strip(" \t")) for key, value in _PLAIN_LINE.findall(text))
     quoted = {key: (_QUOTED.fullmatch(value), value) for key, value in values if value}
     return {key: found[2] if found else value for key, (found, value) in quoted.items()}
 
 
 def _load(text: str) -> Any:
-    """Refuses aliases and deep nesting first: libyaml composes by recursion in C, and aliases grow."""
+    """Load YAML after refusing aliases and deep nesting.
+
+    libyaml builds nested values by recursion in C, and aliases can expand to enormous values.
+    """
     depth = 0
     for event in cast("Any", yaml.parse(text, _Loader)):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -57,7 +60,10 @@ def _load(text: str) -> Any:
 
 
 def _json_safe(value: Any) -> Any:
-    """Dates become ISO strings, sets lists, what JSON cannot say its text; NUL, which SQL lacks, goes."""
+    """Convert a value to JSON types: dates to ISO strings, sets to lists, all others to text.
+
+    NUL characters are replaced, because SQL text cannot hold them.
+    """
     match value:
         case dict():
             items = cast("dict[Any, Any]", value).items()

@@ -1,9 +1,9 @@
-"""Where a piece of JSX or JavaScript ends; nothing is run or understood beyond that."""
+"""Find where a piece of JSX or JavaScript ends; no code is run or parsed further."""
 
 import re
 from collections.abc import Sequence
 
-# Longer pieces are not looked for, so that no page makes a scan run on and on.
+# In characters. A limit on each piece, so that no page makes a scan very slow.
 LONGEST = 20_000
 
 _NAME = re.compile(r"<(/?)[ \t]*([A-Za-z_$][\w$.:-]*)?")
@@ -15,8 +15,8 @@ _ATTRIBUTE = re.compile(
 _RAW_HEADING = re.compile(r"<(h[1-6])[\s>]")
 _ID = re.compile(r"""\sid=(["'])([^"']+)\1""")
 _TAG_END = re.compile(r"\s*/?>")
-# Strings, templates and comments are stepped over whole; a lone apostrophe is taken for prose.
-# An unclosed template or comment takes the rest, which keeps the scan linear.
+# Strings, templates and comments match as a whole; a single apostrophe counts as prose.
+# An unclosed template or comment matches to the end of the text, which keeps the scan linear.
 _JAVASCRIPT = re.compile(
     r""" "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*' | `(?:[^`\\]|\\.)*`?
     | (?<![:\w])//[^\n]* | /\*(?:.*?\*/|.*)
@@ -27,14 +27,14 @@ _STRING = re.compile(r"""\{\s*(["'`])((?:(?!\1)[^\\]|\\.)*)\1\s*\}""", re.DOTALL
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|(.))", re.DOTALL)
 _CONTROL_ESCAPES = {"n": "\n", "t": "\t", "r": "\n"}
 _COMMENT_CLOSE = "-->"
-# What these hold goes into the page's head or is drawn, and is not read.
+# The content of these elements goes into the page's head or is drawn, so it is not text.
 _UNREAD = frozenset({"head", "script", "style", "svg", "title"})
 
 
 def tag_end(source: str, start: int) -> int | None:
-    """The end of the tag, fragment or HTML comment that opens at `start`.
+    """Return the end of the tag, fragment or HTML comment that starts at `start`, or None.
 
-    Elements that are not read, such as `<style>`, are one piece with all that they hold.
+    For an element that is not read, such as `<style>`, return the end of the whole element.
     """
     if source.startswith("<!--", start):
         end = source.find(_COMMENT_CLOSE, start + 4)
@@ -61,13 +61,13 @@ def tag_end(source: str, start: int) -> int | None:
 
 
 def tag_name(tag: str) -> str:
-    """`TabItem` of `</TabItem>`; empty for a fragment or a comment."""
+    """Return the tag's name, such as `TabItem` for `</TabItem>`; empty for a fragment or a comment."""
     name = _NAME.match(tag)
     return (name[2] or "") if name else ""
 
 
 def expression_end(source: str, start: int) -> int | None:
-    """The end of the `{…}` that opens at `start`."""
+    """Return the end of the `{…}` that starts at `start`, or None if it is not closed."""
     depth = 0
     for token in _JAVASCRIPT.finditer(source, start, start + LONGEST):
         if token["open"]:
@@ -80,7 +80,7 @@ def expression_end(source: str, start: int) -> int | None:
 
 
 def statement_end(source: str, start: int) -> int | None:
-    """The end of an `import` or `export` at `start`: a blank line outside all brackets."""
+    """Return the end of an `import` or `export` at `start`: the first blank line outside all brackets."""
     depth = 0
     for token in _JAVASCRIPT.finditer(source, start, start + LONGEST):
         if token["open"]:
@@ -93,7 +93,7 @@ def statement_end(source: str, start: int) -> int | None:
 
 
 def raw_heading(pieces: Sequence[str]) -> tuple[int, str | None] | None:
-    """Rank and id of a heading that is written as a tag around all the pieces of a paragraph."""
+    """Return the level and id of a heading written as a tag around all pieces of a paragraph, or None."""
     opening = _RAW_HEADING.match(pieces[0]) if pieces else None
     if opening is None or pieces[-1] != f"</{opening[1]}>":
         return None
@@ -102,7 +102,7 @@ def raw_heading(pieces: Sequence[str]) -> tuple[int, str | None] | None:
 
 
 def string_value(expression: str) -> str | None:
-    """What `{'…'}` puts on the page; None unless the expression is one plain string."""
+    """Return the text that `{'…'}` puts on the page; None unless the expression is one plain string."""
     literal = _STRING.fullmatch(expression)
     if literal is None or (literal[1] == "`" and "${" in literal[2]):
         return None

@@ -1,4 +1,4 @@
-"""markdown-it rules for MDX: what is JavaScript vanishes, what is Markdown between it stays."""
+"""markdown-it rules for MDX: remove the JavaScript and keep the Markdown between it."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -16,17 +16,17 @@ _MODULE_LINE = re.compile(
     |export\s+(?:(?:default|const|let|var|function|async|class|type|interface|enum)\b|[{*])""",
     re.VERBOSE,
 )
-# A tag of a component, a fragment, or a property in braces; `<BR/>` is merely old HTML.
+# A component's tag, a fragment, or a property in braces; `<BR/>` is only old HTML.
 _JSX_MARKUP = re.compile(r"</[A-Z]\w*[a-z]|<[A-Z](?=\w*[a-z])[^<>]*/>|</?>|<[A-Za-z][^<>]*=\{")
 _COMMENT, _COMMENT_START = "{/*", "{/"
 _FENCE = re.compile(r"(`{3,})[ \t]*mdx-code-block[ \t]*")
-# After so many pieces that never close, the page is no MDX: braces and angles are text.
+# After this many unclosed pieces, the page is not MDX: its braces and angle brackets are text.
 _MOST_UNCLOSED = 200
 _TAG_START = re.compile(r"<(?:[A-Za-z_$/>]|!--)")
 
 
 def mdx_plugin(parser: MarkdownIt) -> None:
-    """As MDX has it, indented code, raw HTML and HTML blocks are switched off."""
+    """Add the MDX rules; disable indented code, inline HTML and HTML blocks, which MDX does not have."""
     parser.disable(["code", "html_block", "html_inline"])
     parser.block.ruler.before("table", "mdx_module", _module)
     parser.block.ruler.before(
@@ -37,7 +37,10 @@ def mdx_plugin(parser: MarkdownIt) -> None:
 
 
 def looks_like_mdx(tokens: Sequence[Token]) -> bool:
-    """Whether a page parsed as plain Markdown has JavaScript in it: Docusaurus lets `.md` be MDX."""
+    """Whether a page parsed as plain Markdown contains JSX or JavaScript.
+
+    Docusaurus allows MDX in `.md` files.
+    """
     for token in tokens:
         if token.type == "html_block" and _JSX_MARKUP.search(token.content):
             return True
@@ -50,12 +53,12 @@ def looks_like_mdx(tokens: Sequence[Token]) -> bool:
             if child.type == "html_inline" and _JSX_MARKUP.search(child.content):
                 return True
             if is_commented and child.type == "text" and _COMMENT_START in child.content:
-                return True  # and not in inline code, where comments are shown
+                return True  # not in inline code, where a comment is text
     return False
 
 
 def unwrap_mdx_fences(source: str) -> str:
-    """Takes off the fences of ```mdx-code-block, which Docusaurus takes off before it parses."""
+    """Remove ```mdx-code-block fences and keep their content, as Docusaurus does before it parses."""
     if "mdx-code-block" not in source:
         return source
     kept: list[str] = []
@@ -74,7 +77,7 @@ def unwrap_mdx_fences(source: str) -> str:
 def _scan(
     env: EnvType, find_end: Callable[[str, int], int | None], source: str, start: int
 ) -> int | None:
-    """`find_end`, until too many pieces of the page turned out to have no end."""
+    """Call `find_end`, or return None once the page has had too many unclosed pieces."""
     unclosed: int = env.get("unclosed", 0)
     if unclosed >= _MOST_UNCLOSED:
         return None
@@ -85,7 +88,7 @@ def _scan(
 
 
 def _module(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
-    """An `import` or `export`, which may span blank lines inside its brackets."""
+    """Skip an `import` or `export`, which may have blank lines inside its brackets."""
     start = state.bMarks[start_line]
     if silent or state.level or not _MODULE_LINE.match(state.src, start):
         return False
@@ -98,7 +101,7 @@ def _module(state: StateBlock, start_line: int, end_line: int, silent: bool) -> 
 
 
 def _flow(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
-    """Lines that hold tags, comments and expressions only."""
+    """Skip lines that contain only tags, comments and expressions."""
     end = state.bMarks[start_line] + state.tShift[start_line]
     while end < len(state.src) and state.src[end] != "\n":
         piece = _flow_piece_end(state, end)
@@ -114,7 +117,7 @@ def _flow(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bo
 
 
 def _dedent(state: StateBlock, line: int, end_line: int) -> None:
-    """Moves lines that are indented below a tag to where Markdown takes them for what they are."""
+    """Remove the indentation of the lines after a tag, so that Markdown parses them correctly."""
     indent = state.sCount[state.skipEmptyLines(line)] - state.blkIndent
     while indent > 0 and line < end_line:
         if not state.isEmpty(line):
@@ -137,7 +140,7 @@ def _flow_piece_end(state: StateBlock, start: int) -> int | None:
     if state.src[start] != "{":
         return None
     end = _scan(state.env, jsx.expression_end, state.src, start)
-    # A string is text of the page: it is left to the paragraph.
+    # A string expression is visible text, so it remains part of the paragraph.
     return None if end is None or jsx.string_value(state.src[start:end]) is not None else end
 
 

@@ -1,4 +1,4 @@
-"""Markdown and MDX as they look on the page: GitHub's and Docusaurus's dialects, math included."""
+"""Read Markdown and MDX as they look on the page: GitHub's and Docusaurus's dialects, with math."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -22,17 +22,17 @@ from pipelines.readers.page_writer import PageWriter
 from pipelines.readers.sites.slugs import Slugger
 from storage.shapes import Metadata
 
-# What is nested deeper is dropped by the parser, which goes down by recursion.
+# The parser is recursive; it drops content that is nested deeper than this.
 _DEEPEST = 60
-# What is longer was not written as prose, and is taken as it stands.
+# In characters. A longer paragraph is not real prose, so its inline markup is not parsed.
 _LONGEST_PARAGRAPH = 20_000
-# Docusaurus takes these comments out of code and highlights the lines that they point at.
+# Docusaurus removes these comments from code and highlights the lines that they mark.
 _HIGHLIGHT_COMMENT = re.compile(
     r"^[ \t]*(?://|#|--|%|;|/\*|\{/\*|<!--)[ \t]*highlight-(?:next-line|start|end)"
     r"[ \t]*(?:\*/\}?|-->)?[ \t]*(?:\n|\Z)",
     re.MULTILINE,
 )
-# What escapes addresses fills its tables at first use, and another thread would read them half full.
+# Fill the URL escaper's tables now: it fills them at first use, which is not thread-safe.
 MarkdownIt().normalizeLink("")
 MarkdownIt().normalizeLinkText("")
 _MARKDOWN_LANGUAGES = ("md", "mdx", "markdown")
@@ -40,7 +40,7 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 
 
 def read_markdown(source: str, *, mdx: bool = False) -> Page:
-    """A page of Markdown; `.md` is read as MDX too when it turns out to be that."""
+    """Read a Markdown page; a page that contains MDX is read as MDX, even if its suffix is `.md`."""
     front_matter, body = split_front_matter(source)
     if "mdx-code-block" in body:
         mdx, body = True, unwrap_mdx_fences(body)
@@ -61,12 +61,12 @@ def read_markdown(source: str, *, mdx: bool = False) -> Page:
 
 
 def read_mdx(source: str) -> Page:
-    """A page of what is MDX by its name."""
+    """Read a page whose suffix is `.mdx`."""
     return read_markdown(source, mdx=True)
 
 
 def write_markdown(writer: PageWriter, source: str) -> None:
-    """A piece of Markdown, on to the same page; what it leaves open ends with it."""
+    """Append a piece of Markdown to the writer's page; blocks that it leaves open end with it."""
     _MarkdownWalk(writer).write(_parser(mdx=False).parse(source))
 
 
@@ -87,7 +87,7 @@ def _parser(mdx: bool) -> MarkdownIt:
 
 
 def _pass_over_overlong(state: StateCore) -> None:
-    """The inline parser takes time by the square of a paragraph that is nothing but brackets."""
+    """Exempt very long paragraphs from inline parsing, which takes quadratic time on nested brackets."""
     for token in state.tokens:
         if token.type == "inline" and len(token.content) > _LONGEST_PARAGRAPH:
             token.type = "overlong"
@@ -103,7 +103,7 @@ def _first_title(writer: PageWriter) -> str | None:
 
 
 class _MarkdownWalk:
-    """Goes once through the tokens and tells the writer what a reader would see."""
+    """A single pass through the tokens that writes the visible text to the writer."""
 
     def __init__(self, writer: PageWriter) -> None:
         self._writer = writer
@@ -169,7 +169,7 @@ class _MarkdownWalk:
     def _anchor(self, heading: Token, children: Sequence[Token]) -> str | None:
         explicit = heading.attrs.get(HEADING_ID)
         anchor = str(explicit) if explicit else self._slugger.anchor(_slug_text(children))
-        # Docusaurus counts the headings of the first rank but gives them no id.
+        # Docusaurus includes level-1 headings when it numbers duplicate ids, but gives them no id.
         return None if heading.tag == "h1" else anchor
 
     def _write_inline(self, token: Token) -> None:
@@ -188,18 +188,18 @@ class _MarkdownWalk:
                     self._writer.line_break()
             case "mdx_expression":
                 self._writer.prose(jsx.string_value(token.content) or "")
-            case _:  # emphasis and links leave their text; images and references to footnotes none
+            case _:  # emphasis and links keep their text; images and footnote references have none
                 pass
 
 
 def _stands_alone(siblings: Sequence[Token], index: int) -> bool:
-    """Whether display math has its lines of the paragraph to itself."""
+    """Whether display math is alone on its lines of the paragraph."""
     around = (*siblings[max(index - 1, 0) : index], *siblings[index + 1 : index + 2])
     return all(token.type in ("softbreak", "hardbreak") for token in around)
 
 
 def _is_between_components(siblings: Sequence[Token], index: int) -> bool:
-    """Whether one component ends before this line break and another begins or ends after it."""
+    """Whether a component ends before this line break and another one starts or ends after it."""
     before, after = siblings[max(index - 1, 0)], siblings[min(index + 1, len(siblings) - 1)]
     return before.content.startswith("</") and all(
         token.type == "html_inline" and jsx.tag_name(token.content)[:1].isupper()
@@ -208,7 +208,7 @@ def _is_between_components(siblings: Sequence[Token], index: int) -> bool:
 
 
 def _slug_text(children: Sequence[Token]) -> str:
-    """What a heading's id is made of: unlike its text, with the descriptions of its images."""
+    """Return the text that a heading's id is made of; unlike its visible text, it includes image texts."""
     return "".join(map(_slug_part, children))
 
 
@@ -216,7 +216,7 @@ def _slug_part(token: Token) -> str:
     match token.type:
         case "softbreak":
             return "\n"
-        case "mdx_expression":  # its JavaScript, not what that comes to
+        case "mdx_expression":  # the JavaScript source, not its value
             return token.content[1:-1]
         case "html_inline":
             return ""

@@ -1,4 +1,4 @@
-"""Word documents: by mammoth to HTML that has its headings, lists and tables, then as any HTML."""
+"""Read Word documents: mammoth converts them to HTML, which is then read like any HTML page."""
 
 import re
 from dataclasses import replace
@@ -15,13 +15,13 @@ _STYLES = """
 p[style-name='Title'] => h1:fresh
 p[style-name='Subtitle'] => p:fresh
 """
-# Many write headings as bold lines; they are taken for it where no style says which they are.
+# Many authors write headings as bold lines; these count as headings if no heading style is used.
 _BOLD_LINE = re.compile(r"<p><strong>([^<]{2,100}[^<.:,;])</strong></p>")
 _HEADING = re.compile(r"<h[1-6]>")
 
 
 def read_docx(data: bytes) -> Page:
-    """Comments are not part of the text; pictures leave nothing. Raises `SourceUnreadable`."""
+    """Read a document without its comments and pictures; raise `SourceUnreadable` if it is damaged."""
     with opened_archive(data) as archive:
         title = declared_title(archive)
         library = cast("Any", mammoth)
@@ -34,6 +34,6 @@ def read_docx(data: bytes) -> Page:
         if not _HEADING.search(html):
             html = _BOLD_LINE.sub(r"<h2>\1</h2>", html)
         page = read_html(f"<main>{html}</main>")
-    # Its bookmarks are no place that a link could open.
+    # A link cannot open a bookmark in a Word document.
     headings = tuple(replace(heading, anchor=None) for heading in page.headings)
     return replace(page, headings=headings, title=page.title or title)

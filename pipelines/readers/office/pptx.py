@@ -1,4 +1,4 @@
-"""PowerPoint: a section a slide, with its text, tables and the speaker's notes."""
+"""Read PowerPoint files: one section per slide, with its text, tables and speaker notes."""
 
 from collections.abc import Iterator
 from io import BytesIO
@@ -12,13 +12,13 @@ from pipelines.readers.page import Page
 from pipelines.readers.page_writer import PageWriter
 from storage.errors import SourceUnreadable
 
-# PowerPoint breaks lines within a paragraph with a vertical tab.
+# PowerPoint uses a vertical tab for a line break within a paragraph.
 _BREAK = "\v"
 _DEEPEST_GROUP = 20
 
 
 def read_pptx(data: bytes) -> Page:
-    """Raises `SourceUnreadable` for what is no presentation."""
+    """Read a presentation; raise `SourceUnreadable` if it is not one."""
     with opened_archive(data) as archive:
         title = declared_title(archive)
         writer = PageWriter()
@@ -54,7 +54,7 @@ def _write_slide(writer: PageWriter, number: int, slide: Any) -> None:
 
 
 def _shapes(shapes: Any, depth: int = 0) -> Iterator[Any]:
-    """Those in groups too."""
+    """Yield all shapes, including those in groups."""
     for shape in shapes:
         if hasattr(shape, "shapes"):
             if depth < _DEEPEST_GROUP:

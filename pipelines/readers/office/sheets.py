@@ -1,4 +1,4 @@
-"""Workbooks and comma-separated values: a section a sheet, its rows as lines of a table."""
+"""Read workbooks and comma-separated values: one section per sheet, one table line per row."""
 
 import csv
 from collections.abc import Iterable
@@ -12,14 +12,14 @@ from pipelines.readers.page import Page
 from pipelines.readers.page_writer import PageWriter
 from storage.errors import SourceUnreadable
 
-# The library looks for quoted cells in time that grows with the square of the sample.
+# In characters. The csv module searches the sample for quoted cells in quadratic time.
 _SAMPLE = 4_096
 _SEPARATORS = ",;\t|"
 _MOST_CELLS = 2_000_000
 
 
 def read_xlsx(data: bytes) -> Page:
-    """Values as they were last computed, not formulas. Raises `SourceUnreadable`."""
+    """Read a workbook's last computed values, not its formulas; raise `SourceUnreadable` if damaged."""
     writer = PageWriter()
     with opened_archive(data) as archive:
         title = declared_title(archive)
@@ -37,7 +37,7 @@ def read_xlsx(data: bytes) -> Page:
 
 
 def read_csv(source: str) -> Page:
-    """Whatever separates its cells; rows may differ in length."""
+    """Read a table of text; the separator is detected, and rows may differ in length."""
     try:
         dialect = csv.Sniffer().sniff(source[:_SAMPLE], _SEPARATORS)
     except csv.Error:
@@ -67,7 +67,7 @@ def _write_rows(writer: PageWriter, rows: Iterable[list[str]]) -> None:
 
 
 def _shown(cell: float | str | bool | date | time | object) -> str:
-    """Numbers without the `.0` that a spreadsheet does not show."""
+    """Return a cell's text; whole numbers have no `.0`, as in a spreadsheet."""
     match cell:
         case bool():
             return str(cell).upper()

@@ -1,4 +1,4 @@
-"""The characters of a PDF page as runs: stretches of one line without a wide gap, each in its box."""
+"""Group the characters of a PDF page into runs: parts of a line without a wide gap, with their boxes."""
 
 import ctypes
 import unicodedata
@@ -10,17 +10,17 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 _HYPHEN = "\x02"
-"""What PDFium gives for a hyphen at the end of a line, on either side of these functions."""
+"""PDFium's mark for a hyphen at the end of a line; this module also writes it into the runs' text."""
 _HYPHENS = "-\xad\u2010"
-"""What may be such a hyphen: to ask it of every character would take as long as all the rest."""
-# A gap of this many times the height of the letters is no space between words.
+"""The characters that can be such a hyphen; PDFium is asked only about these, because it is slow."""
+# A gap wider than this many times the letters' height is not a space between words.
 _WIDE_GAP = 1.2
 _MOST_CHARACTERS = 2_000_000
 
 
 @dataclass(slots=True)
 class Run:
-    """Words that stand beside each other, in points from the page's lower left corner."""
+    """Adjacent words on a line and their box, in points from the page's lower left corner."""
 
     text: str
     left: float
@@ -28,7 +28,7 @@ class Run:
     bottom: float
     top: float
     height: float
-    """Of its letters, whatever accents and brackets reach."""
+    """The median height of the characters, so that a few taller ones do not matter."""
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class _Char:
 
 
 def page_runs(page: pdfium.PdfTextPage) -> list[Run]:
-    """In the order in which PDFium meets them."""
+    """Return the page's runs in PDFium's order."""
     runs: list[Run] = []
     pending: list[_Char] = []
     for char in _chars(page):
@@ -55,10 +55,10 @@ def page_runs(page: pdfium.PdfTextPage) -> list[Run]:
 
 
 def _chars(page: pdfium.PdfTextPage) -> Iterator[_Char | None]:
-    """None for the end of a line."""
+    """Yield the page's characters, and None at each end of a line."""
     rect = pdfium_c.FS_RECTF()
     pointer = ctypes.byref(rect)
-    # To look these up anew for every character costs more than the calls.
+    # Looking these up for every character would cost more than the calls themselves.
     handle = page.raw
     code_of = cast("Callable[[Any, int], int]", pdfium_c.FPDFText_GetUnicode)
     box_of = cast("Callable[[Any, int, Any], int]", pdfium_c.FPDFText_GetLooseCharBox)
@@ -83,14 +83,14 @@ def _chars(page: pdfium.PdfTextPage) -> Iterator[_Char | None]:
 
 
 def _ends_line(page: Any, index: int, text: str) -> bool:
-    """Whether it is a hyphen that divides a word between two lines."""
+    """Whether the character is a hyphen that divides a word between two lines."""
     if text == _HYPHEN:
         return True
     return text in _HYPHENS and pdfium_c.FPDFText_IsHyphen(page, index) == 1
 
 
 def _shown(text: str) -> str:
-    """Ligatures and presentation forms as the letters they stand for; what is no text as nothing."""
+    """Replace ligatures and presentation forms by their letters, and non-text characters by nothing."""
     if " " < text < "\x7f":
         return text
     if "\ufb00" <= text <= "\ufdff" or "\ufe70" <= text <= "\ufefc":
@@ -101,7 +101,7 @@ def _shown(text: str) -> str:
 
 
 def _is_apart(pending: list[_Char], char: _Char) -> bool:
-    """Whether the character stands a wide gap away, in a column or cell of its own."""
+    """Whether a wide gap separates the character from the run, as between columns or cells."""
     if char.text == " ":
         return False
     last = pending[-1]

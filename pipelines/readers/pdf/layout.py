@@ -1,7 +1,7 @@
-"""The reading order of a PDF page: its columns one after the other, each from top to bottom.
+"""Find the reading order of a PDF page: one column after the other, each from top to bottom.
 
-Without two columns the order in which the page was written is kept, unless it goes up and down:
-it follows boxes and several columns better than any rule about places.
+A page without two columns keeps the order in which it was written, unless that order often goes
+upwards. The written order follows boxes and several columns better than any geometric rule.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,24 +10,24 @@ from itertools import pairwise
 
 from pipelines.readers.pdf.characters import Run
 
-# A gutter is looked for in the middle of what is printed, in this many steps.
+# The gutter is searched between these fractions of the printed width, in this many steps.
 _GUTTER_FROM, _GUTTER_TO, _GUTTER_STEPS = 0.3, 0.7, 40
-# Columns of prose have several long lines, whatever figures stand there; cells are short.
+# A column of prose has several long lines, even with figures in it; table cells are short.
 _FEWEST_LINES = 6
 _LONG_LINE = 22
 _MOSTLY = 0.5
 _MOST_ACROSS = 0.35
-# Two runs are on one line when the lower one reaches this far into the other's height.
+# Two runs are on one line if they overlap by more than this fraction of the smaller height.
 _SAME_LINE = 0.5
 _MOST_UPWARD = 0.15
 _LYING = 0.5
-"""Share of long runs that are higher than wide on a page whose text does not run across it."""
+"""The text of a page is vertical if more than this fraction of its long runs are higher than wide."""
 _LONG_RUN = 4
 
 
 @dataclass(slots=True)
 class Line:
-    """A line as it is read, `left` and `right` in points; `column` tells it from its neighbour's."""
+    """A line of text; positions are in points, and `column` is the number of its column."""
 
     text: str
     left: float
@@ -37,11 +37,11 @@ class Line:
     height: float
     column: int = 0
     is_row: bool = False
-    """Whether there are wide gaps in it, as between the cells of a table."""
+    """Whether the line has wide gaps, as between the cells of a table."""
 
 
 def in_reading_order(runs: Sequence[Run]) -> list[Line]:
-    """A page whose text runs up or down keeps the order in which it was written."""
+    """Return the page's lines in reading order; vertical text keeps the order in which it was written."""
     if _is_lying(runs):
         return [_line([run], 0) for run in runs]
     gutter = _gutter(runs)
@@ -60,7 +60,7 @@ def _is_lying(runs: Sequence[Run]) -> bool:
 
 
 def _is_disordered(runs: Sequence[Run]) -> bool:
-    """Whether what is written next often stands above, in the same column."""
+    """Whether the next run is often above the previous one in the same column."""
     upward = sum(
         after.bottom > before.top and after.left < before.right and before.left < after.right
         for before, after in pairwise(runs)
@@ -80,7 +80,7 @@ def _as_written(runs: Sequence[Run]) -> Iterator[Line]:
 
 
 def _gutter(runs: Sequence[Run]) -> float | None:
-    """Where the fewest runs cross, if there is prose on both sides of it."""
+    """Return the x position that the fewest runs cross, or None unless both sides of it are prose."""
     if len(runs) < 2 * _FEWEST_LINES:
         return None
     left, right = min(run.left for run in runs), max(run.right for run in runs)
@@ -105,7 +105,10 @@ def _is_prose(runs: Sequence[Run]) -> bool:
 
 
 def _columns(runs: Sequence[Run], gutter: float) -> Iterator[list[Run]]:
-    """What runs across the page divides it; between two such lines, the left column goes first."""
+    """Yield groups of runs in reading order.
+
+    Lines across both columns divide the page; between them, the left column comes before the right one.
+    """
     left: list[Run] = []
     right: list[Run] = []
     across: list[Run] = []
@@ -118,7 +121,7 @@ def _columns(runs: Sequence[Run], gutter: float) -> Iterator[list[Run]]:
             across.append(run)
             continue
         if across:
-            if _is_beside(run, across[-1]):  # the rest of a line that runs across
+            if _is_beside(run, across[-1]):  # the rest of a line across both columns
                 across.append(run)
                 continue
             yield across
@@ -135,7 +138,7 @@ def _is_beside(run: Run, other: Run) -> bool:
 
 
 def _rows(runs: Sequence[Run], column: int) -> Iterator[Line]:
-    """From top to bottom; what stands on one line is one, from left to right."""
+    """Yield lines from top to bottom; runs at the same height form one line, from left to right."""
     row: list[Run] = []
     for run in sorted(runs, key=lambda run: (-(run.top + run.bottom), run.left)):
         if row and not _is_beside(run, row[0]):

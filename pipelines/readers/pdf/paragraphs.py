@@ -1,4 +1,4 @@
-"""From the lines of PDF pages to paragraphs, without what is printed on every page."""
+"""Join the lines of PDF pages into paragraphs, without the running heads and feet."""
 
 import re
 from collections import Counter
@@ -17,13 +17,14 @@ _STARTS_ANEW = re.compile(r"[•▪●◦‣–—*·]\s|\(?(?:\d{1,3}|[A-Za-z])
 _ENDS = tuple(".!?:;。！？")
 _NUMBER = re.compile(r"\d+|\b[ivxlc]+\b")
 
-# Fewer pages than this repeat a line by chance; a head or foot is on about every second page.
+# In a shorter document, lines repeat by chance; a running head is on about every second page.
 _FEWEST_PAGES = 4
 _OFTEN = 0.4
 _FEWEST_TIMES = 3
 _EDGE_LINES = 2
 
-# In heights of a line: the step to a new paragraph, the indent of its first line.
+# `_STEP` (distance to a new paragraph) and `_INDENT` (of its first line) are in line heights;
+# `_OTHER_SIZE` is a relative difference in height, `_SHORT_LINE` a fraction of a full line's width.
 _STEP = 1.35
 _INDENT = 0.8
 _OTHER_SIZE = 0.12
@@ -31,7 +32,7 @@ _SHORT_LINE = 0.8
 
 
 def without_running_heads(pages: Sequence[list[Line]]) -> Sequence[list[Line]]:
-    """Drops the first and last lines that most pages share, whatever numbers are in them."""
+    """Remove the first and last lines that many pages share, ignoring the numbers in them."""
     if len(pages) < _FEWEST_PAGES:
         return pages
     edges = [{id(line): _NUMBER.sub("#", line.text) for line in _edges(page)} for page in pages]
@@ -47,7 +48,10 @@ def without_running_heads(pages: Sequence[list[Line]]) -> Sequence[list[Line]]:
 
 
 def _is_running(text: str | None, counts: Counter[str], seen: set[str], pages: int) -> bool:
-    """A page number, a head of the whole document, or of a chapter that it was seen in before."""
+    """Whether a line is a page number, a running head of the document, or a repeated head of a chapter.
+
+    The first occurrence of a chapter's head is kept.
+    """
     if text is None or counts[text] < _FEWEST_TIMES:
         return False
     return text == "#" or text in seen or counts[text] >= _OFTEN * pages
@@ -59,13 +63,13 @@ def _edges(page: Sequence[Line]) -> list[Line]:
 
 
 class Hyphens:
-    """Whether a hyphen at the end of a line is the word's own, by how the document writes it."""
+    """A check whether a hyphen at a line's end belongs to the word, by the document's other words."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._words = {word.casefold() for line in lines for word in _WORD.findall(line)}
 
     def joined(self, before: str, after: str) -> str:
-        """Two lines as one."""
+        """Join two lines; remove a hyphen that only divides a word between them."""
         broken, rest = _BROKEN_WORD.search(before), _FIRST_WORD.match(after)
         if broken is None or rest is None or not rest[0][0].islower():
             return f"{_plain(before)}{'' if before.endswith(tuple(_HYPHENS)) else ' '}{after}"
@@ -76,7 +80,7 @@ class Hyphens:
 
 
 def paragraphs(lines: Sequence[Line], hyphens: Hyphens) -> Iterator[tuple[BlockKind, str]]:
-    """Lines that belong together, joined; the rows of a table below each other."""
+    """Yield paragraphs of joined lines, and tables with one line per row."""
     step = _usual_step(lines)
     right: dict[int, float] = {}
     for line in lines:
@@ -98,7 +102,7 @@ def paragraphs(lines: Sequence[Line], hyphens: Hyphens) -> Iterator[tuple[BlockK
 
 
 def _in_table(lines: Sequence[Line]) -> list[bool]:
-    """A single line with a wide gap is no table."""
+    """Return for each line whether it is a table row; a single line with a wide gap is not a table."""
     rows = [False, *(line.is_row for line in lines), False]
     return [rows[n] and (rows[n - 1] or rows[n + 1]) for n in range(1, len(lines) + 1)]
 
@@ -108,7 +112,7 @@ def _block(text: str, *, is_table: bool) -> tuple[BlockKind, str]:
 
 
 def _usual_step(lines: Sequence[Line]) -> float:
-    """From one line's foot to the next one's, as most lines have it."""
+    """Return the median distance from a line's bottom to the next line's, in points."""
     steps = [a.bottom - b.bottom for a, b in pairwise(lines) if a.column == b.column]
     return median([step for step in steps if step > 0] or [0.0])
 
@@ -127,5 +131,5 @@ def _starts_anew(before: Line, line: Line, step: float, right: float) -> bool:
 
 
 def _plain(text: str) -> str:
-    """With the mark of a hyphen at the line's end as a hyphen."""
+    """Replace PDFium's mark for a hyphen at the end of a line by a hyphen."""
     return text.replace("\x02", "-")

@@ -1,4 +1,4 @@
-"""PDF: its pages are one source, each knows its span of the text; the bookmarks are the headings."""
+"""Read PDF files: all pages form one text, with a span for each page and headings from the bookmarks."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -27,16 +27,16 @@ _NO_PAGES = "It has no pages that can be read."
 _MOST_PAGES = 20_000
 _DEEPEST_OUTLINE = 6
 _MOST_BOOKMARKS = 20_000
-# A bookmark leads to a page, the heading is looked for among its paragraphs.
+# In characters. A bookmark points to a page; its heading is searched in the starts of paragraphs.
 _LONGEST_HEADING = 300
 _NUMBER_BEFORE = 12
 
 Bookmark = tuple[int, int, str]
-"""Page from 0, level from 2 because level 1 is the document's title, its words."""
+"""The page from 0, the level from 2 (level 1 is the document's title) and the title."""
 
 
 def read_pdf(data: bytes) -> Page:
-    """Raises `SourceUnreadable` for what is locked, damaged, or only a picture of text."""
+    """Read a PDF; raise `SourceUnreadable` if it is locked, damaged, or a scan without text."""
     with closing(_opened(data)) as document:
         if not len(document):
             raise SourceUnreadable(_NO_PAGES)
@@ -66,7 +66,7 @@ def _opened(data: bytes) -> pdfium.PdfDocument:
 
 
 def _lines(document: pdfium.PdfDocument, number: int) -> list[Line]:
-    """A page that cannot be opened is empty: the others may be whole."""
+    """Return a page's lines; return none for a damaged page, as the other pages may be readable."""
     try:
         page = document[number]
     except pdfium.PdfiumError:
@@ -81,7 +81,7 @@ def _lines(document: pdfium.PdfDocument, number: int) -> list[Line]:
 
 
 def _written(pages: Sequence[Sequence[Line]]) -> tuple[PageWriter, list[Span]]:
-    """The text, and for each page the span up to the next one's first word."""
+    """Write the text; also return each page's span, which ends where the next page's text starts."""
     hyphens = Hyphens(line.text for page in pages for line in page)
     writer = PageWriter()
     starts: list[int | None] = []
@@ -99,7 +99,7 @@ def _written(pages: Sequence[Sequence[Line]]) -> tuple[PageWriter, list[Span]]:
 
 
 def _bookmarks(document: pdfium.PdfDocument) -> list[Bookmark]:
-    """The outline, in the order of its pages."""
+    """Return the outline's bookmarks in page order."""
     found: list[Bookmark] = []
     try:
         for bookmark in cast("Any", document).get_toc(max_depth=_DEEPEST_OUTLINE):
@@ -110,7 +110,7 @@ def _bookmarks(document: pdfium.PdfDocument) -> list[Bookmark]:
                 found.append((page, bookmark.level + 2, title))
             if len(found) >= _MOST_BOOKMARKS:
                 break
-    except (pdfium.PdfiumError, UnicodeError):  # a broken outline does not cost the text
+    except (pdfium.PdfiumError, UnicodeError):  # a damaged outline does not affect the text
         pass
     return sorted(found, key=lambda bookmark: bookmark[0])
 
@@ -118,7 +118,7 @@ def _bookmarks(document: pdfium.PdfDocument) -> list[Bookmark]:
 def _headings(
     writer: PageWriter, pages: Sequence[Span], bookmarks: Sequence[Bookmark]
 ) -> Iterator[Heading]:
-    """Where a bookmark's words stand on its page, or else at the page's top."""
+    """Yield a heading for each bookmark, at its words on the page or else at the page's start."""
     text, starts = writer.text, [block.start for block in writer.blocks]
     position = 0
     for page, level, title in bookmarks:
@@ -136,7 +136,10 @@ def _headings(
 
 
 def _best_match(wanted: str, names: Sequence[str]) -> int:
-    """A running head has the title in it too, so the most exact one is taken."""
+    """Return the index of the name that matches best, or 0.
+
+    Exact matches come first, because a running head may also contain the title.
+    """
     if wanted in names:
         return names.index(wanted)
     for index, name in enumerate(names):

@@ -1,1 +1,1 @@
-"""Processes that read untrusted files within limits of time and memory."""
+"""Worker processes that read untrusted files with limits on time and memory."""

@@ -1,8 +1,9 @@
-"""The process that works on untrusted files, started as `MODULE MODULE:FUNCTION MEMORY LIFELINE`.
+"""The worker process for untrusted files, started as `MODULE MODULE:FUNCTION MEMORY LIFELINE`.
 
-Each frame on standard input is a list of requests; each of them is answered with a frame on standard
-output. A frame is four bytes of length and MessagePack: unlike pickle, its reader runs nothing. The
-process ends with its input, and at once when the other end of the pipe `lifeline` is closed.
+Each frame on standard input is a list of requests; the process answers each request with one frame
+on standard output. A frame is a length of four bytes, then MessagePack, which unlike pickle cannot
+run code when it is decoded. The process exits at the end of its input, or immediately when the other
+end of the pipe `lifeline` is closed.
 """
 
 import os
@@ -34,13 +35,13 @@ class FunctionCall(msgspec.Struct):
     """One call of the function."""
 
     arguments: tuple[bytes | int, ...]
-    """Bytes are a path as the file system has it: a name need not be text."""
+    """A path is sent as bytes, because a file name need not be valid text."""
     cpu_seconds: int
-    """After these the process is ended, even when nobody waits for it any more."""
+    """The CPU time after which the system ends the process, even if the parent no longer waits."""
 
 
 class Reply(msgspec.Struct):
-    """What became of it: a result, a reason, or `out_of_memory`."""
+    """The outcome of one call: a result, a reason for failure, or `out_of_memory`."""
 
     result: msgspec.Raw = _NOTHING
     reason: str = ""
@@ -48,14 +49,14 @@ class Reply(msgspec.Struct):
 
 
 def write_frame(stream: IO[bytes], message: Reply | list[FunctionCall]) -> None:
-    """Raises `OSError` when nobody is at the other end."""
+    """Write one frame; raise `OSError` if the other end is closed."""
     body = msgspec.msgpack.encode(message)
     stream.write(len(body).to_bytes(_LENGTH, "big") + body)
     stream.flush()
 
 
 def read_reply(stream: IO[bytes]) -> Reply | None:
-    """None when the process has ended before it was through."""
+    """Read one reply; return None if the process ended before it was complete."""
     body = _read_body(stream)
     return msgspec.msgpack.decode(body, type=Reply) if body else None
 
@@ -68,14 +69,14 @@ def _read_body(stream: IO[bytes]) -> bytes | None:
 
 
 def main() -> None:
-    """Answers until there is nothing more to answer."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is its parent's to answer
+    """Answer requests until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     name, limit, lifeline = sys.argv[1:]
     _limit_memory(int(limit))
     if lifeline:
         _end_with_parent(int(lifeline))
     requests = sys.stdin.buffer
-    # What a library prints must not come between the frames.
+    # A library's prints go to standard error, so that they cannot corrupt the frames.
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     module, _, function = name.partition(":")
@@ -85,7 +86,7 @@ def main() -> None:
             _limit_time(request.cpu_seconds)
             reply = _outcome(call, request)
             write_frame(replies, reply)
-            if reply.out_of_memory:  # a fresh process has all of it again
+            if reply.out_of_memory:  # a new process starts with free memory
                 return
 
 
@@ -105,14 +106,17 @@ def _outcome(call: Callable[..., Any], request: FunctionCall) -> Reply:
 
 
 def _end_with_parent(lifeline: int) -> None:
-    """A signal comes when its other end is closed, even into code that never returns to Python."""
+    """End this process by a signal when the other end of `lifeline` is closed.
+
+    On Linux, the signal also ends native code that never returns to Python.
+    """
     if sys.platform != "win32":
-        # Where the signal by itself does not end a process, Python does so at its next chance.
+        # Where SIGIO does not end a process by default, a Python handler exits as soon as it can run.
         signal.signal(signal.SIGIO, signal.SIG_DFL if _IS_DEADLY else _exit)
         fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
         flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
         fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC)
-        if select.select([lifeline], [], [], 0)[0]:  # closed before this was set up
+        if select.select([lifeline], [], [], 0)[0]:  # it was closed before the signal was set up
             os._exit(1)
 
 
@@ -121,7 +125,7 @@ def _exit(*_: object) -> None:
 
 
 def _limit_memory(limit: int) -> None:
-    """Where the system can; elsewhere only time is limited."""
+    """Limit the address space, in bytes, where the system supports it; elsewhere, only time is limited."""
     if sys.platform != "win32":
         _limit(resource.RLIMIT_AS, limit)
 
@@ -136,7 +140,7 @@ def _limit(which: int, limit: int) -> None:
     if sys.platform != "win32":
         _, hard = resource.getrlimit(which)
         if hard == resource.RLIM_INFINITY or limit < hard:
-            with suppress(OSError, ValueError):  # macOS has limits that it does not let be set
+            with suppress(OSError, ValueError):  # macOS refuses to set some limits
                 resource.setrlimit(which, (limit, hard))
 
 

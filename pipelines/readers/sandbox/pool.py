@@ -1,4 +1,4 @@
-"""Untrusted files are read in processes of their own: a bomb, a loop or a crash costs one file."""
+"""Read untrusted files in worker processes: a zip bomb, an endless loop or a crash affects only one file."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,12 +16,12 @@ PROCESSES = 2
 
 _READER = "pipelines.readers:read_file"
 _HUNDRED_MEGABYTES = 100_000_000
-# Small files are sent to a process together: to wait for each answer takes longer than to read some.
+# Bytes per batch. Small files are sent in batches, because a round trip takes longer than reading one.
 _TOGETHER = 60_000
 
 
 class FileRequest(NamedTuple):
-    """A file, and its place below the corpus's root."""
+    """A file to read, its path below the corpus's root and its size in bytes."""
 
     path: Path
     relative: PurePosixPath
@@ -29,7 +29,7 @@ class FileRequest(NamedTuple):
 
 
 class ReaderPool:
-    """Reads files side by side; its processes start when they are first needed."""
+    """A pool that reads files in parallel; its processes start when they are first needed."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class ReaderPool:
     ) -> None:
         self._seconds = seconds
         self._sandboxes = [Sandbox(reader, SourceDocument, memory) for _ in range(processes)]
-        # The last one used first: what one process can do alone starts no other.
+        # Last in, first out: a second process starts only when the first one is busy.
         self._idle: LifoQueue[Sandbox[SourceDocument]] = LifoQueue()
         for sandbox in self._sandboxes:
             self._idle.put(sandbox)
@@ -56,18 +56,18 @@ class ReaderPool:
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        """Leaves no process behind, whatever it was reading."""
+        """Kill all processes, even while they are reading."""
         for sandbox in self._sandboxes:
             sandbox.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     @property
     def process_ids(self) -> list[int]:
-        """Of those that run just now."""
+        """The ids of the processes that are running."""
         return [one for sandbox in self._sandboxes if (one := sandbox.process_id) is not None]
 
     def read(self, files: Sequence[FileRequest]) -> list[SourceDocument | SourceUnreadable]:
-        """In the order of the files."""
+        """Read the files and return the results in the same order."""
         return [*chain.from_iterable(self._threads.map(self._read, _groups(files)))]
 
     def _read(self, files: Sequence[FileRequest]) -> list[SourceDocument | SourceUnreadable]:

@@ -1,4 +1,4 @@
-"""One process in which a function works on untrusted files; each call has a limit of time and memory."""
+"""Run a function on untrusted files in a worker process, with a timeout and a memory limit per call."""
 
 import asyncio
 import math
@@ -20,15 +20,16 @@ from storage.errors import SourceUnreadable
 T = TypeVar("T")
 
 SECONDS = 60.0
-"""That a call may take, and as many again for each hundred megabytes that it reads."""
+"""The default timeout of a call, in seconds; `ReaderPool` adds as much again per hundred megabytes."""
 MEMORY = 1_500_000_000
-"""Bytes that the process may take."""
+"""The default memory limit of the process, in bytes."""
 
 _CRASHED = "The reader crashed on it."
 _CLOSED = "Reading was interrupted."
 _GIGABYTE = 1_000_000_000
 _LOOK = 0.5
-# What Python needs to start; whoever takes over a process finds no keys there.
+# The variables that Python needs to start. All others are left out, so that an attacker who takes
+# over the process finds no API keys.
 _ENVIRONMENT = (
     "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "SYSTEMROOT",
     "TEMP", "TMPDIR", "VIRTUAL_ENV",
@@ -36,17 +37,20 @@ _ENVIRONMENT = (
 
 
 class Call(NamedTuple):
-    """What the function is called with, and how long it may take."""
+    """The arguments of a call and its timeout in seconds."""
 
     arguments: tuple[PurePath | int, ...]
     seconds: float = SECONDS
 
 
 class Sandbox(Generic[T]):
-    """Starts its process when it is first needed, and anew after each end; for one thread at a time."""
+    """A worker process that starts when it is first needed and restarts after it has ended.
+
+    Only one thread may run calls at a time.
+    """
 
     def __init__(self, function: str, result: type[T], memory: int = MEMORY) -> None:
-        """`function` is `module:name`; what it returns is sent back as a `result`."""
+        """Set up the sandbox for `function`, given as `module:name`, which returns a `result`."""
         self._function = function
         self._result = result
         self._memory = memory
@@ -56,14 +60,14 @@ class Sandbox(Generic[T]):
 
     @property
     def process_id(self) -> int | None:
-        """Of the process that runs just now."""
+        """The id of the running process, or None."""
         process = self._process
         return process.id if process else None
 
     def run(self, calls: Sequence[Call]) -> Iterator[T | SourceUnreadable]:
-        """What becomes of each, in their order; all are sent at once, which is faster for small files.
+        """Yield the outcome of each call, in order; all are sent at once, which is faster for small files.
 
-        A call that takes too much or crashes costs itself; the others go on in a new process.
+        A call that exceeds a limit or crashes fails alone; the others continue in a new process.
         """
         position = 0
         while position < len(calls):
@@ -72,19 +76,19 @@ class Sandbox(Generic[T]):
                 yield outcome
 
     async def call(self, *arguments: PurePath | int) -> T:
-        """The result of one; raises `SourceUnreadable`. To give it up, close the sandbox."""
+        """Return the result of one call or raise `SourceUnreadable`. To cancel it, close the sandbox."""
         (outcome,) = await asyncio.to_thread(lambda: [*self.run([Call(arguments)])])
         if isinstance(outcome, SourceUnreadable):
             raise outcome
         return outcome
 
     def close(self) -> None:
-        """From any thread: what is being done is given up."""
+        """Kill the process and abandon the current call; may be called from any thread."""
         self._is_closed = True
         self._end()
 
     def _in_one_process(self, calls: Sequence[Call]) -> Iterator[T | SourceUnreadable]:
-        """Until one of them ends the process."""
+        """Yield outcomes until a call ends the process."""
         process = self._started()
         if process is None:
             yield from (SourceUnreadable(_CLOSED) for _ in calls)
@@ -111,7 +115,7 @@ class Sandbox(Generic[T]):
         return _CRASHED
 
     def _started(self) -> "_Process | None":
-        """None once it is closed."""
+        """Return the process, started if necessary, or None if the sandbox is closed."""
         with self._lock:
             if self._process is None and not self._is_closed:
                 self._process = _Process(self._function, self._memory)
@@ -125,13 +129,13 @@ class Sandbox(Generic[T]):
 
 
 class _Process:
-    """A process, the pipes to it, and a thread that ends it when a reply is late."""
+    """A process, the pipes to it, and a thread that kills it when a reply is late."""
 
     def __init__(self, function: str, memory: int) -> None:
         self.is_late = False
         self._deadline = math.inf
         self._is_over = threading.Event()
-        # Closed with this process, however it ends: by that the other one knows.
+        # The system closes our end when this process ends in any way, which tells the child to exit.
         given, self._lifeline = _pipe()
         lifeline = ",".join(map(str, given))
         command = [sys.executable, "-P", "-m", "pipelines.readers.sandbox.child"]
@@ -151,21 +155,21 @@ class _Process:
 
     @property
     def id(self) -> int:
-        """Of the process, for the system."""
+        """The system's id of the process."""
         return self._popen.pid
 
     def send(self, calls: Sequence[Call]) -> bool:
-        """Whether it could be sent."""
+        """Send the calls; return whether that succeeded."""
         requests = [FunctionCall(_encoded(call.arguments), int(call.seconds) + 1) for call in calls]
         assert self._popen.stdin is not None
         try:
             write_frame(self._popen.stdin, requests)
-        except (OSError, ValueError):  # it ended, or was closed, meanwhile
+        except (OSError, ValueError):  # the process ended or was closed in the meantime
             return False
         return True
 
     def reply(self, seconds: float) -> Reply | None:
-        """The next one; None when the process ends instead, or is ended because it takes longer."""
+        """Return the next reply, or None if the process ends or is killed after the timeout."""
         assert self._popen.stdout is not None
         self._deadline = time.monotonic() + seconds
         try:
@@ -176,7 +180,7 @@ class _Process:
             self._deadline = math.inf
 
     def end(self) -> None:
-        """Whatever it is doing."""
+        """Kill the process and close the pipes."""
         self._is_over.set()
         self._popen.kill()
         self._popen.wait()
@@ -196,7 +200,7 @@ class _Process:
 
 
 def _pipe() -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Its two ends, one each; none where a process cannot be given one."""
+    """Return the read end and the write end of a new pipe; both are empty on Windows."""
     if os.name != "posix":
         return (), ()
     reading, writing = os.pipe()

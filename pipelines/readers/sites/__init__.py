@@ -1,1 +1,1 @@
-"""Where generators of documentation sites publish a file: routes and anchors."""
+"""The routes and anchors that documentation site generators give to files and headings."""

@@ -1,4 +1,4 @@
-"""Which site a file belongs to: its folders say the docs' version, the language and the route."""
+"""Find the site that a file belongs to, and derive the docs version, locale and route from its folders."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from storage.parsing import parse_json
 Builder = Literal["docusaurus", "mkdocs", "sphinx"]
 
 NEXT = "next"
-"""The version of Docusaurus's unreleased pages, once others were released."""
+"""The version name of Docusaurus's unreleased pages, used if there is a released version."""
 
 _DOCUSAURUS = tuple(f"docusaurus.config.{suffix}" for suffix in ("js", "ts", "mjs", "cjs"))
 _VERSIONS = "versions.json"
@@ -21,11 +21,14 @@ _SPHINX = ("conf.py",)
 _SPHINX_FOLDERS = ("docs", "doc", "source")
 _PLUGIN = "docusaurus-plugin-content-docs"
 _DEEPEST_ROOT = 5
-"""Folders from a site's root to the deepest one of docs that is ingested by itself, and one more."""
+"""How many folders are searched for the site's root: the ingested one and those above it.
+
+The deepest docs folder that is ingested alone is `i18n/<locale>/<plugin>/<version>`, four below the root.
+"""
 _TRANSLATED = 4
-"""Folders above a translated page: `i18n/<locale>/<plugin>/<version>`."""
+"""The number of folders above a translated page: `i18n/<locale>/<plugin>/<version>`."""
 _LARGEST_CONFIG = 200_000
-# Where the options of the docs begin, where those of the blog do, and the route of either.
+# Matches the start of the docs options, the start of the blog options, and the route of either.
 _ROUTE_BASE = re.compile(
     r"(?P<docs>\bdocs\s*:\s*\{|plugin-content-docs['\"]\s*,)|(?P<blog>\bblog\s*:)"
     r"|\brouteBasePath\s*:\s*['\"](?P<route>[^'\"]*)['\"]"
@@ -41,19 +44,19 @@ _FLAT_URLS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class SiteLocation:
-    """Where a page stands on its site, before its own front matter is heard."""
+    """The place of a page on its site, before its front matter is applied."""
 
     relative: PurePosixPath
-    """Its path below the folder that routes are counted from."""
+    """The path below the folder that routes are relative to."""
     prefix: str = ""
-    """What stands before its route: language, docs and version."""
+    """The path segments before the route: locale, docs route and version."""
     version: str | None = None
     locale: str | None = None
     builder: Builder = "docusaurus"
     is_mdx: bool = False
-    """Whether its Markdown is read as MDX, whatever the file's name ends in."""
+    """Whether Markdown is read as MDX, whatever the file's suffix."""
     flat: bool = False
-    """Whether MkDocs was told to make files instead of folders."""
+    """Whether MkDocs is configured to write `page.html` instead of `page/index.html`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,31 +64,34 @@ class _Site:
     root: Path
     builder: Builder
     docs: str = "docs"
-    """Docusaurus: the route of the docs; the others: their folder below the root."""
+    """For Docusaurus, the route of the docs; for other builders, the docs folder below the root."""
     versions: tuple[str, ...] = field(default=())
-    """Newest first; empty when none was released."""
+    """The released versions, newest first."""
     latest: str | None = None
-    """The version that is served without its name in the route."""
+    """The version whose name is not part of the route."""
     locale: str | None = None
     is_mdx: bool = False
     flat: bool = False
 
 
 class Sites:
-    """What lies around the folders of one run: looked at once, and not for every file in them."""
+    """A cache of the site of each ingested folder, so that the folders are searched only once per run."""
 
     def __init__(self) -> None:
         self._around: dict[Path, _Site | None] = {}
 
     def around(self, root: Path) -> "_Site | None":
-        """The site that a folder is, or is a part of."""
+        """Return the site that the folder is or belongs to, or None."""
         if root not in self._around:
             self._around[root] = _site_around(root)
         return self._around[root]
 
 
 def place_of(path: Path, relative: PurePosixPath, sites: Sites | None = None) -> SiteLocation:
-    """Reads what lies at the root that `relative` is counted from, and above it; never a page."""
+    """Return a page's place on its site.
+
+    Read only configuration files, in the folder that `relative` starts from and above it.
+    """
     root = path.parents[len(relative.parts) - 1]
     site = (sites or Sites()).around(root)
     if site is None:
@@ -102,7 +108,10 @@ def place_of(path: Path, relative: PurePosixPath, sites: Sites | None = None) ->
 def _docusaurus_place(
     site: _Site, inside: PurePosixPath, below: PurePosixPath | None
 ) -> SiteLocation:
-    """`below` is the page's path below the folder that was ingested, when that is not the site."""
+    """Return a page's place on a Docusaurus site.
+
+    `below` is the page's path below the ingested folder, or None if that folder is the site's root.
+    """
     locale, rest = site.locale, inside.parts
     if len(rest) > _TRANSLATED and rest[0] == "i18n" and rest[2] == _PLUGIN:
         locale = rest[1]
@@ -124,7 +133,7 @@ def _docusaurus_place(
 
 
 def _version(site: _Site, parts: tuple[str, ...]) -> tuple[str | None, tuple[str, ...] | None]:
-    """The version, and the path below its folder; None for what is no page of the docs."""
+    """Return the version and the path below its folder; the path is None if the file is not in the docs."""
     if parts[0] == "docs":
         return (NEXT if site.versions else None), parts[1:]
     if parts[0] == "versioned_docs" and len(parts[1:]) > 1 and parts[1].startswith("version-"):
@@ -155,7 +164,7 @@ def _site_at(folder: Path, *, is_root: bool, is_parent: bool) -> _Site | None:
 
 
 def _stamps(folder: Path, *names: str) -> Iterator[int | None]:
-    """What changes when one of the files does, so that what was read of them may be kept."""
+    """Yield the modification times of the files, which are cache keys for what is read from them."""
     for name in names:
         path = folder / name
         yield path.stat().st_mtime_ns if path.exists() else None
@@ -180,7 +189,7 @@ def _docusaurus(folder: Path, _stamps: tuple[int | None, ...]) -> _Site:
 
 
 def _route_base(config: str) -> str:
-    """The first route that is given among the options of the docs."""
+    """Return the first route in the docs options, or `docs`."""
     is_docs = False
     for found in _ROUTE_BASE.finditer(config):
         if is_docs and found["route"] is not None:
@@ -208,7 +217,7 @@ def _versions(path: Path) -> tuple[str, ...]:
 
 
 def _text(path: Path) -> str:
-    """Empty when it is not there: a site without its configuration has the usual one."""
+    """Return a configuration file's text; empty if it cannot be read, so that the defaults apply."""
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             return file.read(_LARGEST_CONFIG)

@@ -1,4 +1,4 @@
-"""Where a page lives on the site built from its folder: Docusaurus's rules, and plain files."""
+"""The URL path of a page on the site built from its folder, for each documentation builder."""
 
 import posixpath
 import re
@@ -16,7 +16,7 @@ _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def docs_route(relative: PurePosixPath, front_matter: Metadata) -> str:
-    """A Markdown page's path: its folder and `slug`, `id` or file name, the extension dropped."""
+    """Return a page's path on a Docusaurus site: its folder, then `slug`, `id` or the name without suffix."""
     numbered = front_matter.get("parse_number_prefixes") is not False
     folder = "/".join(_unnumbered(part, numbered) for part in relative.parent.parts)
     slug = front_matter.get("slug")
@@ -31,7 +31,7 @@ def docs_route(relative: PurePosixPath, front_matter: Metadata) -> str:
 
 
 def page_route(at: SiteLocation, front_matter: Metadata) -> str:
-    """A Markdown page's path on the site that its folder makes, whatever builds that."""
+    """Return a Markdown page's path on its site, by the rules of the site's builder."""
     if at.builder == "docusaurus":
         route = docs_route(at.relative, front_matter)
         return "/".join(filter(None, (_path(at.prefix), route)))
@@ -46,7 +46,7 @@ def page_route(at: SiteLocation, front_matter: Metadata) -> str:
 
 
 def file_route(relative: PurePosixPath) -> str:
-    """A file served as it is: its path, except that `index.html` is its folder."""
+    """Return the path of a file that is served unchanged; the path of an `index.html` is its folder."""
     if relative.name.lower() in ("index.html", "index.htm"):
         folder = _path(relative.parent.as_posix())
         return f"{folder}/" if folder else ""
@@ -54,7 +54,7 @@ def file_route(relative: PurePosixPath) -> str:
 
 
 def readable_name(relative: PurePosixPath) -> str:
-    """A title made of the file's name, or of its folder's when the file is its index."""
+    """Return a title made from the file's name, or from its folder's name if it is an index file."""
     is_index = relative.stem.lower() in ("index", "readme") and relative.parent.name
     name = relative.parent.name if is_index else relative.stem
     words = re.sub(r"[\s_-]+", " ", without_number_prefix(name)).strip() or relative.name
@@ -62,7 +62,7 @@ def readable_name(relative: PurePosixPath) -> str:
 
 
 def without_number_prefix(name: str) -> str:
-    """`01-intro` is `intro`: the number only orders files."""
+    """Remove a number that only sorts files: `01-intro` becomes `intro`."""
     return name if _NOT_A_PREFIX.match(name) else _NUMBER_PREFIX.sub("", name)
 
 
@@ -71,6 +71,6 @@ def _unnumbered(name: str, numbered: bool) -> str:
 
 
 def _path(path: str) -> str:
-    """Dots resolved as in a URL, never above the root; percent-encoded unless it already is."""
+    """Resolve `.` and `..`, never above the root, and percent-encode what is not encoded yet."""
     resolved = posixpath.normpath(f"/{path}").strip("/")
     return quote(_LONE_PERCENT.sub("%25", resolved), safe=_SAFE_IN_PATH)

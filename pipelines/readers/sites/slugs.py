@@ -1,9 +1,9 @@
-"""The ids that documentation builders give to headings, so that a link opens the right one."""
+"""Compute the ids that documentation builders give to headings, so that links open the right heading."""
 
 from unicodedata import category
 
-# github-slugger keeps letters, marks, decimal and letter numbers, and connectors such as "_";
-# of the symbols only those that are letters in a circle or a square.
+# github-slugger keeps letters, marks, decimal and letter numbers, and connectors such as "_".
+# The only symbols that it keeps are letters in a circle or a square.
 _KEPT_CATEGORIES = frozenset({"Nd", "Nl", "Pc"})
 _LETTER_SYMBOLS = (
     range(0x24B6, 0x24EA),
@@ -14,18 +14,18 @@ _LETTER_SYMBOLS = (
 
 
 def slug(text: str) -> str:
-    """The id GitHub and Docusaurus derive from a heading's text, before duplicates are numbered."""
+    """Return the id that GitHub and Docusaurus make from a heading, before duplicates are numbered."""
     return "".join("-" if c == " " else c for c in text.lower() if _is_kept(c))
 
 
 class Slugger:
-    """Numbers the slugs of one page as github-slugger does: `setup`, `setup-1`, `setup-2`."""
+    """A generator of unique slugs for one page, numbered like github-slugger's: `setup`, `setup-1`."""
 
     def __init__(self) -> None:
         self._seen: dict[str, int] = {}
 
     def anchor(self, text: str) -> str | None:
-        """None for a heading that leaves nothing to link to, such as a lone emoji."""
+        """Return a unique anchor, or None if no characters are left for it, such as for an emoji alone."""
         plain = unique = slug(text)
         while unique in self._seen:
             self._seen[plain] += 1

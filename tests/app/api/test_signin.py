@@ -1,4 +1,4 @@
-"""Who may come in: tokens of an issuer, keys of servers, and nobody else."""
+"""Tests of sign-in with an issuer's tokens and with API keys."""
 
 import asyncio
 import re
@@ -28,7 +28,7 @@ from tests.library import write_docs
 
 @pytest.fixture(scope="module")
 def door(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """The API over the keeper's manual, with sign-in."""
+    """The API with sign-in and the keeper's manual ingested."""
     folder = tmp_path_factory.mktemp("signin")
     settings = local(
         folder,
@@ -171,7 +171,7 @@ async def test_keys_are_fetched_once_and_again_when_they_rotate(issuer: Issuer) 
 
 async def test_a_token_that_was_good_is_refused_once_it_ends(issuer: Issuer) -> None:
     checks = verifier_for(issuer)
-    await checks.verify(issuer.token("bob"))  # the keys are there now
+    await checks.verify(issuer.token("bob"))  # this fetches the issuer's keys
     ends = int(time.time()) + 4
     token = issuer.token("ada", exp=ends - 30)
     assert (await checks.verify(token)).subject == "ada"
