@@ -1,1 +1,1 @@
-"""Embeddings, local and hosted, as LlamaIndex knows them."""
+"""Local and hosted embeddings, as LlamaIndex embedding classes."""

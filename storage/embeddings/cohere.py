@@ -1,4 +1,4 @@
-"""Cohere's embeddings under LlamaIndex's class: what its own way of asking cannot do, this one can."""
+"""Cohere's embeddings: a subclass of LlamaIndex's class that sends the requests itself."""
 
 import asyncio
 import logging
@@ -28,15 +28,15 @@ DIMENSIONS = {
     "embed-english-light-v3.0": (384,),
     "embed-multilingual-light-v3.0": (384,),
 }
-"""What each model can give; the last is what it gives unasked."""
+"""Vector lengths that each model offers; the last one is its default."""
 _SHORT_OF_BREATH = 512
-"""Tokens that a model of the third generation reads; of more it would drop the rest."""
+"""Maximum input of a third-generation model, in tokens; the model drops the rest of a longer text."""
 _BATCH = 96
 _KEPT_QUERIES = 1_000
 _DOCUMENTS_SHARE = 0.9
-"""Of a minute's texts: the rest is left for questions, which must not wait for an ingestion."""
+"""Share of the texts per minute for documents; the rest is for queries, which must not wait for ingestion."""
 _BLANK = "."
-"""Stands for a text of white space: Cohere refuses the whole batch for one empty string."""
+"""Replacement for a blank text, because Cohere refuses a whole batch that has one empty string."""
 _DOCUMENT = "search_document"
 
 
@@ -48,16 +48,16 @@ _embedded = msgspec.json.Decoder(_Embedded)
 
 
 class HostedEmbedding(CohereEmbedding):
-    """Marks documents and queries as what they are; raises `ModelUnavailable`.
+    """A Cohere model that embeds documents and queries differently; raises `ModelUnavailable`.
 
-    Vectors are of unit length, also those that come as int8. A text that is too long for its model is
-    embedded in parts, whose mean stands for it: nothing is cut off unseen. Queries are remembered.
-    Documents wait for the limits, a query only for a moment.
+    Vectors have unit length, also those received as int8. A text that is too long for its model is
+    embedded in parts, and its vector is their mean, so that nothing is truncated silently. Vectors of
+    queries are cached. Documents wait for the rate limits, and queries only for a short time.
     """
 
     api_key: str = Field(repr=False, exclude=True)
     dimension: int | None = None
-    """Asked for only where the model leaves a choice."""
+    """The requested vector length; None if the model offers only one."""
     document_tries: int = 6
     _api: CohereAPI = PrivateAttr()
     _pace: RateLimiter = PrivateAttr()
@@ -76,7 +76,7 @@ class HostedEmbedding(CohereEmbedding):
         http: ClientSession | None = None,
         calls: Calls | None = None,
     ) -> "HostedEmbedding":
-        """Makes no call. Raises `InvalidInput` for a model or dimension that is not known here."""
+        """Build the embedding without a request; raise `InvalidInput` for an unknown model or dimension."""
         checked_dimension(model, dimension)
         hosted = cls(  # pyright: ignore[reportCallIssue]
             api_key=api_key,
@@ -93,11 +93,11 @@ class HostedEmbedding(CohereEmbedding):
 
     @classmethod
     def class_name(cls) -> str:
-        """How LlamaIndex names it."""
+        """Return the name of the class for LlamaIndex."""
         return "HostedEmbedding"
 
     def _embed(self, texts: Any = None, input_type: str = _DOCUMENT) -> list[list[float]]:
-        with ThreadPoolExecutor(1) as thread:  # the caller's may have a loop that runs
+        with ThreadPoolExecutor(1) as thread:  # the caller's thread may run an event loop
             return thread.submit(asyncio.run, self._aembed(texts, input_type)).result()
 
     async def _aget_query_embedding(self, query: str) -> list[float]:
@@ -122,7 +122,7 @@ class HostedEmbedding(CohereEmbedding):
         except ModelRefused:
             if room is None or all(len(text) < room for text in texts):
                 raise
-            # Tokens are estimated; what Cohere still finds too long is cut once more.
+            # Token counts are estimates: if Cohere refuses the texts, retry once with parts of half the size.
             return await self._in_parts(texts, input_type, room // 2)
 
     async def _in_parts(
@@ -171,12 +171,12 @@ class HostedEmbedding(CohereEmbedding):
 
 
 def has_choice(model: str) -> bool:
-    """Whether its vectors can have several lengths."""
+    """Return whether the model offers several vector lengths."""
     return len(DIMENSIONS[model]) > 1
 
 
 def checked_dimension(model: str, wanted: int | None) -> int:
-    """The length of a model's vectors; raises `InvalidInput`."""
+    """Return the length of a model's vectors; raise `InvalidInput` for an unknown model or length."""
     if model not in DIMENSIONS:
         known = ", ".join(DIMENSIONS)
         raise InvalidInput(f"COHERE_EMBED_MODEL {model!r} is not known; use one of {known}.")
@@ -187,7 +187,7 @@ def checked_dimension(model: str, wanted: int | None) -> int:
 
 
 def _mean(vectors: list[list[float]], parts: list[str]) -> list[float]:
-    """Of the parts of one text, by their length."""
+    """Return the unit-length mean of the vectors of a text's parts, weighted by the parts' lengths."""
     if len(vectors) == 1:
         return vectors[0]
     total = np.average(np.asarray(vectors), axis=0, weights=[len(part) or 1 for part in parts])
@@ -195,6 +195,6 @@ def _mean(vectors: list[list[float]], parts: list[str]) -> list[float]:
 
 
 def _retold(error: ModelUnavailable, told: str) -> ModelUnavailable:
-    """The same error in a whole sentence."""
+    """Return the same error with `told` as its message."""
     error.args = (told,)
     return error

@@ -1,4 +1,4 @@
-"""The embedding that needs no key and no download: static vectors whose weights ship in a wheel."""
+"""The embedding that needs no API key and no download: static vectors, installed with a wheel."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LOCAL_MODEL, DIMENSION = "wordllama/l2_supercat_256", 256
 SPOKEN = frozenset({"en"})
-"""Languages it knows: its tokens of others are single letters, or the bytes of one."""
+"""Languages that the model supports; it splits words of others into single letters or bytes."""
 
 
 class LocalEmbedding(BaseEmbedding):
@@ -29,11 +29,11 @@ class LocalEmbedding(BaseEmbedding):
 
     @classmethod
     def class_name(cls) -> str:
-        """How LlamaIndex names it."""
+        """Return the name of the class for LlamaIndex."""
         return "LocalEmbedding"
 
     def word_vectors(self, words: Sequence[str]) -> "NDArray[np.float32]":
-        """A row for each word, not of unit length: the longer, the more the word tells."""
+        """Return a row for each word, not normalised: a longer vector means a more informative word."""
         model = _load()
         vectors = np.zeros((len(words), DIMENSION), dtype=np.float32)
         for row, word in zip(vectors, words, strict=True):
@@ -41,11 +41,11 @@ class LocalEmbedding(BaseEmbedding):
         return vectors
 
     async def aget_query_embedding(self, query: str) -> list[float]:
-        """A span is all that tracers hear of it: the base class's events take longer than the work."""
+        """Embed a query, traced by a span only: the base class's events take longer than the work."""
         return _embedded(query)
 
     def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-        """As `WordLlamaInference.embed` does, which pads texts to the longest: three times the work."""
+        """Return the vectors of `WordLlamaInference.embed`, without its padding, which triples the work."""
         model = _load()
         return unit(np.asarray([_mean(model, text) for text in texts])).tolist()
 
@@ -69,7 +69,7 @@ def _embedded(text: str) -> list[float]:
 
 
 def _tokens(model: "WordLlamaInference", text: str) -> list[int]:
-    """Many at once would be shared out among threads, which takes half as much again of the cores."""
+    """Tokenise one text; a batch would be spread over threads, which takes 1.5 times the CPU time."""
     (encoding,) = model.tokenizer.encode_batch_fast([text], add_special_tokens=False)
     return encoding.ids
 
@@ -81,7 +81,7 @@ def _mean(model: "WordLlamaInference", text: str) -> "NDArray[np.float32]":
 
 
 def unit(vectors: "NDArray[np.float32]") -> "NDArray[np.float32]":
-    """A text with no known token has the zero vector, and stays without direction."""
+    """Scale vectors to unit length; a zero vector, of a text without known tokens, stays zero."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     norms[norms == 0] = 1
     return vectors / norms

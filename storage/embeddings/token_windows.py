@@ -1,4 +1,4 @@
-"""Texts cut to a number of tokens, without the vendor's tokenizer: rather too short than too long."""
+"""Splits texts by tokens, estimated without the vendor's tokenizer; windows are rather too short."""
 
 import re
 from math import ceil
@@ -8,7 +8,7 @@ _LETTERS_A_TOKEN = 4
 
 
 def windows(text: str, room: int) -> list[str]:
-    """The text in as few stretches as have at most `room` tokens each; joined they are the text."""
+    """Split a text into the fewest windows of at most `room` tokens; joined, they are the text."""
     pieces = _PIECE.findall(text)
     costs = [_tokens(piece) for piece in pieces]
     total = sum(costs)
@@ -21,7 +21,7 @@ def windows(text: str, room: int) -> list[str]:
         if (used and used + cost > room) or used >= even:
             cut.append("")
             used = 0
-        for start in range(0, len(piece), room * _LETTERS_A_TOKEN):  # one endless word
+        for start in range(0, len(piece), room * _LETTERS_A_TOKEN):  # one very long word
             if start:
                 cut.append("")
             cut[-1] += piece[start : start + room * _LETTERS_A_TOKEN]
@@ -30,5 +30,5 @@ def windows(text: str, room: int) -> list[str]:
 
 
 def _tokens(piece: str) -> int:
-    """Of a word a token for every few letters; a character of another script, a digit, a sign is one."""
+    """Count one token per four letters of a word, and one per digit, sign, or character of another script."""
     return max(1, ceil(len(piece.strip()) / _LETTERS_A_TOKEN))

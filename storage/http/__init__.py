@@ -1,1 +1,1 @@
-"""HTTP clients: pools, retries, limits, and a guarded one for addresses of strangers."""
+"""HTTP clients: pools, retries, rate limits, and a guarded client for untrusted addresses."""

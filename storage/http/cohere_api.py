@@ -1,4 +1,4 @@
-"""Cohere's API over HTTP: one place for its key, its limits, its refusals."""
+"""A client of Cohere's HTTP API, which handles its key, its limits and its errors."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -24,22 +24,23 @@ _REASONS = {
     498: "COHERE_API_KEY was refused",
 }
 _AT_ONCE = 4
-"""Requests in flight."""
+"""Maximum number of concurrent requests."""
 
 
 class Calls(Protocol):
-    """Counts the calls of a month, of all processes."""
+    """A counter of the calls of a month, shared by all processes."""
 
     async def take(self, model: str) -> None:
-        """Raises `BudgetSpent` when there were as many as there may be."""
+        """Count a call; raise `BudgetSpent` if the month's limit is reached."""
         ...
 
 
 class CohereAPI:
-    """Raises `ModelUnavailable`, never an error of HTTP.
+    """A client that raises `ModelUnavailable`, never an HTTP error.
 
-    `http`, `calls` and limits belong to the event loop that they are first used on; in another, as under
-    LlamaIndex's methods that are not async, a request has its own connection and is not counted.
+    `http`, `calls` and the limits belong to the event loop on which they are first used. On another loop,
+    as in LlamaIndex's synchronous methods, a request opens its own connection, and neither the counter
+    nor the limits apply.
     """
 
     def __init__(
@@ -67,9 +68,10 @@ class CohereAPI:
         longest: float = 0.0,
         before: Callable[[], Awaitable[None]] | None = None,
     ) -> bytes:
-        """The answer's bytes; `within` so many seconds, in up to so many `tries`.
+        """Send a request and return the body of the response.
 
-        `before` is awaited ahead of each, to keep a limit.
+        `within` is the timeout of each of at most `tries` attempts, in seconds; `longest` is the maximum
+        pause between them, in seconds. `before` is awaited before each attempt, to respect a rate limit.
         """
         async for attempt in policy(tries=tries, pause=1.0, longest=longest):
             with attempt:
@@ -116,7 +118,7 @@ class CohereAPI:
 
 
 def _refusal(status: int, retry_after: str | None) -> ModelUnavailable:
-    """Cohere's own text may hold the key, and is not repeated."""
+    """Return the error for a status; Cohere's own message may contain the key, so it is not repeated."""
     if status in _REASONS:
         return ModelRefused(_REASONS[status])
     if status == _BUSY:

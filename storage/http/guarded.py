@@ -1,7 +1,7 @@
-"""Pages of the web at addresses that a user or a document gives, fetched without harm to the network.
+"""Fetches web pages at addresses from users or documents, without access to private networks.
 
-For ingesting sites by their addresses. What an operator sets, such as a model's server or Qdrant, is
-asked through `storage.http.pool` instead, which goes anywhere.
+Use it to ingest sites by their addresses. Services that the operator configures, such as a model's API,
+are called through `storage.http.pool` instead, which has no restrictions.
 """
 
 import asyncio
@@ -31,9 +31,9 @@ from storage.http.pool import read_limited, trusted
 from storage.http.urls import web_address
 
 LARGEST = 20_000_000
-"""Bytes of a page, unpacked."""
+"""Maximum size of a decompressed page, in bytes."""
 SECONDS = 30.0
-"""For a page with all its redirects."""
+"""Timeout for a page with all its redirects, in seconds."""
 _MOST_REDIRECTS = 5
 _OK, _MOVED = 200, (301, 302, 303, 307, 308)
 _HEADERS = {"User-Agent": "Ibid", "Accept-Encoding": "gzip, deflate"}
@@ -41,7 +41,7 @@ _HEADERS = {"User-Agent": "Ibid", "Accept-Encoding": "gzip, deflate"}
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A page; `url` is where the redirects ended."""
+    """A fetched page; `url` is its address after all redirects."""
 
     url: str
     content_type: str
@@ -49,7 +49,10 @@ class Fetched:
 
 
 class GuardedResolver(AbstractResolver):
-    """Checks every address of a name; the connection then goes to these, and to no later answer."""
+    """A resolver that checks every address of a name.
+
+    The connection uses the checked addresses, so a later DNS answer cannot replace them.
+    """
 
     def __init__(self, resolver: AbstractResolver, guard: Guard) -> None:
         self._resolver = resolver
@@ -58,19 +61,19 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Raises `AddressRefused` when any one of them may not be asked."""
+        """Resolve a name; raise `AddressRefused` if any of its addresses is not allowed."""
         found = await self._resolver.resolve(host, port, family)
         for one in found:
             self._guard.check(host, ip_address(one["host"]), port)
         return found
 
     async def close(self) -> None:
-        """With the resolver that it asks."""
+        """Close the wrapped resolver."""
         await self._resolver.close()
 
 
 class SiteClient:
-    """Fetches pages: no cookie, no proxy, and every hop checked."""
+    """A client that fetches pages without cookies or proxies, and checks the address of every redirect."""
 
     def __init__(self, http: ClientSession, guard: Guard, limit: int, seconds: float) -> None:
         self._http = http
@@ -79,7 +82,10 @@ class SiteClient:
         self._seconds = seconds
 
     async def get(self, url: str, headers: Mapping[str, str] | None = None) -> Fetched:
-        """`headers` go to the origin of `url` alone. Raises `AddressRefused` and `SiteUnavailable`."""
+        """Fetch a page, and send `headers` only to the origin of `url`.
+
+        Raise `AddressRefused` or `SiteUnavailable`.
+        """
         address = _written(url)
         origin, sent = _origin(address), headers or {}
         try:
@@ -97,7 +103,7 @@ class SiteClient:
         raise SiteUnavailable(told)
 
     async def _hop(self, address: str, headers: Mapping[str, str]) -> Fetched | str:
-        """The page, or where it has moved."""
+        """Return the page, or the address that it redirects to."""
         url = URL(address, encoded=True)
         self._guard.check_host(url.raw_host or "", url.port or 0)
         asked = self._http.get(url, headers={**_HEADERS, **headers}, allow_redirects=False)
@@ -128,10 +134,10 @@ async def open_site_client(
     limit: int = LARGEST,
     seconds: float = SECONDS,
 ) -> AsyncGenerator[SiteClient]:
-    """Networks that are `admitted` may be asked though they are private, and on any port.
+    """Open a client that may also reach the `admitted` networks, even private ones, on any port.
 
-    Proxies of the environment are not used: a proxy resolves names itself, so that what was checked
-    and what is asked could differ.
+    It ignores the proxies of the environment: a proxy resolves names itself, so it could connect to an
+    address that was not checked.
     """
     guard = Guard(admitted)
     guarded = GuardedResolver(resolver or ThreadedResolver(), guard)
@@ -152,7 +158,7 @@ def _written(url: str) -> str:
 
 
 def _moved(address: str, location: str) -> str:
-    """Raises `AddressRefused` for one that is none, or that gives up encryption."""
+    """Return the target of a redirect; raise `AddressRefused` if it is invalid or changes HTTPS to HTTP."""
     try:
         target = urljoin(address, location)
     except ValueError:

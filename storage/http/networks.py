@@ -1,4 +1,4 @@
-"""Which addresses of the internet may be asked for what a user or a document names."""
+"""Rules for the internet addresses that Ibid may connect to when a user or a document names them."""
 
 import re
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ Network = IPv4Network | IPv6Network
 
 _PORTS = (80, 443)
 _NUMERIC = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)\.?", re.IGNORECASE)
-"""A host that some programs read as an IPv4 address in decimal, octal or hexadecimal digits."""
+"""Matches a host that some programs parse as a decimal, octal or hexadecimal IPv4 address."""
 _NOT_PUBLIC = tuple(
     map(
         ip_network,
@@ -37,25 +37,28 @@ _NOT_PUBLIC = tuple(
             "203.0.113.0/24",  # documentation
             "224.0.0.0/4",  # multicast
             "240.0.0.0/4",  # reserved, and broadcast
-            "2001::/23",  # protocols, Teredo among them, which holds IPv4 addresses
+            "2001::/23",  # protocols, such as Teredo, which embeds IPv4 addresses
             "2001:db8::/32",  # documentation
-            "2002::/16",  # 6to4, which holds IPv4 addresses
+            "2002::/16",  # 6to4, which embeds IPv4 addresses
             "3fff::/20",  # documentation
         ),
     )
 )
-"""By IANA's registries of special-purpose addresses."""
+"""Networks from IANA's registries of special-purpose addresses."""
 _UNICAST = IPv6Network("2000::/3")
-"""All of IPv6 that is public: no loopback, no local, multicast, IPv4-mapped or NAT64 address."""
+"""All public IPv6 addresses; no loopback, local, multicast, IPv4-mapped or NAT64 addresses."""
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:
-    """From CIDRs and single addresses, separated by commas; raises `ValueError`."""
+    """Parse CIDRs and single addresses, separated by commas; raise `ValueError`."""
     return tuple(_parse_network(one.strip()) for one in text.split(",") if one.strip())
 
 
 def _parse_network(text: str) -> Network:
-    """An address with the length of its network may be meant as either: so neither is taken."""
+    """Parse a CIDR or an address; raise `ValueError`, also for a host address with a prefix length.
+
+    Such a text is ambiguous: it can mean the host or its network.
+    """
     try:
         network = ip_network(text, strict=False)
     except ValueError:
@@ -70,13 +73,13 @@ def _parse_network(text: str) -> Network:
 
 
 class Guard:
-    """Lets through what is public, on the web's own ports, and all of the networks that are admitted."""
+    """A filter that allows public addresses on the ports 80 and 443, and everything in admitted networks."""
 
     def __init__(self, admitted: Sequence[Network] = ()) -> None:
         self._admitted = admitted
 
     def check_host(self, host: str, port: int) -> None:
-        """Of an address as it is written; raises `AddressRefused`. A name is for its resolver to check."""
+        """Check the host of a URL as written; raise `AddressRefused`. The resolver checks names."""
         try:
             address = ip_address(host)
         except ValueError:
@@ -87,7 +90,7 @@ class Guard:
         self.check(host, address, port)
 
     def check(self, host: str, address: IPv4Address | IPv6Address, port: int) -> None:
-        """Of where a host is. Raises `AddressRefused`, which does not say where: that may be secret."""
+        """Check the IP address of a host; raise `AddressRefused`, without the address: it may be secret."""
         if any(address in network for network in self._admitted):
             return
         if not _is_public(address):

@@ -1,4 +1,4 @@
-"""Connections to hosted services: one pool for all who ask them on an event loop."""
+"""Connections to hosted services: one shared pool per event loop."""
 
 import os
 import ssl
@@ -12,16 +12,15 @@ from aiohttp import ClientResponse, ClientSession, ClientTimeout, DummyCookieJar
 from storage.errors import InvalidInput
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises for an answer that makes no sense, is not UTF-8, or is nested too deeply."""
+"""Exceptions that msgspec raises for a body that is malformed, not UTF-8, or nested too deeply."""
 
 
 @asynccontextmanager
 async def open_pool() -> AsyncGenerator[ClientSession]:
-    """As many connections as there are requests, and no deadline but their senders' own.
+    """Open a pool with unlimited connections and no timeout: callers set their own timeouts.
 
-    What is sent as `json` is encoded by msgspec, which leaves letters of any script as they are.
-    Proxies are those of the environment, as is `SSL_CERT_FILE`; raises `InvalidInput` when that cannot
-    be read.
+    msgspec encodes the `json` of a request, and does not escape non-ASCII letters. The pool uses the
+    proxies and the `SSL_CERT_FILE` of the environment; it raises `InvalidInput` if that file is unusable.
     """
     async with ClientSession(
         connector=TCPConnector(limit=0, ssl=trusted()),
@@ -34,7 +33,10 @@ async def open_pool() -> AsyncGenerator[ClientSession]:
 
 
 def trusted() -> ssl.SSLContext:
-    """By certifi, unless the environment says otherwise: an image of a container often trusts nobody."""
+    """Return a TLS context with the certificates of `SSL_CERT_FILE`, or else of certifi.
+
+    Container images often contain no certificates. Raise `InvalidInput` if the file is unusable.
+    """
     named = os.environ.get("SSL_CERT_FILE")
     try:
         return ssl.create_default_context(cafile=named or certifi.where())
@@ -45,12 +47,12 @@ def trusted() -> ssl.SSLContext:
 
 
 def lent(http: ClientSession | None) -> AbstractAsyncContextManager[ClientSession]:
-    """A pool that others use, too, or one for this request alone."""
+    """Return the shared pool `http`, which stays open, or a new pool for one request if it is None."""
     return open_pool() if http is None else nullcontext(http)
 
 
 async def read_limited(answer: ClientResponse, limit: int) -> bytes:
-    """The body, unpacked; raises `ValueError` for one of more than `limit` bytes, unread from there."""
+    """Return the decompressed body; if it exceeds `limit` bytes, stop reading and raise `ValueError`."""
     body = bytearray()
     async for piece in answer.content.iter_any():
         body += piece

@@ -1,15 +1,15 @@
-"""So much in so many seconds, and not more: what a service allows is not found out by being refused."""
+"""A client-side rate limiter, which respects a service's limit before the service refuses requests."""
 
 import asyncio
 import time
 from collections import defaultdict, deque
 
 _MARGIN = 1.1
-"""A request is counted by the other side a little after it is counted here."""
+"""Factor that lengthens the period, because the service counts a request later than this process does."""
 
 
 class RateLimiter:
-    """A sliding window; who waits for the same share of it is served in the order of coming."""
+    """A limiter with a sliding window of `period` seconds; waiters for the same share are served in order."""
 
     def __init__(self, limit: int, period: float = 60.0) -> None:
         self._limit = limit
@@ -18,7 +18,7 @@ class RateLimiter:
         self._queues: defaultdict[float, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def wait(self, amount: int, share: float = 1.0) -> None:
-        """Returns once `amount` fits into that share of the limit, and takes it."""
+        """Wait until `amount` fits into `share` of the limit, then take it; a larger `amount` is reduced."""
         limit = max(1, int(self._limit * share))
         amount = min(amount, limit)
         async with self._queues[share]:
@@ -27,7 +27,7 @@ class RateLimiter:
             self._taken.append((time.monotonic(), amount))
 
     def take(self, amount: int) -> bool:
-        """Takes it if it fits now."""
+        """Take `amount` if it fits now, and return whether it did."""
         fits = self._fits(amount, self._limit)
         if fits:
             self._taken.append((time.monotonic(), amount))

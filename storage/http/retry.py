@@ -1,4 +1,4 @@
-"""The one place where a service is asked twice; the SDKs' own retries are off."""
+"""The retry policies of all requests; the SDKs' own retries are disabled."""
 
 import math
 import random
@@ -18,9 +18,10 @@ _AWAY_PAUSE = 0.5
 
 
 def policy(*, tries: int, pause: float, longest: float) -> tenacity.AsyncRetrying:
-    """Asks again what may yet succeed, after as long as the server wants or a growing pause.
+    """Return a policy that retries temporary errors of a model, at most `tries` attempts in all.
 
-    Seconds; a server that wants more than `longest` is not asked again.
+    It waits as long as the server asks, or else from `pause` up to `longest` seconds, doubling each time.
+    If the server asks for more than `longest` seconds, there is no retry.
     """
 
     def may_help(error: BaseException) -> bool:
@@ -38,7 +39,7 @@ def policy(*, tries: int, pause: float, longest: float) -> tenacity.AsyncRetryin
 
 
 def while_away(seconds: float) -> tenacity.AsyncRetrying:
-    """Tries again for so long while the database is away."""
+    """Return a policy that retries for up to `seconds` while the database is unavailable."""
     return tenacity.AsyncRetrying(
         stop=tenacity.stop_after_delay(seconds),
         retry=tenacity.retry_if_exception_type(DatabaseUnavailable),
@@ -48,7 +49,7 @@ def while_away(seconds: float) -> tenacity.AsyncRetrying:
 
 
 def _pauses(pause: float, longest: float) -> Callable[[tenacity.RetryCallState], float]:
-    """Never of the same length for all who wait."""
+    """Return a function for the next pause, in seconds, with jitter so that clients do not retry together."""
 
     def wait(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -60,7 +61,7 @@ def _pauses(pause: float, longest: float) -> Callable[[tenacity.RetryCallState],
 
 
 def seconds(retry_after: str | None) -> float | None:
-    """A `Retry-After` in seconds; None for a date, and for what is no number of seconds."""
+    """Parse a `Retry-After` in seconds; return None for a date, and for anything else but a number."""
     try:
         wanted = float(retry_after or "nan")
     except ValueError:

@@ -1,4 +1,4 @@
-"""Addresses of pages on the web, given by users: read, and written anew so that they can be shown."""
+"""Validation and normalisation of web addresses from users, so that they can be shown safely."""
 
 import ipaddress
 import re
@@ -13,16 +13,16 @@ _LABELS = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?")
 _IPV6 = re.compile(r"\[[0-9a-f:.]+\](?::\d*)?", re.IGNORECASE)
 _LONGEST_HOST = 253
 _SAFE = "/~!$&*+,;=:@%?"
-"""Left as it is. Brackets, quotes and blanks would end a link in Markdown or HTML."""
+"""Characters not to encode. Brackets, quotes and blanks would end a link in Markdown or HTML."""
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _EXAMPLE = "it is no address like https://docs.example.com/guide"
 
 
 def web_address(text: str) -> str:
-    """The same place, percent-encoded, in ASCII; raises `ValueError` with the reason.
+    """Normalise an address to percent-encoded ASCII; raise `ValueError` with the reason.
 
-    The host is lower-case and in Punycode, a port only where it is not the usual one, dots in the path
-    are resolved as browsers do it. It has no user and no password.
+    The host becomes lower-case Punycode, a default port is removed, and dot segments of the path are
+    resolved as in browsers. An address with a user or a password is an error.
     """
     if len(text) > _LONGEST:
         raise ValueError(f"it is longer than {_LONGEST:,} characters")
@@ -31,7 +31,7 @@ def web_address(text: str) -> str:
     try:
         parts = urlsplit(text)
         port = parts.port
-    except ValueError:  # its port is none, or a bracket does not close
+    except ValueError:  # an invalid port, or an unclosed bracket
         raise ValueError(_EXAMPLE) from None
     if parts.scheme not in _DEFAULT_PORTS:
         raise ValueError("it begins with neither http:// nor https://")
@@ -48,7 +48,7 @@ def web_address(text: str) -> str:
 
 
 def _is_invisible(character: str) -> bool:
-    """Controls, marks of direction, what has no width, halves of characters, and separators of lines."""
+    """Return whether it is a control, direction mark, zero-width, surrogate or line separator."""
     kind = unicodedata.category(character)
     return kind.startswith("C") or kind in ("Zl", "Zp")
 
@@ -70,7 +70,7 @@ def _quoted(text: str) -> str:
 
 
 def _resolved(path: str) -> str:
-    """Without `.` and `..`, however they are encoded; never above the root."""
+    """Resolve `.` and `..` segments, also percent-encoded ones; never go above the root."""
     kept: list[str] = []
     dots = ""
     for segment in path.split("/")[1:]:
@@ -80,5 +80,5 @@ def _resolved(path: str) -> str:
         elif dots != ".":
             kept.append(segment)
     if dots in (".", ".."):
-        kept.append("")  # what they stand for is a folder
+        kept.append("")  # they mean a folder
     return "".join(f"/{segment}" for segment in kept)

@@ -1,4 +1,4 @@
-"""The indexes of all releases, and which of them serves: the engine's alias says so, SQL follows."""
+"""The indexes of all releases. The engine's alias decides which one serves; SQL is updated to match."""
 
 import math
 import time
@@ -15,13 +15,13 @@ from storage.sql.repositories.corpora import Releases
 from storage.sql.tables import Release
 
 ALIAS = "ibid"
-"""What means the release that serves, to Ibid and to whoever else reads the engine."""
+"""The alias of the release that serves, for Ibid and for other programs that read the engine."""
 _FRESH = 1.0
-"""Seconds for which an index is used unasked; a release outlives its flip by far more than that."""
+"""Seconds before the alias is read again; after a flip, the old release is kept far longer than that."""
 
 
 class Indexes:
-    """Gives out the index that serves, flips to another one, and removes from all."""
+    """The indexes of all releases: finds the one that serves, flips to another, and removes from all."""
 
     def __init__(self, database: Database, engine: IndexEngine, embeddings: Embeddings) -> None:
         self.engine = engine
@@ -31,7 +31,10 @@ class Indexes:
         self._asked = 0.0
 
     async def serving(self) -> PassageIndex:
-        """For a search: another process's flip is seen within a second. Raises `NotFound`."""
+        """Return the index to search; raise `NotFound` if there is none.
+
+        A flip by another process takes effect within a second.
+        """
         if self._index is None or time.monotonic() - self._asked > _FRESH:
             await self.find()
         if self._index is None:
@@ -39,13 +42,13 @@ class Indexes:
         return self._index
 
     def pinned(self, index: PassageIndex) -> "Indexes":
-        """As if this index served for ever: to try a release that does not."""
+        """Return a copy for which `index` always serves, to test a release before it serves."""
         pinned = Indexes(self._database, self.engine, self._embeddings)
         pinned._index, pinned._asked = index, math.inf
         return pinned
 
     async def find(self) -> PassageIndex | None:
-        """What serves just now; None before anything was ingested into this database."""
+        """Return the index that serves now, or None if nothing was ingested into this database yet."""
         collection = (await self.engine.aliases()).get(ALIAS)
         self._asked = time.monotonic()
         if self._index is None or self._index.collection != collection:
@@ -53,7 +56,7 @@ class Indexes:
         return self._index
 
     async def create(self, fingerprint: Fingerprint) -> PassageIndex:
-        """An empty release that does not serve yet."""
+        """Create an empty release that does not serve yet."""
         release = Release(collection=await self._unused_name(), fingerprint=fingerprint)
         index = self.at(release)
         async with self._database.transaction() as session:
@@ -62,26 +65,26 @@ class Indexes:
         return index
 
     async def flip(self, index: PassageIndex) -> None:
-        """Let it serve, in one operation that no search notices; then SQL follows."""
+        """Make `index` serve, in one atomic operation, and then update SQL."""
         await self.engine.point(ALIAS, index.collection)
         self._index, self._asked = index, time.monotonic()
         await self.follow()
 
     async def follow(self) -> None:
-        """Have SQL say what the alias says: also finishes a flip that was cut off in between."""
+        """Update SQL to match the alias; this also completes a flip that was interrupted before that."""
         index = await self.find()
         if index is not None:
             async with self._database.transaction() as session:
                 await Releases(session).serve(index.collection)
 
     async def drop(self, collection: str) -> None:
-        """A release that does not serve, with all that is in it."""
+        """Drop a release that does not serve, with all its passages."""
         await self.engine.drop(collection)
         async with self._database.transaction() as session:
             await Releases(session).remove(collection)
 
     async def remove(self, source_ids: Collection[UUID]) -> None:
-        """Remove sources from every release: what is gone must not come back with a rollback."""
+        """Remove sources from every release, so that a rollback does not bring them back."""
         for index in await self._all():
             with suppress(NotFound):
                 await index.remove(source_ids)
@@ -89,13 +92,13 @@ class Indexes:
             await Releases(session).let_go(source_ids)
 
     async def remove_corpus(self, corpus: str) -> None:
-        """Remove everything of a corpus from every release."""
+        """Remove all passages of a corpus from every release."""
         for index in await self._all():
             with suppress(NotFound):
                 await index.remove_corpus(corpus)
 
     def at(self, release: Release) -> PassageIndex:
-        """The index of any release."""
+        """Return the index of any release."""
         return PassageIndex(self.engine, release.collection, release.fingerprint, self._embeddings)
 
     async def _all(self) -> list[PassageIndex]:
@@ -103,7 +106,7 @@ class Indexes:
             return [self.at(release) for release in await Releases(session).all()]
 
     async def _opened(self, collection: str) -> PassageIndex | None:
-        """None for one that this database knows nothing of: it was made with another."""
+        """Return None for a collection that is not in this database: it was made with another database."""
         async with self._database.reading() as session:
             release = await Releases(session).find(collection)
         return None if release is None else self.at(release)

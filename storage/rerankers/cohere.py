@@ -1,4 +1,4 @@
-"""What was found, put in a better order by reading it: a seam, and Cohere behind it."""
+"""Reranking of search results by a model: the interface, and its implementation with Cohere."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -17,20 +17,20 @@ _SECONDS = 3.0
 
 
 class Reranker(Protocol):
-    """Orders passages by what they say to a query."""
+    """A model that orders passages by their relevance to a query."""
 
     @property
     def model(self) -> str:
-        """Its name, for those who are told that it failed."""
+        """The name of the model, for messages about its failures."""
         ...
 
     @property
     def depth(self) -> int:
-        """How many passages it wants to choose from."""
+        """The number of passages that `rerank` should receive."""
         ...
 
     async def rerank(self, query: str, passages: Sequence[Passage]) -> list[Passage]:
-        """All of them, best first, with its own `score` in [0, 1]; raises `ModelUnavailable`."""
+        """Return all passages, best first, with the model's `score` in [0, 1]; raise `ModelUnavailable`."""
         ...
 
 
@@ -47,7 +47,7 @@ _ranking = msgspec.json.Decoder(_Ranking)
 
 
 class CohereReranker:
-    """Nobody waits for it: over its limit or its time it raises, and the order stays as it was."""
+    """Cohere's reranker; it raises at its rate limit or timeout, and the caller keeps the existing order."""
 
     depth = 50
 

@@ -1,4 +1,4 @@
-"""Texts as BM25 term weights: the same encoder for both engines, so that scores agree."""
+"""Encodes texts as BM25 term weights; both engines use this encoder, so that their scores agree."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,29 +10,32 @@ from storage.index.bm25.tokenizer import characters, encoder, is_indic, is_unspa
 from storage.index.engine import Sparse
 
 _SATURATION = 1.2
-"""BM25's k1: how soon one more occurrence of a word says nothing new."""
+"""BM25's k1: how fast the weight of a repeated word saturates."""
 _LENGTH = 0.5
-"""BM25's b, below the usual 0.75: the splitter makes passages of like length already."""
+"""BM25's b; below the usual 0.75 because the splitter already makes passages of similar length."""
 _AVERAGE = 90
-"""Words of a usual passage after stop words are dropped: a text of normal length."""
+"""Length of an average passage, in words without stop words."""
 _CHARACTER = 0.36
-"""What a pair of characters counts as a part of a word, by the length of translations."""
+"""Length of a character pair, in words; estimated from the lengths of translations."""
 _PAIR = 0.4
-"""Weight of two words side by side, a term of its own, beside that of either: it tells a phrase from
-its scattered words (Metzler and Croft's sequential dependence, at less than their terms' weight)."""
+"""Weight of a pair of adjacent words, where a single word has weight 1. Pairs are terms of their own, which
+distinguish a phrase from its scattered words (the sequential dependence model of Metzler and Croft)."""
 _PART = 0.4
-"""Weight of a Chinese character beside that of a pair: words are shortened to one of their characters,
-and some words have but one (pairs and characters together, after Nie, Gao, Zhang and Zhou, 2000)."""
+"""Weight of a single Chinese character, where a pair of characters has weight 1. Some words have only one
+character, and others are abbreviated to one (pairs with characters: Nie, Gao, Zhang and Zhou, 2000)."""
 
 
 def encode_document(text: str, language: str) -> Sparse:
-    """Saturated frequencies of words, their pairs and their parts; the engine multiplies in the idf."""
+    """Return the saturated frequencies of words, word pairs and characters, without idf.
+
+    The engine multiplies them by the idf.
+    """
     spaced, unspaced = words(text, language)
     length = len(spaced) + _CHARACTER * len(unspaced)
     scale = _SATURATION * (1 - _LENGTH + _LENGTH * length / _AVERAGE)
 
     weights: dict[int, float] = {}
-    # Where numbers collide, a word stands before a part of one, and that before a pair.
+    # If terms have the same number, a word overrides a character, and a character overrides a pair.
     for weight, numbers in (
         (_PAIR, _pairs(spaced)),
         (_PART, characters(text, language)),
@@ -46,7 +49,7 @@ def encode_document(text: str, language: str) -> Sparse:
 
 
 def encode_query(texts: Mapping[str, float], languages: Iterable[str]) -> Sparse:
-    """Each distinct term of weighted texts, stemmed as each language would, at its greatest weight."""
+    """Return each distinct term of the weighted texts, stemmed in each language, at its greatest weight."""
     weights: dict[int, float] = {}
     for language in languages:
         for text, weight in texts.items():
@@ -57,7 +60,7 @@ def encode_query(texts: Mapping[str, float], languages: Iterable[str]) -> Sparse
 
 
 def terms(text: str, language: str) -> frozenset[int]:
-    """The stemmed content words of a text, also where no space stands between them."""
+    """Return the numbers of a text's stemmed content words, also in scripts without spaces."""
     if is_indic(text):
         return frozenset(words(text, language)[0])
     tokenizer = TokenizerType.Multilingual if is_unspaced(text) else TokenizerType.Word
@@ -65,7 +68,7 @@ def terms(text: str, language: str) -> frozenset[int]:
 
 
 def _pairs(terms: Sequence[int]) -> list[int]:
-    """A term for every two that follow each other, in that order."""
+    """Return a term for every two adjacent terms; their order matters."""
     return [((31 * first) ^ second) & 0xFFFFFFFF for first, second in pairwise(terms)]
 
 

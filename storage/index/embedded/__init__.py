@@ -1,1 +1,1 @@
-"""Qdrant inside a process of its own on this machine."""
+"""Qdrant in a separate process on this machine."""

@@ -1,4 +1,4 @@
-"""The embedded engine as the doors see it: in a process of its own, reached over loopback."""
+"""The client of the embedded engine, which runs in a separate process and listens on loopback."""
 # ruff: noqa: D102 - the methods are documented in `Engine`
 
 import asyncio
@@ -24,7 +24,7 @@ from storage.index.engine import (
 )
 
 _WRITTEN = 128
-"""Points in one call: every other call waits for it, some 20 ms."""
+"""Points per call; all other calls wait while it runs, for about 20 ms."""
 _READ = 512
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ S = TypeVar("S")
 
 @asynccontextmanager
 async def open_embedded(folder: Path) -> AsyncGenerator[IndexEngine]:
-    """The index in `folder`, made if need be; any number of processes may have it open at once."""
+    """Open the index in `folder`, and create it if needed; any number of processes may open it at once."""
     client = EngineClient(folder)
     try:
         await client.connect()
@@ -43,7 +43,7 @@ async def open_embedded(folder: Path) -> AsyncGenerator[IndexEngine]:
 
 
 class EngineClient(IndexEngine):
-    """Shares an engine process with other doors; should it die, a call starts it again, once."""
+    """A client of an engine process that clients share; if the process dies, a call restarts it, once."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -52,7 +52,7 @@ class EngineClient(IndexEngine):
         self._closed = False
 
     async def connect(self) -> Connection:
-        """The connection there is, or a new one. Raises `IndexUnavailable` when none can be had."""
+        """Return the current connection, or a new one if it was lost; raise `IndexUnavailable` on failure."""
         async with self._connecting:
             if self._closed:
                 raise IndexUnavailable(f"The index in {self._folder} has been closed.")
@@ -119,7 +119,7 @@ class EngineClient(IndexEngine):
                 await self._connection.close()
 
     async def _call(self, call: messages.Call, answer: type[T]) -> T:
-        """Once more on a new connection when the first is lost: any call may be repeated."""
+        """Call the process; if the connection is lost, retry once on a new one: calls are idempotent."""
         try:
             return await (await self.connect()).call(call, answer)
         except EngineConnectionLost:

@@ -1,4 +1,4 @@
-"""One connection to an index's process, which is started when it does not run yet."""
+"""A connection to an index's process; `connect` starts the process if it does not run."""
 
 import asyncio
 import os
@@ -32,7 +32,7 @@ from storage.index.embedded.protocol import (
 )
 
 _DEADLINE = 15.0
-"""Seconds in which the process must have answered, whoever started it."""
+"""Timeout in seconds for the process to start and answer, whichever client started it."""
 _GREETING = 5.0
 _PAUSE = 0.01
 
@@ -41,11 +41,11 @@ _ANSWERS = msgspec.msgpack.Decoder(EngineResponse | EngineFailure)
 
 
 class EngineConnectionLost(IndexUnavailable):
-    """The process went away in the middle of a call; it may or may not have been carried out."""
+    """The error of a call whose connection was lost; the call may or may not have been executed."""
 
 
 class Connection:
-    """Calls that are under way together, each matched with its answer by an id."""
+    """A connection that allows concurrent calls; an id matches each answer with its call."""
 
     def __init__(
         self, folder: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -56,23 +56,23 @@ class Connection:
         self._ids = count(1)
         self._pending: dict[int, asyncio.Future[EngineResponse | EngineFailure | None]] = {}
         self._receiving = asyncio.create_task(self._receive())
-        # Not in the task: one that is cancelled before its first step never gets to its `finally`.
+        # Not in the task: a task that is cancelled before its first step never reaches its `finally`.
         self._receiving.add_done_callback(self._end)
 
     @property
     def lost(self) -> bool:
-        """Whether the other side has gone."""
+        """Whether the connection has ended."""
         return self._receiving.done()
 
     async def call(self, call: Call, answer: type[T]) -> T:
-        """What the process answers, as an `answer`; cancelling leaves the connection usable."""
+        """Send a call and return its result, of type `answer`; cancelling leaves the connection usable."""
         request = EngineRequest(next(self._ids), Raw(msgspec.msgpack.encode(call)))
         future = asyncio.get_running_loop().create_future()
         self._pending[request.id] = future
         try:
             if self.lost:
                 raise self._lost()
-            # Not drained: callers await answers, so what they have under way bounds the buffer.
+            # No `drain`: callers await their answers, so the number of pending calls bounds the buffer.
             self._writer.write(frame(request))
             message = await future
         finally:
@@ -84,14 +84,14 @@ class Connection:
         return msgspec.msgpack.decode(message.value, type=answer)
 
     async def close(self) -> None:
-        """Calls under way raise `ConnectionLost`."""
+        """Close the connection; pending calls raise `EngineConnectionLost`."""
         self._receiving.cancel()
         await asyncio.gather(self._receiving, return_exceptions=True)
         with suppress(OSError):
             await self._writer.wait_closed()
 
     async def _receive(self) -> None:
-        with suppress(OSError):  # until the process has gone
+        with suppress(OSError):  # raised when the process ends
             while True:
                 message = _ANSWERS.decode(await read_frame(self._reader))
                 future = self._pending.get(message.id)  # None when its caller was cancelled
@@ -109,12 +109,15 @@ class Connection:
 
 
 async def connect(folder: Path) -> Connection:
-    """Raises `IndexUnavailable`, or `StorageFull`, when no process answers, or none can start."""
+    """Connect to the index's process, and start it if needed.
+
+    Raise `IndexUnavailable` or `StorageFull` if no process answers or none can start.
+    """
     child: subprocess.Popen[bytes] | None = None
     try:
         async with asyncio.timeout(_DEADLINE):
             while True:
-                # What can be stale or in the making is tried again: the file, the port, the token.
+                # Retry: the address file, the port or the token may be stale or not ready yet.
                 with suppress(OSError, msgspec.DecodeError):
                     return await _greet(folder)
                 child = start_engine(folder, child)
@@ -126,15 +129,16 @@ async def connect(folder: Path) -> Connection:
 def start_engine(
     folder: Path, before: subprocess.Popen[bytes] | None = None
 ) -> subprocess.Popen[bytes] | None:
-    """Start the process unless one runs or is starting; returns at once, with the one it started.
+    """Start the process unless one runs or is starting; return at once, with the process it started.
 
-    A door may call this first thing, and import what it needs while the process starts.
+    A client may call this first, and import its modules while the process starts. `before` is the
+    result of the previous call; raise `IndexUnavailable` or `StorageFull` if that process failed.
     """
     exit_code = None if before is None else before.poll()
     if before is not None and exit_code is None:
         return before
     if exit_code not in (None, 0, TAKEN):
-        require_space(folder, 1 << 20)  # without which it cannot even leave its last words
+        require_space(folder, 1 << 20)  # without it, the process cannot write its log
         raise IndexUnavailable(_sentence("could not be started", folder))
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -144,7 +148,7 @@ def start_engine(
 
 
 def _spawn(folder: Path) -> subprocess.Popen[bytes]:
-    # -P and a search path: what lies in the current folder must not be taken for ours.
+    # -P and PYTHONPATH: modules in the current folder must not be imported instead of Ibid's.
     home = str(Path(storage.__file__).parents[1])
     path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
     with (folder / LOG).open("ab") as log:
@@ -157,13 +161,16 @@ def _spawn(folder: Path) -> subprocess.Popen[bytes]:
             env={**os.environ, "PYTHONPATH": path},
             start_new_session=True,
         )
-    # It may outlive this door or not; if not, somebody has to take note of its end.
+    # If the child ends before this process, `wait` keeps it from remaining as a zombie.
     threading.Thread(target=child.wait, name="engine process", daemon=True).start()
     return child
 
 
 async def _greet(folder: Path) -> Connection:
-    """Raises `OSError` or `DecodeError` when there is no process, or none that takes the token."""
+    """Connect to a running process.
+
+    Raise `OSError` or `DecodeError` if there is none, or if it does not accept the token.
+    """
     address = Address.read(folder)
     async with asyncio.timeout(_GREETING):
         reader, writer = await asyncio.open_connection(HOST, address.port, limit=BUFFER)
@@ -180,7 +187,7 @@ async def _greet(folder: Path) -> Connection:
 
 
 def _sentence(what: str, folder: Path) -> str:
-    """With the last line that the process has written to its log."""
+    """Return a message with the last line of the process's log."""
     sentence = f"The process that holds the index in {folder} {what}."
     with suppress(OSError):
         lines = (folder / LOG).read_text(errors="replace").split("\n")

@@ -1,4 +1,4 @@
-"""The seam's values and errors in the words of `qdrant_edge`, and back."""
+"""Conversions between the engine interface's values and errors and those of `qdrant_edge`."""
 
 import errno
 from collections.abc import Generator, Iterable, Sequence
@@ -21,18 +21,19 @@ from storage.index.engine import DENSE, SPARSE, Filter, Point, Query, Record, Sc
 
 
 class _Identified(Protocol):
-    """A point that was found, all ids being UUIDs."""
+    """The type of a search result: Ibid's ids are always UUIDs."""
 
     id: UUID
     score: float
 
 
 _RESCORED = qdrant.SearchParams(quantization=qdrant.QuantizationSearchParams(rescore=True))
-"""A similarity is compared with a floor: int8 copies may choose candidates, not score them."""
+"""Scores come from the original vectors, because similarities are compared with a minimum; int8 copies
+only choose the candidates."""
 
 
 def config(schema: Schema) -> qdrant.EdgeConfig:
-    """A shard with one dense vector, compared by cosine, and one sparse one with idf."""
+    """Return the configuration of a shard: a dense vector with cosine distance, a sparse vector with idf."""
     quantization = qdrant.ScalarQuantizationConfig(
         qdrant.ScalarType.Int8, quantile=0.99, memory=qdrant.Memory.Pinned
     )
@@ -47,26 +48,26 @@ def config(schema: Schema) -> qdrant.EdgeConfig:
 
 
 def indexes(schema: Schema) -> list[qdrant.UpdateOperation]:
-    """What makes the fields that are filtered on quick to look up."""
+    """Return the operations that create an index for each field used in filters."""
     kinds = dict.fromkeys(schema.keywords, qdrant.PayloadSchemaType.Keyword)
     kinds |= dict.fromkeys(schema.integers, qdrant.PayloadSchemaType.Integer)
     return [qdrant.UpdateOperation.create_field_index(name, kind) for name, kind in kinds.items()]
 
 
 def point(point: Point) -> qdrant.Point:
-    """A point with both its vectors."""
+    """Convert a point with both its vectors."""
     sparse = qdrant.SparseVector(point.sparse.indices, point.sparse.values)
     return qdrant.Point(point.id, {DENSE: point.dense, SPARSE: sparse}, point.payload)
 
 
 def where(matching: Filter, *, unless: Filter | None = None) -> qdrant.Filter:
-    """Points that match the first filter and, if it names any field, do not match the second."""
+    """Return a filter for points that match `matching` and do not match `unless`, if it names any field."""
     excluded = qdrant.Filter(must=_conditions(unless)) if unless else None
     return qdrant.Filter(must=_conditions(matching), must_not=[excluded] if excluded else None)
 
 
 def queries(query: Query) -> dict[str, qdrant.QueryRequest]:
-    """By vector, one request for each ranking that was asked for: ids and scores alone."""
+    """Return one request for each requested ranking, by the name of its vector, for ids and scores only."""
     vectors: dict[str, qdrant.NamedVector] = {}
     if query.dense is not None:
         vectors[DENSE] = query.dense
@@ -87,19 +88,19 @@ def queries(query: Query) -> dict[str, qdrant.QueryRequest]:
 
 
 def ranking(found: Iterable[qdrant.ScoredPoint]) -> list[tuple[int, float]]:
-    """Ids as the numbers they are, with scores: to write out hundreds of them takes its time."""
+    """Return ids as integers, with scores: converting hundreds of ids to text takes time."""
     return [(scored.id.int, scored.score) for scored in cast("Iterable[_Identified]", found)]
 
 
 def record(found: qdrant.Record) -> Record:
-    """A stored point; with its dense vector if that was asked for."""
+    """Convert a stored point, with its dense vector if that was requested."""
     dense = found.vector.get(DENSE) if isinstance(found.vector, dict) else None
     return Record(str(found.id), found.payload or {}, cast("list[float] | None", dense))
 
 
 @contextmanager
 def translated(path: Path) -> Generator[None]:
-    """Turn what goes wrong with `path` into ours: the engine raises bare `Exception`s, or panics."""
+    """Convert exceptions about `path` to Ibid's errors: the engine raises bare `Exception`s, or panics."""
     try:
         yield
     except IbidError:
@@ -115,7 +116,7 @@ def translated(path: Path) -> Generator[None]:
 
 
 def damaged(path: Path, reason: str) -> IndexDamaged:
-    """The sentence for files that cannot be read."""
+    """Return the error for files that cannot be read."""
     return IndexDamaged(
         f"The index in {path} is damaged: {reason}. Move it away and run `ibid ingest` again."
     )
@@ -142,13 +143,13 @@ def _of_engine(reason: str, path: Path, *, panicked: bool) -> IbidError:
     return IndexUnavailable(f"The index in {path} refused: {reason}.")
 
 
-# `ConditionType` is a name of its stubs only.
+# `ConditionType` exists only in the stubs of `qdrant_edge`.
 def _conditions(matching: Filter) -> "list[qdrant.ConditionType]":
     return [_condition(name, values) for name, values in matching.items()]
 
 
 def _condition(name: str, values: Sequence[Scalar]) -> "qdrant.ConditionType":
-    """Each point that is looked at is asked: the fewer questions, the quicker."""
+    """Return the fewest conditions possible: each one is evaluated for every candidate point."""
     texts = [value for value in values if isinstance(value, str)]
     numbers = [value for value in values if isinstance(value, int)]
     matches = [qdrant.MatchAny(some) for some in (texts, numbers) if some or not values]

@@ -1,7 +1,7 @@
-"""Qdrant's Rust engine over one folder: a collection is a sub-folder, an alias a line of JSON.
+"""Qdrant's Rust engine on one folder: each collection is a sub-folder, and aliases are in a JSON file.
 
-It holds the GIL while it works and admits one process: it belongs in `storage.index.embedded.process`, never
-in a process that serves.
+The engine holds the GIL while it works, and only one process may open the folder. Therefore only
+`storage.index.embedded.process` uses it, never a process that serves requests of users.
 """
 
 import os
@@ -40,22 +40,22 @@ from storage.index.engine import (
 from storage.index.fusion import fuse
 
 ROOM_TO_WRITE = 64 << 20
-"""Files are sparse and mapped into memory: on a full disk a write is not an error but a SIGBUS."""
+"""Free bytes required to write: files are sparse and memory-mapped, so a full disk causes a SIGBUS."""
 ROOM_TO_OPEN = 32 << 20
-"""What replaying the log of a killed process may take."""
+"""Free bytes required to open a collection, which may replay the log of a killed process."""
 
 _FLOAT = 4
 UNFLUSHED = 4096
-"""Points after which a flush, some tens of fsyncs, keeps the log short and the next flush quick."""
+"""Points between flushes. A flush takes some tens of fsyncs; it keeps the log short and the next one fast."""
 
 SLOW = 16 << 20
-"""Bytes of vectors written since a collection was optimised that searches begin to notice."""
+"""Bytes of vectors written since the last optimisation from which searches become slower."""
 
 _NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 
 
 class EmbeddedEngine:
-    """All collections of one folder, of which it is the only user while it is open."""
+    """All collections of one folder; it locks the folder while it is open."""
 
     def __init__(self, folder: Path) -> None:
         self._collections = folder / "collections"
@@ -75,7 +75,7 @@ class EmbeddedEngine:
             self._unlock = undo.pop_all()
 
     def create(self, collection: str, schema: Schema) -> None:
-        """Built under another name and renamed when it is whole: a kill leaves all of it or nothing."""
+        """Create a collection under another name, then rename it, so that a kill leaves all or nothing."""
         path = self._path(collection)
         draft = path.with_name(f".new-{collection}")
         if path.is_dir():
@@ -91,7 +91,7 @@ class EmbeddedEngine:
             sync_folder(self._collections)
 
     def drop(self, collection: str) -> None:
-        """Renamed before it is removed, and its aliases go first: a kill leaves no half of it."""
+        """Remove the aliases, rename the collection, then delete it: a kill leaves no partial collection."""
         path = self._path(collection)
         doomed = path.with_name(f".old-{collection}")
         if not path.is_dir():
@@ -108,24 +108,24 @@ class EmbeddedEngine:
             shutil.rmtree(doomed)
 
     def collections(self) -> list[str]:
-        """Names of all collections, sorted."""
+        """Return the names of all collections, sorted."""
         return sorted(path.name for path in self._collections.glob("[!.]*") if path.is_dir())
 
     def aliases(self) -> dict[str, str]:
-        """Collection by alias."""
+        """Return a dict from alias to collection."""
         return dict(self._aliases)
 
     def point(self, alias: str, collection: str) -> None:
-        """Replaces the file of aliases, so that a crash leaves the old or the new."""
+        """Set an alias by replacing the file of aliases: a crash leaves the old file or the new one."""
         with conversions.translated(self._existing(collection)):
             self._write_aliases({**self._aliases, alias: collection})
 
     def resolve(self, name: str) -> str:
-        """The collection that a name means: what an alias points at, or the name itself."""
+        """Return the collection that an alias points at, or the name itself if it is not an alias."""
         return self._aliases.get(name, name)
 
     def upsert(self, collection: str, points: Sequence[Point]) -> None:
-        """Holds the GIL for about 0.1 ms a point: callers cut long lists."""
+        """Write points; this holds the GIL for about 0.1 ms per point, so callers split long lists."""
         with self._writing(collection) as shard:
             shard.update(
                 UpdateOperation.upsert_points([conversions.point(point) for point in points])
@@ -139,7 +139,7 @@ class EmbeddedEngine:
                 self._keep_count()
 
     def apply(self, collection: str, changes: Sequence[Change]) -> None:
-        """One process and one thread: no search comes in between."""
+        """Apply changes in order; no search runs between them, because one thread makes all calls."""
         with self._writing(collection) as shard:
             for change in changes:
                 if isinstance(change, SetPayload):
@@ -151,7 +151,7 @@ class EmbeddedEngine:
             shard.flush()
 
     def search(self, collection: str, query: Query) -> list[Hit]:
-        """Both rankings in one pass over the segments."""
+        """Return hits, best first; both rankings are computed in one pass over the segments."""
         with self._reading(collection) as shard:
             requests = conversions.queries(query)
             found = shard.query_batch(QueryBatchRequest(list(requests.values())))
@@ -164,7 +164,7 @@ class EmbeddedEngine:
                 depth=max(query.depth, query.limit),
                 limit=query.limit,
             )
-            # Without their payloads the candidates cost little: only those that won are looked up.
+            # Candidates are cheap without payloads: only those of the best hits are looked up.
             ids = [UUID(int=hit.id) for hit in fused]
             records = shard.retrieve([*ids], with_payload=True, with_vector=False)
             payloads = {record.id: record.payload or {} for record in records}
@@ -174,7 +174,7 @@ class EmbeddedEngine:
             ]
 
     def retrieve(self, collection: str, ids: Sequence[str]) -> list[Record]:
-        """The points that exist, in the order asked for."""
+        """Return the points that exist, in the order of `ids`."""
         with self._reading(collection) as shard:
             found = shard.retrieve(list(ids), with_payload=True, with_vector=False)
             records = {str(record.id): conversions.record(record) for record in found}
@@ -183,7 +183,7 @@ class EmbeddedEngine:
     def scan(
         self, collection: str, where: Filter, *, vectors: bool, start: str | None, limit: int
     ) -> tuple[list[Record], str | None]:
-        """A page of matching points in the order of their ids, and the id that the next starts with."""
+        """Return a page of matching points in the order of their ids, and the first id of the next page."""
         request = ScrollRequest(
             offset=start,
             limit=limit,
@@ -197,16 +197,19 @@ class EmbeddedEngine:
             return page, None if following is None else str(following)
 
     def count(self, collection: str, where: Filter) -> int:
-        """How many points match, exactly."""
+        """Return the exact number of matching points."""
         with self._reading(collection) as shard:
             return shard.count(CountRequest(exact=True, filter=conversions.where(where)))
 
     def is_slow(self, collection: str) -> bool:
-        """Whether so much was written since it was optimised."""
+        """Return whether `SLOW` bytes of vectors were written since the last optimisation."""
         return self._written[self.resolve(collection)] >= SLOW
 
     def lend(self, collection: str) -> tuple[Path, Path]:
-        """A collection's folder, which may be read until the next change, and one for a copy of it."""
+        """Return a collection's folder, readable until the next change, and the path for a copy of it.
+
+        Raise `StorageFull` if there is no space for the copy.
+        """
         path = self._existing(collection)
         require_space(path, ROOM_TO_WRITE + 2 * room_taken(path))
         with self._reading(collection) as shard:
@@ -214,7 +217,7 @@ class EmbeddedEngine:
         return path, path.with_name(f".copy-{collection}")
 
     def adopt(self, collection: str) -> None:
-        """Let the copy, whole and optimised, take the collection's place."""
+        """Replace the collection by its copy, which must be complete and optimised."""
         path = self._existing(collection)
         with conversions.translated(path):
             self._release(collection)
@@ -227,14 +230,14 @@ class EmbeddedEngine:
             self._keep_count()
 
     def close(self) -> None:
-        """Close every shard, which flushes it."""
+        """Close every shard, which also flushes it."""
         with self._unlock:
             self._keep_count()
             for collection in list(self._shards):
                 self._release(collection)
 
     def _recover(self) -> None:
-        """Finish, or undo, what was killed: a create, a drop, an optimised copy taking its place."""
+        """Complete or undo what a killed process left: a create, a drop, or a replacement by a copy."""
         for copy in self._collections.glob(".copy-*"):
             path = copy.with_name(copy.name.removeprefix(".copy-"))
             if path.exists():
@@ -246,7 +249,7 @@ class EmbeddedEngine:
                 shutil.rmtree(leftover)
 
     def _keep_count(self) -> None:
-        """Not synced: when it is lost, an optimisation comes later."""
+        """Save the counts without fsync: if they are lost, the next optimisation is only later."""
         with suppress(OSError):
             self._written_file.write_bytes(msgspec.json.encode(self._written))
 
@@ -296,7 +299,7 @@ class EmbeddedEngine:
 
 
 def _counts(file: Path) -> dict[str, int]:
-    """What a file of counts says; nothing when there is none, or it was cut off."""
+    """Read a file of counts; return an empty dict if it is missing or truncated."""
     try:
         return msgspec.json.decode(file.read_bytes(), type=dict[str, int])
     except (OSError, msgspec.DecodeError):

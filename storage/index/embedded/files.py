@@ -1,4 +1,4 @@
-"""What the embedded index asks of a file system: a lock, an atomic write, room to write."""
+"""File system operations of the embedded index: locks, atomic writes, checks of free space."""
 
 import os
 import shutil
@@ -20,23 +20,23 @@ else:
 
 
 def try_lock(folder: Path) -> int | None:
-    """A descriptor that locks the folder until it is closed or its process dies; None when taken."""
+    """Lock a folder until the returned descriptor closes or its process dies; return None if locked."""
     return try_lock_file(folder / "engine.lock")
 
 
 def try_lock_file(path: Path) -> int | None:
-    """The same for a file, which is made when it is not there."""
+    """Lock a file in the same way; create it if it does not exist."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _lock(descriptor)
-    except (BlockingIOError, PermissionError):  # what Linux, and what Windows, says of a taken lock
+    except (BlockingIOError, PermissionError):  # a held lock, on Linux and on Windows
         os.close(descriptor)
         return None
     return descriptor
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a living process holds the folder."""
+    """Return whether a running process has locked the folder."""
     descriptor = try_lock(folder)
     if descriptor is None:
         return True
@@ -45,7 +45,7 @@ def is_locked(folder: Path) -> bool:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file, readable by its owner only: a reader sees the old or the new, whole."""
+    """Replace a file, readable only by its owner; a reader sees the complete old or new content."""
     draft = path.with_name(f".{path.name}.draft")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
@@ -57,8 +57,8 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames in a folder survive a power cut."""
-    if sys.platform != "win32":  # where a folder cannot be opened, and renames are journaled
+    """Make renames in a folder survive a power cut, with fsync."""
+    if sys.platform != "win32":  # Windows cannot open a folder, and journals renames
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -71,7 +71,7 @@ _HOLE = bytes(_BLOCK)
 
 
 def copy_folder(folder: Path, copy: Path) -> None:
-    """Holes stay holes: a new engine's files are a few kilobytes in 200 MB of them."""
+    """Copy a folder and keep its files sparse: those of a new engine hold a few kilobytes in 200 MB."""
     shutil.copytree(folder, copy, copy_function=_copy_with_holes)
 
 
@@ -86,7 +86,7 @@ def _copy_with_holes(source: str, target: str) -> None:
 
 
 def room_taken(folder: Path) -> int:
-    """Bytes on the disk, holes left out where the system tells of them."""
+    """Return the bytes that a folder takes on disk, without holes where the system reports them."""
     found = [path.stat() for path in folder.rglob("*") if path.is_file()]
     if sys.platform == "win32":
         return sum(file.st_size for file in found)
@@ -94,7 +94,7 @@ def room_taken(folder: Path) -> int:
 
 
 def require_space(folder: Path, needed: int) -> None:
-    """Raises `StorageFull` when fewer than `needed` bytes are free where `folder` is."""
+    """Raise `StorageFull` if the disk of `folder` has fewer than `needed` free bytes."""
     if shutil.disk_usage(folder).free < needed:
         raise StorageFull(
             f"The disk that holds {folder} has less than {needed >> 20} MiB left. Free some space "

@@ -1,4 +1,4 @@
-"""Optimises one shard in a process of its own: the engine holds the GIL until it has finished."""
+"""Optimises one shard in a separate process, because the engine holds the GIL until it has finished."""
 
 import asyncio
 import os
@@ -14,7 +14,10 @@ if sys.platform != "win32":
 
 
 async def optimize_shard(folder: Path) -> None:
-    """Merge segments and build the graph of a shard that nobody has open; cancelling leaves it whole."""
+    """Merge the segments and build the graph of a shard that no process has open.
+
+    Cancelling ends the process and leaves the shard intact.
+    """
     arguments = (sys.executable, "-P", "-m", "storage.index.embedded.optimize", str(folder))
     child = await asyncio.create_subprocess_exec(*arguments, stdin=asyncio.subprocess.PIPE)
     try:
@@ -29,10 +32,10 @@ async def optimize_shard(folder: Path) -> None:
 
 
 def _die_with_parent() -> None:
-    """Have the kernel end this process when the other end of its standard input is gone.
+    """Make the kernel end this process when the other end of its standard input is closed.
 
-    The GIL is held in between, so no Python would run to notice; an orphan would keep the shard
-    locked for minutes.
+    Python code could not react, because the engine holds the GIL; without this, an orphaned process
+    would keep the shard locked for minutes.
     """
     if sys.platform != "win32":
         descriptor = sys.stdin.fileno()
@@ -42,7 +45,7 @@ def _die_with_parent() -> None:
 
 
 def main() -> None:
-    """Run in the child, with the folder of a shard as its argument."""
+    """Optimise the shard whose folder is the first command-line argument; runs in the child process."""
     _die_with_parent()
     shard = EdgeShard.load(sys.argv[1])
     shard.optimize()

@@ -1,7 +1,8 @@
-"""The engine process: `python -m storage.index.embedded.process FOLDER` owns an index that every door shares.
+"""The engine process: `python -m storage.index.embedded.process FOLDER` serves one index to all clients.
 
-The embedded engine admits one process and holds the GIL, so no door has it inside. Whoever opens the
-folder first starts this; it leaves when the last connection has gone.
+Only one process may open the embedded engine, and the engine holds the GIL, so clients do not load it
+themselves. The first client that opens the folder starts this process. It ends after the last connection
+has closed.
 """
 
 import asyncio
@@ -50,14 +51,14 @@ from storage.logs import format_exception
 from storage.private import create_privately
 
 _PATIENCE = 10.0
-"""Seconds to wait for a first connection, and for a `Hello`."""
+"""Timeout for the first connection, and for a `Hello`, in seconds."""
 _LARGEST_HELLO = 1024
 _READING = (SearchCall, Retrieve, Scan, Count, IsSlow)
 _CALLS = msgspec.msgpack.Decoder(Call)
 
 
 class EngineProcess:
-    """Carries out the calls of all connections one by one, each connection in its turn."""
+    """A server that executes the calls of all connections one at a time; connections take turns."""
 
     def __init__(self, engine: EmbeddedEngine, folder: Path) -> None:
         self._engine = engine
@@ -68,7 +69,7 @@ class EngineProcess:
         self._done = asyncio.Event()
 
     async def run(self) -> None:
-        """Until the last connection has gone, or SIGTERM."""
+        """Serve until the last connection has closed, or until SIGTERM."""
         loop = asyncio.get_running_loop()
         signal.signal(signal.SIGTERM, lambda _, __: loop.call_soon_threadsafe(self._done.set))
         server = await asyncio.start_server(self._connected, HOST, 0, limit=BUFFER)
@@ -98,7 +99,7 @@ class EngineProcess:
             patience = 0.0
             await self._converse(reader, writer)
         except (OSError, msgspec.DecodeError):
-            pass  # the client has gone, or is none of ours
+            pass  # the client has disconnected, or is not one of Ibid's
         finally:
             writer.close()
             self._leave_if_alone_in(patience)
@@ -122,7 +123,7 @@ class EngineProcess:
                 call = asyncio.create_task(self._answer(request, writer))
                 calls.add(call)
                 call.add_done_callback(calls.discard)
-                await asyncio.sleep(0)  # now this call is carried out; then the others have a turn
+                await asyncio.sleep(0)  # let this call run, and then those of other connections
                 await writer.drain()
         finally:
             await _cancel(calls)
@@ -135,7 +136,7 @@ class EngineProcess:
             answer = frame(EngineFailure(request.id, type(error).__name__, str(error)))
         except msgspec.ValidationError as error:
             answer = frame(EngineFailure(request.id, InvalidInput.__name__, f"{error}."))
-        except Exception as error:  # the outermost loop: one call must not end those of others
+        except Exception as error:  # outermost handler: a failed call must not end other calls
             print(format_exception(error), file=sys.stderr)
             reason = f"The index failed: {type(error).__name__}."
             answer = frame(EngineFailure(request.id, IndexUnavailable.__name__, reason))
@@ -152,7 +153,7 @@ class EngineProcess:
         return call.run(self._engine)
 
     async def _optimize(self, collection: str) -> None:
-        """A copy is optimised, in a process of its own, and takes the place of what served meanwhile."""
+        """Optimise a copy in another process, then replace the collection, which serves reads meanwhile."""
         folder, copy = self._engine.lend(collection)
         optimized = self._optimized[collection] = asyncio.Event()
         copying = asyncio.create_task(asyncio.to_thread(copy_folder, folder, copy))
@@ -162,7 +163,7 @@ class EngineProcess:
             await optimize_shard(copy)
             self._engine.adopt(collection)
         finally:
-            await asyncio.wait([copying])  # a thread goes on when nobody waits for it any more
+            await asyncio.wait([copying])  # cancelling the wait does not stop the thread
             shutil.rmtree(copy, ignore_errors=True)
             del self._optimized[collection]
             optimized.set()
@@ -179,8 +180,8 @@ async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:
 
 
 def main() -> int:
-    """Returns the exit code; a reason, if there is one, is the last line on standard error."""
-    # Ctrl-C is for the doors: it reaches every process of a terminal, and this one may be writing.
+    """Run the engine process and return its exit code; print the reason of a failure to standard error."""
+    # Ignore Ctrl-C, which is for the clients: a terminal sends it to all, and this one may be writing.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     create_privately()
     folder = Path(sys.argv[1])
@@ -191,7 +192,7 @@ def main() -> int:
     except IbidError as error:
         print(error, file=sys.stderr)
         return 1
-    with suppress(OSError):  # a terminal cannot be cut
+    with suppress(OSError):  # a terminal cannot be truncated
         os.ftruncate(sys.stderr.fileno(), 0)
     try:
         asyncio.run(EngineProcess(engine, folder).run())

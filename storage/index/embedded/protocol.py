@@ -1,4 +1,4 @@
-"""How the engine process and its clients find each other and talk: length-prefixed msgpack frames."""
+"""The protocol between the engine process and its clients: length-prefixed msgpack frames on loopback."""
 
 import asyncio
 from pathlib import Path
@@ -19,18 +19,18 @@ from storage.errors import (
 from storage.index.embedded.files import write_atomically
 
 VERSION = 1
-"""Of what is said here and in `calls`: the running process may be of another version of Ibid."""
+"""Version of this protocol and of `messages`; the running process may be of another version of Ibid."""
 
 HOST = "127.0.0.1"
 LOG = "engine.log"
-"""In an index's folder: what its process, or Rust, had to complain of since it started."""
+"""Name of the log in an index's folder: standard error of its process, also of Rust, since it started."""
 
 TAKEN = 75
-"""Exit code of a process that found the folder to have one already."""
+"""Exit code of a process that finds the folder locked by another one."""
 
 BUFFER = 1 << 20
 _LARGEST = 256 << 20
-"""Bytes of a frame; what claims to be longer is not one of ours."""
+"""Maximum size of a frame, in bytes; Ibid never sends a larger one."""
 
 _ADDRESS = "engine.json"
 _ERRORS: dict[str, type[IbidError]] = {
@@ -48,7 +48,7 @@ _ERRORS: dict[str, type[IbidError]] = {
 
 
 class Address(Struct, frozen=True):
-    """Where an index's process listens, and the token that opens it."""
+    """The port of an index's process, and the token that it accepts."""
 
     port: int
     token: str
@@ -56,56 +56,56 @@ class Address(Struct, frozen=True):
 
     @classmethod
     def read(cls, folder: Path) -> "Address":
-        """Raises `OSError` or `msgspec.DecodeError`; what is read may be of a process long dead."""
+        """Read the address; its process may have ended. Raise `OSError` or `msgspec.DecodeError`."""
         return msgspec.json.decode((folder / _ADDRESS).read_bytes(), type=cls)
 
     def write(self, folder: Path) -> None:
-        """For the owner of the folder only."""
+        """Write the address to a file that only its owner can read."""
         write_atomically(folder / _ADDRESS, msgspec.json.encode(self))
 
     @staticmethod
     def remove(folder: Path) -> None:
-        """Send nobody here any more."""
+        """Delete the file, so that no client uses the address."""
         (folder / _ADDRESS).unlink(missing_ok=True)
 
 
 class Hello(Struct, frozen=True):
-    """The first frame of a connection; with a wrong token it is also the last."""
+    """The first frame of a connection; after a wrong token, the process closes the connection."""
 
     token: str
     version: int = VERSION
 
 
 class EngineRequest(Struct, frozen=True, array_like=True):
-    """A call; still encoded, so that one which makes no sense can be answered by its id."""
+    """A call, which is decoded separately, so that an invalid one can still be answered by its id."""
 
     id: int
     call: Raw
 
 
 class EngineResponse(Struct, frozen=True, array_like=True, tag=True):
-    """What the call with this id returned; the answer to a `Hello` has the id 0."""
+    """The return value of the call with this id; the answer to a `Hello` has the id 0."""
 
     id: int
     value: Raw
 
 
 class EngineFailure(Struct, frozen=True, array_like=True, tag=True):
-    """What the call with this id raised."""
+    """The exception that the call with this id raised."""
 
     id: int
     kind: str
     message: str
 
     def error(self) -> IbidError:
-        """The same exception on this side."""
+        """Return the same exception, for the client to raise."""
         kind = _ERRORS.get(self.kind, IndexUnavailable)
-        # Past __init__: `NotFound` would build another sentence round this one.
+        # Bypass `__init__`: that of `NotFound` would build another message around this one.
         return kind.__new__(kind, self.message)
 
 
 def frame(message: Struct) -> bytes:
-    """A message as it is sent. Raises `InvalidInput` for one that is too large to be received."""
+    """Encode a message as a frame; raise `InvalidInput` if it is too large to be received."""
     body = msgspec.msgpack.encode(message)
     if len(body) > _LARGEST:
         raise InvalidInput(f"{len(body) >> 20} MiB are too much for one call to the index.")
@@ -113,7 +113,7 @@ def frame(message: Struct) -> bytes:
 
 
 async def read_frame(reader: asyncio.StreamReader, largest: int = _LARGEST) -> bytes:
-    """The body of the next message. Raises `ConnectionError` when there is none to come."""
+    """Return the body of the next frame; raise `ConnectionError` if there is none or it is too large."""
     try:
         length = int.from_bytes(await reader.readexactly(4), "big")
         if length > largest:

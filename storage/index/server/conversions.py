@@ -1,4 +1,4 @@
-"""The seam's values and errors in the words of `qdrant_client`, and back."""
+"""Conversions between the engine interface's values and errors and those of `qdrant_client`."""
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -25,13 +25,14 @@ from storage.index.engine import (
 
 _TENANT = "corpus"
 RESCORED = models.SearchParams(quantization=models.QuantizationSearchParams(rescore=True))
-"""A similarity is compared with a floor: int8 copies may choose candidates, not score them."""
+"""Scores come from the original vectors, because similarities are compared with a minimum; int8 copies
+only choose the candidates."""
 
 _REFUSALS = "Response: 401", "Response: 403", "UNAUTHENTICATED", "PERMISSION_DENIED"
 
 
 def dense_params(schema: Schema) -> models.VectorParams:
-    """Compared by cosine; the int8 copies, if any, are what memory is for."""
+    """Return the parameters of the dense vectors: cosine distance; int8 copies, if any, stay in memory."""
     scalar = models.ScalarQuantizationConfig(
         type=models.ScalarType.INT8, quantile=0.99, always_ram=True
     )
@@ -44,7 +45,10 @@ def dense_params(schema: Schema) -> models.VectorParams:
 
 
 def fields(schema: Schema) -> dict[str, models.PayloadSchemaType | models.KeywordIndexParams]:
-    """In strict mode a server refuses to filter on any other; a corpus's points are kept together."""
+    """Return the index type of each payload field.
+
+    A server in strict mode refuses to filter on other fields. `is_tenant` keeps a corpus's points together.
+    """
     kinds: dict[str, models.PayloadSchemaType | models.KeywordIndexParams] = {
         **dict.fromkeys(schema.keywords, models.PayloadSchemaType.KEYWORD),
         **dict.fromkeys(schema.integers, models.PayloadSchemaType.INTEGER),
@@ -56,7 +60,7 @@ def fields(schema: Schema) -> dict[str, models.PayloadSchemaType | models.Keywor
 
 
 def refused(collection: models.CollectionInfo, filtered: Sequence[str], depth: int) -> list[str]:
-    """Filters and limits of Ibid's that the collection's strict mode does not allow."""
+    """Return a message for each filter and limit of Ibid that the collection's strict mode forbids."""
     strict = collection.config.strict_mode_config
     if strict is None or not strict.enabled:
         return []
@@ -72,7 +76,7 @@ def refused(collection: models.CollectionInfo, filtered: Sequence[str], depth: i
 
 
 def point(point: Point) -> models.PointStruct:
-    """A point with both its vectors."""
+    """Convert a point with both its vectors."""
     sparse = models.SparseVector(indices=point.sparse.indices, values=point.sparse.values)
     return models.PointStruct(
         id=point.id, vector={DENSE: point.dense, SPARSE: sparse}, payload=point.payload
@@ -80,7 +84,7 @@ def point(point: Point) -> models.PointStruct:
 
 
 def operation(change: Change) -> models.SetPayloadOperation | models.DeleteOperation:
-    """One step of a batch."""
+    """Convert a change to one operation of a batch."""
     if isinstance(change, SetPayload):
         setting = models.SetPayload(payload=change.payload, filter=where(change.where))
         return models.SetPayloadOperation(set_payload=setting)
@@ -89,13 +93,13 @@ def operation(change: Change) -> models.SetPayloadOperation | models.DeleteOpera
 
 
 def where(matching: Filter, *, unless: Filter | None = None) -> models.Filter:
-    """Points that match the first filter and, if it names any field, do not match the second."""
+    """Return a filter for points that match `matching` and do not match `unless`, if it names any field."""
     excluded = models.Filter(must=_conditions(unless)) if unless else None
     return models.Filter(must=_conditions(matching), must_not=excluded)
 
 
 def queries(query: Query, params: models.SearchParams | None) -> dict[str, models.QueryRequest]:
-    """By vector, one request for each ranking that was asked for."""
+    """Return one request for each requested ranking, by the name of its vector."""
     vectors: dict[str, list[float] | models.SparseVector] = {}
     if query.dense is not None:
         vectors[DENSE] = query.dense
@@ -117,25 +121,28 @@ def queries(query: Query, params: models.SearchParams | None) -> dict[str, model
 
 
 def record(found: models.Record) -> Record:
-    """A stored point; with its dense vector if that was asked for."""
+    """Convert a stored point, with its dense vector if that was requested."""
     dense = found.vector.get(DENSE) if isinstance(found.vector, dict) else None
     return Record(str(found.id), found.payload or {}, cast("list[float] | None", dense))
 
 
 @contextmanager
 def translated(place: str, collection: str = "") -> Generator[None]:
-    """Turn what the client of the server at `place` raises into ours; in memory, `ValueError`s."""
+    """Convert the client's exceptions to Ibid's errors; a client in memory raises `ValueError`.
+
+    `place` is the address of the server, for messages.
+    """
     try:
         yield
     except (ApiException, QdrantException, grpc.RpcError, ValueError) as error:
-        # Some have no text of their own, a time-out for one: then the class has to tell.
-        # Over REST the body is shown as bytes are, its apostrophes escaped.
+        # Some errors, such as a timeout, have an empty text: use the `repr`, which names the class.
+        # Over REST the body is shown as a bytes literal, with escaped apostrophes.
         reason = (str(error) or repr(error)).replace("\\'", "'")
         raise _meaning(" ".join(reason.split()), place, collection) from error
 
 
 def _meaning(reason: str, place: str, collection: str) -> IbidError:
-    """By the text: over REST, over gRPC and in memory it is the same, the classes are not."""
+    """Choose the error by the text, which is the same over REST, over gRPC and in memory; classes differ."""
     if "doesn't exist" in reason or f"Collection {collection} not found" in reason:
         return NotFound("collection", collection, "Run `ibid ingest` to make one.")
     if "No space left" in reason or "disk space" in reason:

@@ -1,4 +1,4 @@
-"""The engine on a Qdrant server or in Qdrant's cloud; imports a second of `qdrant_client`."""
+"""The engine on a Qdrant server or in Qdrant Cloud. Importing `qdrant_client` takes a second."""
 # ruff: noqa: D102 - the methods are documented in `Engine`
 
 import asyncio
@@ -28,15 +28,15 @@ from storage.index.passages import FILTERED
 from storage.index.server import conversions
 
 _TIMEOUT = 30
-"""Seconds for one request."""
+"""Timeout of a request, in seconds."""
 _WRITTEN, _READ = 128, 512
-"""Points in one request."""
+"""Points per request, for writing and for reading."""
 _POLL = 0.5
 
 
 @asynccontextmanager
 async def open_server(url: str, api_key: str | None = None) -> AsyncGenerator[IndexEngine]:
-    """Nothing is asked of the server until the first call."""
+    """Open the engine at `url`; it does not connect before the first call."""
     if url == IN_MEMORY:
         engine = ServerEngine(AsyncQdrantClient(IN_MEMORY), "memory", in_memory=True)
     else:
@@ -48,7 +48,7 @@ async def open_server(url: str, api_key: str | None = None) -> AsyncGenerator[In
 
 
 async def strictness(url: str, api_key: str | None, collection: str) -> list[str]:
-    """What the server's strict mode will refuse of Ibid's queries; none of it, as a rule."""
+    """Return a message for each feature of Ibid's queries that strict mode forbids; usually there is none."""
     client = _client(url, api_key)
     try:
         with conversions.translated(place(url), collection):
@@ -60,16 +60,17 @@ async def strictness(url: str, api_key: str | None, collection: str) -> list[str
 
 def _client(url: str, api_key: str | None) -> AsyncQdrantClient:
     with warnings.catch_warnings(action="ignore", category=UserWarning):
-        # that a key is sent without TLS, as is usual within one machine or one private network
+        # The client warns about a key without TLS, which is usual on one machine or a private network.
         return AsyncQdrantClient(
             url=url, api_key=api_key, timeout=_TIMEOUT, check_compatibility=False
         )
 
 
 class ServerEngine(IndexEngine):
-    """Holds no state of its own: any number of processes may use one server.
+    """An engine without local state: any number of processes may use one server.
 
-    A client `in_memory` has neither payload indexes nor search parameters, and warns of both.
+    A client that is `in_memory` supports neither payload indexes nor search parameters, and warns
+    about both.
     """
 
     def __init__(self, client: AsyncQdrantClient, place: str, *, in_memory: bool = False) -> None:
@@ -180,11 +181,11 @@ class ServerEngine(IndexEngine):
             ).count
 
     async def is_slow(self, collection: str) -> bool:  # noqa: ARG002
-        """Never: the server optimises by itself, as it goes."""
+        """Return False: the server optimises by itself."""
         return False
 
     async def optimize(self, collection: str) -> None:
-        """The server optimises by itself: this waits until it has."""
+        """Wait until the server has optimised the collection, which it does by itself."""
         yellow = models.CollectionStatus.YELLOW
         while await self._status(collection) is yellow:  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(_POLL)
