@@ -1,4 +1,4 @@
-"""Work that goes on beside whoever gives it or takes it in, a piece at a time."""
+"""Helpers for tasks that run in the background, one piece of work at a time."""
 
 import asyncio
 from collections import deque
@@ -10,7 +10,10 @@ T = TypeVar("T")
 
 
 async def to_its_end(work: Awaitable[None]) -> None:
-    """However often its caller is cancelled, who is told so afterwards: what is half done is lost."""
+    """Await `work` until it ends, even if the caller is cancelled; half-finished work would be lost.
+
+    The cancellation is raised again afterwards.
+    """
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
@@ -26,7 +29,7 @@ async def to_its_end(work: Awaitable[None]) -> None:
 
 
 async def ahead(pieces: Iterable[Callable[[], Coroutine[Any, Any, T]]]) -> AsyncGenerator[T]:
-    """What each gives, in their order; while one is taken in, the next is under way."""
+    """Yield the result of each piece in order; the next piece runs while the caller uses the current one."""
     pending: deque[asyncio.Task[T]] = deque()
     try:
         for piece in pieces:
@@ -42,8 +45,11 @@ async def ahead(pieces: Iterable[Callable[[], Coroutine[Any, Any, T]]]) -> Async
 
 
 class BackgroundWriter:
-    """One piece at most is under way, and leaving waits for it, also after an error: it may have cost
-    money. Only whoever is cancelled cancels it."""
+    """A context that runs at most one piece of work in the background.
+
+    Leaving the context waits for that piece, also after an error, because the piece may have cost money.
+    The piece is cancelled only if the caller is cancelled.
+    """
 
     def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
@@ -64,12 +70,12 @@ class BackgroundWriter:
         try:
             await to_its_end(self._task)
         except BaseException:
-            if error is None:  # otherwise the first error is told
+            if error is None:  # otherwise the first error is raised
                 raise
 
     async def begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Once the piece before is done; raises what that raised."""
+        """Wait for the previous piece, raise its error if it failed, and start this one."""
         if self._task:
             await self._task
         self._task = asyncio.create_task(work())
-        await asyncio.sleep(0)  # its first step is taken before the caller computes on
+        await asyncio.sleep(0)  # let the task start before the caller continues

@@ -1,4 +1,4 @@
-"""What was read of the database, remembered for as long as nobody has written to it."""
+"""A cache of database reads that is valid until the next commit."""
 
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
@@ -11,7 +11,7 @@ _MOST = 10_000
 
 
 class CommitCache(Generic[T]):
-    """Values by key, never older than the last commit of any process; on Postgres none is kept."""
+    """Values by key, never older than the last commit of any process; on Postgres nothing is cached."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -20,11 +20,11 @@ class CommitCache(Generic[T]):
 
     @property
     def keeps(self) -> bool:
-        """Whether anything is remembered at all, of this database."""
+        """Whether the cache stores anything for this database."""
         return self._database.state is not None
 
     async def get(self, key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
-        """What `read` gives, or gave since the last commit; what it raises is not remembered."""
+        """Return the cached value, or call `read` and cache its result; errors are not cached."""
         state = self._database.state
         if state is None:
             return await read()
@@ -32,6 +32,6 @@ class CommitCache(Generic[T]):
             self._state, self._values = state, {}
         values = self._values
         if key not in values:
-            # Of this state or a later one: kept for a state that is over it is never asked for again.
+            # The value is of this state or a later one; if the state is outdated, `values` is not used again.
             values[key] = await read()
         return values[key]

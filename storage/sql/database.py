@@ -1,4 +1,4 @@
-"""The relational store: opened migrated, used in short transactions."""
+"""The relational database: migrated when it is opened, and used in short transactions."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -23,23 +23,24 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 Session = AsyncSession
-"""What a transaction is given out as; repositories take it."""
+"""The session that a transaction yields and that repositories take."""
 
 HEAD = "0011"
-"""The newest migration: known here so that opening a current database needs no Alembic."""
+"""The newest migration. The constant makes it possible to open a current database without Alembic."""
 URL_NAME, DIRECT = "DATABASE_URL", "DATABASE_DIRECT_URL"
 PATIENCE = 15.0
-"""Seconds that a database which sleeps, or has no connection free, is waited for."""
+"""Seconds to wait for a database that is asleep or has no free connection."""
 _MIGRATING = 1_229_080_900
-"""Names, among Postgres's advisory locks, the one of who migrates; it ends with the transaction."""
+"""The Postgres advisory lock for migrations; it is released at the end of the transaction."""
 
 
 def retried(
     work: Callable[P, Coroutine[Any, Any, T]],
 ) -> Callable[P, Coroutine[Any, Any, T]]:
-    """For a unit of work: done once more, whole, when its connection died under it.
+    """Retry a unit of work once, from its start, if its connection was lost.
 
-    Whether a commit that got no answer was kept is not known: what it adds must have its id already.
+    It is unknown whether a commit without a response took effect, so the rows that the work adds must
+    already have their ids.
     """
 
     @wraps(work)
@@ -53,11 +54,11 @@ def retried(
 
 
 class Database:
-    """Gives out transactions; one is never held across a model call.
+    """A database that yields transactions; never hold one during a model call.
 
-    On SQLite a `transaction` takes the write lock at once, so that reading and then writing cannot
-    fail half-way because another process wrote in between; on Postgres what is read to be written
-    is locked by whoever reads it. `reading` never waits for a writer.
+    On SQLite, `transaction` takes the write lock at once, so that a write after a read cannot fail
+    because another process has written in between. On Postgres, code that reads rows in order to change
+    them locks these rows itself. `reading` never waits for a writer.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Database:
         self._migrating = migrating
         self._schema = schema
         self._commits = sqlite.commits(engine)
-        # SQLite has one writer at a time: here they queue, there they would try again and again.
+        # SQLite allows one writer at a time: this lock lets them queue, without it they would have to retry.
         is_sqlite = engine.dialect.name == "sqlite"
         self._writing = asyncio.Lock() if is_sqlite else nullcontext()
 
@@ -76,7 +77,7 @@ class Database:
     async def open(
         cls, url: str, *, direct_url: str | None = None, patience: float = PATIENCE
     ) -> AsyncGenerator[Self]:
-        """Connect, bring the schema up to date, and let go at the end."""
+        """Connect, migrate the schema to the newest revision, and close the connections at the end."""
         async with cls.connect(url, direct_url=direct_url, patience=patience) as database:
             await database.migrate()
             yield database
@@ -86,7 +87,10 @@ class Database:
     async def connect(
         cls, url: str, *, direct_url: str | None = None, patience: float = PATIENCE
     ) -> AsyncGenerator[Self]:
-        """The same with the schema left as it is; migrations go by `direct_url`, if there is one."""
+        """Connect without a migration of the schema, and close the connections at the end.
+
+        Migrations use `direct_url`, if there is one.
+        """
         database = cls(*_engines(url, direct_url, patience))
         try:
             yield database
@@ -94,7 +98,7 @@ class Database:
             await to_its_end(database.dispose())
 
     async def dispose(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         if self._commits is not None:
             self._commits.close()
         await self.engine.dispose()
@@ -102,18 +106,18 @@ class Database:
 
     @property
     def state(self) -> int | None:
-        """Another one after every commit, of whatever process; None where to tell takes a query."""
+        """A number that changes after every commit of any process; None if it would need a query."""
         return None if self._commits is None else self._commits.count()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[AsyncSession]:
-        """Everything inside is kept, or nothing is."""
+        """Yield a session; commit everything at the end, or nothing if an error is raised."""
         async with self._writing, self._session(sqlite_begin="BEGIN IMMEDIATE") as session:
             yield session
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncSession]:
-        """One consistent view; nothing is written."""
+        """Yield a session that sees one consistent snapshot and must not write."""
         options: dict[str, Any] = {"sqlite_begin": "BEGIN"}
         if self.engine.dialect.name == "postgresql":
             options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
@@ -121,17 +125,17 @@ class Database:
             yield session
 
     async def migrate(self) -> None:
-        """Bring the schema to `HEAD`; costs one query when it is there already."""
+        """Migrate the schema to `HEAD`; takes one query if it is there already."""
         await to_its_end(self._migrate())
 
     async def revision(self) -> str | None:
-        """The migration that the schema is at; None for an empty database."""
+        """Return the schema's migration; None for an empty database."""
         with translated():
             async with self.engine.connect() as connection:
                 return await connection.run_sync(_current_revision)
 
     async def check(self) -> str:
-        """What is wrong with the schema, in one sentence; nothing when it is as it should be."""
+        """Return what is wrong with the schema, in one sentence; an empty string if it is correct."""
         revision = await self.revision()
         if revision != HEAD:
             return (
@@ -146,7 +150,7 @@ class Database:
 
     @asynccontextmanager
     async def migrating(self) -> AsyncGenerator[Any]:
-        """A connection, in a transaction of its own, that no other process migrates beside."""
+        """Yield a connection in a transaction, with a lock so that only one process migrates at a time."""
         with translated():
             async with self._migrating.connect() as connection:
                 await connection.execution_options(sqlite_begin="BEGIN IMMEDIATE")
@@ -183,7 +187,10 @@ class Database:
 
 
 async def _check_schema(connection: Any, schema: str) -> None:
-    """Tables are made in the first schema of the path that is there: it must be the one that is meant."""
+    """Raise `InvalidInput` if the schema does not exist.
+
+    Postgres would create the tables in the next schema of the search path that exists.
+    """
     found = (await connection.execute(text("select current_schema()"))).scalar()
     if found != schema:
         raise InvalidInput(
@@ -201,9 +208,9 @@ async def _keep(session: AsyncSession) -> None:
 def _engines(
     url: str, direct_url: str | None, patience: float
 ) -> tuple[AsyncEngine, AsyncEngine, str | None]:
-    """For requests and for migrations, the same on SQLite; and the schema, if any is named.
+    """Return the engines for requests and for migrations, and the schema if the URL names one.
 
-    Connects to nothing yet.
+    On SQLite both engines are the same. This does not connect yet.
     """
     if not is_postgres(url):
         engine = sqlite.build_engine(_parsed(url, make_url))
@@ -223,7 +230,7 @@ def _engines(
 
 
 def _parsed(url: str, parse: Callable[[str], T], name: str = URL_NAME) -> T:
-    """Raises `InvalidInput`, which does not repeat the address."""
+    """Parse the URL; raises `InvalidInput`, whose message does not repeat the URL."""
     try:
         return parse(url)
     except ArgumentError:

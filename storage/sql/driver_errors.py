@@ -1,4 +1,4 @@
-"""The SQL drivers' errors in our words; the drivers' own never leave `storage`."""
+"""Translate the errors of SQL drivers into `IbidError`; the drivers' own errors never leave `storage`."""
 
 import errno
 import sqlite3
@@ -20,17 +20,17 @@ from storage.errors import (
 _NOT_TEXT = ("22021", "22P05")
 _FULL = "53100"
 _UNUSABLE = ("08", "25006", "28", "3D", "42501", "53", "57")
-"""SQLSTATEs, or how they begin: of a server that does not serve us, not of a wrong statement."""
+"""Prefixes of the SQLSTATEs of a server that cannot serve us; a wrong statement has other ones."""
 
 
 class translated:  # noqa: N801 - reads as the statement it is used in
-    """Turns the driver's errors into ours, here and where another library uses the driver."""
+    """A context that translates driver errors, also when another library uses the driver."""
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, UnicodeEncodeError):  # of a name that was never decoded
+        if isinstance(error, UnicodeEncodeError):  # raised for a name with undecoded bytes
             raise InvalidInput(f"{error.object[:80]!a} is not text in Unicode.") from error
         if isinstance(error, PoolTimeout):
             raise DatabaseUnavailable("Every connection to the database is in use.") from error
@@ -44,12 +44,12 @@ class translated:  # noqa: N801 - reads as the statement it is used in
 
 
 def _is_orphan(error: BaseException | None) -> bool:
-    """Whether what it belongs to is no longer there; SQLite and Postgres say it in these words."""
+    """Return whether the row's parent was deleted; SQLite and Postgres both use these words."""
     return isinstance(error, IntegrityError) and "foreign key" in str(error.orig).lower()
 
 
 def _told(error: DBAPIError | OSError) -> IbidError | None:
-    """None for what is a fault of ours: such as a row that belongs to nothing."""
+    """Return the translated error; None for a bug of ours, such as a row without its parent."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     state = str(getattr(cause, "sqlstate", None) or "")
     detail = said_by_postgres(str(cause).rpartition(">: ")[2]) or "it does not answer"

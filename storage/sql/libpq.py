@@ -1,4 +1,4 @@
-"""The same addresses of Postgres for psycopg, and for DBOS, which is built on it."""
+"""Convert Postgres URLs for psycopg, and for DBOS, which is built on it."""
 
 import re
 
@@ -14,7 +14,7 @@ NAME = "JOBS_DATABASE_URL"
 
 
 def parse_jobs_url(text: str) -> PostgresURL:
-    """Raises `ValueError` for what is no address, or not one that jobs can be kept at."""
+    """Parse a URL. Raises `ValueError` if it is invalid, or if jobs cannot be stored there."""
     url = parse_postgres_url(text)
     if url.is_pooled:
         raise ValueError(
@@ -26,7 +26,7 @@ def parse_jobs_url(text: str) -> PostgresURL:
 
 
 def jobs_url(text: str) -> PostgresURL:
-    """The same; raises `InvalidInput`."""
+    """Parse a URL as `parse_jobs_url` does, but raise `InvalidInput`."""
     try:
         return parse_jobs_url(text)
     except ValueError as error:
@@ -34,7 +34,7 @@ def jobs_url(text: str) -> PostgresURL:
 
 
 def arguments(url: PostgresURL) -> dict[str, str]:
-    """What `psycopg.connect` takes."""
+    """Return the arguments for `psycopg.connect`."""
     mode = sslmode(url)
     said = {name: url.parameters[name] for name in _AS_SAID if name in url.parameters}
     options = " ".join(f"-c {name}={_escaped(value)}" for name, value in url.options.items())
@@ -52,7 +52,7 @@ def arguments(url: PostgresURL) -> dict[str, str]:
 
 
 def for_dbos(url: PostgresURL) -> str:
-    """An address that SQLAlchemy reads as the same arguments."""
+    """Return a URL that gives SQLAlchemy the same arguments."""
     from sqlalchemy import URL  # noqa: PLC0415 - only where jobs are kept in Postgres
 
     query = arguments(url)

@@ -1,4 +1,4 @@
-"""Postgres by asyncpg, also behind a pooler that shares connections, also while it is asleep."""
+"""Postgres with asyncpg; supports poolers that share connections, and databases that are asleep."""
 
 import asyncio
 import getpass
@@ -29,7 +29,7 @@ _FATAL = (
     socket.gaierror,
     ssl.SSLError,
 )
-"""What waiting does not mend."""
+"""Errors that a retry cannot fix."""
 _FAILURES = (
     OSError,
     asyncpg.PostgresError,
@@ -37,7 +37,7 @@ _FAILURES = (
     asyncpg.TargetServerAttributeNotMatched,
 )
 _REFUSED = ("22", "42", "55")
-"""How SQLSTATEs begin of a server that does not take an option."""
+"""Prefixes of the SQLSTATEs of a server that rejects an option."""
 _KEPT, _MORE, _RECYCLED = 5, 5, 240
 _LONGEST_STATEMENT = 60.0
 _PAUSE = 0.25
@@ -45,11 +45,11 @@ _connect: Callable[..., Awaitable[Any]] = asyncpg.connect  # pyright: ignore[rep
 
 
 def build_engine(url: PostgresURL, patience: float, name: str = "DATABASE_URL") -> AsyncEngine:
-    """Connects to nothing yet; later waits `patience` seconds for a database, or a connection.
+    """Return an engine without connecting; later it waits `patience` seconds for a database or a connection.
 
-    Statements are unnamed and cached nowhere: behind a pooler in transaction mode every other way
-    fails, some of them only after a migration has changed a table. There a connection can have no
-    options of its own either: those of the address are set in every transaction.
+    Statements are unnamed and not cached: behind a pooler in transaction mode everything else fails, in
+    some cases only after a migration has changed a table. Behind such a pooler a connection cannot have its
+    own options either, so the options of the URL are set in every transaction.
     """
     said = url.parameters
     engine = create_async_engine(
@@ -79,7 +79,7 @@ def build_engine(url: PostgresURL, patience: float, name: str = "DATABASE_URL") 
 
 
 def _user(url: PostgresURL, name: str) -> str:
-    """As libpq has it; a container's user often has no name."""
+    """Return the user that libpq would use; the user of a container often has no name."""
     try:
         return url.user or os.environ.get("PGUSER") or getpass.getuser()
     except (KeyError, OSError):
@@ -87,7 +87,7 @@ def _user(url: PostgresURL, name: str) -> str:
 
 
 def _set_options(options: Mapping[str, str], name: str, connection: Connection) -> None:
-    """Until the transaction ends."""
+    """Set the options until the end of the transaction."""
     pairs = [
         f"set_config(${number}, ${number + 1}, true)" for number in range(1, 2 * len(options), 2)
     ]
@@ -102,7 +102,10 @@ def _set_options(options: Mapping[str, str], name: str, connection: Connection) 
 
 
 def _patient(url: PostgresURL, patience: float) -> Callable[..., Awaitable[Any]]:
-    """A database that sleeps, starts or restarts is waited for; raises `DatabaseUnavailable`."""
+    """Return a function that connects, with retries while the database is asleep, starts or restarts.
+
+    It raises `DatabaseUnavailable`.
+    """
     longest = float(url.parameters.get("connect_timeout", 0)) or patience
 
     async def connected(*arguments: Any, **options: Any) -> Any:

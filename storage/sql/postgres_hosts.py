@@ -1,4 +1,4 @@
-"""Servers in an address of Postgres: one or several, by name, by number or by socket."""
+"""Parse the servers in a Postgres URL: one or several, by name, IP address or socket."""
 
 import re
 from dataclasses import dataclass, replace
@@ -13,25 +13,25 @@ _IN_BRACKETS = re.compile(r"\[([^\]]+)\](?::(.*))?")
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A server; its `name` is a folder when it is reached by a socket."""
+    """A server; its `name` is a folder if it is reached through a socket."""
 
     name: str
     port: int = _PORT
 
     def __str__(self) -> str:
-        """As errors name it."""
+        """Return the host as error messages name it."""
         if self.name.startswith("/"):
             return self.name
         return f"[{self.name}]:{self.port}" if ":" in self.name else f"{self.name}:{self.port}"
 
     def direct(self) -> "Host":
-        """Behind Neon's pooler."""
+        """Return the host behind Neon's pooler."""
         first, dot, domain = self.name.partition(".")
         return replace(self, name=first.removesuffix("-pooler") + dot + domain)
 
 
 def parse_hosts(authority: str, hosts: str, ports: str) -> tuple[Host, ...]:
-    """From `HOST:PORT,…` as in the address, or from its parameters; raises `ValueError`."""
+    """Parse `HOST:PORT,…`, or the `host` and `port` parameters of the URL; raises `ValueError`."""
     if authority and (hosts or ports):
         raise ValueError("name host and port once: before the database, or as host= and port=")
     texts = (unquote(authority) or hosts).split(",")

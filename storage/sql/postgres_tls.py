@@ -1,4 +1,7 @@
-"""Encryption to Postgres. Whatever asks for it gets it verified: what a stranger reads is not secret."""
+"""TLS for connections to Postgres.
+
+If encryption is required, the certificate is always verified: otherwise an attacker could read the data.
+"""
 
 import ssl
 from pathlib import Path
@@ -10,7 +13,7 @@ from storage.sql.postgres_url import PostgresURL
 
 
 def for_asyncpg(url: PostgresURL, name: str) -> ssl.SSLContext | str | bool:
-    """Raises `InvalidInput` for files that cannot be used."""
+    """Return asyncpg's `ssl` argument; raises `InvalidInput` for unusable certificate files."""
     mode = sslmode(url)
     if mode == "disable":
         return False
@@ -23,7 +26,7 @@ def for_asyncpg(url: PostgresURL, name: str) -> ssl.SSLContext | str | bool:
         _usable(name, "sslcert", certificate)
         key = _usable(name, "sslkey", said.get("sslkey", certificate))
         try:
-            # Without a password given it would be asked for on the terminal.
+            # Without a password argument OpenSSL would ask for one on the terminal.
             context.load_cert_chain(certificate, key, said.get("sslpassword", ""))
         except OSError as error:
             raise InvalidInput(
@@ -33,7 +36,10 @@ def for_asyncpg(url: PostgresURL, name: str) -> ssl.SSLContext | str | bool:
 
 
 def sslmode(url: PostgresURL) -> str:
-    """What is done for what is asked: names are left unchecked only for a root that is one's own."""
+    """Return the mode to use for the requested one: `require` also verifies certificate and host name.
+
+    Only `verify-ca` with a configured root certificate skips the host name; without one it is checked too.
+    """
     mode = url.parameters.get("sslmode", "prefer")
     has_own_root = "sslrootcert" in url.parameters
     if mode == "require" or (mode == "verify-ca" and not has_own_root):
@@ -42,7 +48,7 @@ def sslmode(url: PostgresURL) -> str:
 
 
 def roots(url: PostgresURL) -> str:
-    """The file of certificates that are trusted: one's own, the system's, or certifi's."""
+    """Return the file of trusted certificates: the configured one, the system's, or certifi's."""
     own = url.parameters.get("sslrootcert", "system")
     if own != "system":
         return own

@@ -1,4 +1,4 @@
-"""Addresses of Postgres: read in one place, so that every driver does the same with them."""
+"""Parse Postgres URLs in one place, so that every driver treats them the same way."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _PARTS = re.compile(
     r"(?P<hosts>[^@/?#\s]*)(?:/(?P<database>[^@?#\s]*))?(?:\?(?P<query>[^@#]*))?",
     re.IGNORECASE,
 )
-"""An `@`, `?` or `#` elsewhere belongs to a password that was not percent-encoded."""
+"""Any other `@`, `?` or `#` belongs to a password that was not percent-encoded."""
 _SCHEMES = re.compile(r"(?:postgres|postgresql)(?:\+(?:asyncpg|psycopg|psycopg2))?")
 _CHOICES = {
     "channel_binding": ("disable", "prefer", "require"),
@@ -25,7 +25,7 @@ _CHOICES = {
     "statement_cache_size": ("0",),
     "target_session_attrs": ("any", "primary", "read-write"),
 }
-"""Ibid writes, and its statements have no names: that is why some have few."""
+"""The allowed values. Some are missing because Ibid writes, and because its statements have no names."""
 _FREE = (
     *("application_name", "connect_timeout", "host", "options", "password", "port", "schema"),
     *("sslcert", "sslkey", "sslpassword", "sslrootcert", "user"),
@@ -38,7 +38,10 @@ _NOT_OBEYED = re.compile(
     r"sslcompression|sslcrl|sslcrldir|ssl_m(?:ax|in)_protocol_version|sslnegotiation|sslsni|"
     r"tcp_user_timeout"
 )
-"""Parameters of libpq and of other programs: named in a refusal, since they are no part of a password."""
+"""Parameters of libpq and of other programs that Ibid does not support.
+
+An error may name them, because they cannot be part of a password.
+"""
 _ENCRYPTED = ("require", "verify-ca", "verify-full")
 _WORD = re.compile(r"(?:\\.|[^\s\\])+")
 _SCHEMA = re.compile(r'\s*(?:"((?:[^"]|"")+)"|([^\s,"]+))\s*(?:,|$)')
@@ -46,25 +49,25 @@ _SCHEMA = re.compile(r'\s*(?:"((?:[^"]|"")+)"|([^\s,"]+))\s*(?:,|$)')
 
 @dataclass(frozen=True, slots=True)
 class PostgresURL:
-    """Where a database is and how it is connected to; never shown with user or password."""
+    """The address of a database and its connection parameters; user and password are never shown."""
 
     hosts: tuple[Host, ...]
     database: str
     user: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     parameters: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    """Those of `sslmode`, files of certificates and the like that are named, checked."""
+    """The validated parameters of the URL, such as `sslmode` and the certificate files."""
     options: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    """What holds in every transaction, such as its `search_path`."""
+    """Settings for every transaction, such as `search_path`."""
 
     @property
     def place(self) -> str:
-        """Host and port, of each server."""
+        """Host and port of each server."""
         return ", ".join(map(str, self.hosts))
 
     @property
     def schema(self) -> str | None:
-        """Where tables are made, when the address says so."""
+        """The schema in which tables are created, if the URL names one."""
         found = _SCHEMA.match(self.options.get("search_path", ""))
         if not found:
             return None
@@ -73,21 +76,21 @@ class PostgresURL:
 
     @property
     def is_pooled(self) -> bool:
-        """Whether it says of itself that connections are shared: Neon's host does, Prisma's parameter."""
+        """Whether the URL shows a shared pooler: by the name of Neon's host or Prisma's parameter."""
         return self.parameters.get("pgbouncer") == "true" or self.direct().hosts != self.hosts
 
     def direct(self) -> "PostgresURL":
-        """The endpoint behind Neon's pooled one: for migrations, which want a session of their own."""
+        """Return the endpoint behind Neon's pooler: migrations need a session of their own."""
         return replace(self, hosts=tuple(host.direct() for host in self.hosts))
 
 
 def is_postgres(text: str) -> bool:
-    """By how an address begins, whatever driver it names."""
+    """Return whether the URL is for Postgres, with any driver."""
     return text.lower().startswith("postgres")
 
 
 def parse_postgres_url(text: str) -> PostgresURL:
-    """Raises `ValueError`, which says what to do and repeats nothing that may be secret."""
+    """Parse a URL. Raises `ValueError`, which says what to do and repeats nothing that may be secret."""
     parts = _PARTS.fullmatch(text)
     if not parts or "\0" in unquote(text):
         raise ValueError(NO_ADDRESS)
@@ -123,7 +126,7 @@ def parse_postgres_url(text: str) -> PostgresURL:
 
 
 def _named(pairs: list[tuple[str, str]]) -> dict[str, str]:
-    """By name. Of one that is not known the name is not told: it may be a piece of a password."""
+    """Return the parameters by name. An error never repeats an unknown name: it may be part of a password."""
     given: dict[str, str] = {}
     for name, value in pairs:
         if name == "ssl":
@@ -160,7 +163,7 @@ def _checked(given: dict[str, str]) -> dict[str, str]:
 
 
 def _options(text: str) -> dict[str, str]:
-    """As Postgres reads `-c NAME=VALUE`, `-cNAME=VALUE` and `--NAME=VALUE`."""
+    """Parse options as Postgres does: `-c NAME=VALUE`, `-cNAME=VALUE` and `--NAME=VALUE`."""
     words = [re.sub(r"\\(.)", r"\1", word) for word in _WORD.findall(text)]
     options: dict[str, str] = {}
     while words:

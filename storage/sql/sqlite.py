@@ -1,4 +1,4 @@
-"""SQLite by aiosqlite: a file that many processes share, and that tells when one of them wrote."""
+"""SQLite with aiosqlite: a file that several processes share, with a way to detect their commits."""
 
 import errno
 import sqlite3
@@ -17,11 +17,11 @@ from storage.errors import DatabaseUnavailable, InvalidInput, StorageFull
 
 _ATTEMPTS, _PAUSE = 200, 0.02
 _CONNECTIONS = 15
-"""All of them kept: one that comes and goes costs a thread, and the statements it had prepared."""
+"""The pool's size. It is fixed: a new connection costs a thread and has no prepared statements yet."""
 
 
 def build_engine(address: URL) -> AsyncEngine:
-    """Makes the file's folder and connects to nothing yet; raises `InvalidInput`."""
+    """Create the file's folder and return an engine without connecting; raises `InvalidInput`."""
     if address.drivername != "sqlite+aiosqlite":
         raise InvalidInput(
             "DATABASE_URL cannot be used: it begins with postgresql:// or sqlite+aiosqlite:///."
@@ -39,10 +39,10 @@ def build_engine(address: URL) -> AsyncEngine:
 
 
 class OneTripConnection(aiosqlite.Connection):
-    """A statement takes one trip to the connection's thread, where a cursor of aiosqlite takes four.
+    """A connection that executes a statement with one call to its thread; aiosqlite's cursor makes four.
 
-    A transaction begins with its first statement, on the same trip, and what is committed already is
-    not rolled back again when the connection is given back.
+    A transaction begins in the same call as its first statement. When the connection is returned to the
+    pool, no rollback follows a commit.
     """
 
     def __init__(self, database: str, **options: Any) -> None:
@@ -52,28 +52,28 @@ class OneTripConnection(aiosqlite.Connection):
         self._is_at_rest = False
 
     def cursor(self) -> "_Cursor":  # pyright: ignore[reportIncompatibleMethodOverride]
-        """What SQLAlchemy asks each statement of."""
+        """Return the cursor that SQLAlchemy uses for one statement."""
         return _Cursor(self)
 
     def begin(self, statement: str) -> None:
-        """What the next statement is to follow."""
+        """Store the statement that begins the transaction; it is executed before the next statement."""
         self._opening = statement
 
     async def commit(self) -> None:
-        """A transaction that nothing was asked in was never begun."""
+        """Commit. A transaction without statements was never begun."""
         self._opening = None
         await super().commit()
         self._is_at_rest = True
 
     async def rollback(self) -> None:
-        """To where the last commit left it."""
+        """Roll back, unless nothing was executed since the last commit or rollback."""
         self._opening = None
         if not self._is_at_rest:
             await super().rollback()
             self._is_at_rest = True
 
     async def carry_out(self, work: Callable[[sqlite3.Cursor], object]) -> "_Outcome":
-        """Everything about one statement, rows and all."""
+        """Execute one statement and return its rows and metadata."""
         opening, self._opening, self._is_at_rest = self._opening, None, False
         return await self._execute(self._do, work, opening)
 
@@ -94,7 +94,7 @@ class _Outcome(NamedTuple):
 
 
 class _Cursor:
-    """As much of a cursor as SQLAlchemy's adapter asks for."""
+    """The part of a cursor's interface that SQLAlchemy's adapter needs."""
 
     def __init__(self, connection: OneTripConnection) -> None:
         self._connection = connection
@@ -122,14 +122,14 @@ class _Cursor:
 
 
 class Commits:
-    """Counts what was committed to a file, by whatever process, without a trip to a thread: 5 µs."""
+    """A counter of commits to a file by any process. It needs no call to a thread and takes 5 µs."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
 
     def count(self) -> int | None:
-        """Differs from the one before when anybody has committed since; None when that is not known."""
+        """Return a number that changes after every commit; None if it cannot be read."""
         try:
             if self._connection is None:
                 self._connection = sqlite3.connect(self._path, timeout=0, check_same_thread=False)
@@ -139,21 +139,21 @@ class Commits:
         return number
 
     def close(self) -> None:
-        """May be used again afterwards."""
+        """Close the connection; `count` opens a new one."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
 
 def commits(engine: AsyncEngine) -> Commits | None:
-    """Those of an engine's file; None for another database, or one in memory."""
+    """Return the `Commits` of an engine's file; None for Postgres or a database in memory."""
     path = engine.url.database
     is_file = engine.dialect.name == "sqlite" and _is_file(path)
     return Commits(path) if is_file and path else None
 
 
 def _how(address: URL) -> dict[str, Any]:
-    """What SQLAlchemy is told about connections."""
+    """Return the connection options for SQLAlchemy."""
     how: dict[str, Any] = {"connect_args": {"async_creator_fn": OneTripConnection}}
     if _is_file(address.database):
         how |= {"pool_size": _CONNECTIONS, "max_overflow": 0}
@@ -165,7 +165,7 @@ def _is_file(path: str | None) -> bool:
 
 
 def _prepare(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # transactions are begun below, not by the driver
+    connection.isolation_level = None  # `_begin` begins transactions, not the driver
     cursor = connection.cursor()
     cursor.execute("PRAGMA busy_timeout=10000")
     _write_ahead(cursor)
@@ -175,7 +175,11 @@ def _prepare(connection: Any, _record: Any) -> None:
 
 
 def _write_ahead(cursor: Any) -> None:
-    """Of those that make a database at once, one switches it; for this SQLite never waits."""
+    """Switch to WAL mode, with retries.
+
+    Of several processes that create a database at once, one switches the mode. SQLite's busy timeout does
+    not apply to this statement.
+    """
     for _ in range(_ATTEMPTS):
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
@@ -194,7 +198,11 @@ def _begin(connection: Connection) -> None:
 
 
 def _release(connection: Any, _record: Any, _error: BaseException | None) -> None:
-    """Closed in the middle of a statement, as when a client goes away, it would keep its lock."""
+    """Roll back before the connection is closed.
+
+    A connection that is closed during a statement, for example when a client disconnects, would keep its
+    lock.
+    """
     connection.rollback()
 
 

@@ -1,6 +1,6 @@
-"""The entities: rows with an identity and a life; the same on SQLite and on Postgres."""
+"""The entities: rows with an identity that change over time; the same on SQLite and on Postgres."""
 
-# SQLModel takes plain strings as table names and column types as instances; its annotations do not say so.
+# SQLModel accepts strings as table names and instances as column types, but its annotations do not.
 # pyright: reportIncompatibleVariableOverride=false, reportArgumentType=false
 
 from datetime import UTC, date, datetime, timedelta
@@ -35,14 +35,14 @@ from storage.domain import (
     SourceVersion,
 )
 
-# Without `none_as_null` None is written as the JSON text `null`, which `is null` does not find.
+# Without `none_as_null`, None is stored as the JSON text `null`, which `is null` does not match.
 AnyJSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 _NAMESPACE = UUID("7c1f3a52-6f0e-5d0b-9f60-1d9a4c1b8e02")
 
 
 class ValueJSON(TypeDecorator[BaseModel]):
-    """A column that holds one value of the domain: JSONB on Postgres, JSON on SQLite."""
+    """A column that holds one domain value: JSONB on Postgres, JSON on SQLite."""
 
     impl = AnyJSON
     cache_ok = True
@@ -52,11 +52,11 @@ class ValueJSON(TypeDecorator[BaseModel]):
         self.kind = kind
 
     def process_bind_param(self, value: BaseModel | None, dialect: Dialect) -> Any:  # noqa: ARG002
-        """To what `json` can write."""
+        """Convert the value to JSON-compatible types."""
         return None if value is None else value.model_dump(mode="json")
 
     def process_result_value(self, value: Any, dialect: Dialect) -> BaseModel | None:  # noqa: ARG002
-        """Back to the value, validated."""
+        """Convert the column back to a validated value."""
         return None if value is None else self.kind.model_validate(value)
 
 
@@ -65,7 +65,7 @@ def _now() -> datetime:
 
 
 class User(SQLModel, table=True):
-    """Who owns conversations; made when first seen. `local` is whoever sits at this machine."""
+    """The owner of conversations, created when first seen. `local` is the user of this machine."""
 
     __tablename__: ClassVar[str] = "users"
 
@@ -76,68 +76,68 @@ class User(SQLModel, table=True):
 
 
 class ApiKey(SQLModel, table=True):
-    """What a server shows instead of signing in; the key itself is kept nowhere, only its hash."""
+    """A key with which a server authenticates; only the key's hash is stored, never the key."""
 
     __tablename__: ClassVar[str] = "api_keys"
 
     prefix: str = Field(primary_key=True)
-    """How the key begins: what it is called by when it is listed or revoked."""
+    """The first characters of the key: its name when keys are listed or revoked."""
     digest: str = Field(unique=True)
     user_id: UUID = Field(foreign_key="users.id", index=True, ondelete="CASCADE")
     rights: list[Right] = Field(sa_type=AnyJSON)
     created_at: datetime = Field(default_factory=_now)
     expires_at: datetime | None = None
     used_at: datetime | None = None
-    """To the minute."""
+    """Accurate to the minute."""
     revoked_at: datetime | None = None
 
     @property
     def is_good(self) -> bool:
-        """Neither revoked nor past its time."""
+        """Whether the key is neither revoked nor expired."""
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > _now())
 
     @property
     def is_stale(self) -> bool:
-        """Whether its last use was noted longer than a minute ago."""
+        """Whether the last recorded use is more than a minute ago."""
         return self.used_at is None or _now() - self.used_at > timedelta(minutes=1)
 
     def use(self) -> None:
-        """Note that it was shown just now."""
+        """Record that the key was used just now."""
         self.used_at = _now()
 
     def revoke(self) -> None:
-        """It opens nothing any more."""
+        """Revoke the key; a key that is already revoked keeps its time."""
         self.revoked_at = self.revoked_at or _now()
 
 
 class Corpus(SQLModel, table=True):
-    """A named set of sources with its own base URL and access."""
+    """A named set of sources with its own base URL and access rules."""
 
     __tablename__: ClassVar[str] = "corpora"
 
     name: str = Field(primary_key=True)
     id: UUID = Field(default_factory=uuid4, index=True, unique=True)
-    """Its own for ever: another corpus that is given the name later has another id."""
+    """Never reused: another corpus that gets the same name later has another id."""
     base_url: str | None = None
     language: str = "en"
     access: str = "public"
-    """`public`: for all who may ask; `listed`: for those in `corpus_readers`, and admins."""
+    """`public`: everyone with the right to ask; `listed`: admins and those in `corpus_readers`."""
     peer_review_weight: float = 0.0
-    """What a source that says `peer_reviewed` gains in a ranking's score; 0 to not ask for it."""
+    """Added to the score of sources with `peer_reviewed` in their metadata; 0 turns this off."""
     calibrations: Calibrations | None = Field(
         default=None, exclude=True, sa_type=ValueJSON(Calibrations)
     )
-    """Read with the corpus, so that a question costs no further look."""
+    """Stored in the corpus's row, so that a question needs no extra query."""
     created_at: datetime = Field(default_factory=_now)
 
     @property
     def measured(self) -> dict[str, Calibration]:
-        """Its calibrations, by release."""
+        """The calibrations of the corpus by release."""
         return self.calibrations.by_release if self.calibrations else {}
 
 
 class CorpusReader(SQLModel, table=True):
-    """Who may read a corpus that is not public: `user:NAME` or `group:NAME`. It outlives the corpus."""
+    """A reader of a corpus that is not public: `user:NAME` or `group:NAME`. The row outlives the corpus."""
 
     __tablename__: ClassVar[str] = "corpus_readers"
 
@@ -146,7 +146,7 @@ class CorpusReader(SQLModel, table=True):
 
 
 class DeletedCorpus(SQLModel, table=True):
-    """What a corpus was open to when it was deleted: old answers still quote it."""
+    """The access rule that a corpus had when it was deleted: old answers still quote the corpus."""
 
     __tablename__: ClassVar[str] = "deleted_corpora"
 
@@ -160,7 +160,7 @@ _LIVE = text("version > 0 and removed_at is null")
 
 
 class Source(SQLModel, table=True):
-    """What a user gave us: a page, a file. It has versions, one of which is live."""
+    """A page or file that a user added. A source has versions; one of them is live."""
 
     __tablename__: ClassVar[str] = "sources"
     __table_args__ = (
@@ -171,18 +171,18 @@ class Source(SQLModel, table=True):
     id: UUID = Field(primary_key=True)
     corpus: str = Field(foreign_key="corpora.name", index=True, ondelete="CASCADE")
     location: str
-    """The file's absolute path: what makes it the same source the next time."""
+    """The file's absolute path; it identifies the source in later runs."""
     root: str | None = None
-    """The folder it was ingested from; None for a file given by itself."""
+    """The folder that was ingested; None for a file that was ingested by itself."""
     title: str = ""
     url: str = ""
     docs_version: str | None = None
-    """The version of the docs and the language, where the layout of the folder says so."""
+    """The version of the docs; like `locale`, it is set only if the folder's layout gives it."""
     locale: str | None = None
     edition: str = Field(default="", exclude=True)
-    """The key of both and of the corpus, so that those which there are cost no look at every row."""
+    """Key of corpus, version and language; indexed, so that listing editions does not read every row."""
     digest: str | None = Field(default=None, exclude=True)
-    """Of the live version; None makes it look changed."""
+    """Hash of the live version; None makes the source look changed."""
     version: int = 0
     """The live version; 0 before the first is published."""
     passages: int = 0
@@ -191,46 +191,46 @@ class Source(SQLModel, table=True):
     )
     """Set before the first passage of a new version is written, cleared once it is live."""
     newest: int = Field(default=1, exclude=True)
-    """The highest version ever begun: a number is used once, so that a passage id means one text."""
+    """The highest version ever begun. Numbers are not reused, so a passage id always means one text."""
     ingested_at: datetime = Field(default_factory=_now)
     removed_at: datetime | None = None
-    """Set when it has gone from its folder; the row stays so that old footnotes still open."""
+    """Set when the source has disappeared from its folder; the row stays for old footnotes."""
 
     @staticmethod
     def identify(corpus_id: UUID, location: str) -> UUID:
-        """The same file in the same corpus is the same source on every run."""
+        """Return the id of a file in a corpus; it is the same in every run."""
         return uuid5(_NAMESPACE, f"{corpus_id}\n{location}")
 
     @property
     def is_live(self) -> bool:
-        """Whether a search can find it."""
+        """Whether a search can find the source."""
         return self.version > 0 and self.removed_at is None
 
     def remove(self) -> None:
-        """Its passages have gone from the index."""
+        """Mark the source as removed, after its passages were removed from the index."""
         self.staged, self.digest, self.removed_at = None, None, _now()
 
     def publish(self, live: SourceVersion) -> None:
-        """Its passages are what searches find now."""
+        """Make this version the live one; searches find its passages now."""
         self.serve(live)
         self.staged = None
         self.ingested_at = _now()
 
     def serve(self, live: SourceVersion) -> None:
-        """Take over what another release holds of it."""
+        """Copy what another release holds of this source."""
         for name, value in live:
             setattr(self, name, value)
         edition = Edition(corpus=self.corpus, version=self.docs_version, locale=self.locale)
         self.edition, self.removed_at = edition.key, None
 
     def held(self) -> SourceVersion:
-        """The live version, as a manifest keeps it."""
+        """Return the live version as a manifest stores it."""
         live = {name: getattr(self, name) for name in SourceVersion.model_fields}
         return SourceVersion.model_validate(live | {"digest": self.digest or ""})
 
 
 class SourceText(SQLModel, table=True):
-    """The canonical text of one version, kept while that version is live or cited."""
+    """The canonical text of one version, stored while that version is live or cited."""
 
     __tablename__: ClassVar[str] = "source_texts"
 
@@ -243,19 +243,22 @@ class SourceText(SQLModel, table=True):
 
 
 class Release(SQLModel, table=True):
-    """One built index and the fingerprint that gives it meaning; one serves, the last few are kept."""
+    """A built index and its fingerprint. One release serves, and the last few are kept."""
 
     __tablename__: ClassVar[str] = "releases"
 
     collection: str = Field(primary_key=True)
     fingerprint: Fingerprint = Field(sa_type=ValueJSON(Fingerprint))
     state: str = "building"
-    """`building`, `serving` or `kept`. The engine's alias decides which serves; this follows it."""
+    """`building`, `serving` or `kept`. The engine's alias decides which release serves; this follows it."""
     created_at: datetime = Field(default_factory=_now)
 
 
 class ManifestEntry(SQLModel, table=True):
-    """A line of the manifest of a release that does not serve; a serving one's are its sources."""
+    """A source in the manifest of a release that does not serve.
+
+    The manifest of the serving release is the `sources` table.
+    """
 
     __tablename__: ClassVar[str] = "holdings"
 
@@ -264,12 +267,12 @@ class ManifestEntry(SQLModel, table=True):
         foreign_key="sources.id", primary_key=True, index=True, ondelete="CASCADE"
     )
     version: int
-    """What `held` says, for SQL to join on."""
+    """The version in `held`, in a column that SQL can join on."""
     held: SourceVersion = Field(sa_type=ValueJSON(SourceVersion))
 
 
 class Spending(SQLModel, table=True):
-    """What one user's questions cost on one day (of UTC) with one model."""
+    """The cost of one user's questions on one day (UTC) with one model."""
 
     __tablename__: ClassVar[str] = "spending"
 
@@ -280,24 +283,24 @@ class Spending(SQLModel, table=True):
     prompt_tokens: int = Field(default=0, sa_type=BigInteger)
     completion_tokens: int = Field(default=0, sa_type=BigInteger)
     cost: float = 0.0
-    """In US dollars, as far as the model's server said."""
+    """In US dollars, as far as the model's server reported it."""
 
 
 class UploadUsage(SQLModel, table=True):
-    """What one user uploaded on one day (of UTC)."""
+    """The uploads of one user on one day (UTC)."""
 
     __tablename__: ClassVar[str] = "upload_usage"
 
     user_id: UUID = Field(foreign_key="users.id", primary_key=True, ondelete="CASCADE")
     day: date = Field(primary_key=True)
     bytes: int = Field(default=0, sa_type=BigInteger)
-    """Of the files, once archives are unpacked."""
+    """The size of the files after archives are unpacked."""
     passages: int = Field(default=0, sa_type=BigInteger)
-    """That were made of them."""
+    """The number of passages made from the files."""
 
 
 class Conversation(SQLModel, table=True):
-    """Questions and answers that build on one another, owned by one user."""
+    """A series of questions and answers that build on each other, owned by one user."""
 
     __tablename__: ClassVar[str] = "conversations"
 
@@ -307,13 +310,13 @@ class Conversation(SQLModel, table=True):
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE")
     title: str = ""
     active_id: UUID | None = None
-    """The last message of the branch that is shown and goes on."""
+    """The last message of the branch that is shown and continued."""
     created_at: datetime = Field(default_factory=_now)
     updated_at: datetime = Field(default_factory=_now)
 
 
 class Message(SQLModel, table=True):
-    """A question, or the answer to it; an answer is kept exactly as it was given."""
+    """A question or an answer; an answer is stored exactly as it was given."""
 
     __tablename__: ClassVar[str] = "messages"
 
@@ -322,11 +325,11 @@ class Message(SQLModel, table=True):
         primary_key=True,
         sa_type=BigInteger().with_variant(Integer(), "sqlite"),
     )
-    """The order in which messages were kept: the same for every reader."""
+    """The order in which messages were stored; the same for every reader."""
     id: UUID = Field(default_factory=uuid4, unique=True)
     conversation_id: UUID = Field(foreign_key="conversations.id", index=True, ondelete="CASCADE")
     parent_id: UUID | None = None
-    """What was said before it on its branch: messages form a tree."""
+    """The previous message on its branch: messages form a tree."""
     role: str
     text: str = Field(sa_type=Text)
     answer: Answer | None = Field(default=None, sa_type=ValueJSON(Answer))
@@ -336,7 +339,7 @@ class Message(SQLModel, table=True):
     def question(
         cls, conversation_id: UUID, text: str, after: UUID | None = None, key: UUID | None = None
     ) -> "Message":
-        """What the user said."""
+        """Return a message with the user's question."""
         return cls(
             id=key or uuid4(),
             conversation_id=conversation_id,
@@ -347,7 +350,7 @@ class Message(SQLModel, table=True):
 
     @classmethod
     def reply(cls, answer: Answer, question: UUID | None = None) -> "Message":
-        """What was answered, as a snapshot."""
+        """Return a message with a snapshot of the answer."""
         return cls(
             id=answer.message_id,
             conversation_id=answer.conversation_id,
@@ -358,19 +361,19 @@ class Message(SQLModel, table=True):
         )
 
     def showing(self, answer: Answer) -> "Message":
-        """A copy with another answer, which no session keeps."""
+        """Return a copy with another answer; the copy belongs to no session."""
         fields = self.model_dump(exclude={"text", "answer"})
         return Message(**fields, text=answer.text, answer=answer)
 
 
 class Feedback(SQLModel, table=True):
-    """What a user thinks of an answer, or of one of its claims."""
+    """A user's rating of an answer, or of one of its claims."""
 
     __tablename__: ClassVar[str] = "feedback"
 
     message_id: UUID = Field(foreign_key="messages.id", primary_key=True, ondelete="CASCADE")
     claim: int = Field(primary_key=True)
-    """Which of the answer's claims, counted from 0; `WHOLE` for all of it."""
+    """The index of the claim in the answer, from 0; `WHOLE` for the whole answer."""
     rating: str
     reason: str = Field(default="", sa_type=Text)
     created_at: datetime = Field(default_factory=_now)
@@ -380,7 +383,7 @@ WHOLE = -1
 
 
 class CitedVersion(SQLModel, table=True):
-    """That a message cites a version of a source: the version's text is kept while it does."""
+    """A version of a source that a message cites; its text is kept as long as this row exists."""
 
     __tablename__: ClassVar[str] = "cited_versions"
 
@@ -390,7 +393,7 @@ class CitedVersion(SQLModel, table=True):
 
 
 class MessageSource(SQLModel, table=True):
-    """That an answer was written with a source at hand, cited or not, and of which corpus it was."""
+    """A source, and its corpus, that was available when an answer was written, cited or not."""
 
     __tablename__: ClassVar[str] = "message_sources"
 

@@ -1,4 +1,7 @@
-"""Rows that may be there already: the two databases spell `on conflict` alike, SQLAlchemy each alone."""
+"""Inserts of rows that may exist already.
+
+`on conflict` has the same syntax in both databases, but SQLAlchemy has an `insert` for each of them.
+"""
 
 from functools import cache
 from typing import Any
@@ -10,9 +13,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 
 def inserting(session: AsyncSession, table: type[SQLModel]) -> Any:
-    """An `insert` that takes `on_conflict_do_nothing` and `on_conflict_do_update`.
+    """Return an `insert` that supports `on_conflict_do_nothing` and `on_conflict_do_update`.
 
-    Rows are given beside it, as parameters: it is compiled once then, and the ORM looks at none.
+    Pass the rows as parameters: the statement is then compiled only once, and the ORM skips the rows.
     """
     return _inserting(inspect(table).local_table, session.get_bind().dialect.name)
 
@@ -24,6 +27,6 @@ def _inserting(table: Any, dialect: str) -> Any:
 
 
 def column_values(row: SQLModel) -> dict[str, Any]:
-    """A row as such a parameter: values as they are; keys that the database makes, not."""
+    """Return a row as parameters for `inserting`, without None: the database generates such keys."""
     values = {name: getattr(row, name) for name in type(row).model_fields}
     return {name: value for name, value in values.items() if value is not None}

@@ -16,7 +16,7 @@ from storage.errors import DatabaseUnavailable
 
 
 def configuration(connection: Connection | None = None) -> Config:
-    """What `alembic` needs to know, with the connection to use, if there is one."""
+    """Return Alembic's configuration, with the connection to use, if there is one."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.attributes["connection"] = connection
@@ -24,9 +24,9 @@ def configuration(connection: Connection | None = None) -> Config:
 
 
 def upgrade(connection: Connection) -> None:
-    """Bring the schema to the newest revision, inside the caller's transaction.
+    """Migrate the schema to the newest revision, inside the caller's transaction.
 
-    Raises `DatabaseUnavailable` for one that a newer Ibid has made.
+    Raises `DatabaseUnavailable` for a schema that a newer version of Ibid has created.
     """
     try:
         command.upgrade(configuration(connection), "head")
@@ -39,7 +39,7 @@ def upgrade(connection: Connection) -> None:
 
 
 def differences(connection: Connection) -> list[str]:
-    """Between the schema and the tables that the code knows; other programs' tables are left out."""
+    """Return the differences between the schema and Ibid's tables; tables of other programs are ignored."""
     ours = set(SQLModel.metadata.tables)
 
     def is_ours(_thing: object, name: str | None, kind: str, *_: object) -> bool:

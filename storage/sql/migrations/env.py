@@ -1,4 +1,4 @@
-"""Run by Alembic: on the connection handed over by `storage.sql.migrations`."""
+"""Alembic's environment script; it uses the connection from `storage.sql.migrations`."""
 
 from alembic import context
 from sqlmodel import SQLModel

@@ -1,1 +1,1 @@
-"""Queries, a class for each noun; repositories never commit, services do."""
+"""Queries, with one class for each entity. Repositories never commit; services do."""

@@ -1,4 +1,4 @@
-"""What is asked of SQL about who may see which corpus, also of those that were deleted."""
+"""Conditions on who may see which corpus, including deleted corpora."""
 
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from storage.sql.tables import Corpus, CorpusReader, DeletedCorpus
 def opens_to(
     reader: Principal, corpus: type[Corpus] | type[DeletedCorpus] = Corpus
 ) -> ColumnElement[bool]:
-    """Of a corpus: that the reader may see it."""
+    """Return the condition that the reader may see a corpus."""
     if reader.is_admin:
         return true()
     if not reader.rights:
@@ -24,7 +24,7 @@ def opens_to(
 def is_open_to_any(
     readers: Any, corpus: type[Corpus] | type[DeletedCorpus] = Corpus
 ) -> ColumnElement[bool]:
-    """Of a corpus: that it is public, or lists one of them."""
+    """Return the condition that a corpus is public or lists one of the readers."""
     listed = exists().where(
         col(CorpusReader.corpus_id) == col(corpus.id), col(CorpusReader.reader).in_(readers)
     )
@@ -32,12 +32,12 @@ def is_open_to_any(
 
 
 def corpora_seen_by(reader: Principal) -> CompoundSelect[UUID]:
-    """Ids of all corpora that the reader may see, or could when they were deleted."""
+    """Select the ids of all corpora that the reader may see, or could see when they were deleted."""
     there = select(col(Corpus.id)).where(opens_to(reader))
     gone = select(col(DeletedCorpus.id)).where(opens_to(reader, DeletedCorpus))
     return union_all(there, gone)
 
 
 def is_listed(corpus: type[Corpus] | type[DeletedCorpus]) -> ColumnElement[bool]:
-    """That there is one that not everyone may see."""
+    """Return the condition that there is a corpus that not everyone may see."""
     return exists().where(col(corpus.access) != "public")

@@ -1,4 +1,4 @@
-"""What is asked of SQL about conversations, and the tree that their messages form."""
+"""Queries about conversations, and the tree that their messages form."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ from storage.sql.tables import (
 from storage.sql.upsert import column_values, inserting
 
 UNKNOWN = UUID(int=0)
-"""Stands for a corpus that was deleted before an answer from it was kept: admins alone see it."""
+"""The id for a corpus that was deleted before an answer from it was stored: only admins can see it."""
 
-# What every turn asks is put together once.
+# Built once, because every question runs it.
 OWNER = select(User.id).where(col(User.name) == bindparam("owner")).scalar_subquery()
 _OWN = select(Conversation).where(
     col(Conversation.id) == bindparam("id"), col(Conversation.user_id) == OWNER
@@ -61,14 +61,14 @@ _SHOWING = _showing()
 
 @dataclass(frozen=True, slots=True)
 class ConversationCursor:
-    """Where in the list of conversations a page ended."""
+    """The position in the list of conversations at which a page ended."""
 
     updated_at: datetime
     id: UUID
 
 
 def newest_first(limit: int, after: ConversationCursor | None) -> SelectOfScalar[Conversation]:
-    """The conversations of an `owner`, last used first."""
+    """Select the conversations of an `owner`, last used first."""
     at, id_ = col(Conversation.updated_at), col(Conversation.id)
     statement = select(Conversation).where(col(Conversation.user_id) == OWNER)
     if after is not None:
@@ -78,25 +78,28 @@ def newest_first(limit: int, after: ConversationCursor | None) -> SelectOfScalar
 
 
 class Conversations:
-    """The conversations of one user, and writing in them: another's are not found.
+    """The conversations of one user, for changes; those of other users are not found.
 
-    What was said in them is read from `storage.sql.repositories.messages`.
+    Messages are read with `storage.sql.repositories.messages`.
     """
 
     def __init__(self, session: AsyncSession, owner: str) -> None:
-        """Of the user by that name; of one who was never seen there are none."""
+        """Take the owner's name; an unknown user has no conversations."""
         self._session = session
         self._owner = owner
 
     async def recent(
         self, limit: int, after: ConversationCursor | None = None
     ) -> list[Conversation]:
-        """Last used first."""
+        """Return a page of conversations, last used first."""
         statement = newest_first(limit, after)
         return [*(await self._session.exec(statement, params={"owner": self._owner})).all()]
 
     async def get(self, conversation_id: UUID, *, to_write: bool = False) -> Conversation:
-        """Raises `NotFound`, for another user's too. To write, others wait until this is done."""
+        """Return a conversation; raises `NotFound`, also if it belongs to another user.
+
+        With `to_write`, the row is locked: other writers wait for the end of the transaction.
+        """
         statement = _OWN_TO_WRITE if to_write else _OWN
         asked_for = {"id": conversation_id, "owner": self._owner}
         conversation = (await self._session.exec(statement, params=asked_for)).first()
@@ -105,7 +108,7 @@ class Conversations:
         return conversation
 
     async def start(self, conversation_id: UUID, title: str = "") -> Conversation:
-        """A new one; the same once, however often it is begun."""
+        """Return the conversation with this id; create it if it does not exist."""
         begun = await self._session.get(Conversation, conversation_id)
         if begun is None:
             owner = await Users(self._session).named(self._owner)
@@ -115,14 +118,14 @@ class Conversations:
         return begun
 
     async def remove(self, conversation_id: UUID) -> None:
-        """With all its messages."""
+        """Remove a conversation with all its messages."""
         await self._session.delete(await self.get(conversation_id))
         await self._session.flush()
 
     async def add(self, message: Message, given: Collection[UUID] = ()) -> bool:
-        """Keeps it, for an answer with what it rests on; False when it was kept before.
+        """Store a message, and for an answer its citations and sources; return False if it was stored before.
 
-        `given` are the sources that it was written with, besides those that it tells of.
+        `given` are the sources that the answer was written with, in addition to those that it mentions.
         """
         insert = _once(inserting(self._session, Message))
         kept = cast(
@@ -142,7 +145,7 @@ class Conversations:
         return True
 
     async def _trace(self, message_id: UUID, sources: Collection[UUID]) -> None:
-        """Write down of which corpora an answer was made."""
+        """Store the sources of an answer with their corpora."""
         rows = await self._session.exec(
             select(Source.id, Corpus.id)
             .join(Corpus, col(Corpus.name) == col(Source.corpus))
@@ -156,9 +159,10 @@ class Conversations:
         await self._session.exec(inserting(self._session, MessageSource), params=values)
 
     async def show(self, message: Message, *, instead_of: UUID | None) -> tuple[UUID, UUID]:
-        """End the active branch with a message; if it ends with `instead_of`, where that is given.
+        """Make a message the end of the active branch.
 
-        Who owns the conversation, and what the branch ends with now; raises `NotFound`.
+        With `instead_of`, do this only if the branch ends with that message. Return the owner's id and the id
+        of the message at the end of the branch; raises `NotFound`.
         """
         shown = {"message": message.id, "instead_of": instead_of, "owner": self._owner}
         shown["conversation"] = message.conversation_id
@@ -169,7 +173,7 @@ class Conversations:
         return row.user_id, row.active_id
 
     async def hang(self, conversation_id: UUID, question: UUID, answer: UUID) -> None:
-        """What was asked before the question had its answer follows the answer from now on."""
+        """Move follow-up questions that were asked before the question had its answer below that answer."""
         await self._session.exec(
             update(Message)
             .where(
@@ -181,12 +185,12 @@ class Conversations:
         )
 
     async def rate(self, feedback: Feedback) -> None:
-        """Instead of what was thought of it before."""
+        """Save feedback; it replaces earlier feedback on the same answer or claim."""
         await self._session.merge(feedback)
 
 
 class Tree:
-    """The messages of one conversation, each under the one it follows; siblings by age."""
+    """The messages of one conversation, each below its parent; siblings are sorted by age."""
 
     def __init__(self, messages: Sequence[Message]) -> None:
         self._messages = {message.id: message for message in messages}
@@ -195,7 +199,7 @@ class Tree:
             self._children.setdefault(message.parent_id, []).append(message)
 
     def branch(self, leaf: UUID | None) -> list[Message]:
-        """From the first message down to `leaf`."""
+        """Return the messages from the first one down to `leaf`."""
         said: list[Message] = []
         while leaf is not None:
             said.append(self._messages[leaf])
@@ -203,12 +207,12 @@ class Tree:
         return said[::-1]
 
     def leaf(self, message_id: UUID) -> UUID:
-        """Where the newest branch through a message ends."""
+        """Return the last message of the newest branch through a message."""
         while children := self._children.get(message_id):
             message_id = children[-1].id
         return message_id
 
     def siblings(self, message: Message) -> list[UUID]:
-        """What stands at the same place on other branches, the message itself included."""
+        """Return the alternatives to a message on other branches, including the message itself."""
         same = self._children[message.parent_id]
         return [other.id for other in same if other.role == message.role]

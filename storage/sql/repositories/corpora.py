@@ -1,4 +1,4 @@
-"""What is asked of SQL, one class a noun; repositories never commit, services do."""
+"""Queries about corpora, sources and releases."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -35,23 +35,23 @@ from storage.sql.tables import (
 from storage.sql.upsert import column_values, inserting
 
 _PARAMETERS = 10_000
-"""In one statement; SQLite and Postgres both take some thirty thousand."""
+"""The maximum in one statement; SQLite and Postgres both accept about thirty thousand."""
 
 
 class Corpora:
-    """The corpora that one reader may see; for all others they are not there."""
+    """The corpora that one reader may see; the others look as if they did not exist."""
 
     def __init__(self, session: AsyncSession, reader: Principal = LOCAL) -> None:
         self._session = session
         self._reader = reader
 
     async def all(self) -> list[Corpus]:
-        """By name."""
+        """Return the corpora, sorted by name."""
         statement = select(Corpus).where(opens_to(self._reader)).order_by(col(Corpus.name))
         return list(await self._session.exec(statement))
 
     async def editions(self) -> tuple[dict[str, Corpus], list[Edition]]:
-        """Corpora by name, and what serves of them; each turn begins with this."""
+        """Return the corpora by name, and their live editions; every question begins with this query."""
         if not self._reader.rights:
             return {}, []
         statement = _EDITIONS if self._reader.is_admin else _OPEN_EDITIONS
@@ -61,40 +61,43 @@ class Corpora:
         return corpora, [Edition.of(key) for _, key in rows if key is not None]
 
     async def is_any_listed(self) -> bool:
-        """Whether there is a corpus that not everyone may see."""
+        """Return whether there is a corpus that not everyone may see."""
         return bool((await self._session.exec(select(is_listed(Corpus)))).one())
 
     async def get(self, name: str, *, to_write: bool = False) -> Corpus:
-        """Raises `NotFound`, naming those that exist. To write, others wait until this is done."""
+        """Return a corpus; raises `NotFound`, which names the existing corpora.
+
+        With `to_write`, the row is locked: other writers wait for the end of the transaction.
+        """
         corpus = await self.find(name, to_write=to_write)
         if corpus is None:
             raise NotFound("corpus", name, _known([corpus.name for corpus in await self.all()]))
         return corpus
 
     async def add(self, corpus: Corpus) -> None:
-        """Raises `AlreadyExists`, also for one that the reader may not see."""
+        """Add a corpus; raises `AlreadyExists`, also if the reader may not see the existing corpus."""
         if await self._session.get(Corpus, corpus.name) is None:
             self._session.add(corpus)
-            with suppress(IntegrityError):  # of another process that made it meanwhile
+            with suppress(IntegrityError):  # another process has created it in the meantime
                 await self._session.flush()
                 return
         raise AlreadyExists(f"There is a corpus {corpus.name!r} already.")
 
     async def find(self, name: str, *, to_write: bool = False) -> Corpus | None:
-        """None when there is none by that name."""
+        """Return the corpus with this name, or None; `to_write` locks its row."""
         statement = select(Corpus).where(col(Corpus.name) == name, opens_to(self._reader))
         statement = statement.with_for_update() if to_write else statement
         return (await self._session.exec(statement)).first()
 
     async def calibrate(self, name: str, release: str, calibration: Calibration) -> None:
-        """Keep what was measured of it in a release, and in others only while they are there."""
+        """Save the calibration for a release, and delete those of releases that no longer exist."""
         corpus = await self.get(name)
         there = await self._session.exec(select(Release.collection))
         kept = {key: corpus.measured[key] for key in there if key in corpus.measured}
         corpus.calibrations = Calibrations(by_release={**kept, release: calibration})
 
     async def open_to(self, name: str, readers: Sequence[str] | None) -> Corpus:
-        """To these alone (`user:NAME`, `group:NAME`), or with None to everyone who may ask."""
+        """Restrict a corpus to these readers (`user:NAME`, `group:NAME`); None makes it public."""
         corpus = await self.get(name, to_write=True)
         corpus.access = "public" if readers is None else "listed"
         of_corpus = col(CorpusReader.corpus_id) == corpus.id
@@ -106,7 +109,7 @@ class Corpora:
         return corpus
 
     async def readers(self) -> dict[UUID, list[str]]:
-        """Who is listed, by the id of the corpus."""
+        """Return the listed readers, by the corpus's id."""
         listed: dict[UUID, list[str]] = {}
         statement = select(CorpusReader).order_by(col(CorpusReader.reader))
         for row in await self._session.exec(statement):
@@ -114,9 +117,9 @@ class Corpora:
         return listed
 
     async def remove(self, name: str) -> None:
-        """With its sources and their texts; conversations keep what they quoted.
+        """Remove a corpus with its sources and their texts; conversations keep their quotes.
 
-        What it was open to stays known: it decides who is still shown that.
+        Its access rule is saved, because it decides who may still see these quotes.
         """
         corpus = await self.get(name, to_write=True)
         gone = DeletedCorpus(id=corpus.id, name=corpus.name, access=corpus.access)
@@ -124,7 +127,7 @@ class Corpora:
         await self._session.delete(corpus)
 
     async def deletions(self) -> dict[str, datetime]:
-        """When a corpus by that name was last deleted."""
+        """Return the time of the last deletion, by the corpus's name."""
         last = func.max(DeletedCorpus.deleted_at)
         statement = select(DeletedCorpus.name, last).group_by(col(DeletedCorpus.name))
         return dict((await self._session.exec(statement)).all())
@@ -137,15 +140,15 @@ class Sources:
         self._session = session
 
     async def of(self, corpus: str) -> list[Source]:
-        """Every source a corpus has ever had, those since removed too."""
+        """Return every source that a corpus has ever had, including removed sources."""
         return list(await self._session.exec(select(Source).where(col(Source.corpus) == corpus)))
 
     async def served(self) -> list[Source]:
-        """Everything that serves, in all corpora."""
+        """Return the live sources of all corpora."""
         return list(await self._session.exec(select(Source).where(_is_live())))
 
     async def reserve(self, source_ids: Collection[UUID]) -> dict[UUID, int]:
-        """A version number for each that no other has had; sources not kept yet are left out."""
+        """Reserve a new version number for each source; sources that are not stored yet are left out."""
         statement = (
             update(Source)
             .where(col(Source.id).in_(source_ids))
@@ -156,7 +159,7 @@ class Sources:
         return {source_id: newest for source_id, newest in found.all()}  # noqa: C416 - rows
 
     async def characters(self, corpora: Collection[str]) -> int:
-        """Length of all texts of these corpora that serve."""
+        """Return the total length of the live texts of these corpora, in characters."""
         statement = select(func.sum(func.length(SourceText.text))).where(
             col(SourceText.source_id) == col(Source.id),
             col(SourceText.version) == col(Source.version),
@@ -166,7 +169,7 @@ class Sources:
         return (await self._session.exec(statement)).one() or 0
 
     async def live(self, corpora: Sequence[str], limit: int, offset: int) -> list[Source]:
-        """Those that serve, by corpus and location."""
+        """Return a page of the live sources, sorted by corpus and location."""
         statement = (
             select(Source)
             .where(col(Source.corpus).in_(corpora), _is_live())
@@ -175,7 +178,7 @@ class Sources:
         return list(await self._session.exec(statement.limit(limit).offset(offset)))
 
     async def counts(self) -> dict[str, tuple[int, int]]:
-        """Live sources and their passages, by corpus."""
+        """Return the numbers of live sources and of their passages, by corpus."""
         rows = await self._session.exec(
             select(Source.corpus, func.count(), func.sum(Source.passages))
             .where(_is_live())
@@ -184,7 +187,7 @@ class Sources:
         return {corpus: (sources, int(passages or 0)) for corpus, sources, passages in rows}
 
     async def turnover(self, corpus: str, since: datetime) -> tuple[int, int]:
-        """Passages of a corpus that came or went since then, and all that serve."""
+        """Return how many passages of a corpus were added or removed since a time, and how many are live."""
         moved = or_(col(Source.ingested_at) > since, col(Source.removed_at) > since)
         passages = col(Source.passages)
         rows = await self._session.exec(
@@ -197,7 +200,7 @@ class Sources:
         return int(changed or 0), int(there or 0)
 
     async def seen_by(self, reader: Principal, source_id: UUID) -> Source:
-        """Raises `NotFound`, also for one of a corpus that the reader may not see."""
+        """Return a source; raises `NotFound`, also if the reader may not see its corpus."""
         statement = (
             select(Source)
             .join(Corpus, col(Corpus.name) == col(Source.corpus))
@@ -209,20 +212,20 @@ class Sources:
         return source
 
     async def get(self, source_id: UUID) -> Source:
-        """Raises `NotFound`."""
+        """Return a source; raises `NotFound`."""
         source = await self._session.get(Source, source_id)
         if source is None:
             raise NotFound("source", source_id)
         return source
 
     async def save(self, sources: Sequence[Source], texts: Sequence[SourceText] = ()) -> None:
-        """Sources read in an earlier session, or new; texts written before are replaced."""
+        """Save sources, new or read in an earlier session, and texts; existing texts are replaced."""
         self._session.add_all(sources)
         await self._session.flush()
         await self.keep_texts(texts)
 
     async def keep_texts(self, texts: Iterable[SourceText]) -> None:
-        """Texts of the same versions, written before, are replaced."""
+        """Save texts; existing texts of the same versions are replaced."""
         if rows := [column_values(text) for text in texts]:
             insert = inserting(self._session, SourceText)
             taken = {name: insert.excluded[name] for name in ("title", "url", "text", "details")}
@@ -231,7 +234,7 @@ class Sources:
             await self._session.exec(replace, params=rows)
 
     async def text(self, source_id: UUID, version: int | None) -> SourceText:
-        """The canonical text of a version, by default the live one; raises `NotFound`."""
+        """Return the canonical text of a version, by default of the live one; raises `NotFound`."""
         source = await self.get(source_id)
         found = await self._session.get(SourceText, (source_id, version or source.version))
         if found is None:
@@ -243,7 +246,7 @@ class Sources:
         return found
 
     async def texts(self, versions: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], str]:
-        """Canonical texts of several versions at once; those no longer kept are left out."""
+        """Return the canonical texts of several versions; texts that are no longer stored are left out."""
         wanted = [
             and_(col(SourceText.source_id) == source_id, col(SourceText.version) == version)
             for source_id, version in set(versions)
@@ -255,18 +258,18 @@ class Sources:
         return {(source_id, version): text for source_id, version, text in rows}
 
     async def live_versions(self, source_ids: Collection[UUID]) -> dict[UUID, int]:
-        """What serves of each; those that are gone are left out."""
+        """Return the live version of each source; removed sources are left out."""
         statement = select(Source.id, Source.version).where(
             col(Source.id).in_(source_ids), _is_live()
         )
         return dict((await self._session.exec(statement)).all())
 
     async def forget_digests(self) -> None:
-        """Make every source look changed: for when the index that held their passages is gone."""
+        """Make every source look changed, for the case that the index with their passages is lost."""
         await self._session.exec(update(Source).values(digest=None, staged=None))
 
     async def prune_texts(self) -> None:
-        """Drop the texts of versions that no release holds, nobody writes and nobody cites."""
+        """Delete the texts of versions that no release holds, no ingestion writes and no message cites."""
         cited = exists().where(
             col(CitedVersion.source_id) == col(SourceText.source_id),
             col(CitedVersion.version) == col(SourceText.version),
@@ -286,29 +289,32 @@ class Sources:
 
 
 class Releases:
-    """The indexes that were built, and the manifests of those that do not serve."""
+    """The built indexes, and the manifests of releases that do not serve."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
     async def all(self) -> list[Release]:
-        """Oldest first."""
+        """Return all releases, oldest first."""
         return list(await self._session.exec(select(Release).order_by(col(Release.created_at))))
 
     async def find(self, collection: str) -> Release | None:
-        """None when there is none by that name."""
+        """Return the release with this name, or None."""
         return await self._session.get(Release, collection)
 
     def add(self, release: Release) -> None:
-        """A new one, saved with the session."""
+        """Add a new release to the session."""
         self._session.add(release)
 
     async def remove(self, collection: str) -> None:
-        """With its manifest; nothing happens when it is gone."""
+        """Remove a release and its manifest; do nothing if it does not exist."""
         await self._session.exec(delete(Release).where(col(Release.collection) == collection))
 
     async def serve(self, collection: str) -> None:
-        """Its manifest becomes what the sources say; what they said, that of the one before."""
+        """Make a release the serving one: copy its manifest to the sources.
+
+        What the sources held before becomes the manifest of the previous release.
+        """
         releases = {release.collection: release for release in await self.all()}
         before = [r for r in releases.values() if r.state == "serving"]
         if before == [releases[collection]]:
@@ -322,7 +328,7 @@ class Releases:
         for source in sources:
             if source.id in held:
                 source.serve(held[source.id])
-            else:  # the next ingestion finds it changed, and brings it in
+            else:  # the next ingestion finds it changed and adds it
                 source.digest = None
         await self._session.exec(
             delete(ManifestEntry).where(col(ManifestEntry.collection) == collection)
@@ -330,12 +336,12 @@ class Releases:
         releases[collection].state = "serving"
 
     async def holdings(self, collection: str) -> dict[UUID, SourceVersion]:
-        """The manifest of a release that does not serve."""
+        """Return the manifest of a release that does not serve."""
         statement = select(ManifestEntry).where(col(ManifestEntry.collection) == collection)
         return {line.source_id: line.held for line in await self._session.exec(statement)}
 
     async def holdings_seen_by(self, reader: Principal, collection: str) -> list[SourceVersion]:
-        """Of it, the sources of corpora that the reader may see."""
+        """Return the part of such a manifest in corpora that the reader may see."""
         statement = (
             select(ManifestEntry)
             .join(Source, col(Source.id) == col(ManifestEntry.source_id))
@@ -345,12 +351,12 @@ class Releases:
         return [line.held for line in await self._session.exec(statement)]
 
     async def hold(self, collection: str, versions: Mapping[UUID, SourceVersion]) -> None:
-        """Write into its manifest; lines about the same sources are replaced."""
+        """Write versions into a release's manifest; existing entries of the same sources are replaced."""
         await self.let_go(versions, collection)
         self._write(collection, versions)
 
     async def let_go(self, source_ids: Collection[UUID], collection: str | None = None) -> None:
-        """Strike sources from one manifest, or from all."""
+        """Remove sources from the manifest of one release, or of all releases."""
         ids = list(source_ids)
         for start in range(0, len(ids), _PARAMETERS):
             some = col(ManifestEntry.source_id).in_(ids[start : start + _PARAMETERS])
@@ -371,7 +377,10 @@ def _is_live() -> ColumnElement[bool]:
 
 
 def _editions() -> Select[Corpus, Any]:
-    """Corpora with every live key, each found from the one before: a step in an index, no look at all."""
+    """Select the corpora with every live edition key.
+
+    Each key is found from the previous one by a step in the index, so no rows are scanned.
+    """
     least = select(func.min(Source.edition).label("key")).where(_is_live()).cte(recursive=True)
     following = select(func.min(Source.edition)).where(
         _is_live(), col(Source.edition) > least.c.key
@@ -382,7 +391,7 @@ def _editions() -> Select[Corpus, Any]:
     return select(Corpus, there.c.key).outerjoin(there, its_own).order_by(name)
 
 
-# What every turn asks is put together once.
+# Built once, because every question runs it.
 _EDITIONS = _editions()
 _OPEN_EDITIONS = _EDITIONS.where(is_open_to_any(bindparam("readers", expanding=True)))
 

@@ -1,4 +1,7 @@
-"""What was said, as it was kept: read by `app.conversations.messages` alone, which withholds what it must."""
+"""Messages as they were stored.
+
+Only `app.conversations.messages` reads them: it withholds what the reader may not see.
+"""
 
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple, cast
@@ -17,7 +20,7 @@ from storage.sql.tables import Conversation, Corpus, DeletedCorpus, Feedback, Me
 
 
 def _branch() -> Any:
-    """Backwards from a leaf, or from where the active branch ends, a step at a time."""
+    """Select a branch backwards from a leaf, by default the active one, one message at a time."""
     leaf = func.coalesce(bindparam("leaf", type_=Uuid()), col(Conversation.active_id))
     back = (
         select(Message.id, Message.parent_id, literal(1).label("steps"))
@@ -43,7 +46,7 @@ _BRANCH = _branch()
 
 
 class StoredMessage(NamedTuple):
-    """A message without the answer that it may be."""
+    """A message without its answer object."""
 
     id: UUID
     role: str
@@ -51,7 +54,7 @@ class StoredMessage(NamedTuple):
 
 
 class Told(NamedTuple):
-    """That an answer was written with a source at hand."""
+    """A source that was available when an answer was written."""
 
     conversation_id: UUID
     message_id: UUID
@@ -60,19 +63,22 @@ class Told(NamedTuple):
 
 
 class StoredMessages:
-    """All that was said in the conversations of one user."""
+    """The messages in all conversations of one user."""
 
     def __init__(self, session: AsyncSession, owner: str) -> None:
         self._session = session
         self._owner = owner
 
     async def is_all_public(self) -> bool:
-        """Whether nothing was ever told that not everyone may see, or might be."""
+        """Return whether all corpora, deleted ones included, are public: then nothing is withheld."""
         listed = or_(is_listed(Corpus), is_listed(DeletedCorpus))
         return not (await self._session.exec(select(listed))).one()
 
     async def hidden(self, reader: Principal, conversation_id: UUID | None = None) -> list[Told]:
-        """What comes from corpora that the reader may not see; of one conversation, or of all."""
+        """Return the sources of messages whose corpora the reader may not see.
+
+        The messages are those of one conversation, or of all.
+        """
         statement = (
             select(Message.conversation_id, Message.id, Message.seq, MessageSource.source_id)
             .join(MessageSource, col(MessageSource.message_id) == col(Message.id))
@@ -85,13 +91,13 @@ class StoredMessages:
         return [Told(*row) for row in rows]
 
     async def all(self, conversation_id: UUID) -> list[Message]:
-        """On every branch, in the order in which it was kept."""
+        """Return the messages on all branches, in the order in which they were stored."""
         of_it = col(Message.conversation_id) == conversation_id
         statement = self._messages().where(of_it).order_by(col(Message.seq))
         return list(await self._exec(statement))
 
     async def one(self, conversation_id: UUID, message_id: UUID) -> Message:
-        """Raises `NotFound`, also for one of another conversation."""
+        """Return a message; raises `NotFound`, also if it is in another conversation."""
         statement = self._messages().where(
             col(Message.id) == message_id, col(Message.conversation_id) == conversation_id
         )
@@ -101,11 +107,11 @@ class StoredMessages:
         return message
 
     async def some(self, message_ids: Collection[UUID]) -> list[Message]:
-        """Those that there are."""
+        """Return the messages with these ids; unknown ids are ignored."""
         return list(await self._exec(self._messages().where(col(Message.id).in_(message_ids))))
 
     async def exchanges(self, last: int) -> list[tuple[Message, Message]]:
-        """Questions with their answers, latest first; a question that got none is left out."""
+        """Return questions with their answers, latest first; questions without an answer are left out."""
         asked = aliased(Message)
         statement = (
             select(asked, Message)
@@ -121,7 +127,7 @@ class StoredMessages:
     async def branch(
         self, conversation_id: UUID, last: int, leaf: UUID | None
     ) -> list[StoredMessage]:
-        """The `last` messages of the branch that ends in `leaf`, or that is active; oldest first."""
+        """Return the `last` messages of the branch to `leaf`, or of the active one; oldest first."""
         asked_for = {"conversation": conversation_id, "leaf": leaf, "last": last}
         rows = cast(
             "Iterable[tuple[UUID, str, str]]",
@@ -132,7 +138,7 @@ class StoredMessages:
     async def conversations_with(
         self, text: str, limit: int, after: ConversationCursor | None
     ) -> list[Conversation]:
-        """Last used first: those in whose title it stands, or in anything that was said."""
+        """Return the conversations with the text in their title or messages, last used first."""
         said = exists().where(
             col(Message.conversation_id) == col(Conversation.id), _stands(text, Message.text)
         )
@@ -140,12 +146,12 @@ class StoredMessages:
         return list(await self._exec(statement))
 
     async def with_text(self, text: str, conversation_ids: Collection[UUID]) -> list[Message]:
-        """All that was said in these conversations in which it stands."""
+        """Return the messages of these conversations that contain the text."""
         of_them = col(Message.conversation_id).in_(conversation_ids)
         return list(await self._exec(self._messages().where(of_them, _stands(text, Message.text))))
 
     async def feedback(self, conversation_id: UUID) -> list[Feedback]:
-        """On all messages of a conversation."""
+        """Return the feedback on all messages of a conversation."""
         statement = (
             select(Feedback)
             .join(Message, col(Message.id) == col(Feedback.message_id))

@@ -1,4 +1,4 @@
-"""What users have uploaded: added to by every upload, read by its limits."""
+"""How much users have uploaded: every upload adds to it, the upload limits read it."""
 
 from datetime import date
 from functools import cache
@@ -14,18 +14,18 @@ _COUNTED = ("bytes", "passages")
 
 
 class UploadUsages:
-    """By user and day; like every repository it never commits."""
+    """Upload usage by user and day; like every repository, it never commits."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
     async def add(self, usage: UploadUsage) -> None:
-        """On top of what stands there; also when another process adds at the same moment."""
+        """Add to the stored sums; safe if another process adds at the same time."""
         adding = _adding(inserting(self._session, UploadUsage))
         await self._session.exec(adding, params=column_values(usage))
 
     async def of(self, user: User, day: date) -> UploadUsage:
-        """Nothing, when there was nothing that day."""
+        """Return a user's usage on one day; zero if there was none."""
         statement = select(UploadUsage).where(
             col(UploadUsage.user_id) == user.id, col(UploadUsage.day) == day
         )

@@ -1,4 +1,4 @@
-"""The ledger of what was spent: added to by every call, read by budgets and reports."""
+"""The ledger of model costs: every call adds to it, budgets and reports read it."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -16,33 +16,33 @@ _COUNTED = ("calls", "prompt_tokens", "completion_tokens", "cost")
 
 
 class Ledger:
-    """Sums by user, day and model; like every repository it never commits."""
+    """Sums by user, day and model; like every repository, it never commits."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
     async def add(self, spendings: Sequence[Spending]) -> None:
-        """On top of what stands there; also when another process adds at the same moment."""
+        """Add to the stored sums; safe if another process adds at the same time."""
         adding = _adding(inserting(self._session, Spending))
         for spending in spendings:
             await self._session.exec(adding, params=column_values(spending))
 
     async def spent(self, since: date, user_id: UUID | None = None) -> float:
-        """US dollars of one user, or of all."""
+        """Return the cost in US dollars since a day, of one user or of all users."""
         statement = select(func.sum(Spending.cost)).where(col(Spending.day) >= since)
         if user_id is not None:
             statement = statement.where(col(Spending.user_id) == user_id)
         return float((await self._session.exec(statement)).one() or 0.0)
 
     async def calls(self, user: User, since: date) -> int:
-        """Of one user, to all models."""
+        """Return the number of a user's calls to all models since a day."""
         statement = select(func.sum(Spending.calls)).where(
             col(Spending.user_id) == user.id, col(Spending.day) >= since
         )
         return int((await self._session.exec(statement)).one() or 0)
 
     async def rows(self, since: date) -> list[tuple[Spending, str]]:
-        """With the users' names, newest day first."""
+        """Return the sums with the users' names, newest day first."""
         statement = (
             select(Spending, User.name)
             .join(User, col(User.id) == col(Spending.user_id))
@@ -59,5 +59,5 @@ def _adding(insert: Any) -> Any:
 
 
 def today() -> date:
-    """Of UTC, as budgets and the services' own limits have it."""
+    """Return the current day in UTC, as budgets and the limits of the services count days."""
     return datetime.now(UTC).date()

@@ -1,4 +1,4 @@
-"""What is asked of SQL about people: who they are, and the keys of servers."""
+"""Queries about users and their API keys."""
 
 from collections.abc import Sequence
 
@@ -11,32 +11,32 @@ from storage.errors import NotFound
 from storage.sql.tables import ApiKey, CorpusReader, User
 from storage.sql.upsert import column_values, inserting
 
-_NAMED = select(User).where(col(User.name) == bindparam("name"))  # put together once
+_NAMED = select(User).where(col(User.name) == bindparam("name"))  # built once
 
 
 class Users:
-    """Who owns conversations."""
+    """The owners of conversations."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
     async def all(self) -> list[User]:
-        """By name."""
+        """Return all users, sorted by name."""
         return list(await self._session.exec(select(User).order_by(col(User.name))))
 
     async def find(self, name: str) -> User | None:
-        """None when nobody by that name was seen yet."""
+        """Return the user with this name, or None."""
         return (await self._session.exec(_NAMED, params={"name": name})).first()
 
     async def get(self, name: str) -> User:
-        """Raises `NotFound`."""
+        """Return the user with this name; raises `NotFound`."""
         user = await self.find(name)
         if user is None:
             raise NotFound("user", name, "A user is known after signing in once.")
         return user
 
     async def named(self, name: str) -> User:
-        """Made at first sight, once, however many requests come first."""
+        """Return the user with this name. Create it if necessary, only once even for concurrent requests."""
         user = await self.find(name)
         if user is None:
             values = column_values(User(name=name))
@@ -46,7 +46,7 @@ class Users:
         return user
 
     async def remove(self, name: str) -> None:
-        """With keys and conversations; no corpus lists the user any more."""
+        """Remove a user with keys and conversations, and from the readers of all corpora."""
         await self._session.delete(await self.get(name))
         reader = f"user:{name}"
         await self._session.exec(delete(CorpusReader).where(col(CorpusReader.reader) == reader))
@@ -54,7 +54,7 @@ class Users:
 
 
 class Sessions:
-    """Those of the service that signs people in, where it keeps them in the same database."""
+    """The sessions of the sign-in service, if it stores them in the same database."""
 
     def __init__(self, session: AsyncSession, name: str) -> None:
         schema, _, table = name.rpartition(".")
@@ -64,7 +64,7 @@ class Sessions:
         )
 
     async def is_open(self, session_id: str) -> bool:
-        """Whether it is there and not past its time."""
+        """Return whether the session exists and has not expired."""
         held = self._table.c
         statement = select(func.count()).where(
             held.id == session_id, held["expiresAt"] > func.current_timestamp()
@@ -73,28 +73,28 @@ class Sessions:
 
 
 class Keys:
-    """The keys of servers."""
+    """The API keys of servers."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
     async def all(self) -> Sequence[tuple[ApiKey, User]]:
-        """With whom they act for, oldest first."""
+        """Return all keys with their users, oldest first."""
         statement = select(ApiKey, User).join(User).order_by(col(ApiKey.created_at))
         return (await self._session.exec(statement)).all()
 
     async def find(self, digest: str) -> tuple[ApiKey, User] | None:
-        """By the hash of the whole key; None when there is none."""
+        """Return the key with this hash and its user, or None."""
         statement = select(ApiKey, User).join(User).where(col(ApiKey.digest) == digest)
         return (await self._session.exec(statement)).first()
 
     async def get(self, prefix: str) -> ApiKey:
-        """Raises `NotFound`."""
+        """Return the key with this prefix; raises `NotFound`."""
         key = await self._session.get(ApiKey, prefix)
         if key is None:
             raise NotFound("key", prefix, "`ibid keys list` shows them.")
         return key
 
     async def add(self, key: ApiKey) -> None:
-        """Kept with the session; the same key once, however often."""
+        """Add a key to the session; adding the same key again creates no duplicate."""
         await self._session.merge(key)
