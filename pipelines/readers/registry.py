@@ -33,15 +33,15 @@ class Format:
         return cast("Callable[[str | bytes], Page]", reader)(source)
 
 
-_MARKDOWN = Format("markdown:read_markdown", "text", LARGEST_MARKUP, is_docs=True)
-_HTML = Format("html:read_html", "text", LARGEST_MARKUP)
+_MARKDOWN = Format("markdown.reader:read_markdown", "text", LARGEST_MARKUP, is_docs=True)
+_HTML = Format("html.reader:read_html", "text", LARGEST_MARKUP)
 _TEXT = Format("plain:read_text", "text", LARGEST_TEXT)
-_SEPARATED = Format("sheets:read_csv", "text", LARGEST_MARKUP)
+_SEPARATED = Format("office.sheets:read_csv", "text", LARGEST_MARKUP)
 
 FORMATS = {
     ".md": _MARKDOWN,
     ".markdown": _MARKDOWN,
-    ".mdx": Format("markdown:read_mdx", "text", LARGEST_MARKUP, is_docs=True),
+    ".mdx": Format("markdown.reader:read_mdx", "text", LARGEST_MARKUP, is_docs=True),
     ".html": _HTML,
     ".htm": _HTML,
     ".txt": _TEXT,
@@ -50,11 +50,11 @@ FORMATS = {
     ".csv": _SEPARATED,
     ".tsv": _SEPARATED,
     ".ipynb": Format("notebook:read_notebook", "text", LARGEST_FILE),
-    ".pdf": Format("pdf:read_pdf", "bytes", LARGEST_FILE),
-    ".docx": Format("docx:read_docx", "bytes", LARGEST_FILE),
-    ".pptx": Format("pptx:read_pptx", "bytes", LARGEST_FILE),
-    ".xlsx": Format("sheets:read_xlsx", "bytes", LARGEST_FILE),
-    ".epub": Format("epub:read_epub", "bytes", LARGEST_FILE),
+    ".pdf": Format("pdf.reader:read_pdf", "bytes", LARGEST_FILE),
+    ".docx": Format("office.docx:read_docx", "bytes", LARGEST_FILE),
+    ".pptx": Format("office.pptx:read_pptx", "bytes", LARGEST_FILE),
+    ".xlsx": Format("office.sheets:read_xlsx", "bytes", LARGEST_FILE),
+    ".epub": Format("html.epub:read_epub", "bytes", LARGEST_FILE),
 }
 """The supported formats by suffix, in lower case."""
 

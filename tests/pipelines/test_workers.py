@@ -130,11 +130,11 @@ def test_when_its_parent_is_killed_a_process_ends_whatever_it_does(
 PARENT = """
 import sys, threading, time
 from pathlib import Path
-from pipelines.readers.sandbox.pool import Asked, ReaderPool
+from pipelines.readers.sandbox.pool import FileRequest, ReaderPool
 
 pool = ReaderPool(reader=sys.argv[1])
 path = Path(sys.argv[2])
-threading.Thread(target=pool.read, args=([Asked(path, Path(path.name), 40)],)).start()
+threading.Thread(target=pool.read, args=([FileRequest(path, Path(path.name), 40)],)).start()
 while not pool.process_ids:
     time.sleep(0.01)
 print(*pool.process_ids, flush=True)

@@ -1,5 +1,5 @@
 """The client of the embedded engine, which runs in a separate process and listens on loopback."""
-# ruff: noqa: D102 - the methods are documented in `Engine`
+# ruff: noqa: D102 - the methods are documented in `IndexEngine`
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator, Sequence

@@ -1,5 +1,5 @@
 """The engine on a Qdrant server or in Qdrant Cloud. Importing `qdrant_client` takes a second."""
-# ruff: noqa: D102 - the methods are documented in `Engine`
+# ruff: noqa: D102 - the methods are documented in `IndexEngine`
 
 import asyncio
 import warnings
