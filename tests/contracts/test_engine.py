@@ -1,4 +1,4 @@
-"""The promises of `Engine`, kept by the embedded engine and by a server alike."""
+"""The promises of `IndexEngine`, kept by the embedded engine and by a server alike."""
 
 import asyncio
 import json

@@ -145,6 +145,9 @@ class Blocks:
 
     def _prose(self, prefix: str, rest: str, line: str) -> MarkdownLine:
         self._open_items(prefix)
+        if not rest:
+            # An item without content may be the underline of a heading instead.
+            self._items.clear()
         if self._may_delimit(line) and _DELIMITER_ROW.match(line):
             self.in_table = not self.is_risky
             if self.is_risky:

@@ -266,6 +266,7 @@ def test_known_exploits_are_text_in_every_renderer(text: str) -> None:
 @example("1. ~~~\n   x\n   ~~~\n   <script>")
 @example("`a\nb` <script> `c`")
 @example(f"[a](\n{EVIL})")
+@example(f"``` ` x\n- \n    ~~~\n[a]: {EVIL}")
 def test_nothing_foreign_is_live_in_any_renderer(text: str) -> None:
     cited = answer(text)
     for name, render in renderers().items():
