@@ -1,5 +1,5 @@
-"""The read side, and every door: command line, REST, notebook."""
+"""The read side of Ibid, and its interfaces: command line, REST API and notebook."""
 
 from storage.system_folders import ensure_user
 
-ensure_user()  # before LlamaIndex is imported, which fails for a user without a home
+ensure_user()  # must precede the import of LlamaIndex, which fails for a user without a home folder

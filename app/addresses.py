@@ -1,4 +1,4 @@
-"""Addresses of browsers and of clients: origins, the public URL, and what a proxy tells."""
+"""Parsers for origins, the public URL, IP addresses and `Host` headers."""
 
 import ipaddress
 import re
@@ -14,7 +14,7 @@ _OUR_PATHS = ("api", "assets", "health", "schema")
 
 
 def parse_origin(text: str) -> str:
-    """As a browser sends it in `Origin`; raises `ValueError`. `*.` may stand for any subdomain."""
+    """Normalize an origin as browsers send it; `*.` matches any subdomain. Raise `ValueError`."""
     found = _ORIGIN.fullmatch(text.strip().lower().removesuffix("/"))
     if not found:
         raise ValueError(f"{without_secrets(text)!r} is no origin such as https://docs.example.com")
@@ -25,7 +25,7 @@ def parse_origin(text: str) -> str:
 
 
 def parse_public_url(text: str) -> str:
-    """Scheme, host and sub-path, without a slash at the end; raises `ValueError`."""
+    """Return scheme, host and sub-path without a slash at the end. Raise `ValueError`."""
     parts = urlsplit(text)
     path = parts.path.rstrip("/")
     if parts.scheme not in ("http", "https") or parts.query or parts.fragment:
@@ -40,7 +40,7 @@ def parse_public_url(text: str) -> str:
 
 
 def parse_address(text: str) -> Address | None:
-    """Of a client: with or without a port, in brackets or not; None when it is no IP address."""
+    """Parse a client's IP address, with or without port and brackets; None if it is not an IP address."""
     bare = text.strip()
     if found := re.fullmatch(r"\[(.+)\](?::\d+)?|([\d.]+):\d+", bare):
         bare = found[1] or found[2]
@@ -52,7 +52,7 @@ def parse_address(text: str) -> Address | None:
 
 
 def network_of(address: str) -> str:
-    """What is counted as one client: an IPv4 address, or the /64 that one household has of IPv6."""
+    """Return what counts as one client: an IPv4 address, or an IPv6 /64, which is one household's network."""
     parsed = parse_address(address)
     if isinstance(parsed, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((parsed, 64), strict=False))
@@ -60,15 +60,15 @@ def network_of(address: str) -> str:
 
 
 def is_same_site(origin: str, host: str) -> bool:
-    """Whether a page of the origin was loaded from this `Host`; a proxy may have taken off TLS."""
+    """Return whether the origin has this `Host`. The scheme is ignored, as a proxy may terminate TLS."""
     scheme, _, place = origin.lower().partition("://")
     default = ":" + _DEFAULT_PORTS.get(scheme, "")
     return bool(place) and place.removesuffix(default) == host.lower().removesuffix(default)
 
 
 def hostname(host: str) -> str | None:
-    """The name in a `Host` header, without its port."""
+    """Return the name in a `Host` header without its port."""
     try:
         return urlsplit(f"//{host}").hostname
-    except ValueError:  # brackets that do not close
+    except ValueError:  # unbalanced brackets
         return None

@@ -1,21 +1,21 @@
-"""What an ASGI server is pointed at: `granian --interface asgi --factory app.asgi:create_app`."""
+"""The entry point for ASGI servers: `granian --interface asgi --factory app.asgi:create_app`."""
 
 from litestar import Litestar
 
 from app.api import create_app as _create_app
 from app.logs import configure_logging
-from app.parent import ParentPipe
+from app.parent_process import ParentPipe
 from app.settings import Settings
 from storage.private import create_privately
 
 
 def create_app() -> Litestar:
-    """Configured by the environment."""
+    """Create the application with settings from the environment."""
     return load(None)
 
 
 def load(parent: ParentPipe | None) -> Litestar:
-    """The same, in a process of `ibid serve` that stops when its parent does."""
+    """Create the application in a process of `ibid serve`, which stops when its parent does."""
     create_privately()
     if parent:
         parent.close()

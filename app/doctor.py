@@ -1,7 +1,7 @@
-"""Every part that is configured, tried for real: whether it works, and how to mend it if not.
+"""Checks of everything that is configured: whether it works, and how to fix it.
 
-Each check stands alone, so that one that fails hides no other. A key is sent to its service and shown
-to nobody.
+The checks are independent: if one fails, the others still run. Keys are sent to their services and never
+shown.
 """
 
 import os
@@ -11,9 +11,8 @@ from tempfile import gettempdir
 from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
-from app.misspelt import misspelt, strangers
+from app.misspelt_settings import misspelt, strangers
 from app.model_servers import served_models
-from app.people.policy import build_claim_policy
 from app.providers import (
     build_embeddings,
     build_reranker,
@@ -23,14 +22,15 @@ from app.providers import (
     revealed,
 )
 from app.settings import Settings
+from app.users.policy import build_claim_policy
 from app.wiring import open_database, open_engine, prepare_home
-from storage.database import HEAD
 from storage.domain import Passage, Value
 from storage.errors import IbidError, IndexMismatch, InvalidInput
-from storage.indexes import ALIAS
-from storage.ledger import Ledger
+from storage.index.releases import ALIAS
 from storage.private import is_open_to_others
-from storage.repositories import Releases
+from storage.sql.database import HEAD
+from storage.sql.repositories.corpora import Releases
+from storage.sql.repositories.usage import Ledger
 from storage.system_folders import has_temporary_folder
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ Findings = AsyncGenerator["Finding", None]
 
 
 class Finding(Value):
-    """One thing that was looked at; `mend` says what to do, where something is to be done."""
+    """The result of a check. `mend` says how to fix a problem; it is empty if there is nothing to do."""
 
     name: str
     state: Literal["ok", "note", "wrong"]
@@ -50,7 +50,7 @@ class Finding(Value):
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """All checks, in the order in which a question meets them; raises nothing of Ibid's."""
+    """Run all checks, in the order in which a question uses the parts. An `IbidError` becomes a finding."""
     findings: list[Finding] = []
     async with open_http(settings) as http:
         checks: list[tuple[str, Callable[[], Findings], str]] = [
@@ -133,7 +133,7 @@ async def _index(settings: Settings) -> Findings:
     told = f"{collection} serves, {points:,} passages"
     yield Finding(name="index", state="ok", told=told)
     if settings.qdrant_url:
-        from storage.index.server import strictness  # noqa: PLC0415 - qdrant_client takes 0.8 s
+        from storage.index.server.engine import strictness  # noqa: PLC0415 - qdrant_client takes 0.8 s
 
         key = revealed(settings.qdrant_api_key)
         for missing in await strictness(settings.qdrant_url, key, collection):
@@ -176,7 +176,7 @@ async def _models(settings: Settings, http: "ClientSession | None") -> Findings:
         key = settings.openrouter_api_key.get_secret_value()
         async for finding in _openrouter(settings, key, http):
             yield finding
-    from app.llms.account import models  # noqa: PLC0415 - with aiohttp
+    from app.llms.hosted.account import models  # noqa: PLC0415 - with aiohttp
 
     for name, url, own in served:
         there = name in await models(http, url, own, "LLM_FALLBACK_API_KEYS")
@@ -186,7 +186,7 @@ async def _models(settings: Settings, http: "ClientSession | None") -> Findings:
 
 
 async def _openrouter(settings: Settings, key: str, http: "ClientSession") -> Findings:
-    from app.llms.account import account, models  # noqa: PLC0415 - with aiohttp
+    from app.llms.hosted.account import account, models  # noqa: PLC0415 - with aiohttp
 
     base = settings.openrouter_base_url.rstrip("/")
     mine = await account(http, base, key)
@@ -204,7 +204,7 @@ async def _sign_in(settings: Settings) -> Findings:
     if settings.auth == "off":
         yield Finding(name="sign-in", state="ok", told="off: whoever reaches the server comes in")
         return
-    from app.people.issuer_keys import fetch_keys  # noqa: PLC0415 - cryptography takes 0.1 s
+    from app.users.issuer_keys import fetch_keys  # noqa: PLC0415 - cryptography takes 0.1 s
 
     build_claim_policy(settings, required(settings.auth_issuer, "AUTH=jwt", "AUTH_ISSUER"))
     url = required(settings.auth_jwks_url, "AUTH=jwt", "AUTH_JWKS_URL")
@@ -218,7 +218,7 @@ async def _limits(settings: Settings) -> Findings:
     if not settings.rate_limit_store:
         yield Finding(name="limits", state="ok", told="no store is set for all processes")
         return
-    from app.api.counts import build_counts  # noqa: PLC0415 - Litestar takes a moment
+    from app.api.rate_limit import build_counts  # noqa: PLC0415 - Litestar takes a moment
 
     counts = build_counts(settings)
     async with counts:

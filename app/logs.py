@@ -1,4 +1,4 @@
-"""What all processes write to standard error: one line for one event, as text or as JSON."""
+"""Logging of all processes to standard error: one line per event, as text or JSON."""
 
 import json
 import logging
@@ -22,29 +22,29 @@ from storage.logs import REQUEST_ID, format_exception
 Format = Literal["text", "json"]
 
 _OURS = ("ibid", "_granian")
-"""Loggers that `LOG_LEVEL` is for. Below a warning, others print what is sent and received."""
+"""Loggers that follow `LOG_LEVEL`. Others log only warnings: below that, they log requests and responses."""
 _TO_ROOT = ("_granian", "granian.access", "litestar", "uvicorn", "uvicorn.error", "uvicorn.access")
-"""Loggers of servers that have handlers of their own unless they are told otherwise."""
+"""Loggers of servers, which would use their own handlers if they were not configured here."""
 _STANDARD = {*vars(logging.makeLogRecord({})), "asctime", "message"}
 _LONGEST = 1000
-"""Characters of one value."""
+"""The maximum length of a value, in characters."""
 _PLAIN = re.compile(r"[\w./:@{}+-]+", re.ASCII)
 _HIDDEN = "(hidden)"
 _CREDENTIALS = re.compile(
-    r"ibid_[\w-]{20,}"  # a key of ours
-    r"|\beyJ[\w-]+\.[\w-]+\.[\w-]*"  # a token
+    r"ibid_[\w-]{20,}"  # an API key of Ibid
+    r"|\beyJ[\w-]+\.[\w-]+\.[\w-]*"  # a JSON web token
     r"|(?<=bearer )[^\s\"',]+"
-    r"|(?<=://)[^/?#\s\"']+(?=@)",  # user and password of an address
+    r"|(?<=://)[^/?#\s\"']+(?=@)",  # user and password of a URL
     re.IGNORECASE,
 )
 _SHORTEST_SECRET = 6
-"""Characters; what is shorter stands in many a word."""
+"""The minimum length of a secret to hide, in characters. Shorter ones occur in ordinary words."""
 
 
 class LineFormatter(logging.Formatter):
-    """One line for a record: time, level, logger, event and fields. No line holds a credential.
+    """A formatter that writes time, level, logger, event and fields in one line, without credentials.
 
-    A traceback is within the JSON object, or on lines of their own that begin with blanks.
+    A traceback is part of the JSON object; in text format it follows on indented lines.
     """
 
     def __init__(self, kind: Format = "text", secrets: Iterable[str] = ()) -> None:
@@ -54,7 +54,7 @@ class LineFormatter(logging.Formatter):
         self._secrets = tuple(reversed(known))
 
     def format(self, record: logging.LogRecord) -> str:
-        """Of other packages' messages the first line: the rest of it is data."""
+        """Format a record. Keep only the first line of other packages' messages: the rest is data."""
         is_ours = record.name.startswith(_OURS)
         message = record.getMessage()
         event = self._clean(message if is_ours else message.partition("\n")[0])
@@ -85,31 +85,31 @@ class LineFormatter(logging.Formatter):
 
 
 class StderrHandler(logging.Handler):
-    """Writes to whatever `sys.stderr` is just now."""
+    """A handler that writes to the current `sys.stderr`."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """In one piece, for other processes write there, too."""
-        with suppress(Exception):  # a log that cannot be written stops nothing
+        """Write the line in one call, because other processes write to the same stream."""
+        with suppress(Exception):  # a failure to log must not stop the program
             sys.stderr.write(self.format(record) + "\n")
             sys.stderr.flush()
 
 
 def configure_logging(settings: Settings) -> None:
-    """For a process that serves or works, whatever packages have set up before."""
+    """Configure logging for a server or worker process, overriding what packages have configured."""
     logging.config.dictConfig(logging_config(settings))
     logging.captureWarnings(capture=True)
     sys.excepthook = _tell_crash
 
 
 def configure_command_logging(settings: Settings) -> None:
-    """For a command that somebody waits for: only warnings, unless `LOG_LEVEL` is set."""
+    """Configure logging for an interactive command: only warnings, unless `LOG_LEVEL` is set."""
     is_set = "log_level" in settings.model_fields_set
     config = logging_config(settings, settings.log_level if is_set else "warning")
     logging.config.dictConfig(config)
 
 
 def logging_config(settings: Settings, level: str | None = None) -> dict[str, Any]:
-    """For `logging.config.dictConfig`; by default of `LOG_LEVEL`."""
+    """Return the argument of `logging.config.dictConfig`. `level` defaults to `LOG_LEVEL`."""
     level = (level or settings.log_level).upper()
     return {
         "version": 1,
@@ -126,7 +126,7 @@ def logging_config(settings: Settings, level: str | None = None) -> dict[str, An
             **{name: {"handlers": [], "propagate": True} for name in _TO_ROOT},
             **{name: {"level": level, "handlers": [], "propagate": True} for name in _OURS},
             "uvicorn.access": {"level": "WARNING", "handlers": [], "propagate": True},
-            # With a handler it adds none of its own.
+            # DBOS adds a handler of its own if the logger has none.
             "dbos": {"level": "WARNING", "handlers": ["stderr"], "propagate": False},
         },
         "root": {"level": "ERROR" if level == "ERROR" else "WARNING", "handlers": ["stderr"]},
@@ -134,7 +134,7 @@ def logging_config(settings: Settings, level: str | None = None) -> dict[str, An
 
 
 def _secrets(settings: Settings) -> Iterator[str]:
-    """Keys, and passwords in addresses, as they are written and as they are meant."""
+    """Yield the keys, and the passwords in URLs both as written and percent-decoded."""
     for _, value in settings:
         if isinstance(value, SecretStr):
             for pair in listed(value.get_secret_value()):
@@ -147,7 +147,7 @@ def _secrets(settings: Settings) -> Iterator[str]:
 
 
 def _fields(record: logging.LogRecord, *, is_ours: bool) -> Iterator[tuple[str, object]]:
-    """What was given as `extra`; of other packages nothing, for it may be anything."""
+    """Yield the fields given as `extra`, and the request's id. Ignore other packages' `extra`."""
     given = {k: v for k, v in vars(record).items() if k not in _STANDARD} if is_ours else {}
     given.setdefault("request_id", REQUEST_ID.get())
     yield from ((name, value) for name, value in given.items() if value is not None)
@@ -160,7 +160,7 @@ def _quoted(value: str | float) -> str:
 
 
 def _visible(text: str) -> str:
-    """With escapes in place of what is not drawn, or changes how the rest is."""
+    """Escape characters that are invisible or change how other characters are shown."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(c if _is_drawn(c) else json.dumps(c)[1:-1] for c in text)
@@ -173,7 +173,7 @@ def _is_drawn(character: str) -> bool:
 def _tell_crash(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """What ends a process goes into the log as all else does."""
+    """Log an unhandled exception, except Ctrl-C."""
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
     else:

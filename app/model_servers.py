@@ -1,4 +1,4 @@
-"""`LLM_FALLBACKS` as it is meant: models on servers of one's own, each with the key of its server alone."""
+"""Parser for `LLM_FALLBACKS`: models on other servers, each with the key of its server."""
 
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -10,7 +10,7 @@ from storage.errors import InvalidInput
 
 
 class ServedModel(NamedTuple):
-    """A model on a server that speaks OpenAI's protocol."""
+    """A model on a server with an OpenAI-compatible API."""
 
     name: str
     base_url: str
@@ -18,14 +18,14 @@ class ServedModel(NamedTuple):
 
 
 def served_models(settings: Settings) -> list[ServedModel]:
-    """In order of preference; raises `InvalidInput`, which shows no key."""
+    """Return the models in order of preference. Raise `InvalidInput`, whose message contains no key."""
     named = [_named(n, pair) for n, pair in enumerate(listed(settings.llm_fallbacks), 1)]
     keys = _keys(settings, {_host(url) for _, url in named})
     return [ServedModel(name, url, keys.get(_host(url))) for name, url in named]
 
 
 def _named(number: int, pair: str) -> tuple[str, str]:
-    """Raises `InvalidInput`, which does not repeat what is set: it may hold a password."""
+    """Parse `MODEL@BASE_URL`. The message of `InvalidInput` omits the value, which may contain a password."""
     told = f"LLM_FALLBACKS cannot be used: number {number} is not of the form MODEL@BASE_URL"
     name, _, rest = pair.partition("@http")
     url = f"http{rest}"
@@ -39,7 +39,7 @@ def _named(number: int, pair: str) -> tuple[str, str]:
 
 
 def _keys(settings: Settings, hosts: set[str]) -> dict[str, str]:
-    """By host: a key goes to no other, whatever the order of the servers."""
+    """Return the keys by host, so that a key is never sent to another host."""
     keys: dict[str, str] = {}
     if settings.llm_fallback_api_key:
         if len(hosts) > 1:
@@ -64,5 +64,5 @@ def _keys(settings: Settings, hosts: set[str]) -> dict[str, str]:
 
 
 def _host(url: str) -> str:
-    """With the port, if it is named."""
+    """Return the host, with the port if the URL has one."""
     return urlsplit(url).netloc.lower()

@@ -1,18 +1,18 @@
-"""Where files lie on the server is for admins to know: all others are led to the text that was read."""
+"""Removal of the server's file paths for non-admins. They get links to the canonical text instead."""
 
 from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
 
-from pipelines.uploads.ingesting import is_upload
+from pipelines.uploads.upload_job import is_upload
 from storage.domain import Answer, Citation, CitedSource, NearestSection, Passage
-from storage.tables import Source, SourceText
+from storage.sql.tables import Source, SourceText
 
 _FILE = "file:"
 
 
 def passage_without_path(passage: Passage) -> Passage:
-    """With an address over the API in place of one on the server."""
+    """Replace a `file:` URL with the API's URL of the text."""
     if not passage.url.startswith(_FILE):
         return passage
     url = _address(passage.url, passage.source_id, passage.version)
@@ -20,7 +20,7 @@ def passage_without_path(passage: Passage) -> Passage:
 
 
 def source_without_path(source: Source) -> Source:
-    """Likewise, and a file is told by its place within its folder; what was sent, by the name it had."""
+    """Replace a `file:` URL, and make the location relative to its folder. Uploads stay as they are."""
     if is_upload(source):
         return source
     path = PurePosixPath(source.location)
@@ -34,14 +34,14 @@ def source_without_path(source: Source) -> Source:
 
 
 def text_without_path(text: SourceText) -> SourceText:
-    """With an address over the API in place of one on the server."""
+    """Replace a `file:` URL with the API's URL of the text."""
     url = _address(text.url, text.source_id, text.version)
     fields: dict[str, Any] = text.model_dump() | {"url": url}
     return SourceText(**fields)
 
 
 def without_paths(answer: Answer) -> Answer:
-    """An answer that was given to an admin, or before paths were kept from others."""
+    """Replace all `file:` URLs in a stored answer, e.g. one that was given to an admin."""
     told = _told(answer)
     new = {each.url: _address_of(each) for each in told if each.url.startswith(_FILE)}
     if not new:
@@ -66,7 +66,7 @@ def _address_of(told: Citation | CitedSource | NearestSection) -> str:
 
 
 def _address(url: str, source_id: UUID, version: int | None = None) -> str:
-    """Where the API has the text, at the same anchor; what is no path stays."""
+    """Return the API's URL of the text, with the same anchor. Return other URLs unchanged."""
     if not url.startswith(_FILE):
         return url
     _, mark, anchor = url.partition("#")

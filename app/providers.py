@@ -1,4 +1,4 @@
-"""The models that are configured: what embeds, reranks, answers and judges."""
+"""Builders of the configured models for embedding, reranking, answering and verification."""
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -8,42 +8,42 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.llms import LLM
 from pydantic import SecretStr
 
-from app.chat.rewriting import Rewriter
-from app.chat.verification import Verifier
-from app.chat.verification.judge import LLMJudge
-from app.chat.verification.local import LocalVerifier
+from app.chat.condensing.llm import Rewriter
 from app.model_servers import served_models
 from app.settings import Settings
-from pipelines.fingerprint import fingerprint
+from app.verification import Verifier
+from app.verification.llm_judge import LLMJudge
+from app.verification.local.verifier import LocalVerifier
+from pipelines.ingestion.fingerprint import fingerprint
 from storage.domain import Fingerprint
-from storage.embeddings import DIMENSION, LOCAL_MODEL, LocalEmbedding
+from storage.embeddings.local import DIMENSION, LOCAL_MODEL, LocalEmbedding
 from storage.errors import InvalidInput
 from storage.index.passages import Embeddings
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
-    from storage.cohere_api import Calls
-    from storage.rerankers import Reranker
+    from storage.http.cohere_api import Calls
+    from storage.rerankers.cohere import Reranker
 
 
 @asynccontextmanager
 async def open_http(settings: Settings) -> AsyncGenerator["ClientSession | None"]:
-    """One pool of connections for all hosted models; none when there are none."""
+    """Open one pool of connections for all hosted models; yield None if there are no hosted models."""
     if not (settings.openrouter_api_key or settings.cohere_api_key or settings.llm_fallbacks):
         yield None
         return
-    from storage.connections import open_pool  # noqa: PLC0415 - with aiohttp and its certificates
+    from storage.http.pool import open_pool  # noqa: PLC0415 - with aiohttp and its certificates
 
     async with open_pool() as http:
         yield http
 
 
 def configured_fingerprint(settings: Settings) -> Fingerprint:
-    """Of a release built now; needs no key."""
+    """Return the fingerprint of a release that would be built now. It needs no key."""
     embedding, dimension, hosted = LOCAL_MODEL, DIMENSION, settings.embedding == "cohere"
     if hosted:
-        from storage.cohere import checked_dimension  # noqa: PLC0415 - the SDK takes a second
+        from storage.embeddings.cohere import checked_dimension  # noqa: PLC0415 - the SDK takes a second
 
         embedding = settings.cohere_embed_model
         dimension = checked_dimension(embedding, settings.cohere_embed_dimension)
@@ -57,7 +57,7 @@ def configured_fingerprint(settings: Settings) -> Fingerprint:
 
 
 def check_keys(settings: Settings) -> None:
-    """Raises `InvalidInput` when the embedding that is chosen has no key."""
+    """Raise `InvalidInput` if the chosen embedding needs a key that is not set."""
     if settings.embedding == "cohere":
         _required(settings.cohere_api_key, "EMBEDDING=cohere", "COHERE_API_KEY")
 
@@ -65,14 +65,17 @@ def check_keys(settings: Settings) -> None:
 def build_embeddings(
     settings: Settings, http: "ClientSession | None" = None, calls: "Calls | None" = None
 ) -> Embeddings:
-    """Builds what a release was embedded with, whatever is configured for the next one."""
+    """Return a function that builds the embedding model of a release from its fingerprint.
+
+    That model may differ from the one that is configured for the next release.
+    """
 
     def build(made: Fingerprint) -> BaseEmbedding:
         if made.embedding == LOCAL_MODEL:
             return LocalEmbedding()
         name = f"An index built with {made.embedding}"
         key = _required(settings.cohere_api_key, name, "COHERE_API_KEY")
-        from storage.cohere import HostedEmbedding, has_choice  # noqa: PLC0415 - a second
+        from storage.embeddings.cohere import HostedEmbedding, has_choice  # noqa: PLC0415 - a second
 
         return HostedEmbedding.named(
             made.embedding,
@@ -91,20 +94,23 @@ def build_embeddings(
 def build_reranker(
     settings: Settings, http: "ClientSession | None" = None, calls: "Calls | None" = None
 ) -> "Reranker | None":
-    """What orders passages anew, if anything does; raises `InvalidInput` without its key."""
+    """Build the reranker, or return None if none is configured. Raise `InvalidInput` without its key."""
     model = settings.cohere_rerank_model
     if not model:
         return None
     key = _required(settings.cohere_api_key, f"COHERE_RERANK_MODEL={model}", "COHERE_API_KEY")
-    from storage.cohere_api import CohereAPI  # noqa: PLC0415 - with aiohttp
-    from storage.rerankers import CohereReranker  # noqa: PLC0415
+    from storage.http.cohere_api import CohereAPI  # noqa: PLC0415 - with aiohttp
+    from storage.rerankers.cohere import CohereReranker  # noqa: PLC0415
 
     api = CohereAPI(key, settings.cohere_base_url, http=http, calls=calls)
     return CohereReranker(api, model, settings.cohere_reranks_per_minute)
 
 
 def build_hosted(settings: Settings, http: "ClientSession | None" = None) -> list[LLM]:
-    """In order of preference; none for the extractive model. Raises `InvalidInput` without a key."""
+    """Build the hosted models in order of preference; an empty list means the extractive model.
+
+    Raise `InvalidInput` if a key or a model is missing.
+    """
     if settings.llm == "extractive":
         return []
     if settings.llm == "openrouter":
@@ -118,7 +124,7 @@ def build_hosted(settings: Settings, http: "ClientSession | None" = None) -> lis
 
 
 def build_llm(settings: Settings, hosted: Sequence[LLM]) -> LLM:
-    """What writes answers."""
+    """Build the model that writes answers."""
     if not hosted:
         return _extractive()
     from app.llms.fallback import FallbackLLM  # noqa: PLC0415 - the SDK takes a second
@@ -130,24 +136,24 @@ def build_llm(settings: Settings, hosted: Sequence[LLM]) -> LLM:
 
 
 def build_rewriter(hosted: Sequence[LLM]) -> Rewriter | None:
-    """What makes follow-ups whole: the first choice, and no other in its place."""
+    """Build the rewriter, which makes follow-up questions self-contained. It uses only the first model."""
     return Rewriter(hosted[0]) if hosted else None
 
 
 def build_verifier(settings: Settings, words: LocalEmbedding, llm: LLM) -> Verifier:
-    """What judges claims; by default words, numbers and names, with no model."""
+    """Build the verifier of claims. The default compares words, numbers and names, without an LLM."""
     return LLMJudge(llm) if settings.verifier == "llm" else LocalVerifier(words)
 
 
 def revealed(key: SecretStr | None) -> str | None:
-    """For the service it belongs to."""
+    """Return a key as plain text, to send to its service."""
     return key.get_secret_value() if key else None
 
 
 def _of_openrouter(settings: Settings, key: str, http: "ClientSession | None") -> Iterator[LLM]:
-    """Each with those after it as the server's own fallbacks."""
-    from app.llms.catalogue import Catalogue  # noqa: PLC0415
-    from app.llms.openrouter import HostedLLM  # noqa: PLC0415
+    """Yield the OpenRouter models. Each has the models after it as OpenRouter's own fallbacks."""
+    from app.llms.hosted.model import HostedLLM  # noqa: PLC0415
+    from app.llms.hosted.model_limits import Catalogue  # noqa: PLC0415
 
     base, names = settings.openrouter_base_url, settings.models
     catalogue = Catalogue(base, http, settings.ibid_home / "models.json") if http else None
@@ -166,10 +172,10 @@ def _of_openrouter(settings: Settings, key: str, http: "ClientSession | None") -
 
 
 def _served(settings: Settings, http: "ClientSession | None") -> Iterator[LLM]:
-    """Those of other servers, which are told nothing but the question."""
+    """Yield the models of other servers. These get no attribution headers or provider options."""
     named = {"key_setting": "LLM_FALLBACK_API_KEYS", "models_setting": "LLM_FALLBACKS"}
     for name, url, key in served_models(settings):
-        from app.llms.openrouter import HostedLLM  # noqa: PLC0415
+        from app.llms.hosted.model import HostedLLM  # noqa: PLC0415
 
         yield HostedLLM.at(url, key, name, http=http, settings=named, **_limits(settings))
 
@@ -183,7 +189,7 @@ def _limits(settings: Settings) -> dict[str, Any]:
 
 
 def _attribution(settings: Settings) -> dict[str, str]:
-    """Who asks, if OpenRouter is to know."""
+    """Return headers that tell OpenRouter the application's URL and title, if a URL is set."""
     url = settings.openrouter_app_url or settings.public_url
     if not url:
         return {}
@@ -193,14 +199,14 @@ def _attribution(settings: Settings) -> dict[str, str]:
 
 
 def _extractive() -> LLM:
-    """Reads every candidate, and always with the local embedding: hosted, that were forty texts."""
-    from app.llms.extractive import ExtractiveLLM  # noqa: PLC0415
+    """Build the extractive model. Its embedding is always local, as it embeds about 40 candidates."""
+    from app.llms.extractive_model.model import ExtractiveLLM  # noqa: PLC0415
 
     return ExtractiveLLM(embedding=LocalEmbedding())
 
 
 def required(value: str | None, choice: str, name: str) -> str:
-    """Raises `InvalidInput` when what a choice needs is not set."""
+    """Return the value. Raise `InvalidInput` if it is not set although `choice` needs it."""
     if not value:
         raise InvalidInput(f"{choice} needs {name}, which is not set.")
     return value

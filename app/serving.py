@@ -1,4 +1,4 @@
-"""granian, whose processes are replaced when one dies, and stop when the server does."""
+"""The granian server. Its processes are restarted when they die, and stop when the server does."""
 
 import os
 import sys
@@ -13,29 +13,29 @@ from granian.server.mp import MPServer
 
 from app.asgi import load
 from app.logs import configure_logging, logging_config
-from app.parent import ParentPipe
+from app.parent_process import ParentPipe
 from app.settings import Settings
 
 _CONNECTIONS = 8192
-"""Connections that one process has open at most; more wait."""
+"""The maximum number of open connections of one process. Further connections wait."""
 _SPARE_FILES = 256
-"""Files that a process has open besides its connections."""
+"""Number of files that a process may have open besides its connections."""
 _MOST_FILES = 65_536
 _HEADER_SECONDS = 30
-"""In which a client must have sent its request's header, and after which an idle connection ends."""
+"""Timeout in seconds for a request's header, and for an idle connection."""
 _KILLED_AFTER = 1
-"""Seconds before the end in which a process is killed that has not stopped."""
+"""Seconds before the shutdown deadline at which processes that still run are killed."""
 
 
 class Server(MPServer):
-    """Stops its processes within `parent.seconds`, and at once when it is told a second time."""
+    """A granian server that stops its processes within `parent.seconds`, or at once on a second signal."""
 
     def __init__(self, parent: ParentPipe, **options: Any) -> None:
         super().__init__("app.asgi:load", **options)
         self._parent = parent
 
     def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
-        """Ctrl-C or SIGTERM."""
+        """Handle Ctrl-C and SIGTERM."""
         if self.interrupt_signal:
             for worker in self.wrks:
                 worker.kill()
@@ -53,7 +53,7 @@ class Server(MPServer):
 
 
 def serve(settings: Settings, address: str, port: int, workers: int) -> None:
-    """Returns when the server was stopped."""
+    """Serve until the server is stopped."""
     configure_logging(settings)
     parent = ParentPipe(settings.shutdown_seconds)
     Server(
@@ -61,7 +61,7 @@ def serve(settings: Settings, address: str, port: int, workers: int) -> None:
         address=address,
         port=port,
         interface=Interfaces.ASGI,
-        http=HTTPModes.http1,  # without TLS nobody asks for HTTP/2, and to be ready for it takes memory
+        http=HTTPModes.http1,  # without TLS clients do not use HTTP/2, and its support takes memory
         http1_settings=HTTP1Settings(header_read_timeout=_HEADER_SECONDS * 1000),
         backlog=_CONNECTIONS,
         backpressure=min(_CONNECTIONS, _raise_file_limit() - _SPARE_FILES),
@@ -75,7 +75,7 @@ def serve(settings: Settings, address: str, port: int, workers: int) -> None:
 
 
 def _raise_file_limit() -> int:
-    """Files that a process may have open: every connection is one, and the default is often 1024."""
+    """Raise the limit of open files and return it. Each connection is a file; the default is often 1024."""
     if sys.platform == "win32":
         return _MOST_FILES
     import resource  # noqa: PLC0415 - not on Windows

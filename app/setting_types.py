@@ -1,4 +1,4 @@
-"""What settings may hold: types that check a value, and write it in its usual form."""
+"""Types for settings, which validate and normalize values."""
 
 import re
 from collections.abc import Callable
@@ -8,9 +8,9 @@ from pydantic import AfterValidator, SecretStr
 
 from app.addresses import parse_public_url
 from storage.addresses import check_address, parse_qdrant_url
-from storage.libpq import parse_jobs_url
-from storage.networks import parse_networks
-from storage.postgres_url import is_postgres, parse_postgres_url
+from storage.http.networks import parse_networks
+from storage.sql.libpq import parse_jobs_url
+from storage.sql.postgres_url import is_postgres, parse_postgres_url
 
 HTTP = ("http", "https")
 ALGORITHMS = (
@@ -25,11 +25,11 @@ ALGORITHMS = (
     "RS384",
     "RS512",
 )
-"""Those whose public key can be published: a shared secret in that place would be one."""
+"""Signature algorithms with a public key. A shared secret, as in HS256, must not be published."""
 
 
 def listed(text: str) -> list[str]:
-    """What is separated by commas, without the blanks."""
+    """Split a comma-separated list, and strip whitespace."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
@@ -65,7 +65,7 @@ def _keyed_address(value: str) -> str:
 
 
 def _database_address(value: str) -> str:
-    """One that is not of Postgres is looked at when it is opened."""
+    """Check a Postgres URL. Other URLs are checked when the database is opened."""
     if is_postgres(value):
         parse_postgres_url(value)
     return value
@@ -98,15 +98,15 @@ def _count_store(value: str) -> str:
 
 
 Key = Annotated[SecretStr, AfterValidator(_key)]
-"""Sent in a header."""
+"""An API key, which is sent in a header."""
 Keys = Annotated[SecretStr, AfterValidator(_keys)]
-"""Several, separated by commas."""
+"""Several API keys, separated by commas."""
 DatabaseAddress = Annotated[str, AfterValidator(_database_address)]
 JobsAddress = Annotated[str, AfterValidator(_jobs_address)]
 QdrantAddress = Annotated[str, AfterValidator(parse_qdrant_url)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 KeyedAddress = Annotated[str, AfterValidator(_keyed_address)]
-"""Of a server that is sent a key, beside which no user and password can be sent."""
+"""URL of a server that gets a key. It cannot contain a user and a password as well."""
 PageAddress = Annotated[
     str,
     AfterValidator(

@@ -1,4 +1,4 @@
-"""What can be set, by environment variable or in `.env`, under the vendors' own names."""
+"""The settings, read from environment variables and `.env`. Vendors' settings keep the vendors' names."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,253 +33,268 @@ from app.setting_types import (
     listed,
 )
 from storage.addresses import without_secrets
-from storage.networks import Network, parse_networks
+from storage.http.networks import Network, parse_networks
 
 
 class Settings(BaseSettings):
-    """Every default works on one machine, with no key and no server."""
+    """The settings of Ibid. The defaults work on one machine, with no API key and no server."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
         extra="ignore",
-        hide_input_in_errors=True,  # it may be a key, or an address with a password
-        str_strip_whitespace=True,  # a secret that is mounted as a file often ends with a line break
+        hide_input_in_errors=True,  # the input may be a key, or a URL with a password
+        str_strip_whitespace=True,  # a secret mounted as a file often ends with a line break
         use_attribute_docstrings=True,
     )
 
     ibid_home: Path = Path(".ibid")
-    """Where Ibid keeps its database and its embedded index."""
+    """The folder in which Ibid keeps its database and its embedded index."""
 
     database_url: DatabaseAddress | None = None
-    """SQL database, on Postgres as Neon prints it; by default a SQLite file in `IBID_HOME`."""
+    """URL of the SQL database, e.g. a Postgres URL as Neon shows it. Default: SQLite in `IBID_HOME`."""
 
     database_direct_url: DatabaseAddress | None = None
-    """Postgres without its pooler, for migrations; Neon's is derived from `DATABASE_URL`."""
+    """URL of Postgres without a connection pooler, for migrations. For Neon, derived from `DATABASE_URL`."""
 
     database_patience: float = Field(default=15, gt=0, le=300)
-    """Seconds that a database which sleeps, or has no connection free, is waited for."""
+    """Seconds to wait for a database that is suspended or has no free connection."""
 
     qdrant_url: QdrantAddress | None = None
-    """A Qdrant server; by default the engine is embedded and keeps its files in `IBID_HOME`."""
+    """URL of a Qdrant server. By default the engine is embedded and keeps its files in `IBID_HOME`."""
 
     qdrant_api_key: Key | None = None
-    """Key of the Qdrant server, if it wants one."""
+    """API key of the Qdrant server, if it needs one."""
 
     vectors_on_disk: bool = False
-    """Keep original vectors on disk instead of in memory."""
+    """Whether the original vectors are kept on disk instead of in memory."""
 
     vectors_int8: bool = False
-    """Keep an int8 copy of the vectors in memory and search that first: a quarter of the memory."""
+    """Whether an int8 copy of the vectors, a quarter of their size, is kept in memory and searched first."""
 
     releases_kept: int = Field(default=2, ge=1)
-    """How many releases are kept, with the one that serves: what `ibid rollback` can go back to."""
+    """Number of releases to keep for `ibid rollback`, including the active one."""
 
     gate_margin: float = Field(default=0.02, ge=0, le=1)
-    """By how much recall@10 on a corpus's golden set may fall before a new release is refused."""
+    """A new release is refused if recall@10 on a corpus's golden set drops by more than this."""
 
     embedding: Literal["local", "cohere"] = "local"
-    """What turns text into vectors in the next release; `cohere` needs `COHERE_API_KEY`."""
+    """The embedding model of the next release. `cohere` needs `COHERE_API_KEY`."""
 
     cohere_api_key: Key | None = None
-    """Key for Cohere's embeddings and rerankers."""
+    """API key for Cohere's embeddings and rerankers."""
 
     cohere_base_url: KeyedAddress = "https://api.cohere.com"
-    """Another address for Cohere's API: a proxy, or a stand-in."""
+    """Base URL of Cohere's API. Change it to use a proxy or a test double."""
 
     cohere_embed_model: str = "embed-multilingual-v3.0"
-    """Which of Cohere's embedding models."""
+    """Name of the Cohere embedding model."""
 
     cohere_embed_dimension: int | None = None
-    """Length of the vectors, where the model leaves a choice; by default its longest."""
+    """Dimension of the vectors, for models that offer several. Default: the largest."""
 
     cohere_rerank_model: str | None = None
-    """Which of Cohere's rerankers orders what was found; by default none does."""
+    """Name of the Cohere model that reranks search results. By default nothing is reranked."""
 
     cohere_inputs_per_minute: Annotated[int, Field(gt=0)] = 2_000
-    """Texts that Cohere may be sent in a minute; more wait."""
+    """The maximum number of texts sent to Cohere per minute. Further texts wait."""
 
     cohere_reranks_per_minute: Annotated[int, Field(gt=0)] = 1_000
-    """Rankings that Cohere may be asked for in a minute, 10 with a trial key; more are skipped."""
+    """The maximum number of rerank calls to Cohere per minute (10 with a trial key). More are skipped."""
 
     cohere_calls_per_month: Annotated[int, Field(gt=0)] | None = None
-    """Calls that Cohere may get in a month, 1000 with a trial key; by default any number."""
+    """The maximum number of calls to Cohere per month (1000 with a trial key). Default: unlimited."""
 
     llm: Literal["extractive", "openrouter"] | None = None
-    """What writes answers; by default hosted models when a key or `LLM_FALLBACKS` names any."""
+    """The kind of model that writes answers.
+
+    By default hosted models, if `OPENROUTER_API_KEY` or `LLM_FALLBACKS` is set; else `extractive`.
+    """
 
     openrouter_api_key: Key | None = None
-    """Key for OpenRouter's models."""
+    """API key for OpenRouter's models."""
 
     openrouter_base_url: KeyedAddress = "https://openrouter.ai/api/v1"
-    """Another address for OpenRouter's API: a proxy, or a stand-in."""
+    """Base URL of OpenRouter's API. Change it to use a proxy or a test double."""
 
     openrouter_models: str = "openrouter/auto"
-    """Models in order of preference, separated by commas."""
+    """OpenRouter models in order of preference, separated by commas."""
 
     openrouter_app_url: PageAddress | None = None
-    """The site that OpenRouter is told of; by default `PUBLIC_URL`, and none without it."""
+    """URL of the application that is sent to OpenRouter. Default: `PUBLIC_URL`; without it, none is sent."""
 
     openrouter_app_title: HeaderText = "Ibid"
-    """What OpenRouter calls the application; told only with a site."""
+    """Name of the application that is sent to OpenRouter. It is sent only together with a URL."""
 
     jobs_database_url: JobsAddress | None = None
-    """A Postgres that workers on several machines share; by default a SQLite file in `IBID_HOME`.
+    """URL of a Postgres database that workers on several machines share. Default: SQLite in `IBID_HOME`.
 
-    It is polled all the time: give it no database that should sleep, and no pooled address.
+    It is polled constantly. Do not use a database that should suspend, or the URL of a connection pooler.
     """
 
     blob_url: str | None = None
-    """Where uploaded files are kept, as fsspec names it; by default a folder in `IBID_HOME`."""
+    """The fsspec URL of the store for uploaded files. Default: a folder in `IBID_HOME`."""
 
     upload_limit: int = Field(default=100_000_000, ge=1)
-    """Bytes that one upload may have."""
+    """The maximum size of one upload, in bytes."""
 
     upload_unpacked_limit: int = Field(default=500_000_000, ge=1)
-    """Bytes that the files of one upload may have together, once its archives are unpacked."""
+    """The maximum total size of the files of one upload, in bytes, after archives are unpacked."""
 
     upload_files_limit: int = Field(default=10_000, ge=1)
-    """Files that one upload may have, those in its archives counted."""
+    """The maximum number of files in one upload, including the files in its archives."""
 
     upload_passages_limit: int = Field(default=20_000, ge=0)
-    """Passages that one upload may make; for admins, and without sign-in, only when it is set."""
+    """The maximum number of passages from one upload.
+
+    The default does not apply to admins, nor without sign-in; a value that you set applies to everybody.
+    """
 
     daily_upload_bytes_per_user: int = Field(default=2_000_000_000, ge=0)
-    """Bytes that one user or key may upload in a day of UTC, unpacked; for admins as above."""
+    """The maximum number of unpacked bytes that one user or key may upload per UTC day.
+
+    The default does not apply to admins, nor without sign-in; a value that you set applies to everybody.
+    """
 
     daily_upload_passages_per_user: int = Field(default=200_000, ge=0)
-    """Passages that one user's or key's uploads may make in a day of UTC; for admins as above."""
+    """The maximum number of passages from the uploads of one user or key per UTC day.
+
+    The default does not apply to admins, nor without sign-in; a value that you set applies to everybody.
+    """
 
     strictness: float = Field(default=0.5, ge=0, le=1)
-    """How near a passage must come to a question before it is answered, from 0 to 1."""
+    """How relevant a passage must be before Ibid answers a question, from 0 to 1."""
 
     verify: Literal["off", "mark", "strict"] = "mark"
-    """Whether claims get verdicts; `strict` also withholds those that nothing supports."""
+    """Whether claims get verdicts. `strict` also withholds claims that no source supports."""
 
     verifier: Literal["local", "llm"] = "local"
-    """What judges claims: their words, numbers and names, or the language model."""
+    """What verifies claims: `local` compares words, numbers and names; `llm` asks the language model."""
     openrouter_provider: dict[str, Any] = {}
-    """OpenRouter's routing options, as JSON: `order`, `only`, `data_collection`, `zdr`, `max_price`."""
+    """OpenRouter's routing options as JSON: `order`, `only`, `data_collection`, `zdr`, `max_price`."""
 
     llm_fallbacks: str = ""
-    """Further models, asked when all of OpenRouter's fail: `MODEL@BASE_URL`, separated by commas.
+    """Models to try when all OpenRouter models fail: `MODEL@BASE_URL`, separated by commas.
 
-    Any server that speaks OpenAI's protocol will do, such as Ollama, vLLM and llama.cpp. Without a key
-    for OpenRouter the first of them is the model.
+    Any server with an OpenAI-compatible API works, such as Ollama, vLLM and llama.cpp. Without
+    `OPENROUTER_API_KEY` the first of these models is the primary one.
     """
 
     llm_fallback_api_key: Key | None = None
-    """Key of the server in `LLM_FALLBACKS`, if it is one and wants one."""
+    """API key for `LLM_FALLBACKS`, if all of them are on one server and it needs a key."""
 
     llm_fallback_api_keys: Keys | None = None
-    """Keys of several servers in `LLM_FALLBACKS`: `HOST=KEY` or `HOST:PORT=KEY`, separated by commas."""
+    """API keys of the servers in `LLM_FALLBACKS`: `HOST=KEY` or `HOST:PORT=KEY`, separated by commas."""
 
     llm_last_resort: Literal["extractive"] | None = None
-    """What answers when no model can; by default the turn fails."""
+    """The model to use when all others fail. By default the turn fails."""
 
     llm_max_tokens: Annotated[int, Field(gt=0)] = 1_024
-    """Longest answer, in tokens."""
+    """The maximum length of an answer, in tokens."""
 
     llm_first_token_seconds: Annotated[float, Field(gt=0)] = 30.0
-    """How long a model may be silent before and within its answer, until the next one is asked."""
+    """Seconds that a model may send nothing, before or during its answer, until the next model is tried."""
 
     llm_answer_seconds: Annotated[float, Field(gt=0)] = 120.0
-    """How long all models together may take for an answer."""
+    """The timeout for an answer, in seconds, over all models that are tried."""
 
     daily_budget: Annotated[float, Field(ge=0)] | None = None
-    """US dollars that all users together may spend on models in a day; by default any sum."""
+    """US dollars that all users together may spend on models per UTC day. Default: unlimited."""
 
     monthly_budget: Annotated[float, Field(ge=0)] | None = None
-    """The same for a month; days and months are those of UTC."""
+    """US dollars that all users together may spend on models per UTC month. Default: unlimited."""
 
     daily_budget_per_user: Annotated[float, Field(ge=0)] | None = None
-    """US dollars that one user may spend on models in a day; by default any sum."""
+    """US dollars that one user may spend on models per UTC day. Default: unlimited."""
 
     auth: Literal["off", "jwt"] = "off"
-    """Who may come in: anyone on this machine, or whoever bears a token or an API key."""
+    """How users sign in: `off` accepts every request, `jwt` requires a token or an API key."""
 
     auth_jwks_url: WebAddress | None = None
-    """Where the issuer of tokens publishes its keys."""
+    """URL at which the token issuer publishes its public keys."""
 
     auth_issuer: str | None = None
-    """What a token must say in `iss`, to the letter."""
+    """The exact value that tokens must have in `iss`."""
 
     auth_audience: str | None = None
-    """What a token must say in `aud`: that it is meant for Ibid."""
+    """The value that tokens must have in `aud`; it says that they are meant for Ibid."""
 
     auth_authorized_parties: str = ""
-    """Applications, one of which a token must name in `azp` or `client_id`, separated by commas."""
+    """Applications, separated by commas. Tokens must name one of them in `azp` or `client_id`."""
 
     auth_algorithms: Algorithms | None = None
-    """How tokens may be signed, separated by commas; by default as the issuer's public keys say."""
+    """Accepted signature algorithms, separated by commas. Default: those that the issuer's keys declare."""
 
     auth_groups_claim: str = "groups"
-    """Where a token names groups: a claim, or a path such as `app_metadata.groups`."""
+    """The token claim that lists groups: a name, or a path such as `app_metadata.groups`."""
 
     auth_roles_claim: str | None = None
-    """Where a token names roles, in the same way; by default tokens give no role."""
+    """The token claim that lists roles: a name or a path. By default tokens give no role."""
 
     auth_admin_roles: str = ""
-    """Names in `AUTH_ROLES_CLAIM` that make an admin, separated by commas."""
+    """Roles in `AUTH_ROLES_CLAIM` that make a user an admin, separated by commas."""
 
     auth_editor_roles: str = ""
-    """Names in `AUTH_ROLES_CLAIM` that make an editor, separated by commas."""
+    """Roles in `AUTH_ROLES_CLAIM` that make a user an editor, separated by commas."""
 
     auth_sessions: TableName | None = None
-    """The issuer's table of sessions in `DATABASE_URL`; with it, deleting wants an open session."""
+    """The issuer's table of sessions in `DATABASE_URL`. If it is set, deletions need an open session."""
 
     auth_sign_in_url: PageAddress | None = None
-    """Where the chat page sends people to sign in; that page sends them back with their token."""
+    """URL of the sign-in page. The chat page sends users there; it sends them back with their token."""
 
     public_url: PublicAddress | None = None
-    """Where the server is reached from outside, with its sub-path if it has one."""
+    """URL of the server as its clients see it, including the sub-path if there is one."""
 
     trusted_proxies: Networks = ""
-    """Addresses and networks of proxies whose `X-Forwarded-*` is believed, separated by commas."""
+    """IP addresses and networks of proxies whose `X-Forwarded-*` headers are trusted, separated by commas."""
 
     cors_origins: str = ""
     """Origins of other sites whose pages may call the API, separated by commas."""
 
     rate_limit: int = Field(default=120, ge=1)
-    """Requests that one user or key may make in a minute, when there is sign-in."""
+    """The maximum number of requests per minute from one user or key. It applies only with sign-in."""
 
     rate_limit_store: CountStore | None = None
-    """Where requests are counted: `file` in `IBID_HOME`, or a Redis; by default in each process."""
+    """Where requests are counted: `file` (in `IBID_HOME`), or a Redis URL. Default: in each process."""
 
     turn_limit: int = Field(default=4, ge=1)
-    """Questions that one user or key may have under way in each process, when there is sign-in."""
+    """The maximum number of concurrent questions of one user or key in each process.
+
+    It applies only with sign-in.
+    """
 
     stream_limit: int = Field(default=32, ge=1)
-    """Streams that one user, key or address may have open at once in each process."""
+    """The maximum number of open streams of one user, key or IP address in each process."""
 
     sign_in_failures: int = Field(default=30, ge=1)
-    """Bad keys and tokens that one address may send in a minute, when there is sign-in."""
+    """The maximum number of invalid keys and tokens from one IP address per minute, with sign-in."""
 
     shutdown_seconds: float = Field(default=30, ge=3, le=3600)
-    """How long a server that is told to stop may take; answers that are under way get the time."""
+    """The maximum duration of a shutdown, in seconds. Most of it is for answers that are in progress."""
 
     allowed_hosts: str = "127.0.0.1,localhost,[::1]"
-    """Names a browser may address the server by, separated by commas; `*` for any.
+    """Host names that requests may use, separated by commas; `*` for any.
 
-    Without sign-in this is what keeps another site's page from talking to a server on this machine.
-    The name in `PUBLIC_URL` is always one of them.
+    Without sign-in this setting prevents pages of other sites from calling a server on this machine.
+    The host of `PUBLIC_URL` is always allowed.
     """
 
     allowed_networks: Networks = ""
-    """Private networks whose sites may be fetched by their addresses, as CIDRs with commas between."""
+    """Private networks from which web pages may be fetched, as CIDRs separated by commas."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """How much is logged to standard error."""
+    """The lowest level of messages that are logged to standard error."""
 
     log_format: Literal["text", "json"] = "text"
-    """How log lines are written: for people, or as one JSON object each."""
+    """The format of log lines: text for people, or one JSON object per line."""
 
     access_log: bool = False
-    """Whether every request has a line in the log, besides those that failed."""
+    """Whether all requests are logged, not only those that failed."""
 
     @field_validator("*", mode="before")
     @classmethod
     def _words(cls, value: object, info: ValidationInfo) -> object:
-        """A word, such as `INFO` or ` True `, is the same in capitals and with blanks around it."""
+        """Strip and lower-case keywords such as `INFO` or ` True `."""
         field = cls.model_fields[info.field_name or ""]
         return (
             value.strip().lower()
@@ -304,7 +319,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """A variable that is empty, or has blanks alone, is one that is not set."""
+        """Treat a variable that is empty or blank as not set."""
         sources = (init_settings, env_settings, dotenv_settings, file_secret_settings)
         for source in sources:
             if isinstance(source, EnvSettingsSource):
@@ -312,14 +327,14 @@ class Settings(BaseSettings):
         return sources
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """Addresses without their secrets, whatever setting they stand in."""
+        """Remove the secrets from addresses in all settings."""
         for name, value in super().__repr_args__():
             is_address = isinstance(value, str) and ("//" in value or "@" in value)
             yield name, without_secrets(value) if is_address else value
 
     @property
     def hosts(self) -> list[str] | None:
-        """`ALLOWED_HOSTS` as a list; None when any name will do, as with sign-in by default."""
+        """`ALLOWED_HOSTS` as a list; None if any name is allowed, which is the default with sign-in."""
         if self.auth != "off" and "allowed_hosts" not in self.model_fields_set:
             return None
         names = listed(self.allowed_hosts)
@@ -329,7 +344,7 @@ class Settings(BaseSettings):
 
     @property
     def algorithms(self) -> list[str]:
-        """`AUTHALGORITHMS` as a list; all with a public key when it is not set."""
+        """`AUTH_ALGORITHMS` as a list; if it is not set, all algorithms with a public key."""
         return listed(self.auth_algorithms or ",".join(ALGORITHMS))
 
     @property
@@ -339,7 +354,7 @@ class Settings(BaseSettings):
 
     @property
     def public_path(self) -> str:
-        """The sub-path in `PUBLIC_URL`; empty when there is none."""
+        """The sub-path in `PUBLIC_URL`; empty if there is none."""
         return (self.public_url or "").removeprefix(self.public_origin or "")
 
     @property
@@ -349,33 +364,33 @@ class Settings(BaseSettings):
 
     @property
     def models(self) -> list[str]:
-        """`OPENROUTER_MODELS` as a list, each once."""
+        """`OPENROUTER_MODELS` as a list without duplicates."""
         names = (name.strip() for name in self.openrouter_models.split(","))
         return [*dict.fromkeys(name for name in names if name)]
 
     @property
     def database(self) -> str:
-        """`DATABASE_URL`, or the SQLite file in `IBID_HOME`."""
+        """`DATABASE_URL`, or the URL of the SQLite file in `IBID_HOME`."""
         return self.database_url or f"sqlite+aiosqlite:///{(self.ibid_home / 'ibid.db').absolute()}"
 
     @property
     def blobs(self) -> str:
-        """`BLOB_URL`, or the folder in `IBID_HOME`."""
+        """`BLOB_URL`, or the path of the folder in `IBID_HOME`."""
         return self.blob_url or str((self.ibid_home / "blobs").absolute())
 
     @property
     def golden_folder(self) -> Path:
-        """Where the golden sets are that new releases are held to, each under its corpus's name."""
+        """The folder with the golden sets that new releases must pass, one sub-folder per corpus."""
         return (self.ibid_home / "golden").absolute()
 
     @property
     def index_folder(self) -> Path:
-        """Where the embedded engine keeps its files."""
+        """The folder in which the embedded engine keeps its files."""
         return (self.ibid_home / "index").absolute()
 
 
 def _is_word(annotation: Any) -> bool:
-    """Whether a setting has one of a few values: those of a `Literal`, or true and false."""
+    """Return whether a setting takes a keyword: a value of a `Literal`, or true or false."""
     choices = (
         get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
     )

@@ -1,21 +1,16 @@
-"""The one place that knows every class: settings in, open services out."""
+"""The composition root: builds and opens all services from the settings."""
 
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from app.chat.calibration import Calibrator
-from app.chat.engine import Engine as TurnEngine
-from app.chat.history import History
 from app.chat.limits import TurnLimit
-from app.chat.relevance import Relevance
 from app.chat.service import ChatService
-from app.chat.verification import Verifier
+from app.chat.turn_engine import TurnEngine
+from app.conversations.service import History
+from app.corpora.service import Library
 from app.evaluation.gate import GoldenGate
-from app.library import Library
-from app.people.policy import build_claim_policy
-from app.people.service import People
 from app.providers import (
     build_embeddings,
     build_hosted,
@@ -29,41 +24,46 @@ from app.providers import (
     required,
     revealed,
 )
-from app.search import Search
+from app.retrieval.calibration import Calibrator
+from app.retrieval.relevance import Relevance
+from app.retrieval.search import Search
 from app.settings import Settings
-from app.spending import Budget, MonthlyCalls, Usages
-from pipelines.ingestion import Ingestion
-from pipelines.jobs.job import Kind, Plain
-from pipelines.jobs.jobs import Jobs
-from pipelines.jobs.state import State
+from app.usage.budgets import Budget, MonthlyCalls, Usages
+from app.users.policy import build_claim_policy
+from app.users.service import People
+from app.verification import Verifier
+from pipelines.ingestion.service import Ingestion
+from pipelines.jobs.models import JobHandler, SimpleJob
+from pipelines.jobs.queue import Jobs
+from pipelines.jobs.store import JobStore
 from pipelines.releases import Reindexing
-from pipelines.uploads.ingesting import KIND as UPLOAD
-from pipelines.uploads.ingesting import UploadJob
-from pipelines.uploads.intake import Intake
 from pipelines.uploads.limits import UploadLimits, UploadQuota
+from pipelines.uploads.receiver import Intake
+from pipelines.uploads.upload_job import KIND as UPLOAD
+from pipelines.uploads.upload_job import UploadJob
 from storage.blobs import Blobs
-from storage.database import Database
 from storage.domain import Principal
-from storage.embeddings import LocalEmbedding
-from storage.index.client import open_embedded
-from storage.index.engine import Engine
-from storage.indexes import Indexes
+from storage.embeddings.local import LocalEmbedding
+from storage.index.embedded.client import open_embedded
+from storage.index.engine import IndexEngine
+from storage.index.releases import Indexes
 from storage.locks import Locks
 from storage.private import make_private
+from storage.sql.database import Database
 from storage.system_folders import ensure_temporary_folder
 
 if TYPE_CHECKING:
     from pipelines.jobs.worker import Worker
 
 REINDEX = "reindex"
-"""The kind of job that builds a release."""
+"""The kind of the job that builds a release."""
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What every door opens: REST, command line and notebook alike.
+    """The services that the REST API, the command line and notebooks share.
 
-    They act for whoever sits at this machine, until a door says for whom else.
+    They act for the local user until `acting_for` is called.
     """
 
     search: Search
@@ -84,7 +84,7 @@ class Services:
     usages: Usages
 
     def acting_for(self, principal: Principal) -> "Services":
-        """The same for somebody else: what they may not see is not there for them."""
+        """Return the services for another user. What that user may not see does not exist for them."""
         return replace(
             self,
             search=self.search.acting_for(principal),
@@ -99,7 +99,7 @@ class Services:
 
 @asynccontextmanager
 async def open_services(settings: Settings | None = None) -> AsyncGenerator[Services]:
-    """Everything connected, and let go at the end; reads the environment when given no settings."""
+    """Open all services, and close them at the end. Without `settings`, read them from the environment."""
     settings = settings or Settings()
     prepare_home(settings)
     check_keys(settings)
@@ -163,19 +163,21 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
 
 
 @asynccontextmanager
-async def open_kinds(settings: Settings) -> AsyncGenerator[dict[str, Kind]]:
-    """What jobs can do, with services of their own: they run on another event loop."""
+async def open_kinds(settings: Settings) -> AsyncGenerator[dict[str, JobHandler]]:
+    """Yield a handler for each kind of job, with services of its own: jobs run on another event loop."""
     async with open_services(settings) as services:
         yield {
             UPLOAD: UploadJob(
                 services.ingestion, services.database, services.blobs, services.locks
             ),
-            REINDEX: Plain("building", lambda progress: services.reindexing.run(progress=progress)),
+            REINDEX: SimpleJob(
+                "building", lambda progress: services.reindexing.run(progress=progress)
+            ),
         }
 
 
 def build_worker(settings: Settings) -> "Worker":
-    """Runs jobs once it is started."""
+    """Build a worker, which runs jobs once it is started."""
     from pipelines.jobs.worker import Worker  # noqa: PLC0415 - DBOS takes a second or two
 
     return Worker(
@@ -186,18 +188,18 @@ def build_worker(settings: Settings) -> "Worker":
     )
 
 
-def build_state(settings: Settings) -> State:
-    """Where jobs are kept."""
-    return State(settings.ibid_home.absolute(), settings.jobs_database_url)
+def build_state(settings: Settings) -> JobStore:
+    """Build the store in which jobs are kept."""
+    return JobStore(settings.ibid_home.absolute(), settings.jobs_database_url)
 
 
 def build_locks(settings: Settings) -> Locks:
-    """Kept beside the jobs."""
+    """Build the locks: in Postgres if the jobs are kept there, else as files in `IBID_HOME`."""
     return Locks.of(settings.ibid_home.absolute() / "locks", settings.jobs_database_url)
 
 
 def build_upload_limits(settings: Settings) -> UploadLimits:
-    """For everybody; those that are left at their defaults do not hold for admins."""
+    """Build the upload limits. Limits per user that have their default values do not apply to admins."""
     per_user = {
         "passages": "upload_passages_limit",
         "daily_bytes": "daily_upload_bytes_per_user",
@@ -214,11 +216,11 @@ def build_upload_limits(settings: Settings) -> UploadLimits:
 
 
 def build_people(settings: Settings, database: Database) -> People:
-    """Who tells who people are; raises `InvalidInput` when sign-in lacks one of its settings."""
+    """Build the service that identifies users; raise `InvalidInput` if a setting for sign-in is missing."""
     if settings.auth == "off":
         return People(database)
-    from app.people.issuer_keys import IssuerKeys  # noqa: PLC0415 - cryptography takes 0.1 s
-    from app.people.tokens import TokenVerifier  # noqa: PLC0415
+    from app.users.issuer_keys import IssuerKeys  # noqa: PLC0415 - cryptography takes 0.1 s
+    from app.users.tokens import TokenVerifier  # noqa: PLC0415
 
     url = required(settings.auth_jwks_url, "AUTH=jwt", "AUTH_JWKS_URL")
     keys = IssuerKeys(url, settings.algorithms)
@@ -228,13 +230,13 @@ def build_people(settings: Settings, database: Database) -> People:
 
 
 def prepare_home(settings: Settings) -> None:
-    """`IBID_HOME` is there, closed to others, and a place for temporary files when there is no other."""
+    """Create `IBID_HOME`, closed to other users. Use it for temporary files if there is no other folder."""
     make_private(settings.ibid_home)
     ensure_temporary_folder(settings.ibid_home)
 
 
 def open_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
-    """The SQL database that is set, or the SQLite file in `IBID_HOME`; up to date."""
+    """Open the configured SQL database, or the SQLite file in `IBID_HOME`, and migrate its schema."""
     prepare_home(settings)
     return Database.open(
         settings.database,
@@ -244,7 +246,7 @@ def open_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
 
 
 def connect_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
-    """The same, with its schema left as it is."""
+    """Open the same database without migrating its schema."""
     prepare_home(settings)
     return Database.connect(
         settings.database,
@@ -253,10 +255,10 @@ def connect_database(settings: Settings) -> AbstractAsyncContextManager[Database
     )
 
 
-def open_engine(settings: Settings) -> AbstractAsyncContextManager[Engine]:
-    """The Qdrant server that is set, or the engine embedded in `IBID_HOME`."""
+def open_engine(settings: Settings) -> AbstractAsyncContextManager[IndexEngine]:
+    """Open the configured Qdrant server, or the embedded engine in `IBID_HOME`."""
     if settings.qdrant_url:
-        from storage.index.server import open_server  # noqa: PLC0415 - qdrant_client takes 0.8 s
+        from storage.index.server.engine import open_server  # noqa: PLC0415 - qdrant_client takes 0.8 s
 
         return open_server(settings.qdrant_url, revealed(settings.qdrant_api_key))
     return open_embedded(settings.index_folder)

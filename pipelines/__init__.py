@@ -1,1 +1,1 @@
-"""The write side: from a file to passages that can be found and cited."""
+"""The write side: turns files into passages that can be found and cited."""

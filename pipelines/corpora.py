@@ -1,17 +1,17 @@
-"""A corpus is checked when it is made: its base URL goes into every footnote."""
+"""Creation of corpora. Their base URL is checked here because it goes into every footnote."""
 
 import re
 
 from storage.errors import InvalidInput
-from storage.tables import Corpus
-from storage.web import web_address
+from storage.http.urls import web_address
+from storage.sql.tables import Corpus
 
 _NAME = re.compile(r"(?!\.+\Z)[\w.-]{1,64}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 
 
 def new_corpus(name: str, base_url: str | None = None, language: str = "en") -> Corpus:
-    """A corpus with a usable name, address and language (ISO 639); raises `InvalidInput`."""
+    """Return a new corpus. Raise `InvalidInput` if its name, base URL or language (ISO 639) is invalid."""
     if not _NAME.fullmatch(name):
         raise InvalidInput(
             f"{name[:80]!r} cannot name a corpus: use 1 to 64 letters, digits, '-', '_' or '.'."
@@ -22,7 +22,7 @@ def new_corpus(name: str, base_url: str | None = None, language: str = "en") -> 
 
 
 def checked_base_url(base_url: str | None) -> str | None:
-    """As `web_address` writes it, without a slash at its end; raises `InvalidInput`."""
+    """Return the URL as normalized by `web_address`, without a trailing slash; raise `InvalidInput`."""
     if base_url is None:
         return None
     try:
@@ -32,5 +32,5 @@ def checked_base_url(base_url: str | None) -> str | None:
 
 
 def lock_of(corpus_name: str) -> str:
-    """The name of the lock that whoever changes a corpus holds."""
+    """Return the name of the lock that must be held to change the corpus."""
     return f"corpus {corpus_name}"

@@ -1,4 +1,4 @@
-"""Releases built beside the serving one, brought level with it, checked, and then let serve."""
+"""Reindexing: build a release while another one serves, synchronize it, check it, then switch to it."""
 
 import asyncio
 import logging
@@ -13,39 +13,39 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 from uuid import UUID
 
-from pipelines.changes import Change, as_before
 from pipelines.corpora import lock_of
-from pipelines.nodes import embedded_text
-from pipelines.uploads.ingesting import copies_of
-from pipelines.writing import Calibrate, Writer, written
+from pipelines.ingestion.diff import SourceChange, as_before
+from pipelines.ingestion.transformations import embedded_text
+from pipelines.ingestion.writer import Calibrate, Writer, written
+from pipelines.uploads.upload_job import copies_of
 from storage.blobs import Blobs
-from storage.database import Database, Session
 from storage.domain import LOCAL, Fingerprint, Passage, Principal, SourceVersion, Value
 from storage.errors import IndexDamaged, NotFound
 from storage.index.passages import PassageIndex
-from storage.indexes import Indexes
+from storage.index.releases import Indexes
 from storage.locks import Locks
-from storage.repositories import Corpora, Releases, Sources
-from storage.tables import Corpus, Release, Source, SourceText
+from storage.sql.database import Database, Session
+from storage.sql.repositories.corpora import Corpora, Releases, Sources
+from storage.sql.tables import Corpus, Release, Source, SourceText
 
 _log = logging.getLogger("ibid.releases")
 
 Origin = Literal["sources", "passages"]
-"""What a release is built from: the files read again, or the passages that serve."""
+"""What a release is built from: the files, which are read again, or the passages of the serving release."""
 Progress = Callable[[int, int], None]
 Gate = Callable[[PassageIndex, PassageIndex], Awaitable[None]]
-"""Compares a release that is ready with the one that serves; raises `ReleaseRefused`."""
+"""A check that compares the new release with the serving one and may raise `ReleaseRefused`."""
 
 _BATCH = 256
-"""Passages that are copied together."""
+"""Number of passages that are copied in one batch."""
 _LOCK = "releases"
-"""What whoever builds a release or flips holds: one at a time."""
+"""The lock for building a release or switching to one: only one process may do so at a time."""
 _CALL, _CHARACTERS_A_TOKEN = 96, 4
-"""Texts in one call to Cohere; English prose has some four characters a token."""
+"""Number of texts in one call to Cohere, and of characters per token (about four in English prose)."""
 
 
-class Standing(Value):
-    """A release, and how much is in it."""
+class ReleaseSummary(Value):
+    """A release and the number of sources and passages in it."""
 
     name: str
     state: str
@@ -56,7 +56,7 @@ class Standing(Value):
 
 
 class Proposal(Value):
-    """That what is configured is not what serves, and the most a reindex would cost."""
+    """The settings that differ from those of the serving release, and the maximum cost of a reindex."""
 
     changed: tuple[str, ...]
     sources: int
@@ -66,7 +66,7 @@ class Proposal(Value):
 
 
 class Built(Value):
-    """The release that serves now, and the one that served before."""
+    """The result of a switch: the release that serves now and the one that served before."""
 
     release: str
     before: str
@@ -76,7 +76,7 @@ class Built(Value):
 
 
 class Reindexing:
-    """Builds releases and lets them serve; the last few stay, to go back to."""
+    """Builds releases and switches to them; the latest ones are kept for a rollback."""
 
     def __init__(
         self,
@@ -102,13 +102,13 @@ class Reindexing:
         self._principal = principal
 
     def acting_for(self, principal: Principal) -> "Reindexing":
-        """The same, for somebody else: what is counted is what they may see."""
+        """Return a copy for another principal, which counts only what that principal may see."""
         other = copy(self)
         other._principal = principal  # noqa: SLF001 - it is one of us
         return other
 
-    async def releases(self) -> list[Standing]:
-        """Newest first; counted are the sources of corpora that the principal may see."""
+    async def releases(self) -> list[ReleaseSummary]:
+        """Return all releases, newest first; count only sources of corpora that the principal may see."""
         await self._indexes.follow()
         async with self._database.reading() as session:
             releases, served = Releases(session), await self._served(session)
@@ -123,7 +123,10 @@ class Reindexing:
             ]
 
     async def proposal(self) -> Proposal | None:
-        """None while what serves is what is configured; counted likewise."""
+        """Return what a reindex would change and cost, or None if the serving release is up to date.
+
+        Count only sources of corpora that the principal may see.
+        """
         serving = await self._indexes.find()
         if serving is None or serving.fingerprint == self._configured:
             return None
@@ -140,10 +143,10 @@ class Reindexing:
         )
 
     async def run(self, origin: Origin | None = None, progress: Progress | None = None) -> Built:
-        """Build what is configured, or go on building it, and let it serve.
+        """Build a release with the configured settings, or resume an earlier build, and switch to it.
 
-        Raises `ReleaseRefused` when the gate says no, and `IndexDamaged` when passages are missing;
-        what served serves on.
+        Raise `ReleaseRefused` if the gate rejects it and `IndexDamaged` if the number of passages is
+        wrong; the old release then continues to serve.
         """
         self._principal.require("admin")
         started = time.perf_counter()
@@ -159,7 +162,7 @@ class Reindexing:
             return await self._let_serve(target, serving, started)
 
     async def rollback(self, name: str | None = None) -> Built:
-        """Let a kept release serve, by default the last; what changed since it served is made up."""
+        """Switch to a kept release, by default the latest, after synchronizing it with the serving one."""
         self._principal.require("admin")
         started = time.perf_counter()
         async with self._locks.held(_LOCK):
@@ -167,7 +170,7 @@ class Reindexing:
             return await self._let_serve(await self._kept_one(name), serving, started)
 
     async def _served(self, session: Session) -> list[Source]:
-        """What serves of the corpora that the principal may see."""
+        """Return the served sources of the corpora that the principal may see."""
         seen = {corpus.name for corpus in await Corpora(session, self._principal).all()}
         return [source for source in await Sources(session).served() if source.corpus in seen]
 
@@ -179,7 +182,10 @@ class Reindexing:
         return index
 
     async def _begun(self) -> PassageIndex:
-        """The release that an earlier run was building, or a new one."""
+        """Return the unfinished release of an earlier run, or create a new one.
+
+        Drop unfinished releases that have other settings or no collection.
+        """
         there = await self._indexes.engine.collections()
         target: PassageIndex | None = None
         for release in await self._all():
@@ -206,9 +212,9 @@ class Reindexing:
     async def _read_again(
         self, target: PassageIndex, serving: PassageIndex, progress: Progress | None
     ) -> None:
-        """Sources whose files are as they were; what is left over is copied afterwards.
+        """Read the sources whose files are unchanged again; the others are copied afterwards.
 
-        What was sent is fetched to a temporary folder, a corpus at a time.
+        Fetch uploaded files to a temporary folder, one corpus at a time.
         """
         done, total = 0, len(await self._outstanding(target))
         writer = Writer(target, serving)
@@ -223,7 +229,7 @@ class Reindexing:
                         if progress:
                             progress(done, total)
 
-    async def _write(self, corpus: Corpus, changes: Sequence[Change], writer: Writer) -> None:
+    async def _write(self, corpus: Corpus, changes: Sequence[SourceChange], writer: Writer) -> None:
         held = {change.source.id: change.held(corpus) for change in changes}
         texts = [change.source_text(corpus) for change in changes]
         await writer.write(corpus, changes)
@@ -232,7 +238,7 @@ class Reindexing:
     async def _bring_level(
         self, target: PassageIndex, serving: PassageIndex, progress: Progress | None = None
     ) -> None:
-        """Give a release what serves and it has not, or has otherwise; take from it what is gone."""
+        """Copy served sources that the release lacks or has in another version; remove deleted ones."""
         await self._take_away(target)
         done, total = 0, len(await self._outstanding(target))
         for corpus, sources in await self._by_corpus(target):
@@ -300,7 +306,10 @@ class Reindexing:
                 await self._calibrate(name, target)
 
     async def _verified(self, target: PassageIndex) -> list[SourceVersion]:
-        """Its manifest. Raises `IndexDamaged` when the index holds more or less than that."""
+        """Return the manifest of the release.
+
+        Raise `IndexDamaged` if the number of passages in the index differs from the manifest.
+        """
         async with self._database.reading() as session:
             held = [*(await Releases(session).holdings(target.collection)).values()]
         written, found = sum(line.passages for line in held), await target.count()
@@ -337,7 +346,7 @@ class Reindexing:
             return await Releases(session).all()
 
     async def _outstanding(self, target: PassageIndex) -> list[Source]:
-        """Sources that the release has not, or with other bytes than those that serve."""
+        """Return the served sources that the release lacks or has with another digest."""
         async with self._database.reading() as session:
             held = await Releases(session).holdings(target.collection)
             served = await Sources(session).served()
@@ -352,7 +361,7 @@ class Reindexing:
 
 
 async def _vectors(passages: Sequence[Passage], target: PassageIndex) -> list[list[float]]:
-    """Made anew, but for those that a run before this one had already written."""
+    """Embed the passages, but reuse the vectors that an earlier run has already written."""
     written = await target.passages({passage.source_id for passage in passages}, staged=True)
     known = {(passage.section, passage.text): vector for passage, vector in written}
     new = [passage for passage in passages if (passage.section, passage.text) not in known]
@@ -378,8 +387,8 @@ def _cut(sources: Sequence[Source]) -> Iterator[list[Source]]:
         yield batch
 
 
-def _standing(release: Release, held: Sequence[SourceVersion]) -> Standing:
-    return Standing(
+def _standing(release: Release, held: Sequence[SourceVersion]) -> ReleaseSummary:
+    return ReleaseSummary(
         name=release.collection,
         state=release.state,
         fingerprint=release.fingerprint,

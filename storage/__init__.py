@@ -1,1 +1,1 @@
-"""What Ibid knows, and where it is kept: values, tables, vectors."""
+"""Ibid's data and where it is stored: domain values, SQL tables and vectors."""

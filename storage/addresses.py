@@ -1,4 +1,4 @@
-"""Addresses of services that an operator sets: checked, and shown without their secrets."""
+"""Check the service addresses that an operator configures, and show them without their secrets."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 _PORTS = {"http": 80, "https": 443, "redis": 6379, "rediss": 6379}
 IN_MEMORY = ":memory:"
-"""In place of a URL of Qdrant: the client's own stand-in for a server, for experiments and tests."""
+"""Used instead of a Qdrant URL: the client's own in-memory server, for experiments and tests."""
 HIDDEN = "(hidden)"
 NO_ADDRESS = (
     "it is no address like SCHEME://HOST:PORT/PATH; in a user or password, percent-encode "
@@ -19,34 +19,34 @@ _SHOWN = re.compile(
     r"((?:\[[0-9a-f:.]+\]|[^/?#:@\[\]\s]*)(?::\d{1,5})?(?:/[^?#@\s]*)?)(?:[?#][^@]*)?",
     re.IGNORECASE,
 )
-"""Scheme, user and password, the place, and the rest. An `@` elsewhere may belong to a password."""
+"""Scheme, user and password, host and path, query and fragment. Any other `@` may belong to a password."""
 
 
 def without_secrets(address: str) -> str:
-    """Without user, password and query; `HIDDEN` when it cannot be told where these end."""
+    """Return the address without user, password and query; `HIDDEN` if it cannot be parsed."""
     found = _SHOWN.fullmatch(address)
     return found[1] + found[2] if found else HIDDEN
 
 
 def place(address: str) -> str:
-    """Host and port of an address that was checked, as errors name it."""
+    """Return host and port of a checked address, for error messages."""
     parts = urlsplit(address)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     return f"{host}:{parts.port or _PORTS.get(parts.scheme, '')}".rstrip(":")
 
 
 def failure(error: OSError) -> str:
-    """Why a connection failed, in the system's words, without the address that may be in its text."""
+    """Return the system's reason for a failed connection, without the address that the error may contain."""
     number = error.errno
     if number is None and (found := re.search(r"\[Errno (\d+)\]", str(error))):
-        number = int(found[1])  # of several addresses of one name
+        number = int(found[1])  # several addresses of one host failed
     if number is None or number < 0:
         return error.strerror or "it does not answer"
     return os.strerror(number)
 
 
 def said_by_postgres(told: str) -> str:
-    """What a server or its client says, on one line, without the name of who was refused."""
+    """Return a message of a Postgres server or client on one line, without the name of the user."""
     line = " ".join(re.sub(r"Is the server running .*?\?", "", told, flags=re.DOTALL).split())
     return re.sub(r"\b(user|role)(?: name)?:? (?:\"[^\"]*\"|[^\s,\"]+$)", r"\1", line).rstrip(".")
 
@@ -54,29 +54,30 @@ def said_by_postgres(told: str) -> str:
 def check_address(
     address: str, schemes: Collection[str] | None = None, *, keyed: bool = False
 ) -> None:
-    """Raises `ValueError`, which never repeats the address, for what is none, or of no such scheme.
+    """Raise `ValueError` if the address is invalid or has another scheme.
 
-    With `keyed` a key is sent there in a header, beside which no user and password can be sent.
+    The error never repeats the address. With `keyed`, a key is sent in a header, so the
+    address may contain no user and password.
     """
     try:
         parts = urlsplit(address)
         port = parts.port
-    except ValueError:  # its port is none, or a bracket does not close
+    except ValueError:  # an invalid port, or an unclosed bracket
         raise ValueError(NO_ADDRESS) from None
     if not _SHOWN.fullmatch(address) or port == 0:
         raise ValueError(NO_ADDRESS)
     if schemes and parts.scheme not in schemes:
         raise ValueError(f"it begins with {' or '.join(f'{one}://' for one in schemes)}")
-    if schemes and not parts.hostname:  # a database may be reached by a socket
+    if schemes and not parts.hostname:  # a database may be reached through a socket
         raise ValueError(NO_ADDRESS)
     if keyed and "@" in parts.netloc:
         raise ValueError("put no user or password into it: the key has a setting of its own")
 
 
 def parse_qdrant_url(text: str) -> str:
-    """With the port that Qdrant's clients use when none is named, and no slash at its end.
+    """Return the URL with Qdrant's default port if it has none, and without a slash at the end.
 
-    Raises `ValueError`, which never repeats the address.
+    Raises `ValueError`, whose message never repeats the address.
     """
     if text == IN_MEMORY:
         return text
@@ -100,7 +101,7 @@ def parse_qdrant_url(text: str) -> str:
 
 
 def is_ipv6(host: str) -> bool:
-    """Whether it is one as it is written, without brackets."""
+    """Return whether the host is an IPv6 address, written without brackets."""
     try:
         IPv6Address(host)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Uploaded originals, in a local folder or in any object store that fsspec knows by its URL."""
+"""Uploaded originals, stored in a local folder or in any object store that fsspec supports by its URL."""
 
 import asyncio
 import errno
@@ -15,10 +15,10 @@ T = TypeVar("T")
 
 
 class Blobs:
-    """Bytes by key; a key is a relative path."""
+    """A store of bytes by key; a key is a relative path."""
 
     def __init__(self, url: str) -> None:
-        """Connects to nothing yet; raises `InvalidInput` for a URL of no known kind."""
+        """Prepare the store without connecting; raises `InvalidInput` for a URL of an unknown kind."""
         try:
             found = cast("Any", fsspec).url_to_fs(url)
         except ImportError as error:
@@ -29,7 +29,7 @@ class Blobs:
         self._root = str(found[1]).rstrip("/")
 
     async def write(self, key: str, file: IO[bytes]) -> None:
-        """Whole or not at all: under another name first."""
+        """Write a file atomically: under a temporary name first, then renamed."""
 
         def copy() -> None:
             path = self._path(key)
@@ -41,15 +41,15 @@ class Blobs:
         await self._do(copy)
 
     async def fetch(self, key: str, to: Path) -> None:
-        """Copy to a file on this machine; raises `NotFound`."""
+        """Copy a blob to a local file; raises `NotFound`."""
         await self._do(lambda: self._files.get_file(self._path(key), str(to)), key)
 
     async def read(self, key: str) -> bytes:
-        """Raises `NotFound`."""
+        """Return the bytes of a blob; raises `NotFound`."""
         return await self._do(lambda: bytes(self._files.cat_file(self._path(key))), key)
 
     async def remove(self, key: str) -> None:
-        """With all below it; nothing happens when it is not there."""
+        """Remove a key and everything below it; do nothing if it does not exist."""
 
         def remove() -> None:
             if self._files.exists(self._path(key)):
@@ -58,7 +58,7 @@ class Blobs:
         await self._do(remove)
 
     async def names(self, key: str) -> list[str]:
-        """What stands right below a key; nothing when that is not there."""
+        """Return the names directly below a key; an empty list if the key does not exist."""
 
         def names() -> list[str]:
             path = self._path(key)

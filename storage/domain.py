@@ -1,4 +1,4 @@
-"""The nouns: what Ibid knows and says. No technology is imported here."""
+"""The domain's values: what Ibid stores and returns. No technology is imported here."""
 
 import re
 from datetime import datetime
@@ -15,7 +15,7 @@ _MARKER = re.compile(r"(?<!\\)\[(\d+)\]")
 
 
 class Value(BaseModel):
-    """An immutable value; equal when its fields are equal."""
+    """An immutable value; two values are equal if their fields are equal."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,25 +31,25 @@ RIGHTS: dict[Role, frozenset[Right]] = {
 
 
 class Principal(Value):
-    """Who acts: one user, what they may do, and the groups through which corpora open to them."""
+    """The user who acts, with their rights and the groups that give them access to corpora."""
 
     name: str
-    """What the issuer calls the user; `key:NAME` for an API key, `local` on this machine."""
+    """The user's name at the identity provider; `key:NAME` for an API key, `local` on this machine."""
     rights: frozenset[Right] = frozenset()
     groups: frozenset[str] = frozenset()
 
     @property
     def readers(self) -> list[str]:
-        """All that a corpus may list to let this principal in."""
+        """The entries in a corpus's list of readers that admit this principal."""
         return [f"user:{self.name}", *(f"group:{group}" for group in sorted(self.groups))]
 
     @property
     def is_admin(self) -> bool:
-        """Who sees every corpus, and where files lie on the server."""
+        """Whether the principal may see every corpus, and file paths on the server."""
         return "admin" in self.rights
 
     def require(self, right: Right) -> None:
-        """Raises `Forbidden`."""
+        """Raise `Forbidden` if the principal lacks the right."""
         if right not in self.rights:
             raise Forbidden(
                 f"This needs the right {right!r}, which {self.name or 'nobody'!r} lacks."
@@ -57,83 +57,83 @@ class Principal(Value):
 
 
 LOCAL = Principal(name="local", rights=RIGHTS["admin"])
-"""Whoever sits at this machine: the command line, a notebook, a server without sign-in."""
+"""The user of this machine: the command line, a notebook, or a server without sign-in."""
 STRANGER = Principal(name="")
-"""Who did not sign in: sees no corpus and owns nothing."""
+"""A user who did not sign in: can see no corpus and owns nothing."""
 
 
 class Edition(Value):
-    """What of a corpus is read together: one version of its docs, in one language."""
+    """The part of a corpus that is searched together: one version of its docs, in one language."""
 
     corpus: str
     version: str | None = None
-    """As its site names it; None for pages of which there is but one."""
+    """The version's name on its site; None for pages that have only one version."""
     locale: str | None = None
 
     @property
     def key(self) -> str:
-        """What the index and SQL know it by."""
+        """The string that identifies the edition in the index and in SQL."""
         return "\n".join((self.corpus, self.version or "", self.locale or ""))
 
     @classmethod
     def of(cls, key: str) -> Self:
-        """The one that is known by the key."""
+        """Return the edition that a key identifies."""
         corpus, version, locale = key.split("\n")
         return cls(corpus=corpus, version=version or None, locale=locale or None)
 
 
 class Fingerprint(Value):
-    """What makes two indexes incompatible; it travels with a release."""
+    """The settings that make two indexes incompatible if they differ; stored with each release."""
 
     reader: str
-    """Of how bytes become canonical text."""
+    """Identifies how bytes become canonical text."""
     splitter: str
-    """Of how canonical text becomes passages."""
+    """Identifies how canonical text is split into passages."""
     embedding: str
     """The model's name, as its vendor spells it."""
     dimension: int
     """Length of the dense vectors."""
     embedding_type: Literal["float", "int8"] = "float"
-    """In what numbers the embedding gives them, where its vendor leaves a choice."""
+    """The number type of the dense vectors, where the vendor offers a choice."""
     fields: str
-    """Of the payload and of how keywords are counted."""
+    """Identifies the fields of the payload and how keywords are counted."""
     on_disk: bool = False
     quantized: bool = False
 
     def shares_vectors(self, other: "Fingerprint") -> bool:
-        """Whether a vector of one means the same in the other."""
+        """Return whether vectors of one index can be used in the other."""
         changed = self.differences(other)
         return not {"embedding", "dimension", "embedding_type"}.intersection(changed)
 
     def differences(self, other: "Fingerprint") -> list[str]:
-        """Names of the parts in which another one differs."""
+        """Return the names of the fields that differ."""
         return [name for name, value in self if getattr(other, name) != value]
 
 
 class Calibration(Value):
-    """What a question gets, in one corpus and release, of which a page has half the words."""
+    """Typical scores, in one corpus and release, of a question if a page contains half of its words."""
 
     method: int
-    """Of how it was measured: what was measured otherwise cannot be compared."""
+    """The version of the measuring method; results of different methods cannot be compared."""
     nearness: float
-    """By words and meaning, and by how much the best passage stands out."""
+    """Similarity in words and meaning, plus how much the best passage stands out from the others."""
     bm25: float = Field(gt=0)
-    """Of the best passage, for each word of the question."""
+    """BM25 score of the best passage, per word of the question."""
     measured_at: datetime
 
 
 class Calibrations(Value):
-    """Those of one corpus."""
+    """The calibrations of one corpus."""
 
     by_release: dict[str, Calibration]
 
 
 class SourceVersion(Value):
-    """One version of a source as a release holds it."""
+    """One version of a source, as a release holds it."""
 
     version: int
     digest: str
-    """Hash of the bytes, and of all else the page's address is made from."""
+    """Hash of the bytes and of everything else that determines the page's address."""
     title: str
     url: str
     passages: int
@@ -143,7 +143,7 @@ class SourceVersion(Value):
 
 
 class Passage(Value):
-    """A contiguous span of one version of a source: what is indexed and cited.
+    """A contiguous span of one version of a source: the unit that is indexed and cited.
 
     `start` and `end` count characters of the source's canonical text: `text == canonical[start:end]`.
     """
@@ -161,27 +161,27 @@ class Passage(Value):
     start: int
     end: int
     docs_version: str | None = None
-    """Which version of the docs the page describes, where their layout says so."""
+    """The version of the docs that the page describes, if the layout of the docs gives it."""
     locale: str | None = None
-    """The language of the page, where the layout says so."""
+    """The language of the page, if the layout of the docs gives it."""
     code: tuple[Span, ...] = ()
     """Spans of canonical text inside this passage that are code, not prose."""
     metadata: Metadata = Field(default_factory=dict)
     score: float | None = None
-    """Fused relevance in [0, 1] to the query it was found by; 1 is best in both rankings."""
+    """Fused relevance to the query, in [0, 1]; 1 means best in both rankings."""
     similarity: float | None = None
-    """Cosine to the query, when the dense ranking found it."""
+    """Cosine similarity to the query, if the dense ranking found the passage."""
     bm25: float | None = None
-    """BM25 score, when the sparse ranking found it."""
+    """BM25 score, if the sparse ranking found the passage."""
 
     @property
     def edition(self) -> Edition:
-        """What it is read together with."""
+        """The edition that the passage belongs to."""
         return Edition(corpus=self.corpus, version=self.docs_version, locale=self.locale)
 
     @staticmethod
     def identify(source_id: UUID, version: int, ordinal: int) -> UUID:
-        """The same passage of a version always has the same id: a retry never doubles it."""
+        """Return the passage's id. It depends only on the arguments, so a retry creates no duplicate."""
         return uuid5(source_id, f"{version}/{ordinal}")
 
 
@@ -189,7 +189,7 @@ Verdict = Literal["supported", "partial", "unsupported", "unchecked"]
 
 
 class Citation(Value):
-    """Exact words of a source that a claim rests on: `quote == canonical[start:end]`."""
+    """The exact words of a source that support a claim: `quote == canonical[start:end]`."""
 
     n: int
     """The footnote's number in the answer."""
@@ -207,7 +207,7 @@ class Citation(Value):
 
 
 class Claim(Value):
-    """One sentence of an answer that can be true or false; its span lies in the answer's text."""
+    """One sentence of an answer that can be true or false; its span is in the answer's text."""
 
     text: str
     start: int
@@ -216,12 +216,12 @@ class Claim(Value):
     verdict: Verdict = "unchecked"
     score: float | None = None
     flags: tuple[str, ...] = ()
-    """`uncited`; `verbatim`: repeats a source unquoted; `withheld`: left out, its text too;
-    `not_peer_reviewed`: no source of it is known to be, in a corpus that asks for that."""
+    """`uncited`; `verbatim`: repeats a source without quotation marks; `withheld`: removed, with its text;
+    `not_peer_reviewed`: cites no source known to be peer-reviewed, in a corpus that prefers those."""
 
 
 class CitedSource(Value):
-    """A source an answer rests on, once however often it is cited."""
+    """A source that an answer cites; listed once, even if it is cited several times."""
 
     id: UUID
     version: int
@@ -230,7 +230,7 @@ class CitedSource(Value):
 
 
 class NearestSection(Value):
-    """Where the corpus comes closest to a question that it does not answer."""
+    """The section of a corpus that comes closest to a question that the corpus does not answer."""
 
     source_id: UUID
     passage_id: UUID
@@ -243,39 +243,39 @@ Reason = Literal["nothing_relevant", "not_supported", "out_of_scope"]
 
 
 class Abstention(Value):
-    """Why a question was declined, and where to look instead."""
+    """The reason why a question was declined, and the sections to read instead."""
 
     reason: Reason
     nearest: tuple[NearestSection, ...] = ()
 
 
 class Usage(Value):
-    """What an answer cost at the model's end, as the model counts it; zero for the extractive one."""
+    """The cost of an answer, as the model's server counts it; zero for the extractive model."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost: float | None = 0.0
-    """In US dollars; None when the model's server does not say."""
+    """In US dollars; None if the model's server does not report it."""
 
 
 class Attempt(Value):
-    """A model that was tried for an answer in vain, and why; readers are not told where it is."""
+    """A failed attempt to get an answer from a model, and its error without the server's address."""
 
     model: str
     error: Annotated[str, AfterValidator(for_clients)]
     cost: float | None = 0.0
-    """In US dollars; None when it had begun to answer and never said."""
+    """In US dollars; None if the model had begun to answer and reported no cost."""
 
 
 class Rewriting(Value):
-    """The call by which a model made a question whole that leaned on earlier ones."""
+    """The model call that rewrote a follow-up question as a self-contained question."""
 
     model: str
     usage: Usage = Usage()
 
 
 class Answer(Value):
-    """What was said to a question, kept exactly as it was given: the same on every surface."""
+    """The answer to a question, stored exactly as it was given, so that every interface shows the same."""
 
     id: UUID
     conversation_id: UUID
@@ -283,29 +283,32 @@ class Answer(Value):
     status: Literal["answered", "abstained"]
     finish: Literal["stop", "length"] = "stop"
     text: str
-    """Markdown; `[n]` outside code always is a footnote's number."""
+    """Markdown; `[n]` outside code is always the number of a footnote."""
     claims: tuple[Claim, ...] = ()
     sources: tuple[CitedSource, ...] = ()
     abstention: Abstention | None = None
     model: str | None = None
-    """Which model wrote it, as its server says; another than was asked first when that one failed."""
+    """The model that wrote the answer, as its server names it.
+
+    It differs from the model that was asked first if that one failed.
+    """
     generation: str | None = None
-    """By which id the model's server knows it."""
+    """The id of the answer at the model's server."""
     attempts: tuple[Attempt, ...] = ()
     release: str | None = None
     usage: Usage = Usage()
     rewriting: Rewriting | None = None
-    """Paid for besides `usage`, and also when the question was declined."""
+    """Its cost is not included in `usage`; it is also set if the question was declined."""
 
     @property
     def citations(self) -> list[Citation]:
-        """Every footnote once, in the order of its number."""
+        """Every footnote once, ordered by number."""
         by_number = {citation.n: citation for claim in self.claims for citation in claim.citations}
         return [by_number[n] for n in sorted(by_number)]
 
     @property
     def source_ids(self) -> set[UUID]:
-        """Every source that it tells something of."""
+        """The ids of all sources that the answer mentions."""
         nearest = self.abstention.nearest if self.abstention else ()
         return {
             *(citation.source_id for citation in self.citations),
@@ -314,7 +317,7 @@ class Answer(Value):
         }
 
     def _repr_html_(self) -> str:
-        """How a notebook shows it: markers lead to footnotes, footnotes to the source."""
+        """Return HTML for notebooks: markers link to footnotes, and footnotes link to the source."""
         text = _MARKER.sub(r'<sup><a href="#ibid-\1">[\1]</a></sup>', escape(self.text))
         notes = "".join(
             f'<li id="ibid-{c.n}" value="{c.n}"><a href="{escape(c.url)}">'

@@ -1,43 +1,43 @@
-"""What can go wrong, in the words of the domain; the doors give it HTTP and exit codes.
+"""Ibid's errors, in terms of the domain; the HTTP and command-line interfaces map them to their codes.
 
 IbidError
-├── InvalidInput            what was asked for cannot be done as it was asked
-├── NotFound                no corpus, source, passage or conversation by that name
-├── AlreadyExists           a corpus by that name is there already
-├── CorpusBusy              it is being ingested into just now
-├── Vanished                what was being changed was deleted meanwhile
-├── NotSignedIn             no credential, or one that is not, or no longer, good
-├── Forbidden               who asks may not do that
-├── TooManyTurns            one user has more questions under way than are allowed
-├── UploadTooLarge          an upload has more bytes, files or passages than are allowed
-├── UploadQuotaSpent        one user has uploaded as much today as is allowed
-├── TooManyStreams          one user or address has more streams open than are allowed
-├── TooManyFailures         one address has sent too many bad keys or tokens
-├── ServerStopping          this server stops; another one, or the next, will answer
-├── SignInUnavailable       what vouches for users cannot be reached; they may well be signed in
-├── SourceUnreadable        one file could not be read; the others are not touched
+├── InvalidInput            the request cannot be carried out as it was made
+├── NotFound                no corpus, source, passage or conversation has that name
+├── AlreadyExists           a corpus with that name already exists
+├── CorpusBusy              an ingestion into the corpus is running
+├── Vanished                the object was deleted while it was being changed
+├── NotSignedIn             the credential is missing, invalid, expired or revoked
+├── Forbidden               the user lacks the right to do this
+├── TooManyTurns            the user's limit of concurrent questions is reached
+├── UploadTooLarge          the upload exceeds a limit of bytes, files or passages
+├── UploadQuotaSpent        the user's daily upload quota is used up
+├── TooManyStreams          the limit of open streams per user or address is reached
+├── TooManyFailures         the address has sent too many invalid keys or tokens
+├── ServerStopping          this server is shutting down; retry with another one, or later
+├── SignInUnavailable       the sign-in service cannot be reached, so the user cannot be verified
+├── SourceUnreadable        one file cannot be read; the other files are not affected
 ├── IndexUnavailable        the vector engine cannot be reached
 │   ├── IndexLocked         another process holds the embedded index
-│   ├── IndexDamaged        its files cannot be read
-│   └── IndexMismatch       it was built with another embedding
-├── ReleaseRefused          a new release answers worse than the one that serves
-├── StorageFull             no space left where Ibid keeps its data
+│   ├── IndexDamaged        the index's files cannot be read
+│   └── IndexMismatch       the index was built with another embedding
+├── ReleaseRefused          a new release answers worse than the serving one
+├── StorageFull             no space is left where Ibid stores its data
 ├── DatabaseUnavailable     the SQL database cannot be reached or read
-│   └── ConnectionLost      it went in the middle of a unit of work
+│   └── ConnectionLost      the connection was lost during a unit of work
 ├── BlobsUnavailable        the store of uploaded originals cannot be reached
-├── AddressRefused          a page's address leads where nobody may have Ibid go
+├── AddressRefused          a page's address is invalid, or leads into a forbidden network
 ├── SiteUnavailable         a page cannot be fetched from its site
 └── ModelUnavailable        a model did not answer
-    ├── ModelBusy           its limit is reached for now
-    ├── ModelSilent         it said nothing for too long
-    ├── ModelRefused        it said no: asking again cannot help
-    └── BudgetSpent         as much was spent as may be
+    ├── ModelBusy           the model's rate limit is reached
+    ├── ModelSilent         the model did not answer before the timeout
+    ├── ModelRefused        the model rejected the request; a retry cannot help
+    └── BudgetSpent         the budget is used up
 """
 
 import re
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # a command that only says what went wrong needs no pydantic
+if TYPE_CHECKING:  # a command that only reports an error needs no pydantic
     from storage.domain import Attempt
 
 
@@ -45,7 +45,10 @@ _FOLDERS = re.compile(r"(?<![\w:/.])/(?:[^\s/]+/)+|(?<!\w)[A-Za-z]:\\(?:[^\s\\]+
 
 
 def without_folders(told: str) -> str:
-    """An error's sentence with only the last part of each path, for those who may not know the server."""
+    """Return an error message with only the last part of each path.
+
+    For clients that may not know the folders of the server.
+    """
     return _FOLDERS.sub("", told)
 
 
@@ -56,45 +59,45 @@ _PLACES = re.compile(
 
 
 def for_clients(told: str) -> str:
-    """An error's sentence without folders, and without hosts and ports of the services behind this one."""
+    """Return an error message without folders, and without hosts and ports of internal services."""
     return without_folders(_PLACES.sub("", told))
 
 
 class IbidError(Exception):
-    """Whatever Ibid raises on purpose: one sentence that says what to do."""
+    """The base of errors that Ibid raises on purpose; the message is a sentence that says what to do."""
 
     retry_after: float | None = None
-    """Seconds after which it may be worth another try; None when it is not a matter of time."""
+    """Seconds after which a retry may succeed; None if waiting does not help."""
 
     may_be_logged = False
-    """Whether its sentence never repeats what a user, a document or a model has written."""
+    """Whether the message never contains text written by a user, a document or a model."""
 
 
 class InvalidInput(IbidError):
-    """What was asked for cannot be done as it was asked."""
+    """The request cannot be carried out as it was made."""
 
 
 class NotFound(IbidError):
-    """Nothing there by that name."""
+    """No object of this kind has that name."""
 
     def __init__(self, kind: str, key: object, hint: str = "") -> None:
         super().__init__(f"There is no {kind} {str(key)!r}.{' ' + hint if hint else ''}")
 
 
 class AlreadyExists(IbidError):
-    """Something by that name is there already."""
+    """An object with that name already exists."""
 
 
 class CorpusBusy(IbidError):
-    """The corpus is being ingested into; the same may be asked again afterwards."""
+    """An ingestion into the corpus is running; retry afterwards."""
 
 
 class Vanished(IbidError):
-    """What was being changed was deleted meanwhile."""
+    """The object was deleted while it was being changed."""
 
 
 class NotSignedIn(IbidError):
-    """No credential, or one that is not, or no longer, good."""
+    """The credential is missing, invalid, expired or revoked."""
 
     may_be_logged = True
 
@@ -104,22 +107,22 @@ class NotSignedIn(IbidError):
 
 
 class Forbidden(IbidError):
-    """Who asks may not do that."""
+    """The user lacks the right to do this."""
 
 
 class TooManyTurns(IbidError):
-    """One user has more questions under way than are allowed."""
+    """The user's limit of concurrent questions is reached."""
 
     retry_after = 2
     may_be_logged = True
 
 
 class UploadTooLarge(IbidError):
-    """An upload has more bytes, files or passages than are allowed."""
+    """The upload exceeds a limit of bytes, files or passages."""
 
 
 class UploadQuotaSpent(IbidError):
-    """One user has uploaded as much today as is allowed; `retry_after` is the rest of the day."""
+    """The user's daily upload quota is used up; `retry_after` is the rest of the day."""
 
     may_be_logged = True
 
@@ -129,35 +132,35 @@ class UploadQuotaSpent(IbidError):
 
 
 class TooManyStreams(IbidError):
-    """One user or address has more streams open than are allowed."""
+    """The limit of open streams per user or address is reached."""
 
     retry_after = 5
     may_be_logged = True
 
 
 class TooManyFailures(IbidError):
-    """One address has sent too many bad keys or tokens within a minute."""
+    """The address has sent too many invalid keys or tokens within a minute."""
 
     retry_after = 60
     may_be_logged = True
 
 
 class ServerStopping(IbidError):
-    """This server stops; another one, or the next, will answer."""
+    """This server is shutting down; retry with another server, or later."""
 
     retry_after = 5
     may_be_logged = True
 
 
 class SignInUnavailable(IbidError):
-    """What vouches for users cannot be reached; they may well be signed in."""
+    """The sign-in service cannot be reached, so it is unknown whether the user is signed in."""
 
     retry_after = 10
     may_be_logged = True
 
 
 class SourceUnreadable(IbidError):
-    """One file could not be read; the message is the reason, for the report."""
+    """One file cannot be read; the message is the reason, for the report."""
 
 
 class IndexUnavailable(IbidError):
@@ -175,17 +178,17 @@ class IndexDamaged(IndexUnavailable):
 
 
 class IndexMismatch(IndexUnavailable):
-    """The index was built with another embedding than the one configured."""
+    """The index was built with another embedding than the configured one."""
 
 
 class ReleaseRefused(IbidError):
-    """A new release did not pass the gate; what served before serves on."""
+    """A new release did not pass the gate; the previous release continues to serve."""
 
     may_be_logged = True
 
 
 class StorageFull(IbidError):
-    """No space is left where Ibid keeps its data; what was there still serves."""
+    """No space is left where Ibid stores its data; the existing data is still served."""
 
     may_be_logged = True
 
@@ -198,7 +201,7 @@ class DatabaseUnavailable(IbidError):
 
 
 class ConnectionLost(DatabaseUnavailable):
-    """The connection went in the middle of a unit of work, which may be done once more."""
+    """The connection was lost during a unit of work, which may be retried once."""
 
 
 class BlobsUnavailable(IbidError):
@@ -208,17 +211,17 @@ class BlobsUnavailable(IbidError):
 
 
 class AddressRefused(IbidError):
-    """A page's address is none, or leads into a network that is not admitted."""
+    """A page's address is invalid, or leads into a network that is not allowed."""
 
 
 class SiteUnavailable(IbidError):
-    """A page cannot be fetched: its site does not answer, or answers with what cannot be used."""
+    """A page cannot be fetched: its site does not answer, or returns an unusable response."""
 
     may_be_logged = True
 
 
 class ModelUnavailable(IbidError):
-    """A model did not answer; the question is kept and may be asked again."""
+    """A model did not answer; the question is stored and can be asked again."""
 
     may_be_logged = True
 
@@ -233,13 +236,13 @@ class ModelUnavailable(IbidError):
         super().__init__(told)
         self.model = model
         self.cost = cost
-        """In US dollars; None when it had begun to answer and never said."""
+        """In US dollars; None if the model had begun to answer and reported no cost."""
         self.attempts = attempts
-        """What was tried, where it was more than one model."""
+        """The failed attempts, if more than one model was tried."""
 
 
 class ModelBusy(ModelUnavailable):
-    """Its limit is reached; `retry_after` seconds from now it may answer, if it said so."""
+    """The model's rate limit is reached; `retry_after` is the value that it gave in seconds, or None."""
 
     def __init__(self, told: str, *, model: str = "", retry_after: float | None = None) -> None:
         super().__init__(told, model=model)
@@ -247,12 +250,12 @@ class ModelBusy(ModelUnavailable):
 
 
 class ModelSilent(ModelUnavailable):
-    """It said nothing, or did not come to an end, in the time there was."""
+    """The model did not answer, or did not finish its answer, before the timeout."""
 
 
 class ModelRefused(ModelUnavailable):
-    """It said no, and will say no again: a wrong key, no credits, no such model."""
+    """The model rejected the request, and would again: a wrong key, no credits, an unknown model."""
 
 
 class BudgetSpent(ModelUnavailable):
-    """As much was spent as the settings allow; nothing was asked."""
+    """The budget in the settings is used up; no model was called."""

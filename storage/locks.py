@@ -1,4 +1,4 @@
-"""What only one process may do at a time, told apart by name; a lock dies with who holds it."""
+"""Named locks between processes; a lock is released when its holder dies."""
 
 import asyncio
 import hashlib
@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from storage import libpq
 from storage.addresses import said_by_postgres
 from storage.errors import DatabaseUnavailable
-from storage.index.files import try_lock_file
+from storage.index.embedded.files import try_lock_file
+from storage.sql import libpq
 
 _PAUSE = 0.2
 
@@ -20,22 +20,22 @@ Release = Callable[[], Awaitable[None]]
 
 
 class Locks(ABC):
-    """On one machine files, on several Postgres: whatever all who must take turns can reach."""
+    """Locks that all processes of an installation share: files on one machine, or Postgres on several."""
 
     @staticmethod
     def of(folder: Path, url: str | None) -> "Locks":
-        """Kept where the jobs are: in `url`, or without it as files in `folder`."""
+        """Return locks in the store of the jobs: in `url`, or as files in `folder` if `url` is None."""
         return PostgresLocks(url) if url else FileLocks(folder)
 
     @abstractmethod
     async def take(self, name: str) -> Release | None:
-        """What gives the lock back; None when somebody holds it, in this process or another."""
+        """Try to take a lock. Return its release function, or None if this or another process holds it."""
 
     @asynccontextmanager
     async def held(
         self, name: str, waiting: Callable[[], None] | None = None
     ) -> AsyncGenerator[None]:
-        """Waits for its turn; `waiting` is called once when there is somebody to wait for."""
+        """Hold a lock, and wait for it if necessary; `waiting` is called once before the wait."""
         release = await self.take(name)
         if release is None and waiting:
             waiting()
@@ -49,7 +49,7 @@ class Locks(ABC):
 
     @asynccontextmanager
     async def tried(self, name: str) -> AsyncGenerator[bool]:
-        """Whether it could be had at once; then it is held meanwhile."""
+        """Try to take a lock without waiting. Yield whether this succeeded; if so, hold it in the block."""
         release = await self.take(name)
         try:
             yield release is not None
@@ -65,7 +65,10 @@ class FileLocks(Locks):
         self._folder = folder
 
     async def take(self, name: str) -> Release | None:
-        """The files stay: to remove one is to lock what somebody else no longer sees."""
+        """Try to take a lock. Its file is never removed.
+
+        Otherwise two processes could lock two different files of the same name.
+        """
         digest = hashlib.sha256(name.encode(errors="replace")).hexdigest()[:24]
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +81,7 @@ class FileLocks(Locks):
 
 
 class PostgresLocks(Locks):
-    """Advisory locks, each on a connection of its own: a pooler that shares them would lose them."""
+    """Advisory locks, each on its own connection: a pooler that shares connections would lose them."""
 
     def __init__(self, url: str) -> None:
         self._arguments: dict[str, Any] = {
@@ -90,7 +93,10 @@ class PostgresLocks(Locks):
         }
 
     async def take(self, name: str) -> Release | None:
-        """A machine that is gone without a word loses its locks within about half a minute."""
+        """Try to take a lock.
+
+        Keepalives detect a connection to an unreachable machine after about half a minute.
+        """
         import psycopg  # noqa: PLC0415 - only where jobs are kept in Postgres
 
         key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)

@@ -1,4 +1,4 @@
-"""What log lines have in common: the id of the request they belong to, and how a failure is told."""
+"""Helpers for log lines: the request id, and how errors are logged."""
 
 import logging
 import traceback
@@ -8,16 +8,19 @@ from typing import Any, cast
 from storage.errors import IbidError
 
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
-"""Of the request that is answered, or that asked for the job which runs; tasks and threads inherit it."""
+"""The id of the current request, or of the request that started the current job.
+
+Tasks and threads inherit it.
+"""
 
 _ABOUT_CODE = (AttributeError, ImportError, NameError)
-"""Exceptions whose text names parts of the program, never the data it works on."""
+"""Exceptions whose messages name parts of the program, never the data that it works on."""
 
 
 def log_failure(
     log: logging.Logger, event: str, error: BaseException | None, fields: dict[str, Any]
 ) -> None:
-    """One line: a warning for what Ibid raises on purpose, else an error with its traceback."""
+    """Log an error on one line: a warning for an `IbidError`, otherwise an error with its traceback."""
     extra = fields if error is None else {**fields, **describe(error)}
     if isinstance(error, IbidError):
         log.warning(event, extra=extra)
@@ -26,7 +29,7 @@ def log_failure(
 
 
 def describe(error: BaseException) -> dict[str, str]:
-    """Its class, and its sentence unless that may repeat what somebody has written."""
+    """Return the error's class name, and its message if the message may be logged."""
     told = {"error": type(error).__name__}
     if isinstance(error, IbidError) and error.may_be_logged:
         told["reason"] = str(error)
@@ -34,7 +37,7 @@ def describe(error: BaseException) -> dict[str, str]:
 
 
 def format_exception(error: BaseException) -> str:
-    """Where it was raised and what caused it; without the exceptions' texts, which may hold anything."""
+    """Return traceback and causes, without the exceptions' messages, which may contain any text."""
     return "".join(_parts(error, set())).rstrip("\n")
 
 

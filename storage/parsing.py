@@ -1,11 +1,11 @@
-"""JSON from outside."""
+"""Parse JSON from external services."""
 
 import json
 from typing import Any
 
 
 def parse_json(text: str | bytes) -> Any:
-    """What it says. Raises `ValueError` for whatever cannot be read, also when it is nested too deeply."""
+    """Return the parsed value. Raises `ValueError` for invalid JSON, also if it is nested too deeply."""
     try:
         return json.loads(text)
     except RecursionError as error:

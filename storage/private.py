@@ -1,4 +1,4 @@
-"""What Ibid keeps in `IBID_HOME` is for the user that it runs as. Windows has no such modes."""
+"""Restrict the files in `IBID_HOME` to the user that runs Ibid. Windows has no such file modes."""
 
 import os
 import stat
@@ -11,20 +11,23 @@ _OTHERS = 0o077
 
 
 def create_privately() -> None:
-    """For a process of our own: what it and its children create, nobody else may read."""
+    """Set the umask so that no other user can read the files that this process and its children create.
+
+    Call it only in a process that Ibid owns.
+    """
     os.umask(_OTHERS)
 
 
 def make_private(home: Path) -> None:
-    """Make the folder, or close one that is open to others, with all that is in it.
+    """Create the folder, or remove all access of other users to it and to everything in it.
 
-    One that belongs to somebody else stays as it is, as does one on a disk without modes.
+    A folder of another user, or on a disk without file modes, stays unchanged.
     """
     with suppress(OSError):
         if not home.exists():
             home.mkdir(mode=_FOLDER, parents=True, exist_ok=True)
         elif is_open_to_others(home) and _is_ours(home):
-            home.chmod(_FOLDER)  # first: from now on nobody else reaches what is below
+            home.chmod(_FOLDER)  # first: this already blocks access to everything inside
             for folder, _, names in os.walk(home):
                 Path(folder).chmod(_FOLDER)
                 for name in names:
@@ -32,13 +35,13 @@ def make_private(home: Path) -> None:
 
 
 def is_open_to_others(home: Path) -> bool:
-    """Whether other users of this machine may read it, or change it; False when it is not there."""
+    """Return whether other users can read or change the folder; False if it does not exist."""
     return sys.platform != "win32" and home.exists() and bool(home.stat().st_mode & _OTHERS)
 
 
 def _close(file: Path) -> None:
-    """A link's target may lie elsewhere, and is left alone."""
-    with suppress(OSError):  # gone meanwhile, or a socket that somebody else made
+    """Restrict a regular file. Links are skipped, because their targets may be outside the folder."""
+    with suppress(OSError):  # removed in the meantime, or another user's socket
         if stat.S_ISREG(file.lstat().st_mode):
             file.chmod(_FILE)
 

@@ -1,9 +1,12 @@
-"""Plain shapes that values are made of; apart, for a process that only reads files loads no pydantic."""
+"""Plain types that the domain's values use.
+
+They have a module of their own, so that a process that only reads files does not load pydantic.
+"""
 
 from typing import Any
 
 Metadata = dict[str, Any]
-"""What a source says about itself, JSON-safe."""
+"""What a source says about itself; JSON-compatible."""
 
 Span = tuple[int, int]
-"""Where something starts and ends, in characters."""
+"""Start and end, in characters."""

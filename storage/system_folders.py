@@ -1,4 +1,4 @@
-"""What a container may not have: an account for its user, and a folder for temporary files."""
+"""Provide what a container may lack: an account for its user, and a folder for temporary files."""
 
 import os
 import shutil
@@ -10,14 +10,14 @@ from pathlib import Path
 
 _NAME = "tmp"
 _LEFT_OVER = 7 * 24 * 60 * 60.0
-"""Seconds after which what a killed process left there is removed."""
+"""Seconds after which files that a killed process left in the folder are removed."""
 _OFTEN_MISSING = [Path("/tmp"), Path("/var/tmp"), Path("/usr/tmp")]  # noqa: S108 - where Python looks
 
 
 def ensure_user() -> None:
-    """A home and a name for a user that has no account here: `/`, as container engines say, and its id.
+    """Set `HOME` and `USER` for a user that has no account: `/`, as container engines do, and the user id.
 
-    Some libraries ask for the home when they are imported, and fail when there is none.
+    Some libraries look up the home folder when they are imported, and fail if there is none.
     """
     if sys.platform == "win32":
         return
@@ -32,7 +32,10 @@ def ensure_user() -> None:
 
 
 def has_temporary_folder() -> bool:
-    """Whether there is one, besides the current folder, which Python takes as its last resort."""
+    """Return whether there is a temporary folder.
+
+    The current folder, which Python uses as its last resort, does not count.
+    """
     try:
         folder = Path(tempfile.gettempdir())
         return folder.is_dir() and (folder != Path.cwd() or folder in _OFTEN_MISSING)
@@ -41,14 +44,14 @@ def has_temporary_folder() -> bool:
 
 
 def ensure_temporary_folder(home: Path) -> None:
-    """Have this process, its libraries and its children use `tmp` in `home` (which is `IBID_HOME`).
+    """Make this process, its libraries and its children use `tmp` in `home` (which is `IBID_HOME`).
 
-    Nothing changes where the system's folder, or the one in `TMPDIR`, can be written to.
+    Nothing changes if the system's temporary folder, or the one in `TMPDIR`, is writable.
     """
     if has_temporary_folder():
         return
     folder = home.absolute() / _NAME
-    with suppress(OSError):  # a home that cannot be written to is told by whoever writes first
+    with suppress(OSError):  # if home is not writable, the first writer reports it
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if os.access(folder, os.W_OK):
             os.environ["TMPDIR"] = tempfile.tempdir = str(folder)

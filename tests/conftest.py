@@ -14,8 +14,8 @@ from llama_index.core import Settings as LlamaSettings
 
 from app.settings import Settings
 from app.wiring import Services, open_services
-from storage.connections import open_pool
-from storage.database import Database
+from storage.http.pool import open_pool
+from storage.sql.database import Database
 from tests.doubles.issuer import Issuer
 from tests.doubles.services import Doubles
 from tests.library import write_docs

@@ -17,7 +17,7 @@ from markdown_it.token import Token
 from app.api import create_app
 from app.cli import main
 from app.settings import Settings
-from pipelines.reading import Reading, read
+from pipelines.readers import SourceDocument, read
 from tests.app.cli.commands import parse
 from tests.library import write_docs
 
@@ -176,5 +176,5 @@ def _links(page: Path) -> Iterator[str]:
     return (str(token.attrs["href"]) for token in _tokens(page) if token.type == "link_open")
 
 
-def _reading(page: Path) -> Reading:
+def _reading(page: Path) -> SourceDocument:
     return read(page, page.read_bytes(), PurePosixPath(page.name))

@@ -1,4 +1,4 @@
-"""The REST door."""
+"""The REST API."""
 
 import asyncio
 import gc
@@ -14,43 +14,43 @@ from litestar.openapi.spec import Server
 from litestar.plugins.problem_details import ProblemDetailsPlugin
 
 from app.api import problems
+from app.api.allowed_hosts import build_host_check
 from app.api.auth import build_cors, build_middleware, only_editors_change, provide_services
 from app.api.bodies import BodyTimeout, JSONRequest
+from app.api.chat_page import PageController
 from app.api.conversations import ConversationController
 from app.api.corpora import CorpusController
-from app.api.counts import build_counts
 from app.api.failures import Failures
 from app.api.headers import add_security_headers
 from app.api.health import DatabaseProbe, HealthController
 from app.api.heartbeat import HEARTBEAT_SECONDS
-from app.api.hosts import build_host_check
 from app.api.jobs import JobController, uploads_up_to
 from app.api.messages import MessageController
-from app.api.page import PageController
+from app.api.openapi_page import SCHEMA_HEADERS, SchemaPage
 from app.api.proxies import Proxies
-from app.api.reading import ReadingController
+from app.api.rate_limit import build_counts
 from app.api.releases import ReleaseController
 from app.api.request_log import RequestLog, note_exception
-from app.api.schema import SCHEMA_HEADERS, SchemaPage
+from app.api.search import ReadingController
 from app.api.shutdown import Shutdown, stop_listening
 from app.api.streams import StreamLimit
 from app.api.usage import UsageController
-from app.chat.history import History
 from app.chat.service import ChatService
-from app.library import Library
-from app.parent import ParentPipe
-from app.search import Search
+from app.conversations.service import History
+from app.corpora.service import Library
+from app.parent_process import ParentPipe
+from app.retrieval.search import Search
 from app.settings import Settings
-from app.spending import Usages
+from app.usage.budgets import Usages
 from app.wiring import Services, build_state, open_services
-from app.working import Working, open_working
-from pipelines.jobs.jobs import Jobs
+from app.worker_process import WorkerSupervisor, open_working
+from pipelines.jobs.queue import Jobs
 from pipelines.releases import Reindexing
-from pipelines.uploads.intake import Intake
+from pipelines.uploads.receiver import Intake
 
 _LARGEST_BODY = 1_000_000
 _FOR_ANSWERS = 0.8
-"""Of the time in which a server must have stopped; the rest is for what is closed afterwards."""
+"""Fraction of the shutdown time that open answers may use. The rest is for closing services."""
 
 
 def create_app(
@@ -59,9 +59,10 @@ def create_app(
     *,
     heartbeat: float = HEARTBEAT_SECONDS,
 ) -> Litestar:
-    """The whole API; its services are open from the first request to the last.
+    """Create the ASGI application. Its services are open from the first request to the last.
 
-    With a `parent`, it stops when that does. Streams have a comment after `heartbeat` silent seconds.
+    With `parent`, it stops when the parent process does. Streams send a comment after `heartbeat` seconds
+    without an event.
     """
 
     @asynccontextmanager
@@ -72,7 +73,7 @@ def create_app(
             open_working(settings, begins=begins) as working,
         ):
             app.state.services, app.state.working = services, working
-            # What is here now stays: no later search for garbage, of 0.1 s, goes through it again.
+            # The objects loaded so far stay in use. Freeze them, so that later collections (0.1 s) skip them.
             gc.collect()
             gc.freeze()
             if parent:
@@ -128,7 +129,7 @@ def create_app(
         request_class=JSONRequest,
         request_max_body_size=_LARGEST_BODY,
         after_exception=[note_exception],
-        logging_config=None,  # whoever runs the server configures the standard library's
+        logging_config=None,  # the process that runs the server configures logging
         openapi_config=OpenAPIConfig(
             title="Ibid",
             version="1",
@@ -149,8 +150,8 @@ def create_app(
 
 
 def stop(app: Litestar, seconds: float, at_once: bool) -> None:
-    """Begins to stop this process: jobs are left to the next one, open answers get most of the time."""
-    working: Working = app.state.working
+    """Begin to stop this process. Jobs are left to the next one; open answers get most of the time."""
+    working: WorkerSupervisor = app.state.working
     shutdown: Shutdown = app.state.shutdown
     working.leave()
     stopping = shutdown.run(_FOR_ANSWERS * seconds, stop_listening, at_once=at_once)
@@ -158,46 +159,46 @@ def stop(app: Litestar, seconds: float, at_once: bool) -> None:
 
 
 def provide_chat(services: NamedDependency[Services]) -> ChatService:
-    """For handlers that hold conversations."""
+    """Provide the chat service to handlers."""
     return services.chat
 
 
 def provide_history(services: NamedDependency[Services]) -> History:
-    """For handlers that look back on conversations."""
+    """Provide the conversation history to handlers."""
     return services.history
 
 
 def provide_intake(services: NamedDependency[Services]) -> Intake:
-    """For handlers that take files in."""
+    """Provide the receiver of uploads to handlers."""
     return services.intake
 
 
 def provide_jobs(services: NamedDependency[Services]) -> Jobs:
-    """For handlers that show what is being done."""
+    """Provide the job queue to handlers."""
     return services.jobs
 
 
 def provide_library(services: NamedDependency[Services]) -> Library:
-    """For handlers that show what was ingested."""
+    """Provide the library of ingested sources to handlers."""
     return services.library
 
 
 def provide_reindexing(services: NamedDependency[Services]) -> Reindexing:
-    """For handlers that show or build releases."""
+    """Provide the service that lists and builds releases to handlers."""
     return services.reindexing
 
 
 def provide_search(services: NamedDependency[Services]) -> Search:
-    """For handlers that search."""
+    """Provide the search to handlers."""
     return services.search
 
 
 def provide_usages(services: NamedDependency[Services]) -> Usages:
-    """For handlers that show what was spent."""
+    """Provide the usage reports to handlers."""
     return services.usages
 
 
-def provide_working(state: State) -> Working:
-    """For handlers that ask for a job."""
-    working: Working = state.working
+def provide_working(state: State) -> WorkerSupervisor:
+    """Provide the worker's supervisor to handlers that submit jobs."""
+    working: WorkerSupervisor = state.working
     return working

@@ -1,4 +1,4 @@
-"""Who knocks: a bearer token or an API key becomes a principal, or a 401; and how often they may."""
+"""Authentication by bearer token or API key, authorization, rate limit and CORS."""
 
 import re
 from typing import Any, cast
@@ -24,7 +24,7 @@ from storage.domain import LOCAL, STRANGER, Principal
 from storage.errors import NotSignedIn
 
 OPEN = {"exclude_from_auth": True}
-"""For `opt` of a handler that anyone may call, and that says nothing about anyone's documents."""
+"""`opt` of handlers that need no sign-in. They must not reveal anything about users' documents."""
 
 _OPEN_PATHS = ["^/health", "^/schema"]
 _EXPOSED = [
@@ -38,21 +38,21 @@ _EXPOSED = [
     "WWW-Authenticate",
     "X-Request-Id",
 ]
-"""What a page of another site may read of an answer, besides what any may."""
+"""Response headers that pages of other sites may read, besides those that CORS always allows."""
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
 
 class SignIn(AbstractAuthenticationMiddleware):
-    """Every route is closed but those that say otherwise."""
+    """A middleware that requires sign-in on all routes except those that are marked `OPEN`."""
 
     async def authenticate_request(self, connection: Connection) -> AuthenticationResult:
-        """Raises what `sign_in` does."""
+        """Authenticate the request. Raise the same errors as `sign_in`."""
         return AuthenticationResult(user=await sign_in(connection), auth=None)
 
 
 async def sign_in(connection: Connection) -> Principal:
-    """Raises `NotSignedIn`, `TooManyFailures` or `SignInUnavailable`."""
+    """Return who sent the request. Raise `NotSignedIn`, `TooManyFailures` or `SignInUnavailable`."""
     people = cast("Services", connection.app.state.services).people
     failures = failures_of(connection.app)
     scheme, _, credential = connection.headers.get("authorization", "").partition(" ")
@@ -76,21 +76,21 @@ async def sign_in(connection: Connection) -> Principal:
 
 
 def provide_services(request: Request[Any, Any, Any]) -> Services:
-    """Acting for whoever knocked; a stranger, on a route that is open, sees nothing."""
+    """Provide the services, acting for the user of the request. Anonymous users see no documents."""
     services: Services = request.app.state.services
     return services.acting_for(principal_of(request))
 
 
 def principal_of(connection: Connection) -> Principal:
-    """Whoever signed in; without sign-in whoever sits at this machine."""
+    """Return who signed in: `STRANGER` on an open route, `LOCAL` if sign-in is off."""
     known: Principal | None = connection.scope.get("user")
     return known or (STRANGER if connection.app.state.signs_in else LOCAL)
 
 
 async def only_editors_change(connection: Connection, handler: BaseRouteHandler) -> None:
-    """A door that changes something is closed to readers, unless its `opt` names another right.
+    """Require the right `ingest` for requests that change something, or the right that `opt` names.
 
-    Async, for one that is not would be run in a thread.
+    It is async because Litestar runs synchronous guards in a thread.
     """
     changes = connection.scope.get("method") not in ("GET", "HEAD", "OPTIONS")
     if right := handler.opt.get("right", "ingest" if changes else None):
@@ -98,10 +98,10 @@ async def only_editors_change(connection: Connection, handler: BaseRouteHandler)
 
 
 def build_middleware(settings: Settings) -> list[Middleware]:
-    """Sign-in, then a rate limit for each user or key; nothing where there is no sign-in.
+    """Return sign-in and a rate limit per user or key; an empty list if sign-in is off.
 
-    The limit is Litestar's, which reads a count and then writes it: of requests at the same moment in
-    several processes it may count one.
+    Litestar's rate limit reads a count and then writes it, not atomically. Of concurrent requests in
+    several processes it may count only one.
     """
     if settings.auth == "off":
         return []
@@ -119,9 +119,9 @@ def _name_of(request: Request[Any, Any, Any]) -> str:
 
 
 def build_cors(settings: Settings) -> CORSConfig | None:
-    """For pages of the sites that are listed; they send a token, never a cookie.
+    """Return the CORS rules for `CORS_ORIGINS`, or None. These sites send a token, never a cookie.
 
-    They may send any header: tracers add their own, and what a header can do here a token must allow.
+    They may send any header, because tracing tools add their own. Every header still needs a valid token.
     """
     origins = listed(settings.cors_origins)
     if not origins:

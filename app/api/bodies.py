@@ -1,4 +1,4 @@
-"""Bodies of requests: JSON that is nested too deeply, and bodies that do not come."""
+"""Request bodies: an error for JSON that is nested too deeply, and a timeout for slow bodies."""
 
 import asyncio
 from typing import Any
@@ -19,14 +19,14 @@ from app.api.request_log import note_left
 from storage.errors import InvalidInput
 
 _SILENCE = 30.0
-"""Seconds without a byte of a body that has not ended."""
+"""Timeout in seconds for the next part of a body."""
 
 
 class JSONRequest(Request[Any, Any, Any]):
-    """Litestar's own request, which would take JSON that is nested too deeply for a fault of ours."""
+    """A request that reports JSON which is nested too deeply as the client's error, not the server's."""
 
     async def json(self) -> Any:
-        """Raises `InvalidInput` for such a body."""
+        """Parse the body. Raise `InvalidInput` if it is nested too deeply."""
         try:
             return await super().json()
         except RecursionError as error:
@@ -34,14 +34,14 @@ class JSONRequest(Request[Any, Any, Any]):
 
 
 class BodyTimeout:
-    """ASGI: a body's next part comes in time, or the request is answered with status 408."""
+    """An ASGI middleware that answers with status 408 if the next part of a body takes too long."""
 
     def __init__(self, app: ASGIApp, silence: float = _SILENCE) -> None:
         self._app = app
         self._silence = silence
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Once the body is whole, whoever receives waits for the client to leave: that has no end."""
+        """Apply the timeout until the body is complete. Waiting for a disconnect has no timeout."""
         is_whole = scope["type"] != "http"
 
         async def timed() -> HTTPRequestEvent | HTTPDisconnectEvent | WebSocketReceiveMessage:

@@ -1,4 +1,4 @@
-"""Conversations: turns in them, and looking back on them."""
+"""Endpoints for conversations: ask, list, read, export, change, delete and rate."""
 
 from collections.abc import AsyncGenerator
 from typing import Annotated, Literal
@@ -14,54 +14,54 @@ from litestar.status_codes import HTTP_201_CREATED, HTTP_204_NO_CONTENT
 from pydantic import Field
 
 from app.api.leaving import unless_left
-from app.api.paging import cursor, place
+from app.api.pagination import cursor, place
 from app.api.request_log import LEFT, note_turn
 from app.api.sse import stream
-from app.chat.checking import Verify
 from app.chat.events import ChatEvent
-from app.chat.history import History
 from app.chat.service import ChatService, drained
-from app.chat.threads import Opinion, Thread
+from app.conversations.service import History
+from app.conversations.views import ConversationView, MessageFeedback
+from app.verification.checker import Verify
 from storage.domain import Answer, Value
-from storage.tables import Conversation
+from storage.sql.tables import Conversation
 
 Events = AsyncGenerator[ChatEvent]
 Title = Annotated[str, Field(max_length=200)]
 _ANSWER = {HTTP_201_CREATED: ResponseSpec(Answer, description="The whole answer")}
 
 
-class Asked(Value):
-    """In which corpora an answer is looked for; in all of them when none is named."""
+class AnswerOptions(Value):
+    """Options of an answer. It is searched for in `corpora`, or in all of them if none is given."""
 
     corpora: tuple[str, ...] = ()
     filter: Annotated[dict[str, str], Field(default_factory=dict)]
-    """A docs `version`, a `locale`; without them the newest, in the corpus's language."""
+    """The documentation's `version` and `locale`. Default: the newest version, in the corpus's language."""
     verify: Verify | None = None
-    """Whether claims get verdicts, for this answer; by default as `VERIFY` says."""
+    """Whether the claims of this answer get verdicts. Default: the setting `VERIFY`."""
 
 
-class Question(Asked):
-    """What is asked; `instead_of` is an earlier question, in whose place this one begins a branch."""
+class Question(AnswerOptions):
+    """A question. `instead_of` is the id of an earlier question; this one replaces it in a new branch."""
 
     text: str
     instead_of: UUID | None = None
 
 
 class NewConversation(Value):
-    """A title is taken from the first question when none is given."""
+    """A new conversation. If `title` is empty, it is taken from the first question."""
 
     title: Title = ""
 
 
-class Change(Value):
-    """A new `title`; or in `active` a message whose branch is shown from now on."""
+class ConversationUpdate(Value):
+    """Changes to a conversation: a new `title`, or in `active` the id of a message whose branch to show."""
 
     title: Title | None = None
     active: UUID | None = None
 
 
 class Threads(Value):
-    """Conversations, last used first; `next` is the `cursor` of the page after this one."""
+    """A page of conversations, most recently used first. `next` is the `cursor` of the next page."""
 
     conversations: tuple[Conversation, ...]
     next: str | None = None
@@ -78,7 +78,7 @@ class ConversationController(Controller):
     async def start(
         self, chat: NamedDependency[ChatService], data: JSONBody[NewConversation | None] = None
     ) -> Conversation:
-        """Its id is what questions are sent to."""
+        """Start a conversation. Its id is part of the URL that questions are sent to."""
         return await chat.start(data.title if data else "")
 
     @get("/", summary="List conversations")
@@ -89,7 +89,7 @@ class ConversationController(Controller):
         after: Annotated[str | None, QueryParameter(name="cursor")] = None,
         q: FromQuery[str] = "",
     ) -> Threads:
-        """Last used first; with `q` those in whose title or messages it stands."""
+        """List conversations, most recently used first. `q` filters by title and messages."""
         found = await history.recent(limit + 1, place(after), q)
         shown, more = found[:limit], len(found) > limit
         return Threads(conversations=tuple(shown), next=cursor(shown[-1]) if more else None)
@@ -97,8 +97,8 @@ class ConversationController(Controller):
     @get("/{conversation_id:uuid}", summary="Read a conversation")
     async def read(
         self, conversation_id: FromPath[UUID], history: NamedDependency[History]
-    ) -> Thread:
-        """The active branch, with every answer as it was given."""
+    ) -> ConversationView:
+        """Return the active branch, with the answers as they were given."""
         return await history.thread(conversation_id)
 
     @get("/{conversation_id:uuid}/export", summary="Export a conversation")
@@ -107,8 +107,8 @@ class ConversationController(Controller):
         conversation_id: FromPath[UUID],
         history: NamedDependency[History],
         kind: Annotated[Literal["json", "markdown"], QueryParameter(name="format")] = "json",
-    ) -> Response[Thread] | Response[str]:
-        """As a file: JSON, or Markdown with footnotes."""
+    ) -> Response[ConversationView] | Response[str]:
+        """Return a file to download: JSON, or Markdown with footnotes."""
         thread = await history.thread(conversation_id)
         if kind == "json":
             return Response(thread, headers=_as_file(conversation_id, "json"))
@@ -119,10 +119,10 @@ class ConversationController(Controller):
     async def change(
         self,
         conversation_id: FromPath[UUID],
-        data: JSONBody[Change],
+        data: JSONBody[ConversationUpdate],
         history: NamedDependency[History],
-    ) -> Thread:
-        """What is null stays as it is."""
+    ) -> ConversationView:
+        """Change the title or the active branch. Fields that are null stay unchanged."""
         if data.title is not None:
             await history.rename(conversation_id, data.title)
         if data.active is not None:
@@ -133,7 +133,7 @@ class ConversationController(Controller):
     async def remove(
         self, conversation_id: FromPath[UUID], history: NamedDependency[History]
     ) -> None:
-        """With all its messages."""
+        """Delete a conversation with all its messages."""
         await history.remove(conversation_id)
 
     @post("/{conversation_id:uuid}/messages", summary="Ask a question", responses=_ANSWER)
@@ -144,7 +144,7 @@ class ConversationController(Controller):
         chat: NamedDependency[ChatService],
         request: Request[object, object, State],
     ) -> Response[Answer] | Response[None] | Stream:
-        """JSON; or, to a client that accepts `text/event-stream`, the events of the turn."""
+        """Answer as JSON, or as a stream of events if the client accepts `text/event-stream`."""
         events = chat.stream(
             conversation_id,
             data.text,
@@ -166,10 +166,10 @@ class ConversationController(Controller):
         message_id: FromPath[UUID],
         chat: NamedDependency[ChatService],
         request: Request[object, object, State],
-        data: JSONBody[Asked | None] = None,
+        data: JSONBody[AnswerOptions | None] = None,
     ) -> Response[Answer] | Response[None] | Stream:
-        """The question, or an answer it had, is named; the new answer begins a branch."""
-        asked = data or Asked(filter={})
+        """Answer a question again, in a new branch. `message_id` is the question or one of its answers."""
+        asked = data or AnswerOptions(filter={})
         events = chat.again(conversation_id, message_id, asked.corpora, asked.filter, asked.verify)
         return await _framed(events, request)
 
@@ -182,10 +182,10 @@ class ConversationController(Controller):
         self,
         conversation_id: FromPath[UUID],
         message_id: FromPath[UUID],
-        data: JSONBody[Opinion],
+        data: JSONBody[MessageFeedback],
         history: NamedDependency[History],
     ) -> None:
-        """`up` or `down`, with a reason; of the whole answer when no `claim` is named."""
+        """Rate an answer `up` or `down`, with a reason; with `claim`, rate only that claim."""
         await history.rate(conversation_id, message_id, data)
 
 

@@ -1,15 +1,15 @@
-"""Corpora: named sets of sources."""
+"""Endpoints for corpora, the named sets of sources."""
 
 from litestar import Controller, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from app.library import Library, Shelf
+from app.corpora.service import CorpusSummary, Library
 from storage.domain import Value
 
 
 class NewCorpus(Value):
-    """`base_url` is put before every page's route; `language` is an ISO 639 code."""
+    """A new corpus. `base_url` is the prefix of every page's URL; `language` is an ISO 639 code."""
 
     name: str
     base_url: str | None = None
@@ -17,21 +17,21 @@ class NewCorpus(Value):
 
 
 class Readers(Value):
-    """Who may read a corpus: `user:NAME`s and `group:NAME`s; null for everyone who may ask."""
+    """The readers of a corpus: a list of `user:NAME` and `group:NAME`, or null for everyone who may ask."""
 
     readers: tuple[str, ...] | None
 
 
 class PeerReview(Value):
-    """What a source whose metadata says `peer_reviewed` gains in a score, from 0 to 1."""
+    """How much the score of a source with `peer_reviewed` in its metadata rises, from 0 to 1."""
 
     weight: float
 
 
 class Shelves(Value):
-    """Corpora by name."""
+    """Corpora, sorted by name."""
 
-    corpora: tuple[Shelf, ...]
+    corpora: tuple[CorpusSummary, ...]
 
 
 class CorpusController(Controller):
@@ -42,29 +42,34 @@ class CorpusController(Controller):
 
     @get("/", summary="List corpora")
     async def all(self, library: NamedDependency[Library]) -> Shelves:
-        """With how many sources and passages serve."""
+        """List corpora with their numbers of searchable sources and passages."""
         return Shelves(corpora=tuple(await library.corpora()))
 
     @post("/", summary="Create a corpus")
-    async def create(self, data: JSONBody[NewCorpus], library: NamedDependency[Library]) -> Shelf:
-        """Empty until something is ingested into it."""
+    async def create(
+        self, data: JSONBody[NewCorpus], library: NamedDependency[Library]
+    ) -> CorpusSummary:
+        """Create an empty corpus."""
         return await library.create(data.name, data.base_url, data.language)
 
     @put("/{name:str}/readers", summary="Say who may read a corpus", opt={"right": "admin"})
     async def open_to(
         self, name: FromPath[str], data: JSONBody[Readers], library: NamedDependency[Library]
-    ) -> Shelf:
-        """From the next request on; answers that quote it are withheld from all others."""
+    ) -> CorpusSummary:
+        """Set who may read a corpus, from the next request on.
+
+        Answers that quote the corpus are withheld from everyone else.
+        """
         return await library.open_to(name, data.readers)
 
     @put("/{name:str}/peer-review", summary="Prefer peer-reviewed sources")
     async def prefer_peer_reviewed(
         self, name: FromPath[str], data: JSONBody[PeerReview], library: NamedDependency[Library]
-    ) -> Shelf:
-        """Among equals; and answers say which claims rest on others."""
+    ) -> CorpusSummary:
+        """Rank peer-reviewed sources higher. Answers then say which claims rest on other sources."""
         return await library.prefer_peer_reviewed(name, data.weight)
 
     @delete("/{name:str}", summary="Delete a corpus")
     async def remove(self, name: FromPath[str], library: NamedDependency[Library]) -> None:
-        """With everything in it."""
+        """Delete a corpus with everything in it."""
         await library.delete(name)

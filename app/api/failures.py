@@ -1,4 +1,4 @@
-"""Bad keys and tokens, counted by the address they come from."""
+"""A limit on invalid keys and tokens per client address."""
 
 import hashlib
 import time
@@ -15,28 +15,29 @@ _MOST_KNOWN = 10_000
 
 
 class Failures:
-    """Beyond the limit an address's keys are not looked up, but for those that were good before.
+    """A counter of failed sign-ins per address.
 
-    Tokens are always verified, which takes no database: so of those who share an address with
-    somebody who guesses, only a key that is new here has to wait, and for a minute at most.
+    Beyond the limit, keys from that address are no longer looked up, except those that were valid before.
+    Tokens are always verified, because that needs no database. So if somebody who shares an address with
+    others guesses keys, only keys that are new to this process have to wait, for a minute at most.
     """
 
     def __init__(self, most: int, store: Store) -> None:
         config = RateLimitConfig(("minute", most))
-        # Litestar's own counting, on the same store; only who is counted, and when, is ours.
+        # Litestar's middleware counts, in the same store. This class decides who is counted and when.
         self._counter = RateLimitMiddleware(cast("Any", None), config)
         self._most = most
         self._store = store
         self._known: dict[bytes, None] = {}
 
     async def check(self, address: str, key: str) -> None:
-        """Raises `TooManyFailures` for a key that may not be looked up."""
+        """Raise `TooManyFailures` if the key may not be looked up."""
         if _digest(key) not in self._known:
             counted = await self._counter.retrieve_cached_history(_name(address), self._store)
             self._require_fewer(counted.history, counted.reset)
 
     async def count(self, address: str, credential: str) -> None:
-        """One more; raises `TooManyFailures` when it is one too many."""
+        """Count a failure. Raise `TooManyFailures` if the limit is exceeded."""
         self._known.pop(_digest(credential), None)
         name = _name(address)
         counted = await self._counter.retrieve_cached_history(name, self._store)
@@ -44,7 +45,7 @@ class Failures:
         await self._counter.set_cached_history(name, counted, self._store)
 
     def remember(self, key: str) -> None:
-        """It was good: it goes on to be looked up, whoever shares its address."""
+        """Remember a valid key. It is looked up even if its address exceeds the limit."""
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
         self._known[_digest(key)] = None
@@ -57,7 +58,7 @@ class Failures:
 
 
 def failures_of(app: Litestar) -> Failures:
-    """Those of the application."""
+    """Return the application's failure counter."""
     return cast("Failures", app.state.failures)
 
 

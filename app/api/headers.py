@@ -1,4 +1,4 @@
-"""Headers that every response carries, unless its handler has set one of them otherwise."""
+"""Security headers of every response. Handlers may set other values."""
 
 from litestar.types import Message, Scope
 
@@ -9,11 +9,11 @@ _DEFAULTS = {
     b"referrer-policy": b"no-referrer",
     b"cache-control": b"no-store",
 }
-"""Of what depends on who asks nothing is kept anywhere; data is never run, nor framed, as a page."""
+"""Default headers. Responses depend on the user, so they are not cached; they cannot run or be framed."""
 
 
 async def add_security_headers(message: Message, _: Scope) -> None:
-    """A `before_send` hook: it also sees what is answered before or instead of a handler."""
+    """Add the default headers. As a `before_send` hook it also sees responses that no handler made."""
     if message["type"] == "http.response.start":
         headers = [*message["headers"]]
         there = {name.lower() for name, _ in headers}

@@ -1,4 +1,4 @@
-"""Whether the server is up, and whether it can answer."""
+"""Endpoints for health probes: whether the server is up, and whether it can answer."""
 
 import asyncio
 import time
@@ -10,24 +10,24 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
+from app.api.allowed_hosts import ANY_HOST
 from app.api.auth import sign_in
-from app.api.hosts import ANY_HOST
 from app.api.shutdown import Shutdown
-from app.search import Search
+from app.retrieval.search import Search
 from app.wiring import Services
 from storage.domain import Value
 from storage.errors import ServerStopping
 
 
 class Health(Value):
-    """`release` is the index that serves; null before anything was ingested."""
+    """The state of the server. `release` is the active index, or null before anything was ingested."""
 
     status: str
     release: str | None = None
 
 
 class DatabaseProbe:
-    """Whether the database answers: that it did is known for a while, and one question serves all."""
+    """A check whether the database answers. It caches success and shares one query among callers."""
 
     def __init__(self, seconds: float = 30) -> None:
         self._seconds = seconds
@@ -35,7 +35,7 @@ class DatabaseProbe:
         self._asking: asyncio.Task[object] | None = None
 
     async def asked(self, ask: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        """Raises what `ask` does; that is asked anew by whoever comes next."""
+        """Await `ask` unless it succeeded recently. Raise its errors; they are not cached."""
         if time.monotonic() < self._good_until:
             return
         if self._asking is None or self._asking.done():
@@ -46,7 +46,7 @@ class DatabaseProbe:
 
 
 class HealthController(Controller):
-    """`/health`: for load balancers and people."""
+    """`/health`, for load balancers and people."""
 
     path = "/health"
     tags = ("health",)
@@ -54,7 +54,7 @@ class HealthController(Controller):
 
     @get("/live", summary="Is the process up?", sync_to_thread=False)
     def live(self) -> Health:
-        """Touches nothing."""
+        """Return at once, without using any service."""
         return Health(status="live")
 
     @get("/ready", summary="Can it answer?")
@@ -66,10 +66,10 @@ class HealthController(Controller):
         request: Request[Any, Any, Any],
         database: FromQuery[bool] = False,
     ) -> Health:
-        """Asks the vector engine which index serves; the SQL database only with `database=true`.
+        """Ask the vector engine for the active index and, with `database=true`, check the SQL database.
 
-        A database that is billed while it is awake would never sleep if every probe woke it: it is
-        asked for those only who could wake it anyway, once in half a minute.
+        A database that is billed while it is active would never suspend if every probe queried it. So
+        `database=true` needs sign-in where sign-in is on, and success is cached for 30 seconds.
         """
         shutdown: Shutdown = state.shutdown
         if shutdown.has_begun:

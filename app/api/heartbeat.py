@@ -1,4 +1,4 @@
-"""Streams that are never silent for long, as proxies hang up on those that are."""
+"""Heartbeats for streams. Proxies close streams that send nothing for too long."""
 
 import asyncio
 from collections import deque
@@ -6,18 +6,18 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 HEARTBEAT_SECONDS = 15.0
-"""nginx, for one, waits for 60."""
+"""Seconds of silence before a heartbeat. nginx, for example, closes a stream after 60 s."""
 COMMENT = b": alive\r\n\r\n"
-"""What readers of server-sent events pass over."""
+"""A comment, which clients of server-sent events ignore."""
 _AHEAD = 64
-"""Frames that wait for a slow reader."""
+"""The maximum number of frames buffered for a slow client."""
 
 
 async def with_heartbeat(frames: AsyncGenerator[bytes], seconds: float) -> AsyncGenerator[bytes]:
-    """The same frames, those that wait in one piece; and a comment after so long a silence.
+    """Yield the frames, and a comment after `seconds` without one. Frames that are waiting are joined.
 
-    Closing it closes `frames`, which run in a task of their own: what they wait for is never cancelled
-    by the silence, only by the end.
+    Closing this generator closes `frames`. They run in a task of their own, so that a heartbeat never
+    cancels what they wait for.
     """
     beating = _Beating(frames, seconds)
     try:
@@ -39,7 +39,7 @@ class _Beating:
         self._alarm = self._loop.call_later(seconds, self._beat)
 
     async def piece(self) -> bytes | None:
-        """What waits, once there is something; None at the end. Raises what the frames raise."""
+        """Wait for frames and return them joined; None at the end. Raise the errors of the frames."""
         while not self._waiting:
             if self._task.done():
                 return self._task.result()
@@ -52,7 +52,7 @@ class _Beating:
         return piece
 
     def stop(self) -> None:
-        """Nobody reads on. What the frames do at their end, they do in their own task."""
+        """Stop, because nobody reads any more. The frames clean up in their own task."""
         self._alarm.cancel()
         self._task.cancel()
 
@@ -67,7 +67,7 @@ class _Beating:
 
     def _end(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():
-            task.exception()  # whoever waits for a piece is told; without one, nobody is
+            task.exception()  # marks it as retrieved: `piece` raises it if somebody still waits
         self._changed.set()
 
     def _beat(self) -> None:

@@ -1,4 +1,4 @@
-"""Uploads, and the jobs that ingest them."""
+"""Endpoints for uploads and for the jobs that ingest them."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -15,20 +15,20 @@ from litestar.params import Body, FromPath, QueryParameter
 from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
-from app.api.paging import Offset
+from app.api.pagination import Offset
 from app.api.sse import frame, framed
-from app.library import Library
-from app.working import Working
-from pipelines.jobs.job import Job
-from pipelines.jobs.jobs import Jobs
-from pipelines.uploads.intake import Intake
-from pipelines.uploads.names import Sent
+from app.corpora.service import Library
+from app.worker_process import WorkerSupervisor
+from pipelines.jobs.models import Job
+from pipelines.jobs.queue import Jobs
+from pipelines.uploads.filenames import Sent
+from pipelines.uploads.receiver import Intake
 from storage.domain import Value
 
 
 @dataclass
-class Upload:
-    """Files, or zip archives of files, and the corpus they go into."""
+class UploadForm:
+    """Files or zip archives, and the corpus to ingest them into."""
 
     files: list[UploadFile] = field(default_factory=list[UploadFile])
     corpus: str = "default"
@@ -36,23 +36,23 @@ class Upload:
 
 
 class JobList(Value):
-    """Jobs, last asked for first."""
+    """Jobs, newest first."""
 
     jobs: tuple[Job, ...]
 
 
 class UploadController(Controller):
-    """`POST /api/v1/sources`: apart, for its bodies may be larger."""
+    """`POST /api/v1/sources`. It is a controller of its own because its bodies may be larger."""
 
     @post("/sources", tags=["sources"], summary="Upload sources", status_code=HTTP_202_ACCEPTED)
     async def upload(
         self,
-        data: Annotated[Upload, Body(media_type=RequestEncodingType.MULTI_PART)],
+        data: Annotated[UploadForm, Body(media_type=RequestEncodingType.MULTI_PART)],
         intake: NamedDependency[Intake],
         library: NamedDependency[Library],
-        working: NamedDependency[Working],
+        working: NamedDependency[WorkerSupervisor],
     ) -> Job:
-        """Kept at once, ingested by a job; a name that was sent before is replaced."""
+        """Store files and submit a job that ingests them. A file replaces an earlier one of the same name."""
         await library.check_open(data.corpus)
         sent = [Sent(file.filename, file.file) for file in data.files]
         job = await intake.receive(sent, data.corpus, data.base_url or None)
@@ -61,7 +61,7 @@ class UploadController(Controller):
 
 
 def uploads_up_to(limit: int) -> type[UploadController]:
-    """Its bodies may have more bytes than those of all else."""
+    """Return an upload controller that accepts bodies of up to `limit` bytes."""
 
     class Limited(UploadController):
         request_max_body_size = limit
@@ -70,7 +70,7 @@ def uploads_up_to(limit: int) -> type[UploadController]:
 
 
 class JobController(Controller):
-    """`/api/v1/jobs`: for those who asked for them, or may edit their corpus; else they are not there."""
+    """`/api/v1/jobs`. Users see the jobs that they submitted and the jobs of corpora that they may edit."""
 
     path = "/jobs"
     tags = ("jobs",)
@@ -83,7 +83,7 @@ class JobController(Controller):
         limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
         offset: Offset = 0,
     ) -> JobList:
-        """Last asked for first."""
+        """List jobs, newest first."""
         return JobList(jobs=tuple(await jobs.recent(limit, offset)))
 
     @get(
@@ -97,7 +97,7 @@ class JobController(Controller):
         jobs: NamedDependency[Jobs],
         request: Request[object, object, State],
     ) -> Response[Job] | Stream:
-        """JSON; or, to a client that accepts `text/event-stream`, the job as it goes on."""
+        """Return a job as JSON, or as a stream of its progress if the client accepts `text/event-stream`."""
         if "text/event-stream" not in request.headers.get("accept", ""):
             return Response(await jobs.get(job_id))
         await jobs.get(job_id)
@@ -105,12 +105,12 @@ class JobController(Controller):
 
     @delete("/{job_id:uuid}", summary="Cancel a job", status_code=HTTP_200_OK)
     async def cancel(self, job_id: FromPath[UUID], jobs: NamedDependency[Jobs]) -> Job:
-        """What was ingested by then stays."""
+        """Cancel a job. What it has ingested so far stays."""
         return await jobs.cancel(job_id)
 
 
 async def _frames(jobs: AsyncGenerator[Job, Any]) -> AsyncGenerator[bytes]:
-    """`progress` while it goes on; the last one is named by how it ended."""
+    """Yield `progress` events while the job runs, and at its end an event named after its status."""
     async with aclosing(jobs):
         async for job in jobs:
             event = job.status if job.is_over else "progress"

@@ -1,4 +1,4 @@
-"""Clients that leave before they are answered: what was done for them alone is ended."""
+"""Cancellation of work for clients that disconnect before they get the answer."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -13,9 +13,9 @@ T = TypeVar("T")
 async def unless_left(
     work: Coroutine[Any, Any, T], request: Request[object, object, State]
 ) -> T | None:
-    """What comes of the work; None when the client has left, and with it the reason to go on.
+    """Return the result of the work; cancel it and return None if the client disconnects first.
 
-    The request's body must have been read.
+    The request's body must have been read before.
     """
     working = asyncio.create_task(work)
     leaving = asyncio.create_task(_left(request))

@@ -1,4 +1,4 @@
-"""Answers after the fact: their footnotes in other forms, and what they show to be missing."""
+"""Endpoints for given answers: export of citations, HTML, and gaps in the documentation."""
 
 from typing import Annotated
 from uuid import UUID
@@ -7,10 +7,10 @@ from litestar import Controller, MediaType, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from app.api.page import ONLY_OURS
-from app.chat.exports import Format, export
-from app.chat.gaps import Gap
-from app.chat.history import History
+from app.api.chat_page import ONLY_OURS
+from app.conversations.citation_export import Format, export
+from app.conversations.gaps import Gap
+from app.conversations.service import History
 from app.web.rendering import render
 from storage.domain import Value
 
@@ -22,7 +22,7 @@ _TYPES: dict[Format, str] = {
 
 
 class Gaps(Value):
-    """Where the documentation lacks most, first."""
+    """Gaps in the documentation, largest first."""
 
     gaps: tuple[Gap, ...]
 
@@ -39,7 +39,7 @@ class MessageController(Controller):
         history: NamedDependency[History],
         form: Annotated[Format, QueryParameter(name="format")] = "csl-json",
     ) -> Response[str]:
-        """Markdown with footnotes, CSL-JSON or BibTeX."""
+        """Export an answer as Markdown with footnotes, or its citations as CSL-JSON or BibTeX."""
         return Response(export(await history.reply(message_id), form), media_type=_TYPES[form])
 
     @get(
@@ -49,10 +49,10 @@ class MessageController(Controller):
         summary="Read an answer as HTML",
     )
     async def html(self, message_id: FromPath[UUID], history: NamedDependency[History]) -> str:
-        """A sanitised fragment: markers are `button[data-note]`, claims `span[data-claim]`."""
+        """Return a sanitised fragment. Markers are `button[data-note]`, claims are `span[data-claim]`."""
         return render(await history.reply(message_id))
 
     @get("/gaps", summary="What the documentation lacks")
     async def gaps(self, history: NamedDependency[History]) -> Gaps:
-        """Declined questions and unsupported claims, by nearest section."""
+        """List declined questions and unsupported claims, grouped by nearest section."""
         return Gaps(gaps=tuple(await history.gaps()))

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problems: one table, read by REST and by SSE."""
+"""Errors as RFC 9457 problems, for JSON responses and for server-sent events."""
 
 import re
 from http import HTTPStatus
@@ -51,16 +51,16 @@ STATUS: dict[type[errors.IbidError], int] = {
 
 
 class Problem(Value):
-    """Why a request was not answered; `title` names the error, `detail` says what to do."""
+    """Why a request failed. `title` names the error, `detail` says what to do."""
 
     status: int
     title: str
     detail: str
     type: str = "about:blank"
     extra: Any = None
-    """Which values are wrong, where a body or a parameter is."""
+    """The invalid values, if a body or a parameter is invalid."""
     request_id: str
-    """Of this request, as in the header `X-Request-Id` and in the server's log."""
+    """The id of the request, as in the header `X-Request-Id` and in the server's log."""
 
 
 MEDIA_TYPE = "application/problem+json"
@@ -77,31 +77,31 @@ _RESPONSES = {
         503: "Something that is needed does not answer",
     }.items()
 }
-"""What any operation may answer."""
+"""Error responses that every operation may return."""
 
 
 class Documented(ReceiveRoutePlugin):
-    """Has the OpenAPI document say so of every operation."""
+    """A plugin that adds the error responses to every operation in the OpenAPI document."""
 
     def receive_route(self, route: BaseRoute) -> None:
-        """Each as it is added to the application."""
+        """Add them to a route when it is registered."""
         if isinstance(route, HTTPRoute):
             for handler in route.route_handlers:
                 handler.responses = {**_RESPONSES, **(handler.responses or {})}
 
 
 class ProblemException(ProblemDetailsException):
-    """Tells the request's id, too."""
+    """An exception whose response also has the id of the request."""
 
     def to_response(self, request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
-        """As `Problem` describes it."""
+        """Return a response with the fields of `Problem`."""
         response = super().to_response(request)
         response.content["request_id"] = REQUEST_ID.get()
         return response
 
 
 def problem(error: errors.IbidError) -> ProblemException:
-    """What a client is told; the title is the error's name, the detail its sentence."""
+    """Convert an error to a problem. The title is the error's class, the detail its message."""
     wait = error.retry_after
     headers = {} if wait is None else {"Retry-After": str(wait)}
     if isinstance(error, errors.NotSignedIn):
@@ -115,7 +115,7 @@ def problem(error: errors.IbidError) -> ProblemException:
 
 
 def _challenge(error: errors.NotSignedIn) -> str:
-    """As RFC 6750 has it; its descriptions hold no quotation mark, backslash or letter beyond ASCII."""
+    """Return `WWW-Authenticate` by RFC 6750, which allows only ASCII without quotes and backslashes."""
     if not error.was_sent:
         return "Bearer"
     told = re.sub(r"[^ !#-\[\]-~]", "'", str(error))
@@ -123,7 +123,7 @@ def _challenge(error: errors.NotSignedIn) -> str:
 
 
 def status_of(error: BaseException) -> int:
-    """What a client is told with it."""
+    """Return the HTTP status for an error."""
     if isinstance(error, errors.IbidError):
         return STATUS.get(type(error), 500)
     if isinstance(error, HTTPException):
@@ -132,7 +132,7 @@ def status_of(error: BaseException) -> int:
 
 
 def problem_body(error: Exception) -> dict[str, object]:
-    """The same as it goes into the last event of a stream."""
+    """Return the problem for an error as the body of a stream's last event."""
     told = problem(error) if isinstance(error, errors.IbidError) else _unexpected(error)
     return {
         "status": told.status_code,
@@ -143,7 +143,7 @@ def problem_body(error: Exception) -> dict[str, object]:
 
 
 def _of_http(error: HTTPException) -> ProblemException:
-    """The framework's own, such as a route that is not there; `extra` says which value is wrong."""
+    """Convert an error of the framework, such as an unknown route. `extra` names invalid values."""
     headers = dict(error.headers or {})
     if "RateLimit-Reset" in headers:
         headers["Retry-After"] = headers["RateLimit-Reset"]
@@ -163,7 +163,7 @@ def _of_encoding(_: UnicodeDecodeError) -> ProblemException:
 
 
 def _unexpected(_: Exception) -> ProblemException:
-    """A fault of ours: its text is for the log, not for the client."""
+    """Return a problem for an unexpected error. Its message goes to the log, not to the client."""
     return ProblemException(
         status_code=500,
         title="Internal Server Error",

@@ -1,4 +1,4 @@
-"""Who asks and how the server was reached, as the proxies say that are trusted to say so."""
+"""The client's address and the server's public URL, as trusted proxies report them."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from app.addresses import parse_address
 from app.settings import Settings
-from storage.networks import Network
+from storage.http.networks import Network
 
 _PREFIX = re.compile(r"(/[\w.~-]+)+")
 _PAIR = re.compile(r'([A-Za-z]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*))|(,)')
@@ -18,10 +18,10 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class Proxies:
-    """ASGI: puts client, scheme, host and sub-path into the scope, whatever proxies are between.
+    """An ASGI middleware that sets client, scheme, host and sub-path in the scope.
 
-    `X-Forwarded-*` and `Forwarded` are read from trusted addresses only; `X-Forwarded-*` goes first.
-    A trusted proxy must set or remove each of them, for a client may send them too.
+    `X-Forwarded-*` and `Forwarded` are read only if they come from a trusted address; `X-Forwarded-*` takes
+    precedence. A trusted proxy must set or remove each of these headers, because clients can send them too.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -30,7 +30,7 @@ class Proxies:
         self._sub_path = settings.public_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends on to the sub-path's own page when its last slash is missing."""
+        """Set the scope. Redirect a request for the sub-path without its final slash."""
         if scope["type"] == "http":
             told = self._told(scope) if _is_within(_peer(scope), self._trusted) else {}
             _believe(scope, told, self._trusted)
@@ -41,7 +41,10 @@ class Proxies:
         await self._app(scope, receive, send)
 
     def _told(self, scope: HTTPScope) -> dict[str, str]:
-        """The last value of each, for that is the nearest proxy's; of `for` all, in their order."""
+        """Return what the headers say: all values of `for` in order, and the last value of the others.
+
+        The last value is the one that the nearest proxy added.
+        """
         headers = cast("Headers", scope["headers"])
         told = {
             name: value
@@ -57,14 +60,14 @@ class Proxies:
 
 
 def base_url(request: Request[Any, Any, Any]) -> str:
-    """Where the server is reached, with its sub-path and no slash at the end."""
+    """Return the server's URL, with its sub-path and without a slash at the end."""
     public: str | None = request.app.state.public_url
     host = request.headers.get("host", "")
     return public or f"{request.scope['scheme']}://{host}{request.scope.get('root_path', '')}"
 
 
 def address_of(scope: Scope) -> str:
-    """The client's IP address, as far as it is known."""
+    """Return the client's IP address, or "unknown"."""
     client = scope.get("client")
     return client[0] if client else "unknown"
 
@@ -89,7 +92,7 @@ def _believe(scope: HTTPScope, told: dict[str, str], trusted: Sequence[Network])
 
 
 def _client(forwarded_for: str, trusted: Sequence[Network], peer: str) -> str:
-    """The last address that is no trusted proxy's; what stands before it, anyone may have written."""
+    """Return the last address that is not a trusted proxy's. Clients can forge the addresses before it."""
     client = peer
     for hop in reversed(forwarded_for.split(",")):
         address = parse_address(hop)
@@ -102,7 +105,7 @@ def _client(forwarded_for: str, trusted: Sequence[Network], peer: str) -> str:
 
 
 def _place(scope: HTTPScope, sub_path: str, stripped: str) -> None:
-    """The path with its sub-path before it, whether a proxy took that off or not."""
+    """Set the path with the sub-path as its prefix, whether or not a proxy has stripped it."""
     if sub_path:
         if not scope["path"].startswith(sub_path + "/"):
             scope["path"] = sub_path + scope["path"]
@@ -117,7 +120,7 @@ def _joined(headers: Headers, name: str) -> str:
 
 
 def _forwarded(header: str) -> dict[str, str]:
-    """RFC 7239: of each hop its pairs; addresses are joined as in `X-Forwarded-For`."""
+    """Parse `Forwarded` (RFC 7239). Return the last hop's values; join all `for` addresses with commas."""
     hops = list(_hops(header))
     told = dict(hops[-1]) if hops else {}
     if any("for" in hop for hop in hops):

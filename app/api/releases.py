@@ -1,23 +1,23 @@
-"""Releases: which index serves, and building another."""
+"""Endpoints for releases: list them, and build a new one."""
 
 from litestar import Controller, get, post
 from litestar.di import NamedDependency
 from litestar.status_codes import HTTP_202_ACCEPTED
 
 from app.wiring import REINDEX, Services
-from app.working import Working
-from pipelines.jobs.job import Job, Task, new_id
-from pipelines.jobs.jobs import Jobs
-from pipelines.releases import Proposal, Reindexing, Standing
+from app.worker_process import WorkerSupervisor
+from pipelines.jobs.models import Job, Task, new_id
+from pipelines.jobs.queue import Jobs
+from pipelines.releases import Proposal, Reindexing, ReleaseSummary
 from storage.domain import Value
 
 _ASKING = "asking for a reindex"
 
 
 class ReleaseList(Value):
-    """Newest first; `proposal` says that what is configured differs from what serves."""
+    """Releases, newest first. `proposal` is set if the configuration differs from the active release."""
 
-    releases: tuple[Standing, ...]
+    releases: tuple[ReleaseSummary, ...]
     proposal: Proposal | None
 
 
@@ -30,7 +30,7 @@ class ReleaseController(Controller):
 
     @get("/", summary="List releases")
     async def all(self, reindexing: NamedDependency[Reindexing]) -> ReleaseList:
-        """The one that serves, and those that are kept or being built; counted is what you may read."""
+        """List the active release and those that are kept or being built. Counts cover what you may read."""
         return ReleaseList(
             releases=tuple(await reindexing.releases()), proposal=await reindexing.proposal()
         )
@@ -40,11 +40,11 @@ class ReleaseController(Controller):
         self,
         jobs: NamedDependency[Jobs],
         services: NamedDependency[Services],
-        working: NamedDependency[Working],
+        working: NamedDependency[WorkerSupervisor],
     ) -> Job:
-        """Builds what is configured beside what serves, then lets it serve: a job.
+        """Submit a job that builds a release with the current configuration and then activates it.
 
-        The one that is queued or running already, where there is one.
+        If such a job is already queued or running, return that one.
         """
         async with services.locks.held(_ASKING):
             task = Task(id=new_id(), kind=REINDEX, corpus=None, arguments={})

@@ -1,4 +1,4 @@
-"""The id of each request, and the line in the log that says how it ended."""
+"""The id of each request, and its line in the log."""
 
 import json
 import logging
@@ -23,17 +23,17 @@ _access = logging.getLogger("ibid.access")
 
 HEADER = b"x-request-id"
 LEFT = 499
-"""What nginx calls it in its log when a client did not wait for the answer."""
+"""nginx's status for a client that disconnected before the response."""
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _PROBES = "/health"
 _FIELDS = {"name": "corpus"}
-"""Parameters of paths that are called otherwise in the log, where a name is the logger's."""
+"""Path parameters that need another name in the log. `name` is reserved for the logger's name."""
 
 _current: ContextVar["RequestRecord | None"] = ContextVar("request_record", default=None)
 
 
 class RequestRecord:
-    """What is known of a request at its end."""
+    """The data about a request that is logged at its end."""
 
     def __init__(self, scope: HTTPScope) -> None:
         self.scope = scope
@@ -42,13 +42,13 @@ class RequestRecord:
         self.status = 0
         self.size = 0
         self.is_over = False
-        """Whether all of the answer was sent."""
+        """Whether the complete response was sent."""
         self.has_left = False
-        """Whether the client hung up before it had sent all of its request."""
+        """Whether the client disconnected before it had sent the complete request."""
         self._began = time.perf_counter()
 
     def note(self, message: Message) -> None:
-        """A part of the answer."""
+        """Record a message of the response."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
         elif message["type"] == "http.response.body":
@@ -56,7 +56,7 @@ class RequestRecord:
             self.is_over = not message.get("more_body", False)
 
     def fields(self) -> dict[str, Any]:
-        """Without the path's own words where its route is known, and never with the query."""
+        """Return the fields to log: the route instead of the path if it is known, and never the query."""
         scope = cast("dict[str, Any]", self.scope)
         parameters: dict[str, Any] = scope.get("path_params") or {}
         return {
@@ -69,7 +69,7 @@ class RequestRecord:
 
     @property
     def is_probe(self) -> bool:
-        """Whether it only asks how the server is."""
+        """Whether it is a health probe."""
         return self._route.startswith(_PROBES)
 
     @property
@@ -78,20 +78,20 @@ class RequestRecord:
 
     @property
     def has_begun(self) -> bool:
-        """Whether it is answered with a stream."""
+        """Whether a successful response has begun."""
         return 0 < self.status < HTTP_400_BAD_REQUEST
 
     @property
     def seconds(self) -> float:
-        """Since it came."""
+        """Seconds since the request arrived."""
         return round(time.perf_counter() - self._began, 3)
 
 
 class RequestLog:
-    """ASGI: gives each request an id and a record, and writes a line for those that failed.
+    """An ASGI middleware that gives each request an id and a record, and logs requests that failed.
 
-    An id that a client sends is taken over from anybody, for it opens nothing; one that is too long,
-    or holds other characters than letters, digits and `._-`, is replaced.
+    An id that the client sends is kept, because it grants no access. It is replaced if it is too long or
+    contains characters other than letters, digits and `._-`.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -99,7 +99,7 @@ class RequestLog:
         self._is_access_log = settings.access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """An error that nobody answered ends here, with the connection."""
+        """Answer errors that nothing else has handled. If the response has begun, the connection ends."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -114,7 +114,7 @@ class RequestLog:
         tokens = REQUEST_ID.set(request_id), _current.set(record)
         try:
             await self._app(scope, receive, noting)
-        except Exception as error:  # the outermost loop
+        except Exception as error:  # nothing outside handles it
             record.failure = _cause_of(error)
             if not record.status:
                 await _answer(noting, error)
@@ -139,25 +139,25 @@ class RequestLog:
 
 
 def note_turn() -> None:
-    """The request is a turn."""
+    """Record that the request is a turn."""
     if record := _current.get():
         record.is_turn = True
 
 
 def note_left() -> None:
-    """The client hung up before it had sent all of its request."""
+    """Record that the client disconnected before it had sent the complete request."""
     if record := _current.get():
         record.has_left = True
 
 
 def note_failure(error: BaseException) -> None:
-    """Why the request, or the stream that it is answered with, has failed."""
+    """Record why the request, or its stream, failed."""
     if record := _current.get():
         record.failure = error
 
 
 async def note_exception(error: Exception, scope: Scope) -> None:
-    """Litestar's hook for whatever a handler or a middleware raises; every refused sign-in passes here."""
+    """Record an error that a handler or a middleware raised, and log refused sign-ins. A Litestar hook."""
     note_failure(error)
     if isinstance(error, NotSignedIn | TooManyFailures):
         has_tried = any(name == b"authorization" for name, _ in scope["headers"])
@@ -171,7 +171,7 @@ async def note_exception(error: Exception, scope: Scope) -> None:
 
 
 def _tell_failure(record: RequestRecord) -> None:
-    """A line for what failed or was given up; none for what was refused."""
+    """Log a request that failed or a turn that the client stopped. Refused requests are not logged."""
     error = record.failure
     if record.has_left and isinstance(error, HTTPException):
         return
@@ -196,7 +196,7 @@ def _is_of_model(error: BaseException | None) -> bool:
 
 
 def _cause_of(error: BaseException) -> BaseException:
-    """What Litestar, or a group of tasks, has wrapped up."""
+    """Unwrap an error from Litestar's exceptions and from exception groups."""
     if isinstance(error, LitestarException) and error.__cause__:
         return _cause_of(error.__cause__)
     if isinstance(error, BaseExceptionGroup):
@@ -206,7 +206,7 @@ def _cause_of(error: BaseException) -> BaseException:
 
 
 async def _answer(send: Send, error: Exception) -> None:
-    """To what went wrong outside of Litestar."""
+    """Send the problem for an error outside of Litestar."""
     body = problem_body(error)
     headers = [(b"content-type", MEDIA_TYPE.encode())]
     start = {"type": "http.response.start", "status": body["status"], "headers": headers}

@@ -1,4 +1,4 @@
-"""The end of a server: open answers get their time, and what only watches ends at once."""
+"""Graceful shutdown: open answers get time to finish; requests that only watch a job end at once."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from storage.errors import ServerStopping
 
 
 class Shutdown:
-    """ASGI: knows which requests are open, and once the server stops sees them end in time."""
+    """An ASGI middleware that tracks open requests and ends them when the server stops."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -23,10 +23,10 @@ class Shutdown:
         self._answers: set[asyncio.Task[Any]] = set()
         self._ended: set[asyncio.Task[Any]] = set()
         self.has_begun = False
-        """Whether the server stops: it is not ready any more, and alive."""
+        """Whether the server is stopping. It is then alive but no longer ready."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Counts the request as open for as long as it takes."""
+        """Handle the request, and track it as open until it ends."""
         task = asyncio.current_task()
         if scope["type"] != "http" or task is None:
             await self._app(scope, receive, send)
@@ -48,10 +48,11 @@ class Shutdown:
             self._ended.discard(task)
 
     async def run(self, seconds: float, close: Callable[[], None], *, at_once: bool) -> None:
-        """Goes on listening until what is open now has been answered, unless `at_once`.
+        """End watching requests at once, and all others within `seconds`.
 
-        Then `close` has the server listen no more, and what is still open gets the rest of the
-        time. What takes longer ends with an event or a status that says why.
+        Unless `at_once`, the server keeps listening until the answers that are open now are sent. Then
+        `close` stops listening, and requests that are still open get the rest of the time. Those that take
+        longer end with an event or a status that gives the reason.
         """
         self.has_begun = True
         self._end(self._watchers)
@@ -69,7 +70,7 @@ class Shutdown:
 
 
 class _Sending:
-    """What was sent of one answer, so that it can be brought to an end wherever it stands."""
+    """The state of one response, so that it can be completed at any point."""
 
     def __init__(self, send: Send, *, tells: bool) -> None:
         self._send = send
@@ -88,9 +89,9 @@ class _Sending:
         await self._send(message)
 
     async def finish(self) -> None:
-        """A status when nothing was sent; the last event of an answer; or just the end.
+        """Send status 503 if nothing was sent, a last `failed` event for an answer, or just the end.
 
-        To whoever watches a job, `failed` would say that the job has.
+        Clients that watch a job get no `failed` event: it would mean that the job has failed.
         """
         if self._is_over:
             return
@@ -110,17 +111,17 @@ class _Sending:
 
 
 def stop_listening() -> None:
-    """As the server does when it is told to stop: no new connection, and open ones get to an end."""
+    """Have the server accept no new connections and finish the open ones, as on SIGTERM."""
     signal.raise_signal(signal.SIGTERM)
 
 
 def _watches(scope: HTTPScope) -> bool:
-    """A stream that is only read: whoever watches may come back to another server."""
+    """Return whether the request only watches a stream; its client can reconnect to another server."""
     return scope["method"] == "GET" and asks_for_stream(scope)
 
 
 def asks_for_stream(scope: HTTPScope) -> bool:
-    """Whether the answer is to be a stream of events."""
+    """Return whether the client asks for a stream of events."""
     headers = cast("list[tuple[bytes, bytes]]", scope["headers"])
     return any(name == b"accept" and b"text/event-stream" in value for name, value in headers)
 

@@ -1,6 +1,6 @@
-"""Server-sent events, one a frame.
+"""Server-sent events, one per frame.
 
-Litestar's own response asks a thread for the first of them, and each is put together a line at a time.
+Litestar's own response is not used: it gets the first event from a thread and builds each event line by line.
 """
 
 import json
@@ -17,14 +17,14 @@ from app.chat.events import ChatEvent
 
 
 async def stream(events: AsyncGenerator[ChatEvent], heartbeat: float) -> Stream:
-    """One frame an event. A turn that fails before its first event is a plain problem instead."""
+    """Return a stream with one frame per event. If the turn fails before its first event, raise the error."""
     return framed(_frames(await anext(events), events), heartbeat, HTTP_201_CREATED)
 
 
 def framed(
     frames: AsyncGenerator[bytes], heartbeat: float, status_code: int = HTTP_200_OK
 ) -> Stream:
-    """That neither a cache nor a proxy holds back; with a comment after `heartbeat` silent seconds."""
+    """Return a stream that forbids caching and buffering. It has a comment after `heartbeat` idle seconds."""
     return Stream(
         with_heartbeat(frames, heartbeat),
         media_type="text/event-stream",
@@ -34,18 +34,18 @@ def framed(
 
 
 def frame(event: str, data: str) -> bytes:
-    """Data is JSON, which has no line breaks."""
+    """Build a frame. `data` is JSON without line breaks."""
     return f"event: {event}\r\ndata: {data}\r\n\r\n".encode()
 
 
 async def _frames(first: ChatEvent, events: AsyncGenerator[ChatEvent]) -> AsyncGenerator[bytes]:
-    """An error after the first byte becomes a last `failed` frame with the problem's body."""
+    """Yield a frame per event. An error ends the stream with a `failed` frame that holds the problem."""
     async with aclosing(events):
         try:
             yield _said(first)
             async for event in events:
                 yield _said(event)
-        except Exception as error:  # a client must not take half an answer for a whole
+        except Exception as error:  # the client must learn that the answer is incomplete
             note_failure(error)
             yield _failed(problem_body(error))
 

@@ -1,4 +1,4 @@
-"""How many streams one user, key or address may have open at once."""
+"""A limit on open streams per user, key or address."""
 
 from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
@@ -15,7 +15,10 @@ from storage.errors import TooManyStreams
 
 
 class StreamLimit(ASGIMiddleware):
-    """Each stream takes a connection, and a watched job is looked up four times a second."""
+    """A middleware that limits open streams.
+
+    Each stream takes a connection, and a watched job is polled four times a second.
+    """
 
     scopes = (ScopeType.HTTP,)
 
@@ -23,7 +26,7 @@ class StreamLimit(ASGIMiddleware):
         self._streams = AtOnce(most)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Raises `TooManyStreams`."""
+        """Handle the request. Raise `TooManyStreams` if it would exceed the limit."""
         if scope["type"] != "http" or not asks_for_stream(scope):
             await next_app(scope, receive, send)
             return

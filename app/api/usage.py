@@ -1,10 +1,10 @@
-"""What models cost."""
+"""The endpoint for the costs of models."""
 
 from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
-from app.spending import UsageReport, Usages
+from app.usage.budgets import UsageReport, Usages
 
 
 class UsageController(Controller):
@@ -18,5 +18,5 @@ class UsageController(Controller):
     async def report(
         self, usages: NamedDependency[Usages], days: FromQuery[int] = 30
     ) -> UsageReport:
-        """By day, user and model, with what is left of the budgets."""
+        """Return the costs by day, user and model, and what is left of the budgets."""
         return await usages.report(days)

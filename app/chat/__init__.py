@@ -1,1 +1,1 @@
-"""One turn of a conversation: condense, retrieve, generate, cite, keep."""
+"""One turn of a conversation: condense the question, retrieve, generate, cite and store."""

@@ -1,7 +1,7 @@
-"""What a turn says while it happens: `Retrieved`, then `Token` and `Cited`, at last `Completed`.
+"""The events of a turn, in order: `Retrieved`, then `Token` and `Cited`, and finally `Completed`.
 
-Before these, a question that a model makes whole has `Condensing` and `Condensed`. After `Restarted`
-the tokens and footnotes come anew.
+If a model rewrites the question, `Condensing` and `Condensed` come first. After `Restarted`, the tokens
+and footnotes start again from the beginning.
 """
 
 from typing import Literal
@@ -10,14 +10,14 @@ from storage.domain import Answer, Attempt, Citation, Passage, Rewriting, Value
 
 
 class Condensing(Value):
-    """The question leans on earlier ones, and a model is asked to make it whole."""
+    """The question depends on earlier ones, and a model is rewriting it as a standalone question."""
 
     kind: Literal["condensing"] = "condensing"
     model: str
 
 
 class Condensed(Value):
-    """What is searched; by a `rewriting`, or, when the model failed, with the earlier questions."""
+    """The query to search for: a model's rewriting or, if that failed, the question with earlier ones."""
 
     kind: Literal["condensed"] = "condensed"
     query: str
@@ -26,35 +26,35 @@ class Condensed(Value):
 
 
 class Retrieved(Value):
-    """The closed set of passages the answer may cite; empty when the question is declined."""
+    """The passages that the answer may cite, and no others; empty when the question is declined."""
 
     kind: Literal["retrieved"] = "retrieved"
     passages: tuple[Passage, ...]
 
 
 class Token(Value):
-    """The next words of the answer; all of them since the last restart joined are its `text`."""
+    """The next words of the answer; all tokens since the last restart, joined, are its `text`."""
 
     kind: Literal["token"] = "token"
     text: str
 
 
 class Cited(Value):
-    """A footnote whose marker comes in the next `Token`."""
+    """A new footnote; its marker comes in the next `Token`."""
 
     kind: Literal["cited"] = "cited"
     citation: Citation
 
 
 class Restarted(Value):
-    """A model broke off, and the next one begins: all tokens and footnotes so far are void."""
+    """A model failed in mid-answer and the next one starts; discard all tokens and footnotes so far."""
 
     kind: Literal["restart"] = "restart"
     attempt: Attempt
 
 
 class Completed(Value):
-    """The whole answer, kept in the conversation before this is said."""
+    """The whole answer; it is stored in the conversation before this event is sent."""
 
     kind: Literal["completed"] = "completed"
     answer: Answer

@@ -1,4 +1,4 @@
-"""How much of one user may be under way at once."""
+"""Limits on the number of concurrent operations of one user."""
 
 from collections import Counter
 from collections.abc import Generator
@@ -9,7 +9,7 @@ from storage.errors import IbidError, TooManyTurns
 
 
 class AtOnce:
-    """Counts what is under way by name, within this process."""
+    """A limit on concurrent operations, counted by name within this process."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -17,7 +17,7 @@ class AtOnce:
 
     @contextmanager
     def taken(self, name: str, full: IbidError) -> Generator[None]:
-        """For as long as it takes; raises `full` when that is one too many."""
+        """Count one operation for `name` while the context is open; raise `full` at the limit."""
         if self._under_way[name] >= self.most:
             raise full
         self._under_way[name] += 1
@@ -25,18 +25,18 @@ class AtOnce:
             yield
         finally:
             self._under_way[name] -= 1
-            self._under_way += Counter()  # keeps only what is above nought
+            self._under_way += Counter()  # removes the names whose count is zero
 
 
 class TurnLimit:
-    """Counts turns by user; whoever sits at this machine is not counted."""
+    """A limit on concurrent turns for each user; the local user is unlimited."""
 
     def __init__(self, most: int = 4) -> None:
         self._turns = AtOnce(most)
 
     @contextmanager
     def turn(self, principal: Principal) -> Generator[None]:
-        """For as long as a turn takes; raises `TooManyTurns`."""
+        """Count one turn while the context is open; raise `TooManyTurns` at the limit."""
         if principal == LOCAL:
             yield
             return

@@ -1,4 +1,4 @@
-"""Ibid as a LlamaIndex chat engine: a conversation kept in memory, for notebooks and other apps."""
+"""Ibid as a LlamaIndex chat engine that keeps its conversation in memory, for notebooks and other apps."""
 
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 
@@ -9,23 +9,26 @@ from llama_index.core.chat_engine.types import (
     StreamingAgentChatResponse,
 )
 
-from app.chat.engine import Engine, Turn
+from app.blocking import wait_for
 from app.chat.events import Completed, Restarted, Retrieved, Token
-from app.chat.retriever import as_node
-from app.search import NO_FILTER, checked_query
-from app.waiting import wait_for
+from app.chat.turn_engine import Turn, TurnEngine
+from app.retrieval.retriever import as_node
+from app.retrieval.search import NO_FILTER, checked_query
 from storage.domain import Answer, Passage
 
 _RESTARTED = "\n\n(The model broke off. The answer begins anew.)\n\n"
-"""LlamaIndex's streams cannot take words back."""
+"""Sent when another model restarts the answer, because a LlamaIndex stream cannot retract words."""
 
 
 class ChatEngine(BaseChatEngine):
-    """A response has Ibid's `Answer` in `metadata["answer"]` and the passages as source nodes."""
+    """A LlamaIndex chat engine; non-streaming responses have the `Answer` in `metadata["answer"]`.
+
+    Their source nodes are the retrieved passages.
+    """
 
     def __init__(
         self,
-        engine: Engine,
+        engine: TurnEngine,
         corpora: Sequence[str] = (),
         *,
         only: Mapping[str, str] = NO_FILTER,
@@ -37,17 +40,17 @@ class ChatEngine(BaseChatEngine):
 
     @property
     def chat_history(self) -> list[ChatMessage]:
-        """What was said so far."""
+        """The messages so far, oldest first."""
         return self._history
 
     def reset(self) -> None:
-        """Forget what was said."""
+        """Clear the history."""
         self._history = []
 
     async def achat(
         self, message: str, chat_history: list[ChatMessage] | None = None
     ) -> AgentChatResponse:
-        """One whole turn; raises `IbidError`."""
+        """Run one turn and return the whole answer; raise `IbidError` on failure."""
         passages: tuple[Passage, ...] = ()
         answer: Answer | None = None
         async for event in self._engine.stream(await self._turn(message, chat_history)):
@@ -63,7 +66,7 @@ class ChatEngine(BaseChatEngine):
     async def astream_chat(
         self, message: str, chat_history: list[ChatMessage] | None = None
     ) -> StreamingAgentChatResponse:
-        """The same, word by word; nothing runs in the background."""
+        """Run one turn and stream the answer; the turn advances only while the caller reads."""
         turn = await self._turn(message, chat_history)
         return StreamingAgentChatResponse(
             achat_stream=self._deltas(turn), is_writing_to_memory=False
@@ -72,13 +75,13 @@ class ChatEngine(BaseChatEngine):
     def chat(
         self, message: str, chat_history: list[ChatMessage] | None = None
     ) -> AgentChatResponse:
-        """`achat` for code that is not async, in another thread than the services' loop."""
+        """Run `achat` from synchronous code; call it outside the event loop of the services."""
         return wait_for(self.achat(message, chat_history), self._engine.search.loop)
 
     def stream_chat(
         self, message: str, chat_history: list[ChatMessage] | None = None
     ) -> StreamingAgentChatResponse:
-        """`chat`, streaming an answer that is complete already."""
+        """Run `chat` and stream its answer, which is already complete, word by word."""
         whole = self.chat(message, chat_history)
         return StreamingAgentChatResponse(
             chat_stream=_pieces(whole.response),

@@ -1,4 +1,4 @@
-"""Conversations: a turn is recalled, answered, kept; no transaction spans the model's work."""
+"""Run turns of a conversation: load the history, answer, store; no transaction spans the model's work."""
 
 import asyncio
 import logging
@@ -12,40 +12,40 @@ from uuid import UUID, uuid4
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
-from app.chat.checking import Verify
-from app.chat.engine import Engine, Turn
 from app.chat.events import ChatEvent, Completed, Retrieved
-from app.chat.heard import Heard
 from app.chat.limits import TurnLimit
-from app.chat.messages import Messages
-from app.search import NO_FILTER, Scope, checked_query
-from app.spending import Budget, of_answer
-from storage.conversations import Conversations
-from storage.database import Database, retried
+from app.chat.metering import TurnMeter
+from app.chat.turn_engine import Turn, TurnEngine
+from app.conversations.messages import Messages
+from app.retrieval.search import NO_FILTER, Scope, checked_query
+from app.usage.budgets import Budget, of_answer
+from app.verification.checker import Verify
 from storage.domain import LOCAL, Answer, Attempt, Principal
 from storage.errors import DatabaseUnavailable, IndexUnavailable, InvalidInput, ModelUnavailable
-from storage.ledger import Ledger
+from storage.http.retry import while_away
 from storage.logs import log_failure
-from storage.people import Users
-from storage.retrying import while_away
-from storage.tables import Conversation, Message
+from storage.sql.database import Database, retried
+from storage.sql.repositories.conversations import Conversations
+from storage.sql.repositories.usage import Ledger
+from storage.sql.repositories.users import Users
+from storage.sql.tables import Conversation, Message
 
 _log = logging.getLogger("ibid.chat")
 
 KEEPING_SECONDS = 60.0
-"""For how long an answer is tried to be kept while the database is away."""
+"""How long storing an answer is retried while the database is unavailable, in seconds."""
 _RECALLED = 12
-"""Messages of history a turn can lean on."""
+"""Number of earlier messages that a turn receives as history."""
 _TITLE_LENGTH = 80
 
 
 class ChatService:
-    """What the doors call: turns in the conversations of one user."""
+    """The chat service that all interfaces call: it runs turns in the conversations of one user."""
 
     def __init__(
         self,
         database: Database,
-        engine: Engine,
+        engine: TurnEngine,
         budget: Budget | None = None,
         limit: TurnLimit | None = None,
         principal: Principal = LOCAL,
@@ -60,13 +60,13 @@ class ChatService:
         self._late: set[asyncio.Task[None]] = set()
 
     def acting_for(self, principal: Principal) -> "ChatService":
-        """The same, for somebody else."""
+        """Return a copy of this service that acts for another user."""
         other = copy(self)
         other._principal = principal  # noqa: SLF001 - it is one of us
         return other
 
     async def start(self, title: str = "") -> Conversation:
-        """A new, empty conversation."""
+        """Create an empty conversation."""
         self._principal.require("ask")
         return await self._start(uuid4(), title)
 
@@ -80,10 +80,10 @@ class ChatService:
         *,
         instead_of: UUID | None = None,
     ) -> AsyncGenerator[ChatEvent]:
-        """The events of one turn; `Completed` is said only once the answer is kept.
+        """Yield the events of one turn; `Completed` comes only after the answer is stored.
 
-        `instead_of` is an earlier question: this one is then asked in its place, on a new branch.
-        Raises `BudgetSpent` before anything is kept or asked.
+        `instead_of` is the id of an earlier question that this one replaces, on a new branch.
+        Raises `BudgetSpent` before the question is stored or a language model is called.
         """
         self._principal.require("ask")
         question = checked_query(question)
@@ -107,9 +107,10 @@ class ChatService:
         only: Mapping[str, str] = NO_FILTER,
         verify: Verify | None = None,
     ) -> AsyncGenerator[ChatEvent]:
-        """Another answer to a question, named by itself or by an answer it had; on a new branch.
+        """Answer an earlier question again, on a new branch, and yield the events of that turn.
 
-        Raises `BudgetSpent` before anything is asked.
+        `message_id` is the id of the question or of one of its answers. Raises `BudgetSpent` before
+        a language model is called.
         """
         self._principal.require("ask")
         with self._limit.turn(self._principal):
@@ -128,14 +129,17 @@ class ChatService:
         only: Mapping[str, str] = NO_FILTER,
         verify: Verify | None = None,
     ) -> Answer:
-        """The stream, drained."""
+        """Consume the whole stream of a turn and return its answer."""
         return await drained(self.stream(conversation_id, question, corpora, only, verify))
 
     async def _answer(
         self, turn: Turn, question: UUID, keeping: asyncio.Task[None] | None = None
     ) -> AsyncGenerator[ChatEvent]:
-        """A new question is kept while passages are searched for, and before anything is said."""
-        started, heard, waiting_for = time.perf_counter(), Heard(), keeping
+        """Yield the events of a turn and store its answer.
+
+        A new question is stored (`keeping`) while the search runs, and before the first event.
+        """
+        started, heard, waiting_for = time.perf_counter(), TurnMeter(), keeping
         given = set[UUID]()
         try:
             async with aclosing(self._engine.stream(turn)) as events:
@@ -154,7 +158,7 @@ class ChatService:
                         _tell(event.answer, time.perf_counter() - started)
                     yield event
         except ModelUnavailable as error:
-            with suppress(DatabaseUnavailable):  # that the model failed is told first
+            with suppress(DatabaseUnavailable):  # the model's failure matters more to the caller
                 await self._write_off(heard, error.attempts)
             raise
         except (asyncio.CancelledError, GeneratorExit, IndexUnavailable):
@@ -162,17 +166,17 @@ class ChatService:
             raise
 
     async def settled(self) -> None:
-        """Returns when all answers are kept, and all that was spent is written down."""
+        """Wait until all answers are stored and all usage is recorded."""
         while self._late:
             await asyncio.wait(self._late)
 
-    def _write_down_later(self, heard: Heard) -> None:
-        """What a turn took that came to no end."""
+    def _write_down_later(self, heard: TurnMeter) -> None:
+        """Record the usage of an unfinished turn in the background."""
         if heard.asked:
             self._later(self._write_down(heard))
 
     def _later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """In a task of its own, for the turn's may be torn down meanwhile."""
+        """Run `work` in a separate task, because the task of the turn may be cancelled meanwhile."""
         task = asyncio.create_task(work)
         self._late.add(task)
         task.add_done_callback(self._settle)
@@ -184,13 +188,13 @@ class ChatService:
         if error is not None:
             log_failure(_log, "turn_not_written_down", error, {})
 
-    async def _write_down(self, heard: Heard) -> None:
+    async def _write_down(self, heard: TurnMeter) -> None:
         async with self._database.transaction() as session:
             user = await Users(session).named(self._principal.name)
             await Ledger(session).add(heard.spent(user.id, self._engine.model))
 
-    async def _write_off(self, heard: Heard, attempts: Sequence[Attempt]) -> None:
-        """What was spent on models that did not answer."""
+    async def _write_off(self, heard: TurnMeter, attempts: Sequence[Attempt]) -> None:
+        """Record what was spent on models that failed to answer."""
         async with self._database.transaction() as session:
             user = await Users(session).named(self._principal.name)
             await Ledger(session).add(heard.lost(user.id, attempts))
@@ -209,7 +213,7 @@ class ChatService:
         corpora: Sequence[str],
         only: Mapping[str, str],
     ) -> tuple[Scope, list[ChatMessage]]:
-        """What may be searched, and what was said so far: up to where another question stands."""
+        """Return the search scope and the history: of the active branch, or up to `instead_of`."""
         search = self._engine.search.acting_for(self._principal)
         async with self._database.reading() as session:
             scope = await search.scope_in(session, corpora, only)
@@ -220,13 +224,13 @@ class ChatService:
                 leaf = _question(await messages.one(conversation_id, instead_of)).parent_id
                 if leaf is None:
                     return scope, []
-            # Nothing of a conversation that is not there: that is found out when the question is kept.
+            # A conversation that does not exist gives no messages; storing the question then fails.
             said = await messages.branch(conversation_id, _RECALLED, leaf)
         return scope, [ChatMessage(role=MessageRole(s.role), content=s.text) for s in said]
 
     @retried
     async def _ask(self, turn: Turn, asked: UUID, instead_of: UUID | None) -> None:
-        """Keep the question."""
+        """Store the question as the new end of the active branch."""
         async with self._database.transaction() as session:
             mine = Conversations(session, self._principal.name)
             conversation = await mine.get(turn.conversation_id, to_write=True)
@@ -242,7 +246,7 @@ class ChatService:
 
     @retried
     async def _question(self, conversation_id: UUID, message_id: UUID) -> Message:
-        """The question that a message is or answers."""
+        """Return the message itself if it is a question, otherwise the question that it answers."""
         async with self._database.reading() as session:
             mine = Conversations(session, self._principal.name)
             conversation = await mine.get(conversation_id)
@@ -256,7 +260,10 @@ class ChatService:
     async def _keep_in_time(
         self, answer: Answer, question: UUID, given: Collection[UUID], *, is_new: bool
     ) -> None:
-        """Also when the database is away for a while; raises `DatabaseUnavailable` at last."""
+        """Store the answer, with retries while the database is unavailable.
+
+        Raises `DatabaseUnavailable` when the retries take too long.
+        """
         async for attempt in while_away(self._keeping_seconds):
             with attempt:
                 await self._keep(answer, question, given, is_new=is_new)
@@ -265,9 +272,10 @@ class ChatService:
     async def _keep(
         self, answer: Answer, question: UUID, given: Collection[UUID], *, is_new: bool
     ) -> None:
-        """With the sources it was written with; raises `NotFound` when the conversation was deleted.
+        """Store the answer and the sources it was written with.
 
-        What was asked in the same place before this answer came goes on after it.
+        Questions that were asked after the same question before this answer was stored now follow the
+        answer. Raises `NotFound` when the conversation was deleted.
         """
         async with self._database.transaction() as session:
             mine = Conversations(session, self._principal.name)
@@ -281,7 +289,7 @@ class ChatService:
 
 
 async def drained(events: AsyncGenerator[ChatEvent]) -> Answer:
-    """The answer at the end of a turn."""
+    """Consume the events of a turn and return its answer."""
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Completed):
@@ -296,7 +304,7 @@ def _question(message: Message) -> Message:
 
 
 def _tell(answer: Answer, seconds: float) -> None:
-    """One line a turn; nothing of what was asked or answered."""
+    """Log one line for each turn, without the text of the question or the answer."""
     fields = {
         "conversation_id": answer.conversation_id,
         "message_id": answer.message_id,

@@ -1,4 +1,4 @@
-"""The command line: `ibid COMMAND`. Heavy modules are imported by the command that needs them."""
+"""The command line: `ibid COMMAND`. Each command imports the slow modules that it needs."""
 
 import click
 
@@ -11,18 +11,18 @@ from app.cli.doctor import doctor
 from app.cli.evaluate import evaluate
 from app.cli.ingest import ingest
 from app.cli.jobs import jobs, worker
-from app.cli.people import keys, users
 from app.cli.plan import plan
 from app.cli.releases import reindex, releases, rollback
 from app.cli.serve import serve
 from app.cli.usage import usage
+from app.cli.users import keys, users
 from storage.private import create_privately
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="ibid")
 def main() -> None:
-    """Answers from your documentation, every claim with a footnote that opens the exact words."""
+    """Answer questions from your documentation. Every claim has a footnote that opens the exact words."""
     create_privately()
 
 

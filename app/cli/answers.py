@@ -5,12 +5,12 @@ from uuid import UUID
 
 import click
 
-from app.cli.running import run
-from app.cli.show import show_answer, show_passages
+from app.cli.output import show_answer, show_passages
+from app.cli.runtime import run
 from app.cli.terminal import say_json
 
 if TYPE_CHECKING:
-    from app.chat.checking import Verify
+    from app.verification.checker import Verify
     from app.wiring import Services
 
 
@@ -45,7 +45,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def search(
     query: str, limit: int, corpora: tuple[str, ...], only: dict[str, str], as_json: bool
 ) -> None:
-    """Find the passages that speak to QUERY, best first."""
+    """Find the passages that are relevant to QUERY, best first."""
 
     async def work(services: "Services") -> None:
         passages = await services.search.passages(query, corpora, limit, only=only)
@@ -76,7 +76,7 @@ def ask(
     verify: "Verify | None",
     as_json: bool,
 ) -> None:
-    """Answer QUESTION from what was ingested, every claim with a footnote."""
+    """Answer QUESTION from the ingested documents. Every claim has a footnote."""
 
     async def work(services: "Services") -> None:
         conversation_id = conversation or (await services.chat.start()).id

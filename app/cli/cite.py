@@ -1,15 +1,15 @@
-"""`ibid cite` and `ibid gaps`: answers after the fact."""
+"""`ibid cite` and `ibid gaps`: commands about answers that were given."""
 
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import click
 
-from app.cli.running import run
+from app.cli.runtime import run
 from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
-    from app.chat.exports import Format
+    from app.conversations.citation_export import Format
     from app.wiring import Services
 
 
@@ -27,7 +27,7 @@ def cite(message: UUID, form: "Format") -> None:
     """Print the citations of the answer MESSAGE."""
 
     async def work(services: "Services") -> None:
-        from app.chat.exports import export  # noqa: PLC0415 - with the services
+        from app.conversations.citation_export import export  # noqa: PLC0415 - with the services
 
         say(export(await services.history.reply(message), form))
 
@@ -37,7 +37,7 @@ def cite(message: UUID, form: "Format") -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def gaps(as_json: bool) -> None:
-    """Show which questions the documentation could not answer, by nearest section."""
+    """Show the questions that the documentation could not answer, grouped by nearest section."""
 
     async def work(services: "Services") -> None:
         found = await services.history.gaps()

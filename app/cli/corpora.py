@@ -1,10 +1,10 @@
-"""`ibid corpora`: what there is, and making and removing it."""
+"""`ibid corpora`: list, create, change and delete corpora."""
 
 from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.running import run
+from app.cli.runtime import run
 from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
@@ -15,13 +15,13 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group()
 def corpora() -> None:
-    """List, create and delete corpora."""
+    """List, create, change and delete corpora."""
 
 
 @corpora.command("list")
 @_as_json
 def list_corpora(as_json: bool) -> None:
-    """Every corpus and how much is in it."""
+    """List the corpora with their numbers of sources and passages."""
 
     async def work(services: "Services") -> None:
         shelves = await services.library.corpora()
@@ -44,7 +44,7 @@ def list_corpora(as_json: bool) -> None:
 @click.option("--base-url", help="Where the pages are published; footnotes link there.")
 @click.option("--language", default="en", show_default=True, help="ISO 639 code.")
 def create_corpus(name: str, base_url: str | None, language: str) -> None:
-    """Make an empty corpus NAME."""
+    """Create an empty corpus NAME."""
 
     async def work(services: "Services") -> None:
         shelf = await services.library.create(name, base_url, language)
@@ -59,7 +59,7 @@ def create_corpus(name: str, base_url: str | None, language: str) -> None:
 @click.option("--user", "names", multiple=True, help="This user; may be given several times.")
 @click.option("--group", "groups", multiple=True, help="This group of the issuer's; likewise.")
 def set_access(name: str, public: bool, names: tuple[str, ...], groups: tuple[str, ...]) -> None:
-    """Say who may read corpus NAME: everyone, or these alone; with neither, only admins."""
+    """Set who may read corpus NAME: everyone, or only the given users and groups. Default: only admins."""
     if public and (names or groups):
         raise click.UsageError("A corpus is public, or for those who are listed.")
     listed = [*(f"user:{one}" for one in names), *(f"group:{one}" for one in groups)]
@@ -76,7 +76,7 @@ def set_access(name: str, public: bool, names: tuple[str, ...], groups: tuple[st
 @click.argument("name")
 @click.argument("weight", type=float)
 def prefer_peer_reviewed(name: str, weight: float) -> None:
-    """Prefer sources of corpus NAME that say `peer_reviewed`, by a WEIGHT from 0 (not at all) to 1."""
+    """Prefer sources of corpus NAME that are marked `peer_reviewed`, by a WEIGHT from 0 (not at all) to 1."""
 
     async def work(services: "Services") -> None:
         shelf = await services.library.prefer_peer_reviewed(name, weight)

@@ -5,22 +5,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.running import MISUSED, fail, load_settings
+from app.cli.runtime import MISUSED, fail, load_settings
 from app.cli.terminal import say
 from storage.errors import IbidError
 
 if TYPE_CHECKING:
-    from storage.database import Database
+    from storage.sql.database import Database
 
 
 @click.group()
 def db() -> None:
-    """Upgrade the schema, or tell what it is; nothing else is opened."""
+    """Upgrade or check the schema, without opening anything else."""
 
 
 @db.command()
 def upgrade() -> None:
-    """Bring the schema up to date, as every other command does when it opens the database."""
+    """Upgrade the schema. Other commands also do this when they open the database."""
 
     async def work(database: "Database") -> None:
         await database.migrate()
@@ -31,7 +31,7 @@ def upgrade() -> None:
 
 @db.command()
 def current() -> None:
-    """Tell which migration the schema is at."""
+    """Show the migration that the schema is at."""
 
     async def work(database: "Database") -> None:
         say(await database.revision() or "empty")
@@ -41,7 +41,7 @@ def current() -> None:
 
 @db.command()
 def check() -> None:
-    """Tell whether the schema is what this version of Ibid expects; exit code 2 when it is not."""
+    """Check whether the schema is the one that this version of Ibid expects. Exit with code 2 if not."""
 
     async def work(database: "Database") -> None:
         wrong = await database.check()
@@ -53,7 +53,7 @@ def check() -> None:
 
 
 def _with_database(work: Callable[["Database"], Awaitable[None]]) -> None:
-    import asyncio  # noqa: PLC0415 - half of the time `ibid --help` takes
+    import asyncio  # noqa: PLC0415 - would take half of the time of `ibid --help`
 
     settings = load_settings()
 

@@ -1,4 +1,4 @@
-"""`ibid demo`: the main job on Ibid's own handbook, with no key, no server and no set-up."""
+"""`ibid demo`: answers from Ibid's own handbook, with no API key, no server and no set-up."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.ingest import tell
-from app.cli.running import load_settings, progress_bar, run
-from app.cli.show import show_answer
+from app.cli.output import show_answer
+from app.cli.runtime import load_settings, progress_bar, run
 from app.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ QUESTIONS = (
 
 @click.command()
 def demo() -> None:
-    """Ingest Ibid's handbook, ask it three questions, show the answers with their footnotes."""
+    """Ingest Ibid's handbook, ask three questions, and show the answers with their footnotes."""
     settings = load_settings()
     home = settings.ibid_home / "demo"
     local = settings.model_copy(

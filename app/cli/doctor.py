@@ -1,8 +1,8 @@
-"""`ibid doctor`: what is set up, whether it works, and how to mend it."""
+"""`ibid doctor`: show whether everything that is configured works, and how to fix it."""
 
 import click
 
-from app.cli.running import FAILED, load_settings
+from app.cli.runtime import FAILED, load_settings
 from app.cli.terminal import say, say_json
 
 _MARKS = {"ok": ("ok  ", "green"), "note": ("note", "yellow"), "wrong": ("FAIL", "red")}
@@ -11,7 +11,7 @@ _MARKS = {"ok": ("ok  ", "green"), "note": ("note", "yellow"), "wrong": ("FAIL",
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(as_json: bool) -> None:
-    """Check database, index and every service that is configured; ends with code 1 if one fails."""
+    """Check the database, the index and all configured services. Exit with code 1 if one fails."""
     settings = load_settings()
     import asyncio  # noqa: PLC0415 - with the next one, most of the time `ibid --help` would take
 

@@ -1,4 +1,4 @@
-"""`ibid eval`: how well Ibid finds what answers a question, on questions whose answers are known."""
+"""`ibid eval`: measure how well Ibid finds the answers to questions whose answers are known."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.apart import apart, scratch
-from app.cli.judging import answers, claims
-from app.cli.running import MISUSED, fail, load_settings, progress_bar, run
+from app.cli.evaluate_answers import answers, claims
+from app.cli.runtime import MISUSED, fail, load_settings, progress_bar, run
+from app.cli.scratch import apart, scratch
 from app.cli.terminal import say, say_json
 from storage.parsing import parse_json
 
@@ -23,7 +23,7 @@ _file = click.Path(path_type=Path, dir_okay=False)
 
 @click.group("eval")
 def evaluate() -> None:
-    """Measure retrieval, answers and verdicts on sets whose answers are known."""
+    """Measure retrieval, answers and verdicts on data sets with known answers."""
 
 
 evaluate.add_command(claims)
@@ -47,8 +47,8 @@ def retrieval(
 ) -> None:
     """Rank documents for the questions of FOLDER.
 
-    It has BEIR's layout: corpus.jsonl, queries.jsonl, qrels/test.tsv. The documents are ingested as
-    any others, into a home that is removed afterwards, with the embedding that is set.
+    FOLDER has BEIR's layout: corpus.jsonl, queries.jsonl, qrels/test.tsv. The documents are ingested like
+    any others, with the configured embedding, into a temporary home that is removed afterwards.
     """
     earlier = _metrics(against) if against else {}
     with scratch() as home:
@@ -66,17 +66,17 @@ def retrieval(
 @click.argument("corpus")
 @click.option("--out", type=_new_folder, help="A folder; by default where `ibid reindex` looks.")
 def make(corpus: str, out: Path | None) -> None:
-    """Write a golden set for CORPUS: its headings as questions, marked as generated.
+    """Write a golden set for CORPUS. Its headings become questions, marked as generated.
 
-    Edit it: questions that people asked are worth far more. In `IBID_HOME` under golden/CORPUS it
-    is what `ibid reindex` holds a new release to. Measure with
+    Edit the set: questions that people asked are worth far more. If it is in `IBID_HOME` under
+    golden/CORPUS, `ibid reindex` tests new releases with it. Measure with
     `ibid eval retrieval FOLDER --corpus CORPUS`.
     """
     settings = load_settings()
     folder = out or settings.golden_folder / corpus
 
     async def work(services: "Services") -> None:
-        from app.evaluation.making import make_golden, write_golden  # noqa: PLC0415
+        from app.evaluation.golden_generation import make_golden, write_golden  # noqa: PLC0415
 
         golden = await make_golden(services.search, services.indexes, corpus)
         write_golden(golden, folder)
@@ -90,7 +90,7 @@ def make(corpus: str, out: Path | None) -> None:
 @click.option("--against", type=_file, help="Show what --json printed earlier beside it.")
 @click.option("--out", type=_file, default=Path("evaluation.html"), show_default=True)
 def report(measured: Path, against: Path | None, out: Path) -> None:
-    """Write a page with plots from MEASURED, a file that `--per-query` wrote."""
+    """Write an HTML page with plots of MEASURED, a file that `--per-query` wrote."""
     earlier = _metrics(against) if against else {}
     from pydantic import ValidationError  # noqa: PLC0415 - with the next one, half a second
 
@@ -117,7 +117,8 @@ async def _measured(
     *,
     shown: bool,
 ) -> "Evaluation":
-    from app.evaluation import retrieval, staging  # noqa: PLC0415 - LlamaIndex takes a second
+    from app.evaluation import beir_import as staging  # noqa: PLC0415 - LlamaIndex takes a second
+    from app.evaluation import retrieval  # noqa: PLC0415 - LlamaIndex takes a second
     from app.evaluation.golden import read_golden  # noqa: PLC0415
 
     golden, name = read_golden(folder), retrieval.by_url

@@ -1,4 +1,4 @@
-"""`ibid ingest`: files and folders into a corpus."""
+"""`ibid ingest`: ingest files and folders into a corpus."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.releases import propose
-from app.cli.running import MISUSED, progress_bar, run
+from app.cli.runtime import MISUSED, progress_bar, run
 from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from app.wiring import Services
-    from pipelines.ingestion import Report
+    from pipelines.ingestion.service import Report
 
 
 @click.command()
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 def ingest(
     paths: tuple[Path, ...], corpus: str, base_url: str | None, prune_empty: bool, as_json: bool
 ) -> None:
-    """Read PATHS into a corpus; only what changed is done again.
+    """Ingest PATHS into a corpus. Unchanged files are skipped.
 
-    Markdown, MDX, HTML, text, PDF, Word, PowerPoint, Excel, EPUB, CSV and notebooks are read.
+    The formats are Markdown, MDX, HTML, text, PDF, Word, PowerPoint, Excel, EPUB, CSV and notebooks.
     """
     failed_altogether = False
 
@@ -62,7 +62,7 @@ _PHASES = {
 
 
 def tell(report: "Report", corpus: str) -> None:
-    """The report for a person."""
+    """Print the report as text."""
     for failure in report.failed:
         say(f"ibid: {failure.path}: {failure.reason}", err=True)
     say(

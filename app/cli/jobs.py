@@ -1,16 +1,16 @@
-"""`ibid jobs` and `ibid worker`: what is done in the background, and who does it."""
+"""`ibid jobs` and `ibid worker`: show, cancel and run background jobs."""
 
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import click
 
-from app.cli.running import load_settings, run
+from app.cli.runtime import load_settings, run
 from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from app.wiring import Services
-    from pipelines.jobs.job import Job
+    from pipelines.jobs.models import Job
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _id = click.argument("job_id", type=click.UUID)
@@ -28,7 +28,7 @@ def jobs(context: click.Context) -> None:
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 200))
 @_as_json
 def list_jobs(limit: int, as_json: bool) -> None:
-    """The last jobs, newest first."""
+    """List the latest jobs, newest first."""
 
     async def work(services: "Services") -> None:
         found = await services.jobs.recent(limit)
@@ -47,7 +47,7 @@ def list_jobs(limit: int, as_json: bool) -> None:
 @_id
 @_as_json
 def show(job_id: UUID, as_json: bool) -> None:
-    """How far job JOB_ID has come."""
+    """Show the status and progress of job JOB_ID."""
 
     async def work(services: "Services") -> None:
         _tell(await services.jobs.get(job_id), as_json=as_json)
@@ -59,7 +59,7 @@ def show(job_id: UUID, as_json: bool) -> None:
 @_id
 @_as_json
 def cancel(job_id: UUID, as_json: bool) -> None:
-    """Stop job JOB_ID; what it has done by then stays."""
+    """Cancel job JOB_ID. What it has done so far stays."""
 
     async def work(services: "Services") -> None:
         _tell(await services.jobs.cancel(job_id), as_json=as_json)
@@ -69,7 +69,7 @@ def cancel(job_id: UUID, as_json: bool) -> None:
 
 @click.command()
 def worker() -> None:
-    """Run jobs in this process until it is stopped; any number may run at once."""
+    """Run jobs in this process until it is stopped. Any number of workers may run at once."""
     settings = load_settings()
 
     async def work(_: "Services") -> None:

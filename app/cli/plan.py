@@ -1,4 +1,4 @@
-"""`ibid plan`: what an ingestion would take, before anything is spent."""
+"""`ibid plan`: estimate the resources that an ingestion needs."""
 
 import asyncio
 from pathlib import Path
@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.ingest import progress_bar
-from app.cli.running import MISUSED, fail, load_settings
+from app.cli.runtime import MISUSED, fail, load_settings
 from app.cli.terminal import say, say_json
 from storage.errors import IbidError
 
 if TYPE_CHECKING:
-    from pipelines.plan import Plan
+    from pipelines.ingestion.estimate import Plan
 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plan(paths: tuple[Path, ...], as_json: bool) -> None:
-    """Say what ingesting PATHS would take, beside the free plans; nothing is embedded or kept."""
+    """Estimate what ingesting PATHS needs, and compare it with free plans. Nothing is embedded or stored."""
     settings = load_settings()
     from app.providers import configured_fingerprint  # noqa: PLC0415 - LlamaIndex takes a second
-    from pipelines.plan import plan as made  # noqa: PLC0415
+    from pipelines.ingestion.estimate import plan as made  # noqa: PLC0415
 
     try:
         with progress_bar("Reading", shown=not as_json) as progress:

@@ -1,15 +1,15 @@
-"""`ibid reindex`, `ibid releases`, `ibid rollback`: which index serves, and building another."""
+"""`ibid reindex`, `ibid releases` and `ibid rollback`: list, build and activate releases."""
 
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from app.cli.running import progress_bar, run
+from app.cli.runtime import progress_bar, run
 from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from app.wiring import Services
-    from pipelines.releases import Built, Proposal, Standing
+    from pipelines.releases import Built, Proposal, ReleaseSummary
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -19,9 +19,9 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--from-passages", "origin", flag_value="passages", help="Copy what serves.")
 @_as_json
 def reindex(origin: Literal["sources", "passages"] | None, as_json: bool) -> None:
-    """Build a release of what is configured beside the one that serves, then let it serve.
+    """Build a release with the current configuration, then activate it. Searches work meanwhile.
 
-    By default files are read again only if this version of Ibid reads or splits them otherwise.
+    By default files are read again only if this version of Ibid reads or splits them differently.
     """
 
     async def work(services: "Services") -> None:
@@ -35,7 +35,7 @@ def reindex(origin: Literal["sources", "passages"] | None, as_json: bool) -> Non
 @click.command()
 @_as_json
 def releases(as_json: bool) -> None:
-    """The release that serves and those that are kept, newest first."""
+    """List the active release and those that are kept, newest first."""
 
     async def work(services: "Services") -> None:
         standing = await services.reindexing.releases()
@@ -62,9 +62,9 @@ def releases(as_json: bool) -> None:
 @click.argument("release", required=False)
 @_as_json
 def rollback(release: str | None, as_json: bool) -> None:
-    """Let a kept RELEASE serve again, by default the last one.
+    """Activate a kept RELEASE again, by default the last one.
 
-    What was ingested or removed since it served is made up for first.
+    What was ingested or removed in the meantime is applied to it first.
     """
 
     async def work(services: "Services") -> None:
@@ -74,7 +74,7 @@ def rollback(release: str | None, as_json: bool) -> None:
 
 
 def propose(proposal: "Proposal") -> str:
-    """One line: what differs, and the most that building it would cost."""
+    """Return a line that says what differs, and the maximum cost of a reindex."""
     return (
         f"What is configured differs from what serves ({', '.join(proposal.changed)}). "
         f"Run `ibid reindex` to build it beside: at most {proposal.sources:,} sources, "
@@ -83,7 +83,7 @@ def propose(proposal: "Proposal") -> str:
     )
 
 
-def _line(one: "Standing") -> str:
+def _line(one: "ReleaseSummary") -> str:
     made = one.fingerprint
     return (
         f"{one.name}  {one.state:8}  {one.sources} sources, {one.passages} passages  "

@@ -1,4 +1,4 @@
-"""`ibid serve`: the chat page and the REST API on granian."""
+"""`ibid serve`: serve the chat page and the REST API with granian."""
 
 import ipaddress
 import os
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.running import MISUSED, fail, load_settings, run
+from app.cli.runtime import MISUSED, fail, load_settings, run
 from app.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 )
 @click.option("--insecure", is_flag=True, help="Listen beyond this machine, open to anyone.")
 def serve(host: str, port: int, workers: int, insecure: bool) -> None:
-    """Serve the chat page at / and the REST API, which is documented at /schema."""
+    """Serve the chat page at / and the REST API, with its documentation at /schema."""
     settings = load_settings()
     if settings.auth == "off" and not insecure and not _is_loopback(host):
         fail(
@@ -50,14 +50,14 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
 
 
 async def _open_once(settings: "Settings") -> None:
-    """What cannot be opened is told in one line now, not in a worker's traceback."""
-    from app.api.counts import build_counts  # noqa: PLC0415 - Litestar takes a moment
+    """Open the services once, so that an error is one line here and not a traceback in a worker."""
+    from app.api.rate_limit import build_counts  # noqa: PLC0415 - Litestar takes a moment
 
     build_counts(settings)
 
 
 def _listening(host: str, port: int) -> str:
-    """The address that the host stands for, once it is sure that one can listen there."""
+    """Resolve the host and return its IP address. Exit if the server cannot listen there."""
     try:
         family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, socket.SOCK_STREAM) as trial:

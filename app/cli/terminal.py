@@ -1,4 +1,4 @@
-"""What commands print. Text of documents cannot command the terminal that shows it."""
+"""Output of commands, without control characters that documents might send to the terminal."""
 
 import json
 import re
@@ -12,11 +12,11 @@ _UNSAFE = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\uf
 
 
 def say(text: object = "", *, err: bool = False, nl: bool = True, **style: Any) -> None:
-    """A line, in the style that `click.secho` takes; without control and invisible characters."""
+    """Print a line without control or invisible characters. Styles are those of `click.secho`."""
     click.secho(for_terminal(str(text)), err=err, nl=nl, **style)
 
 
 def say_json(data: object) -> None:
-    """For programs: one JSON document on standard output, which a terminal may show as well."""
+    """Print a JSON document for programs. Unsafe characters are escaped, so a terminal can show it too."""
     text = json.dumps(data, ensure_ascii=False, indent=2)
     click.echo(_UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))

@@ -1,14 +1,14 @@
-"""`ibid usage`: what models cost."""
+"""`ibid usage`: show the costs of models."""
 
 from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.running import run
+from app.cli.runtime import run
 from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
-    from app.spending import UsageReport
+    from app.usage.budgets import UsageReport
     from app.wiring import Services
 
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.option("--days", default=30, show_default=True, help="How many, today among them.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def usage(days: int, as_json: bool) -> None:
-    """Show what was spent on models, by day, user and model."""
+    """Show the costs of models by day, user and model."""
 
     async def work(services: "Services") -> None:
         report = await services.usages.report(days)
@@ -29,7 +29,7 @@ def usage(days: int, as_json: bool) -> None:
 
 
 def _show(report: "UsageReport") -> None:
-    from app.spending import dollars  # noqa: PLC0415
+    from app.usage.budgets import dollars  # noqa: PLC0415
 
     for one in report.spent:
         say(

@@ -1,1 +1,1 @@
-"""Measures of what Ibid finds and says, on questions and claims whose answers are known."""
+"""Measures the quality of retrieval, answers and verification on questions and claims with known answers."""

@@ -1,4 +1,4 @@
-"""What a reader gets: answers and refusals, measured on questions whose answers are known."""
+"""Measures answers and refusals on questions whose answers are known."""
 
 import csv
 import re
@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from app.chat.engine import Engine, Turn
 from app.chat.events import Completed, Retrieved
+from app.chat.turn_engine import Turn, TurnEngine
+from app.corpora.service import Library
 from app.evaluation.claims import balanced
-from app.library import Library
-from app.search import NO_FILTER
-from pipelines.sentences import sentences
+from app.retrieval.search import NO_FILTER
+from pipelines.ingestion.sentences import sentences
 from storage.domain import Answer, Citation, Passage, Value
 from storage.errors import InvalidInput
-from storage.index.sparse import terms
+from storage.index.bm25.encoder import terms
 from storage.parsing import parse_json
 
 _PAGE = re.compile(r"#page=\d+\Z")
@@ -25,7 +25,7 @@ _PAGE = re.compile(r"#page=\d+\Z")
 
 @dataclass(frozen=True, slots=True)
 class KnownQuestion:
-    """A question with what is known of it; `relevant` are ids of documents."""
+    """A question with its known answer; `relevant` holds the ids of the documents that answer it."""
 
     id: str
     text: str
@@ -35,7 +35,7 @@ class KnownQuestion:
 
 
 class AnswersMeasured(Value):
-    """`metrics` by name; `confusion` counts answered and declined by what was right."""
+    """The results: `metrics` by name; `confusion` counts answered and declined questions of each kind."""
 
     metrics: dict[str, float]
     confusion: dict[str, dict[str, int]]
@@ -54,7 +54,7 @@ class _Tally:
 
 
 def read_questions(folder: Path) -> list[KnownQuestion]:
-    """Raises `InvalidInput` for what is missing or malformed, with its line."""
+    """Read the questions of a set; raise `InvalidInput` for missing or malformed input, with its line."""
     relevant: dict[str, set[str]] = {}
     qrels = folder / "qrels" / "test.tsv"
     for line in csv.reader(_lines(qrels)[1:], delimiter="\t", quoting=csv.QUOTE_NONE):
@@ -80,7 +80,10 @@ def read_questions(folder: Path) -> list[KnownQuestion]:
 
 
 def write_documents(folder: Path, scratch: Path) -> list[Path]:
-    """What to ingest: the set's own files if its ids are pages of them, else a page a document."""
+    """Return the paths to ingest: the set's own files if its ids are pages of them, else newly written ones.
+
+    Written files hold one document each.
+    """
     rows = _documents(folder)
     names = {_PAGE.sub("", key) for key, _ in rows if _PAGE.search(key)}
     files = [path for path in sorted(folder.rglob("*")) if path.name in names]
@@ -93,7 +96,7 @@ def write_documents(folder: Path, scratch: Path) -> list[Path]:
 
 
 def naming(folder: Path) -> Callable[[Citation], str]:
-    """Which document of the set a citation lies in."""
+    """Return a function that gives the id of the document that a citation is from."""
     ids = [key for key, _ in _documents(folder)]
     paged = any(_PAGE.search(key) for key in ids)
 
@@ -107,14 +110,14 @@ def naming(folder: Path) -> Callable[[Citation], str]:
 
 
 async def evaluate_answers(
-    engine: Engine,
+    engine: TurnEngine,
     library: Library,
     corpora: Sequence[str],
     questions: Sequence[KnownQuestion],
     name: Callable[[Citation], str],
     progress: Callable[[int, int], None] | None = None,
 ) -> AnswersMeasured:
-    """Every question asked once, in a conversation of its own."""
+    """Ask every question once, in a separate conversation, and measure the answers."""
     scope = await engine.search.scope(corpora, NO_FILTER)
     language = min(scope.languages)
     tally, told = _Tally(), list[bool]()
@@ -139,8 +142,8 @@ async def evaluate_answers(
     )
 
 
-async def _answer(engine: Engine, turn: Turn) -> tuple[Answer, Sequence[Passage]]:
-    """With what it was made from, best first."""
+async def _answer(engine: TurnEngine, turn: Turn) -> tuple[Answer, Sequence[Passage]]:
+    """Return the answer and the passages that it was made from, best first."""
     passages: Sequence[Passage] = ()
     async for event in engine.stream(turn):
         if isinstance(event, Retrieved):
@@ -151,7 +154,7 @@ async def _answer(engine: Engine, turn: Turn) -> tuple[Answer, Sequence[Passage]
 
 
 async def _weigh(tally: _Tally, library: Library, answer: Answer) -> None:
-    """What can be said of any answer: are its quotes exact, and are its claims supported?"""
+    """Measure what needs no known answer: whether quotes are exact and claims are supported."""
     for citation in answer.citations:
         text = (await library.text(citation.source_id, citation.source_version)).text
         tally.add("quote_exactness", text[citation.start : citation.end] == citation.quote)
@@ -161,7 +164,7 @@ async def _weigh(tally: _Tally, library: Library, answer: Answer) -> None:
 
 
 def _compare(tally: _Tally, question: KnownQuestion, cited: Sequence[str]) -> None:
-    """Against the documents that were right."""
+    """Compare the cited documents with the relevant ones."""
     if question.relevant and cited:
         right = question.relevant.intersection(cited)
         tally.add("citation_precision", sum(c in right for c in cited) / len(cited))
@@ -176,7 +179,7 @@ def _cover(
     passages: Sequence[Passage],
     language: str,
 ) -> None:
-    """The share of the right answer's words that this one has; and that no thought would have had."""
+    """Measure the share of the known answer's terms in this answer, and in a baseline of the same length."""
     wanted = terms(question.answer, language) if question.answer else frozenset[int]()
     if wanted:
         lead = _lead(passages, sum(len(claim.text) for claim in answer.claims))
@@ -185,7 +188,7 @@ def _cover(
 
 
 def _lead(passages: Sequence[Passage], length: int) -> str:
-    """How the best passages begin, as long as the answer that it is set beside."""
+    """Return the baseline: the beginning of the best passages, up to `length` characters."""
     said = (passage.text[slice(*span)] for passage in passages for span in sentences(passage.text))
     return " ".join(said)[:length]
 
@@ -201,7 +204,7 @@ def _confusion(truth: Sequence[bool], told: Sequence[bool]) -> dict[str, dict[st
 
 
 def _documents(folder: Path) -> list[tuple[str, str]]:
-    """Ids and texts with their titles."""
+    """Return the ids of the documents, and their texts with titles."""
     found: list[tuple[str, str]] = []
     for number, line in enumerate(_lines(folder / "corpus.jsonl"), 1):
         try:

@@ -1,4 +1,4 @@
-"""How well a verifier tells supported claims from others, on claims that people have labelled."""
+"""Measures how well a verifier distinguishes supported claims from others, on claims labelled by people."""
 
 import time
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError, field_validator
 
-from app.chat.verification import Judgement, Verifier
+from app.verification import Judgement, Verifier
 from storage.domain import Value
 from storage.errors import InvalidInput
 
@@ -14,12 +14,12 @@ _SUPPORTED = frozenset({"supported", "supports", "support", "entailment", "entai
 
 
 class LabelledClaim(BaseModel):
-    """A line of a set; what else stands in it is none of our business."""
+    """A line of a set; other fields in it are ignored."""
 
     id: str = ""
     claim: str
     evidence: str
-    """Its sentences, a line each."""
+    """The sentences of the evidence, one per line."""
     label: str | float
 
     @field_validator("evidence", mode="before")
@@ -29,7 +29,7 @@ class LabelledClaim(BaseModel):
 
 
 class ClaimsMeasured(Value):
-    """`metrics` by name; `labels` holds for each label how many of its claims got which verdict."""
+    """The results: `metrics` by name; `labels` counts the verdicts of the claims with each label."""
 
     metrics: dict[str, float]
     labels: dict[str, dict[str, int]]
@@ -37,7 +37,7 @@ class ClaimsMeasured(Value):
 
 
 def read_claims(path: Path) -> list[LabelledClaim]:
-    """Raises `InvalidInput` with the line that is wrong, or for a set with one label only."""
+    """Read a set; raise `InvalidInput` with the wrong line, or if all or no claims are supported."""
     rows: list[LabelledClaim] = []
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
@@ -57,7 +57,7 @@ def read_claims(path: Path) -> list[LabelledClaim]:
 
 
 async def evaluate_claims(verifier: Verifier, rows: Sequence[LabelledClaim]) -> ClaimsMeasured:
-    """Every claim judged by its evidence as one passage; an `unchecked` one counts as score 0."""
+    """Judge every claim by its evidence as one passage; an `unchecked` claim counts as score 0."""
     started = time.perf_counter()
     given = [await verifier.judge(row.claim, [row.evidence]) for row in rows]
     seconds = time.perf_counter() - started
@@ -73,7 +73,10 @@ async def evaluate_claims(verifier: Verifier, rows: Sequence[LabelledClaim]) -> 
 
 
 def auroc(positive: Sequence[bool], scores: Sequence[float]) -> float:
-    """Chance that a positive scores above a negative, ties half: the Mann-Whitney U statistic."""
+    """Return the probability that a positive scores higher than a negative; ties count as half.
+
+    This is the Mann-Whitney U statistic, divided by the number of pairs.
+    """
     order = sorted(range(len(scores)), key=lambda i: scores[i])
     ranks = [0.0] * len(scores)
     start = 0
@@ -90,7 +93,7 @@ def auroc(positive: Sequence[bool], scores: Sequence[float]) -> float:
 
 
 def balanced(positive: Sequence[bool], told: Sequence[bool]) -> float:
-    """Mean of the shares of positives and of negatives that were told rightly."""
+    """Return the balanced accuracy: the mean of the shares of correct positives and correct negatives."""
     hits = sum(p and t for p, t in zip(positive, told, strict=True)) / (sum(positive) or 1)
     rest = len(positive) - sum(positive)
     refused = sum(not p and not t for p, t in zip(positive, told, strict=True)) / (rest or 1)
@@ -109,7 +112,7 @@ def _metrics(positive: Sequence[bool], given: Sequence[Judgement]) -> dict[str, 
 
 
 def _by_claim(rows: Sequence[LabelledClaim], given: Sequence[Judgement]) -> float:
-    """The same when a claim that comes with several pieces of evidence has the best one's score."""
+    """Return the AUROC if a claim with several pieces of evidence gets the score of the best one."""
     best: dict[tuple[str, str], float] = {}
     truth: dict[tuple[str, str], bool] = {}
     for row, supported, judgement in zip(rows, _are_supported(rows), given, strict=True):
@@ -120,7 +123,7 @@ def _by_claim(rows: Sequence[LabelledClaim], given: Sequence[Judgement]) -> floa
 
 
 def _are_supported(rows: Sequence[LabelledClaim]) -> list[bool]:
-    """By name; where people gave marks, only the highest one is full support."""
+    """Return whether each claim is supported: by the label's name; of numeric labels, only the highest is."""
     marks = [row.label for row in rows if not isinstance(row.label, str)]
     return [
         row.label.strip().lower() in _SUPPORTED

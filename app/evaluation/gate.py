@@ -1,21 +1,21 @@
-"""The release gate: a new release must find what the golden sets ask for as well as the one before."""
+"""The release gate: a new release must not find less of the golden sets than the one before."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from app.evaluation.golden import QRELS, read_golden
 from app.evaluation.retrieval import recall
-from app.search import Search
-from storage.database import Database
+from app.retrieval.search import Search
 from storage.errors import ReleaseRefused
 from storage.index.passages import PassageIndex
-from storage.indexes import Indexes
+from storage.index.releases import Indexes
+from storage.sql.database import Database
 
 _DEPTH = 10
 
 
 class GoldenGate:
-    """Compares recall@10 on the golden set of every corpus that has one in `folder`."""
+    """A gate that compares recall@10 on the golden set of every corpus that has one in `folder`."""
 
     def __init__(self, folder: Path, database: Database, indexes: Indexes, margin: float) -> None:
         self._folder = folder
@@ -24,7 +24,7 @@ class GoldenGate:
         self._margin = margin
 
     async def __call__(self, candidate: PassageIndex, serving: PassageIndex) -> None:
-        """Raises `ReleaseRefused` with both figures."""
+        """Raise `ReleaseRefused` with both values if the recall drops by more than the margin."""
         for corpus in self._corpora():
             now = await self._recall(corpus, candidate)
             before = await self._recall(corpus, serving)

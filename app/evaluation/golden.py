@@ -1,4 +1,4 @@
-"""Golden sets: questions and the documents that answer them, in the layout of BEIR's sets."""
+"""Golden sets: questions and the documents that answer them, in the file layout of BEIR."""
 
 import csv
 import math
@@ -19,7 +19,7 @@ class _Metadata(BaseModel):
 
 
 class _Row(BaseModel):
-    """A line of a set; what else stands in it is none of our business."""
+    """A line of a set; other fields in it are ignored."""
 
     model_config = ConfigDict(coerce_numbers_to_str=True)
 
@@ -30,7 +30,7 @@ class _Row(BaseModel):
 
 
 class GoldenDocument(Value):
-    """A document of a set, as it is written there."""
+    """A document of a set, as in its file."""
 
     id: str
     title: str
@@ -38,7 +38,7 @@ class GoldenDocument(Value):
 
 
 class GoldenQuestion(Value):
-    """A question, those asked before it, and the gain of each document that answers it."""
+    """A question, the questions before it, and the gain of each document that answers it."""
 
     id: str
     text: str
@@ -47,7 +47,7 @@ class GoldenQuestion(Value):
 
 
 class GoldenSet(Value):
-    """Questions of which each has at least one document that answers it."""
+    """A set of questions, each with at least one document that answers it."""
 
     questions: tuple[GoldenQuestion, ...]
 
@@ -58,9 +58,9 @@ class GoldenSet(Value):
 
 
 def read_golden(folder: Path) -> GoldenSet:
-    """Raises `InvalidInput` for what is missing or malformed, with its line.
+    """Read the questions of a set; raise `InvalidInput` for missing or malformed input, with its line.
 
-    The last of `metadata.user_turns`, where there are any, is the question; the others were asked before.
+    If `metadata.user_turns` is given, all but its last entry are the questions asked before.
     """
     relevant = _read_qrels(folder / QRELS)
     questions = [
@@ -72,7 +72,7 @@ def read_golden(folder: Path) -> GoldenSet:
 
 
 def read_corpus(folder: Path) -> Iterator[GoldenDocument]:
-    """Every document that has a text or a title; raises `InvalidInput` as `read_golden` does."""
+    """Yield the documents that have a text or a title; raise `InvalidInput` as `read_golden` does."""
     for row in _rows(folder / CORPUS):
         title, text = (row.title or "").strip(), row.text or ""
         if title or text.strip():
@@ -96,7 +96,7 @@ def _rows(path: Path) -> Iterator[_Row]:
 
 
 def _read_qrels(path: Path) -> dict[str, dict[str, float]]:
-    """Gains above zero, by question and document; a first line of column names is passed over."""
+    """Read the gains above zero, by question and document; a header line is skipped."""
     relevant: dict[str, dict[str, float]] = {}
     for number, row in enumerate(
         csv.reader(_lines(path), delimiter="\t", quoting=csv.QUOTE_NONE), 1
@@ -116,7 +116,7 @@ def _read_qrels(path: Path) -> dict[str, dict[str, float]]:
 
 
 def _finite(text: str) -> float:
-    """Raises `ValueError`, for `nan` and `inf` as well."""
+    """Parse a finite number; raise `ValueError` for anything else, including `nan` and `inf`."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError("not a number to reckon with")
@@ -124,7 +124,7 @@ def _finite(text: str) -> float:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    """Ends of lines are what ends lines in a file: text may hold other separators of Unicode."""
+    """Yield the lines of a file; other line separators of Unicode may be part of a text."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             yield from file

@@ -1,9 +1,9 @@
-"""Which language a set's documents are in, where nobody says: by script, then by stop words."""
+"""Detects the language of a set's documents, by script and then by stop words."""
 
 import re
 from collections.abc import Sequence
 
-from storage.index.words import stop_words_in
+from storage.index.bm25.tokenizer import stop_words_in
 
 _SCRIPTS = {
     "ja": "\u3040-\u30ff",
@@ -17,16 +17,16 @@ _SCRIPTS = {
     "el": "\u0370-\u03ff",
     "ru": "\u0400-\u04ff",
 }
-"""Letters that tell a language, or one of its script; of two that are seen, the first is meant."""
+"""Letters that identify a language, or stand for all languages of a script; the first match counts."""
 _TELLING = 0.05
-"""Share of the letters of a text above which a script is no mere quotation."""
+"""The share of a text's letters above which a script is more than a quotation."""
 _FEW = 0.005
-"""The same for letters that other languages of the script do not have."""
+"""The same share for letters that other languages of the script do not have."""
 _LATIN = ("en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "no", "fi", "hu", "ro", "tr")
 
 
 def language_of(texts: Sequence[str]) -> str:
-    """ISO 639 code; `en` when there is nothing to tell by."""
+    """Return the ISO 639 code of the language; `en` if it cannot be detected."""
     text = " ".join(texts)
     letters = sum(map(str.isalpha, text)) or 1
     for language, range_ in _SCRIPTS.items():

@@ -1,14 +1,14 @@
-"""What a ranking is worth, by the definitions of `trec_eval`; every measure lies in [0, 1]."""
+"""Measures of a ranking, as defined by `trec_eval`; every value is in [0, 1]."""
 
 import math
 from collections.abc import Mapping, Sequence
 
 MEASURES = ("ndcg@10", "mrr@10", "recall@10", "recall@100", "hit@1", "hit@5")
-"""In the order in which they are shown; the first is the one that others are judged by."""
+"""The measures in display order; the first is used to compare questions."""
 
 
 def measure(ranking: Sequence[str], relevant: Mapping[str, float]) -> dict[str, float]:
-    """For one question: ids best first, each once, and the gain of those that answer it."""
+    """Measure one question: `ranking` holds unique ids, best first; `relevant` the gains of right ones."""
     ranks = [rank for rank, key in enumerate(ranking, 1) if key in relevant]
     return {
         "ndcg@10": _ndcg(ranking, relevant, 10),
@@ -21,7 +21,7 @@ def measure(ranking: Sequence[str], relevant: Mapping[str, float]) -> dict[str, 
 
 
 def mean(measured: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Of each measure over all questions; zeros when there are none."""
+    """Return the mean of each measure over all questions; 0 if there are none."""
     count = max(len(measured), 1)
     return {name: sum(one[name] for one in measured) / count for name in MEASURES}
 
@@ -31,7 +31,7 @@ def _found(ranks: Sequence[int], depth: int) -> int:
 
 
 def _ndcg(ranking: Sequence[str], relevant: Mapping[str, float], depth: int) -> float:
-    """Järvelin and Kekäläinen's, with the gain itself in the numerator."""
+    """Return the normalized discounted cumulative gain of Järvelin and Kekäläinen, with linear gains."""
     gains = [relevant.get(key, 0.0) for key in ranking[:depth]]
     ideal = sorted(relevant.values(), reverse=True)[:depth]
     return _discounted(gains) / _discounted(ideal)

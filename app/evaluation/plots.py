@@ -1,10 +1,10 @@
-"""Plots as inline SVG, on a page that needs nothing else."""
+"""Plots as inline SVG on a self-contained HTML page."""
 
 from collections.abc import Callable, Sequence
 from html import escape
 
 Row = tuple[str, float, float | None]
-"""A name, a value, and one to compare it with."""
+"""A name, a value, and optionally a value to compare it with."""
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;"
@@ -14,11 +14,11 @@ _STYLE = (
     "@media(prefers-color-scheme:dark){body{color:#e5e5e5;background:#171717}}"
 )
 _NAME, _BAR, _VALUE = 200, 400, 80
-"""Widths."""
+"""The widths of the columns, in units of the SVG."""
 
 
 def document(title: str, body: str) -> str:
-    """HTML in full; nothing is loaded from anywhere."""
+    """Build a whole HTML page that loads nothing."""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
@@ -27,7 +27,7 @@ def document(title: str, body: str) -> str:
 
 
 def bars(label: str, rows: Sequence[Row], most: float, shown: Callable[[float], str]) -> str:
-    """Horizontal bars of values from 0 to `most`, with what each is compared with below it in grey."""
+    """Draw horizontal bars of values from 0 to `most`, each with the compared value below it in grey."""
     parts: list[str] = []
     y = 0
     for name, value, other in rows:

@@ -1,4 +1,4 @@
-"""What was measured as one page that needs nothing else: numbers, plots, the questions that failed."""
+"""A report of an evaluation as one self-contained page: measures, plots, and the worst questions."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ _MISSED = "not found"
 
 
 def page(title: str, evaluation: Evaluation, earlier: Mapping[str, float]) -> str:
-    """HTML in full, with what was measured earlier beside it."""
+    """Build a whole HTML page that also shows the earlier measures."""
     ranks = Counter(_rank(question) for question in evaluation.questions)
     names = [*map(str, range(1, _DEPTH + 1)), f"after {_DEPTH}", _MISSED]
     count = len(evaluation.questions)
@@ -37,7 +37,7 @@ def _rank(question: Measured) -> str:
 
 
 def _worst(questions: Sequence[Measured]) -> list[Measured]:
-    """Those below the ideal, the worst first."""
+    """Return the questions below the ideal, worst first."""
     failed = [question for question in questions if question.metrics[MEASURES[0]] < 1]
     return sorted(failed, key=lambda question: question.metrics[MEASURES[0]])[:_WORST]
 

@@ -1,23 +1,23 @@
-"""Retrieval measured: every question searched as a user's would be, its documents ranked."""
+"""Measures retrieval: searches every question in the same way as a user's and ranks the documents."""
 
 from collections.abc import Callable, Sequence
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
-from app.chat.condense import condense, keywords
+from app.chat.condensing.heuristic import condense, keywords
+from app.evaluation.beir_import import Naming
 from app.evaluation.golden import GoldenQuestion, GoldenSet
 from app.evaluation.measures import mean, measure
-from app.evaluation.staging import Naming
-from app.search import LONGEST_QUERY, MOST_PASSAGES, Search, checked_query
+from app.retrieval.search import LONGEST_QUERY, MOST_PASSAGES, Search, checked_query
 from storage.domain import Passage, Value
 from storage.errors import InvalidInput
 
 Progress = Callable[[int, int], None]
-"""Called with how many questions are done, of how many."""
+"""Called with the number of finished questions and of all questions."""
 
 
 class Measured(Value):
-    """A question, what was searched for it, and the documents that were found, best first."""
+    """A question, its search query, and the documents found, best first."""
 
     id: str
     query: str
@@ -27,7 +27,7 @@ class Measured(Value):
 
 
 class Evaluation(Value):
-    """Each measure as a mean over the questions, and every question by itself."""
+    """The mean of each measure over the questions, and the result of every question."""
 
     metrics: dict[str, float]
     questions: tuple[Measured, ...]
@@ -40,9 +40,9 @@ async def evaluate(
     corpora: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Searches what serves; raises as `Search.scope` does, and `InvalidInput` for no questions.
+    """Measure the serving release; raise as `Search.scope` does, and `InvalidInput` for no questions.
 
-    A document's rank is that of its best passage among the most that a user can ask for.
+    A document has the rank of its best passage, among the most passages that a user can request.
     """
     if not golden.questions:
         raise InvalidInput("There is no question to measure with.")
@@ -69,7 +69,7 @@ async def evaluate(
 
 
 def read_measured(lines: str) -> Evaluation:
-    """From one question a line, in JSON; raises `ValidationError` for what is not, or is none."""
+    """Read an evaluation from JSON, one question per line; raise `ValidationError` for a malformed line."""
     measured = [Measured.model_validate_json(line) for line in lines.removesuffix("\n").split("\n")]
     return _evaluation(measured)
 
@@ -77,27 +77,27 @@ def read_measured(lines: str) -> Evaluation:
 async def recall(
     search: Search, golden: GoldenSet, corpora: Sequence[str] = (), depth: int = 10
 ) -> float:
-    """Share of the documents that answer a question which a search finds: what a release is held to.
+    """Return the mean share of a question's relevant documents that a search finds, for the release gate.
 
-    Documents go by their URLs, as `make_golden` writes them.
+    Documents are identified by their URLs, as in sets written by `make_golden`.
     """
     evaluation = await evaluate(search, golden, by_url, corpora)
     return evaluation.metrics[f"recall@{depth}"]
 
 
 def searched(question: GoldenQuestion) -> tuple[str, dict[str, float]]:
-    """What a conversation would search for it when there is no model to rewrite it, and the words."""
+    """Return the search query of a conversation without a model to rewrite it, and its weighted keywords."""
     history = [ChatMessage(role=MessageRole.USER, content=turn) for turn in question.history]
     return condense(question.text, history), keywords(question.text, history)
 
 
 def ranked(passages: Sequence[Passage], name: Naming) -> tuple[str, ...]:
-    """Documents in the order of their best passages."""
+    """Return the documents in the order of their best passages."""
     return tuple(dict.fromkeys(key for key in map(name, passages) if key is not None))
 
 
 def by_url(passage: Passage) -> str:
-    """The page a passage is on; of what is printed on pages, the page by number."""
+    """Return the URL of a passage's page; in a paged document, it includes the page number."""
     return passage.url if passage.page is not None else passage.url.partition("#")[0]
 
 

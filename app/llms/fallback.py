@@ -1,4 +1,4 @@
-"""Models in order of preference: what one cannot do, the next does, and what failed is told."""
+"""Models in order of preference: when one fails, the next is asked, and the failures are reported."""
 
 import asyncio
 from collections.abc import Sequence
@@ -18,25 +18,26 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.llms import LLM, CustomLLM
 from pydantic import PrivateAttr
 
-from app.llms.breaker import Breaker
-from app.llms.openrouter import WHOLE_ANSWER_SECONDS
-from app.llms.patience import Patience
-from app.llms.spoken import Responses, Spoken, drained, response
+from app.llms.circuit_breaker import Breaker
+from app.llms.hosted.deadline import StreamDeadline
+from app.llms.hosted.model import WHOLE_ANSWER_SECONDS
+from app.llms.response import ResponseMetadata, Responses, drained, response
 from storage.domain import Attempt
 from storage.errors import ModelSilent, ModelUnavailable
-from storage.retrying import policy
+from storage.http.retry import policy
 
 TRIES = 2
-"""Requests to one model before the next is asked."""
+"""Requests to one model before the next model is asked."""
 _PAUSE, _LONGEST_PAUSE = 0.2, 5.0
-"""Seconds before it is asked again; one that wants more than the second is passed over."""
+"""Seconds before a retry: the first pause, and the longest. A model that wants a longer one is skipped."""
 
 
 class FallbackLLM(CustomLLM):
-    """Asks each model in turn; raises `ModelUnavailable` when none is left.
+    """An LLM that asks each model in turn; it raises `ModelUnavailable` when none is left.
 
-    Before the first token the next model is asked silently. After it, all that was said is void: a
-    response with `Spoken.restarted` says so to who set `restarts`, and anyone else gets the error.
+    If a model fails before its first token, the next one is asked silently. If it fails later, its text
+    must be discarded: with `restarts`, the stream yields a response with `ResponseMetadata.restarted` and
+    goes on with the next model; without `restarts`, the error is raised.
     """
 
     models: Sequence[LLM]
@@ -45,34 +46,34 @@ class FallbackLLM(CustomLLM):
     _breakers: list[Breaker] = PrivateAttr()
 
     def model_post_init(self, context: Any, /) -> None:
-        """Every model begins with a clean record."""
+        """Create a closed circuit breaker for every model."""
         super().model_post_init(context)
         self._breakers = [Breaker() for _ in self.models]
 
     @classmethod
     def class_name(cls) -> str:
-        """How LlamaIndex names it."""
+        """Return the name that LlamaIndex has for this class."""
         return "FallbackLLM"
 
     @property
     def metadata(self) -> LLMMetadata:
-        """The first model's."""
+        """The metadata of the first model."""
         return self.models[0].metadata
 
     async def astream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseAsyncGen:
-        """Deltas of the first model that can answer; closing it hangs up at once."""
+        """Stream deltas of the first model that can answer; closing the stream disconnects at once."""
         return self._spoken(messages, kwargs)
 
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        """The whole answer of the first model that gives one."""
+        """Return the whole answer of the first model that gives one."""
         return await drained(self._spoken(messages, kwargs))
 
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: ARG002
-        """The same for code that is not async."""
+        """Return the whole answer to code that is not async."""
         asked = [ChatMessage(role=MessageRole.USER, content=prompt)]
-        with ThreadPoolExecutor(1) as thread:  # the caller's may have a loop that runs
+        with ThreadPoolExecutor(1) as thread:  # the caller's thread may run an event loop
             said = thread.submit(asyncio.run, self.achat(asked, **kwargs)).result()
         return CompletionResponse(text=said.message.content or "", raw=said.raw)
 
@@ -82,18 +83,18 @@ class FallbackLLM(CustomLLM):
         formatted: bool = False,
         **kwargs: Any,
     ) -> CompletionResponseGen:
-        """In one piece."""
+        """Yield the whole answer as one response."""
         whole = self.complete(prompt, formatted, **kwargs)
         yield CompletionResponse(text=whole.text, delta=whole.text, raw=whole.raw)
 
     async def _spoken(self, messages: Sequence[ChatMessage], options: dict[str, Any]) -> Responses:
         failed: list[Attempt] = []
         reasons: list[str] = []
-        patience = Patience(self.whole_turn_seconds, self.whole_turn_seconds)
+        patience = StreamDeadline(self.whole_turn_seconds, self.whole_turn_seconds)
         for llm, breaker in zip(self.models, self._breakers, strict=True):
             name = llm.metadata.model_name
             if name in {attempt.model for attempt in failed}:
-                continue  # the server fell back on it, and it broke off
+                continue  # its server already fell back to this model, which failed
             if not breaker.admits():
                 reasons.append("it failed lately, and rests")
                 failed.append(Attempt(model=name, error=reasons[-1], cost=0.0))
@@ -113,16 +114,16 @@ class FallbackLLM(CustomLLM):
                     raise
             else:
                 if not told:
-                    yield response(said, "", Spoken(model=name, attempts=tuple(failed)))
+                    yield response(said, "", ResponseMetadata(model=name, attempts=tuple(failed)))
                 return
             if said:
                 yield response("", "", _restart(failed[-1]))
         raise _none_left(failed, reasons)
 
     def _ends(self, one: ChatResponse, failed: Sequence[Attempt]) -> bool:
-        """Whether it is the last of an answer; raises when words are taken back from who cannot."""
+        """Return whether this response ends an answer; raise if it restarts and the caller cannot restart."""
         spoken = one.raw
-        if not isinstance(spoken, Spoken):
+        if not isinstance(spoken, ResponseMetadata):
             return False
         if spoken.restarted and not self.restarts:
             told = spoken.attempts[-1].error
@@ -137,9 +138,9 @@ class FallbackLLM(CustomLLM):
         breaker: Breaker,
         messages: Sequence[ChatMessage],
         options: dict[str, Any],
-        patience: Patience,
+        patience: StreamDeadline,
     ) -> Responses:
-        """One model's responses, asked again only while it has said nothing."""
+        """Yield the responses of one model, which is retried only before its first response."""
         with breaker.trial():
             first, rest = await _begun(llm, messages, options, patience)
             async with aclosing(rest):
@@ -152,9 +153,9 @@ async def _begun(
     llm: LLM,
     messages: Sequence[ChatMessage],
     options: dict[str, Any],
-    patience: Patience,
+    patience: StreamDeadline,
 ) -> tuple[ChatResponse, ChatResponseAsyncGen]:
-    """The first response and those to come, which whoever gets them closes."""
+    """Return the first response and the generator of the others, which the caller must close."""
     async for attempt in policy(tries=TRIES, pause=_PAUSE, longest=_LONGEST_PAUSE):
         with attempt:
             rest = await llm.astream_chat(messages, **options)
@@ -169,7 +170,7 @@ async def _begun(
     raise AssertionError("tenacity returns or raises")
 
 
-async def _next(responses: ChatResponseAsyncGen, patience: Patience) -> ChatResponse | None:
+async def _next(responses: ChatResponseAsyncGen, patience: StreamDeadline) -> ChatResponse | None:
     try:
         return await patience.wait(anext(responses, None))
     except TimeoutError as error:
@@ -180,8 +181,8 @@ def _attempt(error: ModelUnavailable, name: str) -> Attempt:
     return Attempt(model=error.model or name, error=str(error), cost=error.cost)
 
 
-def _restart(attempt: Attempt) -> Spoken:
-    return Spoken(model=attempt.model, attempts=(attempt,), restarted=True)
+def _restart(attempt: Attempt) -> ResponseMetadata:
+    return ResponseMetadata(model=attempt.model, attempts=(attempt,), restarted=True)
 
 
 def _none_left(failed: Sequence[Attempt], reasons: Sequence[str]) -> ModelUnavailable:

@@ -1,1 +1,1 @@
-"""Text of documents and models made safe: visible characters, addresses, and Markdown that is text."""
+"""Make text of documents and models safe: remove invisible characters, find addresses, escape Markdown."""

@@ -1,4 +1,4 @@
-"""Addresses in a text: where a renderer of Markdown would make a link of plain words."""
+"""Find addresses in a text that a Markdown renderer would turn into links."""
 
 import re
 from functools import cache, lru_cache
@@ -9,27 +9,27 @@ from linkify_it import LinkifyIt
 
 _SCHEME = re.compile(r"(?:https?|ftp|file)://|www\.|(?:mailto|xmpp):", re.IGNORECASE)
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]")
-"""It is looked for at the start of a run only, so that a long one is read once."""
+"""Matches only at the start of a run of characters, so that a long run is scanned once."""
 _HINT = re.compile(r"[@:/&]|\.\S|www\.", re.IGNORECASE)
-"""No address is without one of these."""
+"""Every address contains one of these."""
 _TRAILING = ".,;:!?*_~\"')"
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 _BREAK = re.compile(r"\\[!-/:-@\[-`{-~]|&#?\w+;|[*_~|<>\[\]`$&]+")
-"""What some renderers cut text at when they look for addresses."""
+"""Where some renderers split text before they search for addresses."""
 _PIECE = re.compile(r"[^*_~|<>\[\]`$&]+")
 
 
 def may_hold_address(word: str) -> bool:
-    """A quick look that most words end with."""
+    """Return whether a word may hold an address; a fast check that rules out most words."""
     return _HINT.search(word) is not None
 
 
 @lru_cache(maxsize=4096)
 def find_address(word: str) -> tuple[int, int] | None:
-    """Start and end of what GFM, linkify-it, mistune or marked would link in a word.
+    """Return the start and end of what GFM, linkify-it, mistune or marked would turn into a link in a word.
 
-    The word may hold escapes and entities, as some renderers look at the text that they stand for;
-    an address with such in it begins where the word does.
+    The word may contain escapes and entities, because some renderers search the decoded text. If it does,
+    the address is taken to begin at the start of the word.
     """
     shown = unescape(_ESCAPE.sub(r"\1", word))
     starts = [start for text in (shown, *_BREAK.split(word)) if (start := _first(text)) is not None]
@@ -43,7 +43,7 @@ def find_address(word: str) -> tuple[int, int] | None:
 
 
 def _first(text: str) -> int | None:
-    """Where the first address begins; what is cut off before one may be an address by itself."""
+    """Return where the first address begins; the text cut off before an address may be one itself."""
     starts = [found.start() for found in (_SCHEME.search(text), _EMAIL.search(text)) if found]
     matches = cast("list[Any]", _linkify().match(text) or [])
     starts += [match.index for match in matches]

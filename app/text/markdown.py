@@ -1,4 +1,4 @@
-"""Titles, headings, quotes and addresses of documents as Markdown: text stays text, links are safe."""
+"""Write titles, headings, quotes and addresses of documents as Markdown: escaped text and safe links."""
 
 import re
 from urllib.parse import quote, urlsplit
@@ -7,26 +7,26 @@ from app.text.addresses import find_address
 from app.text.visible import one_line
 
 _ACTIVE = re.compile(r"[\\`*_\[\]<>|~&$]|!(?=\[)")
-"""What Markdown could take for markup in a line."""
+"""Characters that Markdown could read as markup within a line."""
 _LINE_START = re.compile(r"^(\d{0,9})([#+=:.)-])")
-"""What a heading, a list or a line of its own could begin with."""
+"""Characters at the beginning of a line that could start a heading, a list or another block."""
 _SCHEMES = ("http", "https", "file")
 _ENDS_ADDRESS = re.compile(r"[\s<>\"'`\\()\[\]{}|^\x00-\x1f\x7f]")
 
 
 def plain(text: str) -> str:
-    """Markdown that every renderer shows as this text: on one line, with no link, image or tag."""
+    """Return Markdown that every renderer shows as this text: on one line, with no link, image or tag."""
     return _LINE_START.sub(r"\1\\\2", " ".join(map(_word, one_line(text).split(" "))))
 
 
 def markdown_link(label: str, url: str) -> str:
-    """A Markdown link whose label is plain text; only the label when the address cannot be linked."""
+    """Return a Markdown link with a plain text label; only the label if the address cannot be linked."""
     address = safe_address(url)
     return f"[{plain(label)}]({address})" if address else plain(label)
 
 
 def safe_address(url: str) -> str:
-    """An address of a page without a character that could end it; empty for any other kind."""
+    """Return a web or file address, with characters that could end a link percent-encoded; else empty."""
     address = "".join(one_line(url).split())
     try:
         scheme = urlsplit(address).scheme
@@ -40,7 +40,7 @@ def safe_address(url: str) -> str:
 
 
 def _word(word: str) -> str:
-    """A word as text; an address in it, which a renderer would make a link of, as code."""
+    """Escape a word; an address in it, which a renderer would turn into a link, becomes inline code."""
     start, end = find_address(word) or (len(word), len(word))
     code = _ENDS_ADDRESS.sub(lambda found: quote(found[0], safe=""), word[start:end]).replace(
         "~", ""
@@ -50,5 +50,5 @@ def _word(word: str) -> str:
 
 
 def _escaped(found: re.Match[str]) -> str:
-    """A backslash before it; `<` as an entity, since not every renderer lets it be escaped."""
+    """Escape with a backslash; `<` becomes an entity, because some renderers do not accept `\\<`."""
     return "&lt;" if found[0] == "<" else f"\\{found[0]}"

@@ -1,16 +1,16 @@
-"""The visible characters of a text: what documents and models hide in between is taken out."""
+"""Remove the invisible characters that documents and models may hide in a text."""
 
 import re
 import unicodedata
 
 _ORDINARY = re.compile(r"[\t\n -~¡-¬®-ʯ]*")
-"""Text without a single character that needs a look: ASCII and Latin letters."""
+"""Text in which no character needs a check: ASCII and Latin letters."""
 _LINE_BREAKS = "\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 _JOINERS = "\u200c\u200d"
 _VISIBLE_FORMATS = frozenset(
     "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
 )
-"""Characters of category Cf that are drawn: https://www.unicode.org/reports/tr44/#Prepended_Concatenation_Mark."""
+"""Visible characters of category Cf: https://www.unicode.org/reports/tr44/#Prepended_Concatenation_Mark."""
 _INVISIBLE_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0")
 """Default_Ignorable_Code_Point without category Cf and without variation selectors."""
 _EMOJI_MODIFIERS = range(0x1F3FB, 0x1F400)
@@ -41,24 +41,24 @@ _JOINING_SCRIPTS = (
     ),
     *("TIBETAN", "BALINESE", "JAVANESE", "ADLAM", "TAI", "LEPCHA", "MEETEI", "CHAKMA"),
 )
-"""First words of the Unicode names of letters that a joiner changes the shape of."""
+"""First words of the Unicode names of letters whose shape a joiner changes."""
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class VisibleText:
-    """Takes invisible characters out of a text that comes in pieces, however it is cut.
+    """A streaming filter that removes invisible characters, however the text is split into pieces.
 
-    Removed are control characters, zero-width characters, bidirectional controls, Unicode tags,
-    noncharacters, and variation selectors that vary nothing. Joiners stay where a script or an emoji
-    needs them. Every line break becomes a line feed.
+    It removes control characters, zero-width characters, bidirectional controls, Unicode tags,
+    noncharacters, and variation selectors without effect. Joiners stay where a script or an emoji needs
+    them. Every line break becomes a line feed.
     """
 
     def __init__(self) -> None:
         self._before = ""
-        """The last character that was read."""
+        """The last character that was read and not removed."""
 
     def feed(self, text: str) -> str:
-        """The visible characters of the next piece."""
+        """Return the visible characters of the next piece."""
         if _ORDINARY.fullmatch(text) and self._before != "\r":
             self._before = text[-1:] or self._before
             return text
@@ -72,22 +72,22 @@ class VisibleText:
             return "\n"
         if _is_visible(character, before):
             return character
-        self._before = before  # what cannot be seen stands between nothing
+        self._before = before  # a removed character does not count
         return ""
 
 
 def visible(text: str) -> str:
-    """A whole text without its invisible characters."""
+    """Return a whole text without its invisible characters."""
     return VisibleText().feed(text)
 
 
 def one_line(text: str) -> str:
-    """The visible text with all white space folded into single blanks."""
+    """Return the visible text with each run of white space replaced by one space."""
     return " ".join(visible(text).split())
 
 
 def for_terminal(text: str) -> str:
-    """Text that cannot command a terminal: no escape sequence, no bidirectional control."""
+    """Return text that cannot control a terminal: without escape sequences and bidirectional controls."""
     return visible(_CONTROLS.sub("", text))
 
 

@@ -1,1 +1,1 @@
-"""The chat page: an answer as safe HTML, and the files that a browser loads."""
+"""The chat page: renders answers as safe HTML, and contains the files that a browser loads."""

@@ -1,4 +1,4 @@
-"""Which words of a rendered answer belong to which claim: spans of its text found in its tokens."""
+"""Marks the words of each claim in a rendered answer, by finding spans of its text in Markdown tokens."""
 
 import re
 from bisect import bisect_right
@@ -22,9 +22,9 @@ _TOLD = {
 
 
 def mark_claims(tokens: Sequence[Token], text: str, claims: Sequence[Claim]) -> None:
-    """Wraps the words of every claim, leaf by leaf, and puts its verdict behind its last marker.
+    """Wrap the words of every claim, leaf by leaf, and add its verdict after its last marker.
 
-    A claim that was neither checked nor cited is wrapped and has no verdict shown.
+    A claim without a check and without citations is wrapped, but shows no verdict.
     """
     places, ends = _Places(text, claims), dict[int, tuple[list[Token], int]]()
     for token in tokens:
@@ -46,11 +46,11 @@ def mark_claims(tokens: Sequence[Token], text: str, claims: Sequence[Claim]) -> 
 
 
 class _Places:
-    """Reads the answer's text beside its tokens, which hold the same words without the markup."""
+    """A position in the answer's text that follows its tokens, which hold the same words without markup."""
 
     def __init__(self, text: str, claims: Sequence[Claim]) -> None:
         self.claim: int | None = None
-        """The claim that was last read in."""
+        """The index of the claim that the last word belongs to."""
         self._text = text
         self._claims = claims
         self._starts = [claim.start for claim in claims]
@@ -59,19 +59,19 @@ class _Places:
         self._stop = len(text)
 
     def enter(self, token: Token) -> None:
-        """Its lines are known; a word that is not found in them does not lead astray."""
+        """Limit the search to the token's lines, so that a word that is not found skips no other text."""
         if token.map is not None:
             first, last = token.map
             self._at = max(self._at, self._lines[first])
             self._stop = self._lines[min(last, len(self._lines) - 1)]
 
     def pass_over(self, content: str) -> None:
-        """Read without wrapping: a block of code is a claim of its own."""
+        """Advance past a block without wrapping its words: a block of code is a separate claim."""
         for line in content.splitlines():
             self.owner(line)
 
     def owner(self, word: str) -> int | None:
-        """The claim that the next occurrence of a word lies in; None between claims."""
+        """Return the index of the claim that the next occurrence of a word is in; None between claims."""
         found = self._text.find(word, self._at, self._stop)
         start = max(found, self._at)
         self._at = start + (len(word) if found >= 0 else 0)
@@ -85,7 +85,7 @@ class _Places:
 
 
 def _parts(child: Token, places: _Places) -> Iterator[tuple[int | None, Token]]:
-    """A leaf cut where one claim ends and the next begins; a marker belongs to the claim before it."""
+    """Split a leaf at the borders of claims; a marker belongs to the claim before it."""
     if child.type == "note":
         yield places.claim, child
     elif child.type not in _WORDED:

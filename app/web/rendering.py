@@ -1,4 +1,4 @@
-"""An answer as HTML that is safe to show, whatever its text and its sources say."""
+"""Renders an answer as HTML that is safe to show, whatever its text and its sources contain."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from mdit_py_plugins.dollarmath.index import dollarmath_plugin, math_inline_dollar
 
-from app.notes import notes
+from app.answer_notes import notes
 from app.web.claims import mark_claims
 from storage.domain import Answer
 
@@ -39,9 +39,9 @@ _CLASSES = {
 
 
 def render(answer: Answer) -> str:
-    """A fragment with no script, style or image, and no link but to what the answer cites.
+    """Render an HTML fragment without scripts, styles or images, and with links only to cited pages.
 
-    A marker is `button[data-note]`; a claim is `span[data-claim]`, its verdict among the classes.
+    A marker is `button[data-note]`; a claim is `span[data-claim]` with its verdict as a class.
     """
     markdown = _markdown()
     env = {"notes": {citation.n for citation in answer.citations}}
@@ -73,7 +73,10 @@ def _page(url: str) -> str:
 
 @cache
 def _markdown() -> MarkdownIt:
-    """CommonMark with tables and math. HTML in it is text; its links are judged once it is made."""
+    """Create a parser of CommonMark with tables and math.
+
+    HTML is treated as text; links are filtered after rendering.
+    """
     markdown = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
     markdown.use(dollarmath_plugin, allow_labels=False)
     markdown.inline.ruler.at("math_inline", _math)
@@ -86,7 +89,7 @@ def _markdown() -> MarkdownIt:
 
 
 def _math(state: StateInline, silent: bool) -> bool:
-    """Dollars on either side of a marker are prices, not a formula."""
+    """Parse a formula; dollar signs on both sides of a marker are prices, not a formula."""
     rule, start = math_inline_dollar(allow_space=False, allow_digits=False), state.pos
     found = rule(state, True)
     end, state.pos = state.pos, start
@@ -94,7 +97,7 @@ def _math(state: StateInline, silent: bool) -> bool:
 
 
 def _note(state: StateInline, silent: bool) -> bool:
-    """A known number in brackets, closed up to the words before it."""
+    """Parse a marker: a known footnote number in brackets; the space before it is removed."""
     match = _MARKER.match(state.src, state.pos)
     if match is None or int(match[1]) not in state.env["notes"]:
         return False
@@ -106,7 +109,7 @@ def _note(state: StateInline, silent: bool) -> bool:
 
 
 def _direct(state: StateCore) -> None:
-    """A block runs in the direction of its words; what is in it must not have one of its own."""
+    """Let each top-level block take the direction of its text; blocks inside it inherit that direction."""
     for token in state.tokens:
         if token.nesting == 1 and token.level == 0:
             token.attrSet("dir", "auto")

@@ -1,1 +1,1 @@
-"""Work that outlives a request: queued, shared by workers, finished by another when one dies."""
+"""Background jobs: queued, shared by workers, and taken over by another worker if one dies."""

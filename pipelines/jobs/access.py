@@ -1,12 +1,12 @@
-"""Which jobs are whose: who asked for them, and who may edit the corpus that they change."""
+"""Access to jobs: users may see their own jobs and those of corpora that they may edit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from storage.database import Database, retried
 from storage.domain import Principal
-from storage.repositories import Corpora
+from storage.sql.database import Database, retried
+from storage.sql.repositories.corpora import Corpora
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -17,10 +17,13 @@ class JobAccess:
 
     principal: Principal
     edited: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
-    """Corpora that the principal may edit and see; when one by that name was last deleted."""
+    """Corpora that the principal may see and edit, with the time when one of that name was last deleted."""
 
     def opens(self, submitter: str | None, corpus: str | None, asked_at: datetime) -> bool:
-        """A job from before a deletion was of another corpus, whatever is called so now."""
+        """Return whether the principal may see and cancel a job.
+
+        A job from before the last deletion belongs to a deleted corpus, even if a new corpus has its name.
+        """
         if self.principal.is_admin or submitter == self.principal.name:
             return True
         deleted = self.edited.get(corpus or "")
@@ -29,7 +32,7 @@ class JobAccess:
 
 @retried
 async def access_of(principal: Principal, database: Database) -> JobAccess:
-    """Nothing is read for an admin, or for who edits nothing."""
+    """Return which jobs the principal may see; query the database only for editors who are not admins."""
     if principal.is_admin or "ingest" not in principal.rights:
         return JobAccess(principal)
     async with database.reading() as session:

@@ -1,4 +1,4 @@
-"""Runs jobs. DBOS registers workflows process-wide: here, and nowhere else, there is a global."""
+"""The worker that runs jobs. It is a global variable, because DBOS registers workflows per process."""
 
 import asyncio
 import logging
@@ -13,42 +13,50 @@ from dbos import DBOS, DBOSPortableJSONSerializer
 from dbos._error import DBOSAwaitedWorkflowCancelledError, DBOSWorkflowCancelledError
 from dbos._logger import dbos_logger
 
-from pipelines.jobs.job import ASKED_BY, INCOMING, Log, OpenKinds, Task, asked_at, incoming
-from pipelines.jobs.state import COURSE, NAME, NOT_OVER, QUEUE, VERSION, WORKFLOW, State
+from pipelines.jobs.models import (
+    ASKED_BY,
+    INCOMING,
+    OpenKinds,
+    ProgressReporter,
+    Task,
+    asked_at,
+    incoming,
+)
+from pipelines.jobs.store import COURSE, NAME, NOT_OVER, QUEUE, VERSION, WORKFLOW, JobStore
 from storage.blobs import Blobs
 from storage.errors import IbidError, InvalidInput
 from storage.locks import Locks, Release
 from storage.logs import REQUEST_ID, describe, log_failure
-from storage.translation import translated
+from storage.sql.driver_errors import translated
 
 _log = logging.getLogger("ibid.jobs")
 
 _AT_ONCE = 2
-"""Jobs of different corpora in one process."""
+"""Maximum number of jobs that one process runs at the same time; they are of different corpora."""
 _STARTS = 60
-"""Jobs that all workers together begin in a minute."""
+"""Maximum number of jobs that all workers together start in a minute."""
 _MOST_ATTEMPTS = 10
-"""Whatever kills its process that often is given up."""
+"""A job that has killed its process this many times fails."""
 _POLL = 0.5
 _TELL = 0.3
 _LOOK = 5.0
 _KEPT = timedelta(days=30)
-"""How long a job can be looked up after it was asked for, once it is over."""
+"""How long a finished job is kept, counted from its submission."""
 _LOST = timedelta(days=1)
-"""After it what was sent with a job that is not in the queue was left by a server that was killed."""
+"""Files of a job that is not in the queue are deleted at this age: a killed server left them."""
 _FORGETTING = 3600.0
 _OVER = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 
 _CANCELLED = re.compile(r"Asyncio task cancelled|Workflow \S+ (?:was cancelled|is no longer owned)")
-"""What DBOS prints besides, when a job is cancelled or stopped."""
+"""Redundant log messages of DBOS when a job is cancelled or stopped."""
 
 _working: "Worker | None" = None
 
 
 class Worker:
-    """Takes jobs from the queue, and over from workers that are no longer there."""
+    """Runs jobs from the queue and takes over the jobs of dead workers."""
 
-    def __init__(self, state: State, locks: Locks, blobs: Blobs, open_kinds: OpenKinds) -> None:
+    def __init__(self, state: JobStore, locks: Locks, blobs: Blobs, open_kinds: OpenKinds) -> None:
         self._state = state
         self._locks = locks
         self._blobs = blobs
@@ -60,13 +68,13 @@ class Worker:
         self._last = time.monotonic()
 
     async def start(self) -> None:
-        """Raises `InvalidInput` when this process works for somebody else already."""
+        """Start to run jobs; raise `InvalidInput` if this process already has a worker."""
         global _working  # noqa: PLW0603
         if _working is not None:
             raise InvalidInput("This process runs jobs already, for another IBID_HOME or the same.")
         _working = self
         try:
-            # Held until this process is gone, in whatever way: so others know.
+            # Held until this process ends, even by a crash, so that other workers can detect that.
             self._alive = await self._locks.take(_lock_of(self._id))
             await asyncio.to_thread(self._launch)
         except BaseException:
@@ -75,7 +83,7 @@ class Worker:
         self._looking = asyncio.create_task(self._look_for_the_dead())
 
     async def stop(self) -> None:
-        """What runs is stopped, and is finished by the next worker."""
+        """Stop the worker; another worker will finish the jobs that were running."""
         global _working  # noqa: PLW0603
         if self._looking:
             self._looking.cancel()
@@ -86,7 +94,7 @@ class Worker:
         _working = None
 
     async def rested(self, seconds: float) -> None:
-        """Returns once there was nothing to do for so long; never where others' jobs may need it."""
+        """Return after so many seconds without jobs; never return if the job store is shared."""
         while True:
             await asyncio.sleep(_LOOK)
             is_idle = not self._in_hand and time.monotonic() - self._last >= seconds
@@ -94,7 +102,7 @@ class Worker:
                 return
 
     async def perform(self, task: Task) -> dict[str, Any]:
-        """The outcome: an error is one, too, and no reason to try again."""
+        """Run a job and return its outcome. An expected error is an outcome as well and is not retried."""
         self._in_hand += 1
         try:
             return await self._performed(task)
@@ -103,7 +111,7 @@ class Worker:
             self._last = time.monotonic()
 
     async def _performed(self, task: Task) -> dict[str, Any]:
-        log, began = Log(), time.monotonic()
+        log, began = ProgressReporter(), time.monotonic()
         telling = asyncio.create_task(_tell(log))
         outcome: dict[str, Any] = {}
         try:
@@ -123,11 +131,11 @@ class Worker:
         return outcome
 
     async def clear(self, job_id: UUID) -> None:
-        """What was sent with the job is no longer needed."""
+        """Delete the files that were sent with the job."""
         await self._blobs.remove(incoming(job_id))
 
     async def _clear_lost(self) -> None:
-        """Files kept for jobs that were never queued; when it fails, the next hour comes."""
+        """Delete the files of jobs that were never queued; failures are logged and retried in an hour."""
         try:
             sent = [UUID(name) for name in await self._blobs.names(INCOMING)]
             old = [job_id for job_id in sent if datetime.now(UTC) - asked_at(job_id) > _LOST]
@@ -160,14 +168,14 @@ class Worker:
             )
 
     async def _look_for_the_dead(self) -> None:
-        """Jobs whose worker holds its lock no more go back to the queue; old ones are forgotten."""
+        """Requeue the jobs of workers that no longer hold their lock, and delete old jobs."""
         forgotten = -_FORGETTING
         while True:
             if time.monotonic() - forgotten >= _FORGETTING:
                 await asyncio.to_thread(_forget)
                 await self._clear_lost()
                 forgotten = time.monotonic()
-            # In a thread: DBOS's own async calls take over the loop's executor, and shut it down.
+            # In a thread, because DBOS's async calls replace the loop's executor and shut it down.
             for worker in await asyncio.to_thread(_at_work) - {self._id}:
                 async with self._locks.tried(_lock_of(worker)) as is_dead:
                     if is_dead:
@@ -177,11 +185,11 @@ class Worker:
 
 @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=_MOST_ATTEMPTS)
 async def run_job(kind: str, corpus: str | None, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Two steps: what was sent is kept until the outcome is."""
+    """Run a job in two steps, so that its files are deleted only after the outcome is stored."""
     REQUEST_ID.set(arguments.get(ASKED_BY))
     own = {name: value for name, value in arguments.items() if name != ASKED_BY}
     outcome = await _work(kind, corpus, own)
-    await _clear()  # not for a job that was cancelled meanwhile
+    await _clear()  # not reached if the job was cancelled meanwhile
     _tell_outcome(kind, corpus, outcome)
     return outcome
 
@@ -200,7 +208,7 @@ async def _clear() -> None:
 
 
 def _take_over(record: logging.LogRecord) -> bool:
-    """What DBOS would print of a job that was cancelled, or has failed, in lines of our own."""
+    """Replace DBOS's log messages about cancelled and failed jobs by Ibid's own."""
     if _CANCELLED.match(record.getMessage()):
         return False
     error = record.exc_info[1] if record.exc_info else None
@@ -224,7 +232,7 @@ def _tell_outcome(kind: str, corpus: str | None, outcome: dict[str, Any]) -> Non
 
 
 def _at_work() -> set[str]:
-    """The workers that have, or had, jobs in hand."""
+    """Return the IDs of the workers of running jobs, dead workers included."""
     running = DBOS.list_workflows(
         status="PENDING", name=WORKFLOW, load_input=False, load_output=False
     )
@@ -232,17 +240,20 @@ def _at_work() -> set[str]:
 
 
 def _waiting() -> bool:
-    """Whether any job is not over yet."""
+    """Return whether any job is queued or running."""
     return bool(DBOS.list_workflows(status=NOT_OVER, load_input=False, load_output=False, limit=1))
 
 
 def _requeue(worker: str) -> None:
-    """Not `resume_workflow`: that is no longer harmless when two notice at once, nor does it count."""
+    """Put the jobs of a dead worker back into the queue.
+
+    `resume_workflow` is not safe if two workers call it at once, and it does not count the attempts.
+    """
     DBOS._recover_pending_workflows([worker])  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
 
 def _forget() -> None:
-    """What was over long ago; else every job there ever was would be kept."""
+    """Delete old jobs that are over; otherwise the store would keep every job for ever."""
     before = (datetime.now(UTC) - _KEPT).isoformat()
     old = DBOS.list_workflows(
         status=_OVER, name=WORKFLOW, end_time=before, load_input=False, load_output=False
@@ -265,7 +276,7 @@ def _job_id() -> UUID:
     return UUID(DBOS.workflow_id)
 
 
-async def _tell(log: Log) -> None:
+async def _tell(log: ProgressReporter) -> None:
     told = None
     while True:
         if log.course is not told:

@@ -1,1 +1,1 @@
-"""Files that are sent instead of being read where they lie."""
+"""Uploads: files that clients send, instead of files that are read from folders."""

@@ -1,26 +1,26 @@
-"""What uploads may take: one of them over all its files and archives together, and a user's in a day."""
+"""Limits of uploads: for one upload with all its files and archives, and for each user per day."""
 
 import shutil
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from tempfile import gettempdir
 
-from storage.database import Database
 from storage.domain import Principal, Value
 from storage.errors import StorageFull, UploadQuotaSpent, UploadTooLarge
-from storage.ledger import today
-from storage.people import Users
-from storage.tables import UploadUsage
-from storage.upload_usage import UploadUsages
+from storage.sql.database import Database
+from storage.sql.repositories.upload_usage import UploadUsages
+from storage.sql.repositories.usage import today
+from storage.sql.repositories.users import Users
+from storage.sql.tables import UploadUsage
 
 _MEGABYTE = 1_000_000
 _SPARE = 100 * _MEGABYTE
-"""Bytes of a disk that are left to others."""
+"""Bytes of the disk that uploads must leave free."""
 _WAIVED = ("passages", "daily_bytes", "daily_passages")
 
 
 class UploadLimits(Value):
-    """None is no limit."""
+    """The limits of uploads; None means unlimited."""
 
     unpacked: int = 500_000_000
     files: int = 10_000
@@ -28,22 +28,22 @@ class UploadLimits(Value):
     daily_bytes: int | None = None
     daily_passages: int | None = None
     for_admins: frozenset[str] = frozenset()
-    """Names of those limits that hold for admins as well."""
+    """Names of the waivable limits that apply to admins as well."""
 
     def holding_for(self, principal: Principal) -> "UploadLimits":
-        """Without those that do not."""
+        """Return the limits that apply to the principal: some are waived for admins."""
         if "admin" not in principal.rights:
             return self
         return self.model_copy(update=dict.fromkeys({*_WAIVED} - self.for_admins))
 
     @property
     def most_passages(self) -> int | None:
-        """Of one upload, before anything else that was uploaded today is counted."""
+        """The maximum number of passages in one upload, not counting earlier uploads of the day."""
         limits = [limit for limit in (self.passages, self.daily_passages) if limit is not None]
         return min(limits, default=None)
 
     def check_files(self, files: int) -> None:
-        """Raises `UploadTooLarge`."""
+        """Raise `UploadTooLarge` if there are too many files."""
         if files > self.files:
             raise UploadTooLarge(
                 f"The upload has more than {self.files:,} files: send fewer at once, or have "
@@ -51,7 +51,7 @@ class UploadLimits(Value):
             )
 
     def check_bytes(self, size: int) -> None:
-        """Raises `UploadTooLarge`."""
+        """Raise `UploadTooLarge` if the unpacked files have too many bytes."""
         if size > self.unpacked:
             raise UploadTooLarge(
                 f"The files of the upload have more than {megabytes(self.unpacked)}, unpacked: send "
@@ -59,7 +59,7 @@ class UploadLimits(Value):
             )
 
     def check_passages(self, passages: int) -> None:
-        """Raises `UploadTooLarge`; nothing is ingested then."""
+        """Raise `UploadTooLarge` if there are too many passages; call it before anything is ingested."""
         if self.passages is not None and passages > self.passages:
             raise UploadTooLarge(
                 f"The upload would make more than {self.passages:,} passages, and nothing of it was "
@@ -76,7 +76,7 @@ class UploadQuota:
     async def take(
         self, limits: UploadLimits, user: str, *, size: int = 0, passages: int = 0
     ) -> None:
-        """Raises `UploadQuotaSpent`, and then takes nothing."""
+        """Count an upload, or raise `UploadQuotaSpent` and count nothing if it exceeds the daily quota."""
         if limits.daily_bytes is None and limits.daily_passages is None:
             return
         async with self._database.transaction() as session:
@@ -93,7 +93,7 @@ class UploadQuota:
 
 
 def check_disk(size: int, folder: Path | None = None) -> None:
-    """Raises `StorageFull` where so many bytes would leave too little of the disk free."""
+    """Raise `StorageFull` if writing so many bytes would leave too little free space on the disk."""
     free = shutil.disk_usage(folder or gettempdir()).free
     if size + _SPARE > free:
         raise StorageFull(
@@ -102,7 +102,7 @@ def check_disk(size: int, folder: Path | None = None) -> None:
 
 
 def megabytes(size: int) -> str:
-    """For people."""
+    """Format a number of bytes for users."""
     return f"{size / _MEGABYTE:,.1f} MB" if size % _MEGABYTE else f"{size // _MEGABYTE:,} MB"
 
 

@@ -1,4 +1,4 @@
-"""Archives that were sent, looked over and unpacked: called in a process of its own (`sandbox`)."""
+"""Listing and unpacking of uploaded archives; these functions are called in a `Sandbox` process."""
 
 import errno
 from pathlib import Path
@@ -6,8 +6,8 @@ from zipfile import ZipFile, ZipInfo
 
 import msgspec
 
-from pipelines.reading.archives import opened_archive
-from pipelines.uploads.names import members
+from pipelines.readers.archives import opened_archive
+from pipelines.uploads.filenames import members
 from storage.errors import SourceUnreadable
 
 LIST = "pipelines.uploads.unpacking:listed"
@@ -17,15 +17,15 @@ _PIECE = 1 << 20
 
 
 class Listing(msgspec.Struct):
-    """What would be read of an archive."""
+    """The files of an archive that would be ingested."""
 
     names: list[str]
     size: int
-    """In bytes, as the archive declares them."""
+    """Total size in bytes, as the archive declares it."""
 
 
 class Unpacked(msgspec.Struct):
-    """Where a member was written, and the name it is ingested under."""
+    """The path of an unpacked member and the name that it is ingested under."""
 
     path: str
     name: str
@@ -33,17 +33,17 @@ class Unpacked(msgspec.Struct):
 
 
 def listed(archive: Path) -> Listing:
-    """Raises `SourceUnreadable` or `InvalidInput` for what must not be unpacked."""
+    """List an archive; raise `SourceUnreadable` or `InvalidInput` if it must not be unpacked."""
     with archive.open("rb") as file, opened_archive(file) as opened:
         found = members(opened)
         return Listing([one.name for one in found], sum(one.info.file_size for one in found))
 
 
 def unpacked(archive: Path, folder: Path, most: int) -> list[Unpacked]:
-    """Each file in a folder of its own: names that differ only in case are two files.
+    """Unpack each file into a folder of its own, so that names that differ only in case do not collide.
 
-    Bytes are counted as they are written, for an archive may declare what it likes: raises
-    `SourceUnreadable` once there are more than `most`.
+    Count the bytes as they are written, because the sizes that an archive declares may be false. Raise
+    `SourceUnreadable` if there are more than `most`.
     """
     written: list[Unpacked] = []
     left = most

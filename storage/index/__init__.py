@@ -1,1 +1,1 @@
-"""The vector store: passages over a seam with two real engines, embedded and server."""
+"""The vector store: passages in one of two engines, embedded or server, behind one interface."""

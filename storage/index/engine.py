@@ -1,7 +1,8 @@
-"""The seam under `PassageIndex`: what a vector engine must do, in plain values.
+"""The interface between `PassageIndex` and a vector engine, with plain values.
 
-Two real engines stand behind it, `EmbeddedEngine` (Qdrant's Rust engine in a process of its own) and
-`ServerEngine` (a Qdrant server); `tests/contracts/test_engine.py` holds them to the same results.
+Two engines implement it: `EngineClient`, which calls the `EmbeddedEngine` (Qdrant's Rust engine) in a
+separate process, and `ServerEngine` (a Qdrant server). `tests/contracts/test_engine.py` checks that
+both give the same results.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,24 +11,24 @@ from typing import Protocol
 from msgspec import Struct
 
 DENSE, SPARSE = "text-dense", "text-sparse-new"
-"""The names of a point's two vectors: LlamaIndex's own, so that its stock store reads them."""
+"""The names of a point's two vectors: LlamaIndex's defaults, so that its own Qdrant store can read them."""
 
 Payload = dict[str, object]
 Scalar = str | int
 Filter = Mapping[str, Sequence[Scalar]]
-"""A point matches when, for every field named, its value is one of those listed; booleans are not
-scalars here, because the embedded engine takes True for 1 and finds nothing."""
+"""A point matches when each named field has one of the listed values. Booleans are not allowed: the
+embedded engine treats True as 1 and finds nothing."""
 
 
 class Sparse(Struct, frozen=True):
-    """A sparse vector; the engine multiplies in the inverse document frequencies."""
+    """A sparse vector without inverse document frequencies: the engine multiplies them in."""
 
     indices: list[int]
     values: list[float]
 
 
 class Point(Struct, frozen=True):
-    """What is stored: `id` is a UUID in text form."""
+    """A point to store; `id` is a UUID in text form."""
 
     id: str
     dense: list[float]
@@ -36,7 +37,7 @@ class Point(Struct, frozen=True):
 
 
 class Schema(Struct, frozen=True):
-    """How a collection is made; every field that is ever filtered on is indexed before the first upsert."""
+    """The settings of a new collection; every field used in filters is indexed before the first upsert."""
 
     dimension: int
     keywords: list[str]
@@ -55,7 +56,7 @@ class SetPayload(Struct, frozen=True, tag=True):
 
 
 class Delete(Struct, frozen=True, tag=True):
-    """Remove every point that matches `where` and, if given, does not match `unless`."""
+    """Remove every point that matches `where` and does not match `unless`, if that is given."""
 
     where: dict[str, list[Scalar]]
     unless: dict[str, list[Scalar]] = {}
@@ -68,7 +69,7 @@ MOST_CANDIDATES = 200
 
 
 class Query(Struct, frozen=True):
-    """One hybrid search: `depth` candidates of each ranking are fused, `limit` come back."""
+    """A hybrid search: `depth` candidates of each ranking are fused, and the best `limit` are returned."""
 
     where: dict[str, list[Scalar]]
     limit: int
@@ -80,7 +81,7 @@ class Query(Struct, frozen=True):
 
 
 class Hit(Struct, frozen=True):
-    """A point that was found; `similarity` and `bm25` are None where that ranking missed it."""
+    """A search result; `similarity` or `bm25` is None if that ranking did not find the point."""
 
     id: str
     score: float
@@ -90,84 +91,84 @@ class Hit(Struct, frozen=True):
 
 
 class Record(Struct, frozen=True):
-    """A point as it is stored; `dense` only when it was asked for."""
+    """A stored point; `dense` is None unless vectors were requested."""
 
     id: str
     payload: Payload
     dense: list[float] | None = None
 
 
-class Engine(Protocol):
+class IndexEngine(Protocol):
     """Collections of points, and aliases that point at them.
 
-    `collection` may be an alias everywhere but in `create`, `drop` and `point`. Every failure is an
-    `IndexUnavailable`, a `StorageFull`, or `NotFound` for an unknown collection; nothing of a
-    vendor's leaves an engine. Every call may be repeated: the second time it changes nothing.
+    `collection` may be an alias, except in `create`, `drop` and `point`. Every failure raises
+    `IndexUnavailable`, `StorageFull`, or `NotFound` for an unknown collection; an engine never raises
+    a vendor's exception. Every call is idempotent.
     """
 
     async def create(self, collection: str, schema: Schema) -> None:
-        """Make an empty collection with its payload indexes; one that is there is left alone."""
+        """Create an empty collection with its payload indexes; do nothing if it exists."""
         ...
 
     async def drop(self, collection: str) -> None:
-        """Remove a collection, all that is in it and its aliases; nothing happens when it is gone."""
+        """Remove a collection, its points and its aliases; do nothing if it does not exist."""
         ...
 
     async def collections(self) -> list[str]:
-        """Names of all collections, without aliases, sorted."""
+        """Return the names of all collections, without aliases, sorted."""
         ...
 
     async def aliases(self) -> dict[str, str]:
-        """Collection by alias."""
+        """Return a dict from alias to collection."""
         ...
 
     async def point(self, alias: str, collection: str) -> None:
-        """Make `alias` mean `collection`, in one step: no search sees it missing."""
+        """Point `alias` at `collection` atomically: no search finds the alias missing."""
         ...
 
     async def upsert(self, collection: str, points: Sequence[Point]) -> None:
-        """Write points; when this returns they are found, and outlive any process.
+        """Write points. When this returns, searches find them, and they survive the end of any process.
 
-        A power cut they outlive once something was applied after them.
+        They survive a power cut only after a later call of `apply`.
         """
         ...
 
     async def apply(self, collection: str, changes: Sequence[Change]) -> None:
-        """Carry out changes in order, in one call; no search sees a point missing in between.
+        """Apply changes in order, in one call; no search sees a point missing between them.
 
-        When this returns, they and every upsert before them outlive a power cut.
+        When this returns, these changes and every earlier upsert survive a power cut.
         """
         ...
 
     async def search(self, collection: str, query: Query) -> list[Hit]:
-        """Best first, in one round trip; relative-score fusion (`storage.index.fusion`)."""
+        """Return hits, best first, in one round trip, by relative-score fusion (`storage.index.fusion`)."""
         ...
 
     async def retrieve(self, collection: str, ids: Sequence[str]) -> list[Record]:
-        """The points that exist, in the order asked for."""
+        """Return the points that exist, in the order of `ids`."""
         ...
 
     async def scan(
         self, collection: str, where: Filter, *, vectors: bool = False, most: int | None = None
     ) -> list[Record]:
-        """All points that match, in no particular order; or `most` of them, those of the least ids."""
+        """Return all matching points in no particular order, or the `most` points with the lowest ids."""
         ...
 
     async def count(self, collection: str, where: Filter) -> int:
-        """How many points match, exactly."""
+        """Return the exact number of matching points."""
         ...
 
     async def is_slow(self, collection: str) -> bool:
-        """Whether so much was written that searches are slow until somebody optimises."""
+        """Return whether so much was written that searches are slow until `optimize` is called."""
         ...
 
     async def optimize(self, collection: str) -> None:
-        """Return when searches are fast; may take minutes on a large collection.
+        """Make searches fast again, and return when they are; takes minutes on a large collection.
 
-        Meanwhile an embedded engine answers what reads it, and keeps changes to it waiting.
+        Meanwhile an embedded engine answers reads, and delays changes to the collection.
         """
         ...
 
     async def close(self) -> None:
-        """Let go of the engine; what was written stays."""
+        """Close the connection to the engine; everything written is kept."""
         ...

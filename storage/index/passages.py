@@ -1,4 +1,4 @@
-"""Passages in the vector store: found by a hybrid search, replaced without ever being missing."""
+"""Passages in the vector store: hybrid search, and replacement without a moment of absence."""
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
@@ -8,37 +8,46 @@ from uuid import UUID
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 
-from storage.behind import Behind, ahead
+from storage.concurrency import BackgroundWriter, ahead
 from storage.domain import Fingerprint, Passage
-from storage.embeddings import LOCAL_MODEL, SPOKEN
+from storage.embeddings.local import LOCAL_MODEL, SPOKEN
 from storage.errors import IndexMismatch, NotFound
-from storage.index.engine import Delete, Engine, Payload, Point, Query, Scalar, Schema, SetPayload
-from storage.index.sparse import encode_document, encode_query
-from storage.index.words import is_latin
+from storage.index.bm25.encoder import encode_document, encode_query
+from storage.index.bm25.tokenizer import is_latin
+from storage.index.engine import (
+    Delete,
+    IndexEngine,
+    Payload,
+    Point,
+    Query,
+    Scalar,
+    Schema,
+    SetPayload,
+)
 
 FIELDS = "2"
-"""Raised whenever a payload, or the words that count as a passage's, would come out differently."""
+"""Version of the payload and of a passage's index terms; increment it when either changes."""
 _KEYWORDS = ["corpus", "edition", "source_id", "state"]
 _INTEGERS = ["version"]
 FILTERED = (*_KEYWORDS, *_INTEGERS)
-"""Fields of the payload that searches and changes filter by."""
+"""Payload fields that searches and changes filter by."""
 _BATCH = 256
 _LIKENESS, _FOREIGN_LIKENESS = 0.4, 0.15
-"""The dense ranking's share in a score; words have the rest (`storage.index.fusion` says why)."""
+"""Weight of the dense ranking in a fused score, out of 1 (`storage.index.fusion`); BM25 has the rest."""
 
 Content = tuple[tuple[str, ...], str]
-"""What a passage's vector is made from: section path, which begins with the title, and text."""
+"""The input of a passage's embedding: its section path, which begins with the title, and its text."""
 
 
 Embeddings = Callable[[Fingerprint], BaseEmbedding]
-"""Builds what turned a release's texts into vectors; raises `InvalidInput` without its key."""
+"""Builds the embedding that a release was made with; raises `InvalidInput` if its API key is missing."""
 
 
 class PassageIndex:
-    """A collection of passages and the embedding that gives its vectors meaning."""
+    """A collection of passages and the embedding that computes its vectors."""
 
     def __init__(
-        self, engine: Engine, collection: str, fingerprint: Fingerprint, embeddings: Embeddings
+        self, engine: IndexEngine, collection: str, fingerprint: Fingerprint, embeddings: Embeddings
     ) -> None:
         self.engine = engine
         self.collection = collection
@@ -47,16 +56,16 @@ class PassageIndex:
 
     @cached_property
     def embedding(self) -> BaseEmbedding:
-        """Built when it is first needed: passages are copied without it."""
+        """The embedding, built on first use, because copying passages does not need it."""
         return self._embeddings(self.fingerprint)
 
     @property
     def dimension(self) -> int:
-        """Length of the dense vectors."""
+        """The number of dimensions of the dense vectors."""
         return self.fingerprint.dimension
 
     async def create(self) -> None:
-        """Make the collection, empty; one that is there is left alone."""
+        """Create the empty collection; do nothing if it exists."""
         made = self.fingerprint
         schema = Schema(made.dimension, _KEYWORDS, _INTEGERS, made.on_disk, made.quantized)
         await self.engine.create(self.collection, schema)
@@ -70,10 +79,10 @@ class PassageIndex:
         editions: Sequence[str] = (),
         keywords: Mapping[str, float] | None = None,
     ) -> list[Passage]:
-        """Live passages of these corpora, best first, in one round trip to the engine.
+        """Return the best `limit` live passages of the corpora, best first, in one round trip to the engine.
 
-        `editions` are keys, and none means all. `keywords` are weighted texts for BM25, where that
-        is not to look for the query's own words.
+        `editions` are keys; an empty sequence means all editions. `keywords` maps texts to their weights
+        for BM25; without it, BM25 searches for the query's own words.
         """
         vector = await self.embedding.aget_query_embedding(query)
         where, keywords = _where(corpora, editions), keywords or {query: 1.0}
@@ -87,8 +96,10 @@ class PassageIndex:
         limit: int,
         editions: Sequence[str] = (),
     ) -> AsyncGenerator[tuple[str, list[Passage]]]:
-        """Each of several with the same, embedded together as texts are; the next is under way when
-        one is given out.
+        """Search for several queries with the same filters, and yield each query with its passages.
+
+        The queries are embedded in one batch, as documents are. The next search already runs while the
+        caller handles a result.
         """
         where, languages = _where(corpora, editions), frozenset(languages)
         vectors = await self.embedding.aget_text_embedding_batch([*queries])
@@ -101,7 +112,7 @@ class PassageIndex:
                 yield query, await anext(searches)
 
     async def passage(self, passage_id: UUID) -> Passage:
-        """Raises `NotFound` when it is not, or no longer, in the index."""
+        """Return a passage; raise `NotFound` if the index does not contain it, or no longer does."""
         records = await self.engine.retrieve(self.collection, [str(passage_id)])
         if not records:
             raise NotFound("passage", passage_id, "It may have been replaced by a newer version.")
@@ -110,7 +121,7 @@ class PassageIndex:
     async def passages(
         self, source_ids: Iterable[UUID], *, staged: bool = False
     ) -> list[tuple[Passage, list[float]]]:
-        """All of these sources with their vectors, in order; those being written too if `staged`."""
+        """Return all passages of the sources with their vectors, in order; with `staged`, staged ones too."""
         where: dict[str, list[Scalar]] = {"source_id": [str(source_id) for source_id in source_ids]}
         where = where if staged else _live(**where)
         records = await self.engine.scan(self.collection, where, vectors=True)
@@ -120,17 +131,20 @@ class PassageIndex:
     async def sample(
         self, corpora: Sequence[str], editions: Sequence[str], most: int
     ) -> list[Passage]:
-        """So many of what a search could find; always the same ones, and as good as drawn by lot."""
+        """Return up to `most` passages that a search could find.
+
+        They are those with the lowest ids: effectively a random sample, but always the same one.
+        """
         records = await self.engine.scan(self.collection, _where(corpora, editions), most=most)
         return [_passage(record.id, record.payload) for record in records]
 
     async def found_in(self, corpora: Sequence[str], editions: Sequence[str] = ()) -> list[Passage]:
-        """All that a search over these could find, in the order of their ids."""
+        """Return all passages that a search over these could find, in the order of their ids."""
         records = await self.engine.scan(self.collection, _where(corpora, editions))
         return [_passage(record.id, record.payload) for record in records]
 
     async def vectors(self, source_id: UUID) -> dict[Content, list[float]]:
-        """What a source's passages were embedded to already, be they live or only staged."""
+        """Return the existing vectors of a source's passages, live or staged, by content."""
         return {
             (passage.section, passage.text): vector
             for passage, vector in await self.passages([source_id], staged=True)
@@ -139,20 +153,20 @@ class PassageIndex:
     async def stage(
         self, passages: Sequence[Passage], vectors: Sequence[list[float]], language: str
     ) -> None:
-        """Write passages that no search sees until their version is published.
+        """Write passages that no search finds until their version is published.
 
-        While the engine writes some of them, the next are encoded.
+        While the engine writes one batch, the next is encoded.
         """
-        async with Behind() as writing:
+        async with BackgroundWriter() as writing:
             for start in range(0, len(passages), _BATCH):
                 some = slice(start, start + _BATCH)
                 points = self._points(passages[some], vectors[some], language)
                 await writing.begin(partial(self.engine.upsert, self.collection, points))
 
     async def publish(self, versions: Iterable[tuple[UUID, int]]) -> None:
-        """Make these versions live and every other version of their sources gone, in one call.
+        """Make these versions live and remove all other versions of their sources, in one call.
 
-        Each source's new passages go live before its old ones go: no search sees it missing.
+        A source's new passages become live before its old ones are removed: no search sees it missing.
         """
         changes: list[SetPayload | Delete] = []
         for source_id, version in versions:
@@ -163,7 +177,7 @@ class PassageIndex:
         await self.engine.apply(self.collection, changes)
 
     async def discard(self, source_id: UUID, version: int) -> None:
-        """Remove what was staged of a version that will not be published."""
+        """Remove the staged passages of a version that will not be published."""
         where: dict[str, list[Scalar]] = {
             "source_id": [str(source_id)],
             "version": [version],
@@ -172,20 +186,20 @@ class PassageIndex:
         await self.engine.apply(self.collection, [Delete(where)])
 
     async def remove(self, source_ids: Iterable[UUID]) -> None:
-        """Remove sources, in every version."""
+        """Remove all versions of the sources."""
         ids: list[Scalar] = [str(source_id) for source_id in source_ids]
         await self.engine.apply(self.collection, [Delete({"source_id": ids})])
 
     async def remove_corpus(self, corpus: str) -> None:
-        """Remove everything of a corpus."""
+        """Remove all passages of a corpus."""
         await self.engine.apply(self.collection, [Delete({"corpus": [corpus]})])
 
     async def count(self, **where: list[Scalar]) -> int:
-        """Live passages whose payload fields have these values."""
+        """Return the number of live passages whose payload fields have these values."""
         return await self.engine.count(self.collection, _live(**where))
 
     async def written(self, source_id: UUID, version: int) -> int:
-        """Passages of one version, be they live or only staged."""
+        """Return the number of passages of one version, live or staged."""
         where: dict[str, list[Scalar]] = {"source_id": [str(source_id)], "version": [version]}
         return await self.engine.count(self.collection, where)
 
@@ -229,7 +243,7 @@ class PassageIndex:
         ]
 
     def _dense_weight(self, query: str, languages: frozenset[str]) -> float:
-        """Likeness of meaning counts for little in a language that the embedding never learned."""
+        """Return a low weight if the embedding was not trained on the query's language."""
         if self.fingerprint.embedding != LOCAL_MODEL:
             return _LIKENESS
         known = not SPOKEN.isdisjoint(languages) and is_latin(query)
@@ -244,7 +258,7 @@ class PassageIndex:
 
 
 def _where(corpora: Sequence[str], editions: Sequence[str]) -> dict[str, list[Scalar]]:
-    """Without editions, no field is asked for that an index from before there were any does not have."""
+    """Filter by edition only if editions are given: older indexes do not have that field."""
     confined: dict[str, list[Scalar]] = {"edition": list(editions)} if editions else {}
     return _live(corpus=list(corpora), **confined)
 
@@ -254,7 +268,7 @@ def _live(**where: list[Scalar]) -> dict[str, list[Scalar]]:
 
 
 def _keywords(passage: Passage) -> str:
-    """Title and headings count as words of the passage: a question often names only them."""
+    """Include the title and the headings: a question often contains only their words."""
     return "\n".join((passage.title, *passage.section[1:], passage.text))
 
 
@@ -268,5 +282,5 @@ def _passage(point_id: str, payload: Payload, **scores: float | None) -> Passage
     del fields["state"]
     fields.pop("edition", None)
     passage = Passage.model_validate(fields)
-    passage.model_fields_set.clear()  # nobody asks which were given, and their names take 2 kB
+    passage.model_fields_set.clear()  # the set of field names is never read, and takes 2 kB
     return passage

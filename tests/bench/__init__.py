@@ -1,4 +1,4 @@
 """Benchmarks, run by hand: `uv run --group dev python -m tests.bench [NAME ...] [OPTION ...]`.
 
-Every bench compares two things in one run, since a machine's speed is nobody's fault but a ratio is.
+Most benchmarks compare two things in one run, because a ratio depends less on the machine than a time.
 """

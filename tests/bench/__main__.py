@@ -1,4 +1,4 @@
-"""The command: `uv run --group dev python -m tests.bench [NAME ...] [OPTION ...]`."""
+"""Run the benchmarks: `uv run --group dev python -m tests.bench [NAME ...] [OPTION ...]`."""
 
 import argparse
 import asyncio
@@ -55,7 +55,7 @@ BENCHES: dict[str, Bench] = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns 1 when a figure is over its limit, or got slower than it was."""
+    """Run the benchmarks; return 1 if a figure exceeds its limit or is slower than the stored one."""
     given = _parser().parse_args(arguments)
     before = given.against and given.against.read_text(encoding="utf-8")
     for name in Settings.model_fields:

@@ -1,4 +1,4 @@
-"""Searching while another process ingests: one engine serves them both."""
+"""Searches during an ingestion by another process; both share one engine process."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -12,11 +12,11 @@ from tests.bench.timing import Samples, seconds
 
 PASSAGES, INGESTED, QUERIES = 20_000, 5_000, 300
 _PAUSE = 0.02
-"""Seconds a reader thinks between two searches."""
+"""Seconds between two searches of a user."""
 
 
 async def run(options: Options) -> Result:
-    """Latency of one searcher, and time of the ingestion, apart and together."""
+    """Measure the latency of searches and the duration of an ingestion, separately and concurrently."""
     home = options.scratch / "home"
     shell = Shell(home, options.scratch)
 
@@ -31,7 +31,7 @@ async def run(options: Options) -> Result:
         passages = await stage(services, pages)
         queries = generator.questions(pages, QUERIES)
         quiet = await _search(services, queries, asyncio.create_task(asyncio.sleep(5)))
-        await ingest(10, 60)  # bytecode is compiled
+        await ingest(10, 60)  # warm-up: compiles the bytecode
         options.say("ingesting alone")
         alone = await ingest(11)
         options.say("ingesting and searching")

@@ -1,4 +1,4 @@
-"""Whether anything got slower since a document that `--json` wrote, here or on another machine."""
+"""Comparison with the results that `--json` wrote earlier, on this or another machine."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,20 +8,20 @@ from typing import Any
 from tests.bench.figures import Result, in_words
 
 TOLERANCE = 0.25
-"""By how much more than the stored value a figure may be: two runs of the same differ by so much."""
+"""Fraction by which a figure may exceed its stored value: two runs of the same code differ by that much."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Of ratios, and of what has a limit: other times tell more of their machine than of Ibid."""
+    """The slower figures. Only ratios and limited figures are compared: other times depend on the machine."""
 
     slower: list[str] = field(default_factory=list)
-    """Sentences."""
+    """A message for each slower figure."""
     skipped: list[str] = field(default_factory=list)
-    """Names of benches that the document has not, or that measured something of another size."""
+    """Names of benchmarks that the document lacks or has with other parameters."""
 
     def told(self) -> str:
-        """For a person; a line each."""
+        """Return a report for people, with one line per slower figure."""
         what = f"ratios and limited figures by more than {TOLERANCE:.0%}, and no other times"
         lines = [f"Slower than before ({what}): {len(self.slower)}", *self.slower]
         if self.skipped:
@@ -30,7 +30,7 @@ class Comparison:
 
 
 def compare(results: Sequence[Result], document: str) -> Comparison:
-    """Raises `ValueError` or `KeyError` for a file that is something else."""
+    """Compare results with a stored document; raise `ValueError` or `KeyError` if it has another format."""
     stored: dict[str, Any] = json.loads(document)["benches"]
     comparison = Comparison()
     for result in results:

@@ -1,7 +1,8 @@
-"""How many searches and turns more processes and cores carry: simulated, from what one takes here.
+"""Simulation of how many searches and turns per second more processes and cores can handle.
 
-Networks, databases and models are left out: they add to the time of each request, and take nothing from
-the others while connections are free.
+The simulation uses the CPU time per request that is measured here with one process. It ignores
+networks, databases and models: they make each request slower, but do not slow down other requests as
+long as connections are free.
 """
 
 from contextlib import closing
@@ -24,24 +25,24 @@ SITES = (Site(1, 1), Site(2, 1), Site(4, 2), Site(8, 4), Site(16, 8))
 PASSAGES, QUERIES = 100_000, 200
 AT_ONCE, PACED = "double/answers", "double/paced-100"
 _WORDS = 42
-"""That both models say."""
+"""Number of words in an answer of both models."""
 _WARM_UP = 2.0
 
 
 @dataclass(frozen=True)
 class Load:
-    """Light, so that nothing waits; `searches` and `turns` in a second."""
+    """The measured load: `searches` and `turns` per second, few enough that no request has to wait."""
 
     seconds: float = 10.0
     searches: float = 40.0
     turns: float = 4.0
     simulated: float = 40.0
-    """Seconds, too."""
+    """Simulated seconds."""
 
 
 @dataclass(frozen=True)
 class Spent:
-    """Of a processor, for each request."""
+    """CPU seconds of the server and of the engine per request."""
 
     taken: Taken
     server: float
@@ -49,7 +50,7 @@ class Spent:
 
 
 async def run(options: Options, load: Load | None = None) -> Result:
-    """The simulation is compared with the measured searches that it is made from, too."""
+    """Measure the CPU time per request, check the simulation against measured searches, then simulate."""
     load, home = load or Load(), options.scratch / "home"
     pages = [*generator.pages(options.passages or PASSAGES)]
     options.say("embedding and staging")

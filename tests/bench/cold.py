@@ -1,4 +1,4 @@
-"""Whole processes, from their start to their answer, as a person at a terminal waits for them."""
+"""Duration of whole commands, from the start of the process to the answer, as a user experiences it."""
 
 import re
 from collections import Counter
@@ -17,7 +17,7 @@ _HEAVIEST = 12
 
 
 async def run(options: Options) -> Result:
-    """Commands beside the bare interpreter, each round all of them."""
+    """Measure all commands and the bare interpreter in each round."""
     home, rounds = options.scratch / "home", options.rounds or ROUNDS
     pages = [*generator.pages(options.passages or PASSAGES)]
     async with open_home(home) as services:
@@ -26,7 +26,7 @@ async def run(options: Options) -> Result:
 
     def command(*arguments: str) -> Work:
         async def work(_: int) -> float:
-            await left(settings(home).index_folder)  # each starts an engine of its own
+            await left(settings(home).index_folder)  # so that each command starts its own engine
             return await shell.seconds(*arguments)
 
         return work
@@ -60,7 +60,7 @@ async def run(options: Options) -> Result:
 
 
 def _imported(said: str) -> Counter[str]:
-    """Microseconds by top-level package, each module charged for itself alone."""
+    """Return the microseconds of imports by top-level package, without the imports inside a module."""
     packages: Counter[str] = Counter()
     for microseconds, package in _IMPORTED.findall(said):
         packages[package] += int(microseconds)

@@ -1,13 +1,13 @@
-"""Conversations of many users on Postgres: listing one's own, and opening one."""
+"""Conversations of many users on Postgres: listing, opening and searching the conversations of one user."""
 
 from random import Random
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
-from app.chat.history import History
-from storage.database import Database
+from app.conversations.service import History
 from storage.domain import RIGHTS, Answer, Citation, Claim, Principal
+from storage.sql.database import Database
 from tests.bench.figures import Result
 from tests.bench.homes import Options
 from tests.bench.timing import Samples, seconds
@@ -42,7 +42,7 @@ join conversations on conversations.user_id = users.id and conversations.active_
 
 
 async def run(options: Options) -> Result:
-    """95th percentiles over users drawn at random; the limit holds for those."""
+    """Measure random users; the limits apply to the 95th percentiles."""
     server = Postgres()
     server.start()
     try:
@@ -78,7 +78,7 @@ async def _measure(options: Options, database: Database, opened: dict[str, UUID]
 
 
 async def fill(database: Database, users: int) -> dict[str, UUID]:
-    """Gives back the long conversation of every user, by name."""
+    """Insert users and conversations; return the long conversation of every user by the user's name."""
     answer = _answer().model_dump_json()
     given = {"users": users, "listed": LISTED, "said": SAID, "answer": answer}
     async with database.engine.begin() as connection:

@@ -1,4 +1,4 @@
-"""What a bench says: figures against limits, as a table for people and as JSON for programs."""
+"""Results of benchmarks: figures with limits, as a table for people and as JSON for programs."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ Machine = dict[str, object]
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured value, in `unit`; higher is worse wherever there is a limit."""
+    """One measured value in `unit`; `limit` is a maximum."""
 
     name: str
     value: float
@@ -22,24 +22,24 @@ class Figure:
     limit: float | None = None
     p95: float | None = None
     part: bool = False
-    """Of the figure above it; shown indented."""
+    """Whether it is a detail of the figure above it, and shown indented."""
 
     @property
     def verdict(self) -> str:
-        """`ok` or `over` where there is a limit."""
+        """`ok` or `over`, or an empty string if there is no limit."""
         if self.limit is None:
             return ""
         return "ok" if self.value <= self.limit else "over"
 
     @property
     def compares(self) -> bool:
-        """With a measurement elsewhere: a ratio does, and what is held to a limit anywhere."""
+        """Whether it can be compared across machines: only ratios and limited figures can."""
         return self.unit in ("x", "%") or self.limit is not None
 
 
 @dataclass(frozen=True)
 class Result:
-    """All figures of one bench, and in words what they were measured on."""
+    """All figures of one benchmark, and a description of what was measured."""
 
     bench: str
     about: str
@@ -48,19 +48,19 @@ class Result:
     def add(
         self, name: str, value: float, unit: str, limit: float | None = None, *, part: bool = False
     ) -> None:
-        """A figure without a spread; no other of this bench has its name."""
+        """Add a single value; its name must be unique in the benchmark."""
         self.figures.append(Figure(name, value, unit, limit, part=part))
 
     def add_times(
         self, name: str, samples: Samples, limit: float | None = None, *, part: bool = False
     ) -> None:
-        """Median and 95th percentile, in milliseconds; the limit holds for the median."""
+        """Add a median and a 95th percentile in milliseconds; the limit applies to the median."""
         median, p95 = 1e3 * samples.median, 1e3 * samples.p95
         self.figures.append(Figure(name, median, "ms", limit, p95, part))
 
 
 def as_json(machine: Machine, results: Sequence[Result]) -> str:
-    """One document: `{"machine", "benches": {name: {"about", "figures": [...]}}}`."""
+    """Return a JSON document: `{"machine", "benches": {name: {"about", "figures": [...]}}}`."""
     benches = {
         result.bench: {
             "about": result.about,
@@ -72,7 +72,7 @@ def as_json(machine: Machine, results: Sequence[Result]) -> str:
 
 
 def show(result: Result, console: Console) -> None:
-    """One table, one line a figure."""
+    """Print a table with one line per figure."""
     table = Table(
         min_width=78,
         title=f"{result.bench}: {result.about}",
@@ -96,5 +96,5 @@ def show(result: Result, console: Console) -> None:
 
 
 def in_words(value: float, unit: str) -> str:
-    """To three digits, or to the unit."""
+    """Format a value with three significant digits, or as an integer from 1,000 on."""
     return (f"{value:.3g}" if value < 1e3 else f"{value:,.0f}") + f" {unit}".rstrip()

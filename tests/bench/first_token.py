@@ -1,7 +1,7 @@
-"""Time to the first token with many turns open: Ibid against LlamaIndex's stock chat engine.
+"""Time to the first token with many concurrent turns: Ibid against LlamaIndex's stock chat engine.
 
-Of each turn what its own search took is left out, and what the model usually takes by itself: that of
-another turn, in another moment of a machine that others use too, would say less.
+The time of a turn's own search and the median time of the model alone are subtracted from each turn. A
+search of another turn would be less accurate, because other processes use the machine as well.
 """
 
 import asyncio
@@ -19,17 +19,17 @@ from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.chat_engine import CondensePlusContextChatEngine
 from llama_index.llms.openrouter import OpenRouter
 
-from app.chat.engine import PASSAGES as CITABLE
-from app.chat.engine import Engine
 from app.chat.events import Token
-from app.chat.retriever import PassageRetriever
 from app.chat.service import ChatService
+from app.chat.turn_engine import TurnEngine
 from app.llms.fallback import FallbackLLM
-from app.llms.openrouter import HostedLLM
-from app.search import Search
+from app.llms.hosted.model import HostedLLM
+from app.retrieval.retriever import PassageRetriever
+from app.retrieval.search import PASSAGES_READ as CITABLE
+from app.retrieval.search import Search
 from app.wiring import Services
-from storage.connections import open_pool
-from storage.tables import Message
+from storage.http.pool import open_pool
+from storage.sql.tables import Message
 from tests.bench import generator
 from tests.bench.figures import Result
 from tests.bench.homes import Options, open_home, stage
@@ -38,38 +38,41 @@ from tests.bench.timing import Samples
 
 LIMIT, SHARE = 15.0, 0.5
 MOST_THREADS = 20
-"""SQLite has one for each pooled connection, fifteen at most; however many turns are open."""
+"""Limit of additional threads: SQLite has one per pooled connection, at most 15, for any number of turns."""
 PASSAGES, TURNS = 2_000, 60
 GAP, MODEL = 0.1, "double/paced-100"
-"""Ten new turns a second, each of some thirty words and so open for three seconds and more."""
+"""Seconds between new turns; an answer has about 30 words at 100 ms, so a turn takes more than 3 s."""
 HISTORY = 6
 _COUNTED = 15
 Asked = Callable[[str], Awaitable[float]]
 
 _SEARCHED: ContextVar[list[float]] = ContextVar("searched")
-"""Seconds that this turn's searches took, with the embedding of their queries."""
+"""Seconds of the current turn's searches, including the embedding of their queries."""
 
 
 @dataclass
 class Asking:
-    """Each way to the first token; returns seconds without the search, once the whole answer has come."""
+    """The ways to get an answer. Each method returns the seconds to the first token without the search.
+
+    The methods return at the end of the answer.
+    """
 
     services: Services
     base: str
     http: ClientSession
 
     def __post_init__(self) -> None:
-        """Both engines get the same search and the same server."""
+        """Create both engines with the same search and the same model server."""
         self.search = _timed(self.services.search)
         llm = HostedLLM.at(self.base, "any", MODEL, http=self.http)
-        turns = Engine(self.search, FallbackLLM(models=[llm], restarts=True))
+        turns = TurnEngine(self.search, FallbackLLM(models=[llm], restarts=True))
         self.chat = ChatService(self.services.database, turns)
         self.stock = OpenRouter(
             model=MODEL, api_key="any", api_base=self.base, max_tokens=1_024, max_retries=0
         )
 
     async def model(self, question: str) -> float:
-        """The stand-in by itself."""
+        """Call the stand-in of the model directly."""
         body = {"model": MODEL, "messages": [{"role": "user", "content": question}], "stream": True}
         headers, url = {"Authorization": "Bearer any"}, f"{self.base}/chat/completions"
         started, first = time.perf_counter(), 0.0
@@ -80,7 +83,7 @@ class Asking:
         return first
 
     async def ibid(self, question: str) -> float:
-        """A turn in a conversation with some history, kept and accounted for."""
+        """Run a turn in a conversation with some history, which Ibid stores and whose usage it records."""
         conversation = (await self.chat.start()).id
         async with self.services.database.transaction() as session:
             for _ in range(HISTORY // 2):
@@ -95,7 +98,7 @@ class Asking:
         return first - sum(_SEARCHED.get())
 
     async def llamaindex(self, question: str) -> float:
-        """The stock engine as it comes, but spared its condensing."""
+        """Run a turn of the stock engine with its defaults, but without condensing the question."""
         said = [ChatMessage(role=role, content="So.") for role in ("user", "assistant")]
         engine = CondensePlusContextChatEngine.from_defaults(
             retriever=PassageRetriever(self.search, limit=CITABLE),
@@ -109,12 +112,12 @@ class Asking:
         async for delta in response.async_response_gen():
             if not first and delta:
                 first = time.perf_counter() - started
-        await engine._memory.sql_store._async_engine.dispose()  # it never closes its SQLite
+        await engine._memory.sql_store._async_engine.dispose()  # the engine never closes its SQLite
         return first - sum(_SEARCHED.get())
 
 
 def _timed(search: Search) -> Search:
-    """The same, writing down for each turn how long it took."""
+    """Return a copy of the search that records its durations for each turn."""
     timed, ranked = copy(search), search.ranked
 
     async def watched(*arguments: Any, **options: Any) -> Any:
@@ -129,9 +132,9 @@ def _timed(search: Search) -> Search:
 
 
 async def run(options: Options) -> Result:
-    """Each engine takes turns with the bare model, paced.
+    """Alternate each engine with the bare model, at a fixed rate.
 
-    Not both engines at once: the stock one stops the loop that they would share.
+    The two engines do not run at the same time, because the stock one blocks the event loop.
     """
     turns = options.rounds or TURNS
     pages = [*generator.pages(options.passages or PASSAGES)]
@@ -168,7 +171,7 @@ async def run(options: Options) -> Result:
 
 
 async def _paced(ways: dict[str, Asked], questions: list[str]) -> tuple[dict[str, Samples], int]:
-    """First tokens, and by how many the threads grew meanwhile."""
+    """Return the times to the first tokens and the maximum number of additional threads."""
     before, most = threading.active_count(), 0
     asked: dict[str, list[asyncio.Future[float]]] = {name: [] for name in ways}
     names = [*ways]

@@ -1,8 +1,9 @@
-"""Documentation from a seed, as long-winded as the real thing: the same seed gives the same pages.
+"""Generator of realistic documentation: the same seed gives the same pages.
 
-Set beside the curriculum, Docusaurus's and Redux's documentation: words by Zipf and Mandelbrot (the
-ten commonest are a fifth of the text, the thousand commonest six sevenths), sentences of about 14
-words and blocks of one or two sentences, log-normally; each page returns to a few words of its own.
+The parameters were fitted to the curriculum and to the documentation of Docusaurus and Redux. Word
+frequencies follow the law of Zipf and Mandelbrot (the ten most frequent words are a fifth of the text,
+the thousand most frequent ones six sevenths). Sentences of about 14 words and blocks of one or two
+sentences have log-normal lengths. Each page repeats a few words of its own topic.
 """
 
 import random
@@ -14,17 +15,17 @@ from pathlib import Path
 
 _WORDS = (Path(__file__).parent / "words.txt").read_text(encoding="utf-8").partition("\n\n")
 FUNCTION, STEMS = _WORDS[0].split(), _WORDS[2].split()
-"""What any English is made of, the commonest first; what documentation builds its words from."""
+"""Function words of English, the most frequent first, and the stems of technical words."""
 SUFFIXES = ["", "s", "ing", "ed", "er", "able"]
 PREFIXES = ["", "re", "un", "pre", "sub"]
 
 _EXPONENT, _SHIFT = 1.21, 3.0
-"""Of Zipf and Mandelbrot's law: the word of rank r comes up as often as (r + shift) ** -exponent."""
+"""Zipf-Mandelbrot law: the frequency of the word of rank r is proportional to (r + shift) ** -exponent."""
 _OWN_WORDS = 14
 _OWN_SHARE = 0.12
-"""How much of a page is said in the words of its own topic."""
+"""Fraction of a page's words that come from its own topic."""
 _PASSAGE = 900
-"""Characters up to which blocks are taken together when passages are made without files."""
+"""Maximum characters of blocks that `Page.passages` joins to one passage."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A page of documentation; `path` is its place in the folder."""
+    """A page of documentation; `path` is relative to the folder."""
 
     path: str
     title: str
@@ -46,7 +47,7 @@ class Page:
 
     @property
     def markdown(self) -> str:
-        """The whole file."""
+        """The content of the file."""
         parts = [f"---\ntitle: {self.title}\n---\n\n# {self.title}"]
         for section in self.sections:
             parts += [f"{'#' * section.level} {section.heading}", *section.blocks]
@@ -54,7 +55,7 @@ class Page:
 
     @cached_property
     def passages(self) -> list[tuple[tuple[str, str], str]]:
-        """(section path, text) of some 900 characters or less, about where Ibid would cut."""
+        """Pairs of section path and text, up to about 900 characters, split approximately as Ibid does."""
         found: list[tuple[tuple[str, str], str]] = []
         for section in self.sections:
             text = section.heading
@@ -68,7 +69,7 @@ class Page:
 
 
 def pages(passages: int, seed: int = 1) -> Iterator[Page]:
-    """As many pages as hold about so many passages, some 14 a page."""
+    """Yield pages that have about this number of passages in total, about 14 per page."""
     author = _Author(random.Random(seed))  # noqa: S311 - no secret
     written = number = 0
     while written < passages:
@@ -78,7 +79,7 @@ def pages(passages: int, seed: int = 1) -> Iterator[Page]:
 
 
 def questions(among: Sequence[Page], count: int, seed: int = 2) -> list[str]:
-    """Of 2 to 20 words: key words, questions and whole sentences, about what the pages say."""
+    """Return queries of 2 to 20 words about the pages: keywords, questions and whole sentences."""
     rng = random.Random(seed)  # noqa: S311 - no secret
     found: list[str] = []
     while len(found) < count:
@@ -99,7 +100,7 @@ def questions(among: Sequence[Page], count: int, seed: int = 2) -> list[str]:
 
 
 def write(among: Sequence[Page], folder: Path) -> Path:
-    """The pages as files; returns the folder."""
+    """Write the pages as files; return the folder."""
     for page in among:
         path = folder / page.path
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +109,7 @@ def write(among: Sequence[Page], folder: Path) -> Path:
 
 
 class _Author:
-    """Writes one page after the other, all out of one vocabulary."""
+    """Generates pages from one vocabulary."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
@@ -121,7 +122,7 @@ class _Author:
         self._own: list[str] = []
 
     def page(self, number: int, most: int) -> Page:
-        """A page of `most` sections at the most."""
+        """Return a page with at most `most` sections."""
         self._own = [word for word in self._draw(6 * _OWN_WORDS) if word not in FUNCTION]
         self._own = self._own[:_OWN_WORDS] or ["lamp"]
         title = self._heading(3)
@@ -172,7 +173,7 @@ class _Author:
         ]
 
     def _around(self, median: float, sigma: float, most: int) -> int:
-        """Log-normal, from 1 to `most`."""
+        """Return a log-normal random number from 1 to `most`."""
         return max(1, min(round(median * self._rng.lognormvariate(0, sigma)), most))
 
 

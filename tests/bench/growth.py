@@ -1,4 +1,4 @@
-"""What grows with the corpus: ingesting it, memory, and searching it in-process and over HTTP."""
+"""Growth with the size of the corpus: ingestion, memory, and search in-process and over HTTP."""
 
 import asyncio
 import math
@@ -19,14 +19,14 @@ from tests.bench.search import P95_LIMIT, RATIO_LIMIT, Searching, served_folder
 from tests.bench.timing import Samples, seconds
 
 LARGEST, STEPS = 100_000, (100, 10, 1)
-"""Passages, and what each of the sizes is a part of them."""
+"""Passages of the largest corpus, and the divisors that give the sizes."""
 QUERIES = 200
 MEMORY_LIMIT, EXPONENT_LIMIT = 500.0, 1.1
 
 
 @dataclass
 class Grown:
-    """One size: its folder, its home, and what was measured with them."""
+    """One size of corpus with its measurements: seconds of ingestions, megabytes, durations of searches."""
 
     scratch: Path
     passages: int
@@ -38,7 +38,7 @@ class Grown:
     http: Samples = field(default_factory=Samples)
 
     async def measure(self) -> None:
-        """Ingest, ingest again, search; the folder and the home are gone afterwards."""
+        """Ingest, ingest again without a change, and search; then delete the folder."""
         pages = [*generator.pages(self.passages)]
         docs = generator.write(pages, self.scratch / "docs")
         queries = generator.questions(pages, QUERIES)
@@ -67,7 +67,7 @@ class Grown:
 
 
 async def run(options: Options) -> Result:
-    """Three sizes, each ten times the one before; imports and a first ingestion come before."""
+    """Measure three sizes, each ten times the previous one, after a warm-up ingestion."""
     largest = options.passages or LARGEST
     options.say("warming up")
     await Grown(options.scratch / "warm", 60).measure()

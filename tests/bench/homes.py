@@ -1,4 +1,4 @@
-"""Homes of Ibid to measure in: always the local providers, whatever the environment says."""
+"""Home folders of Ibid for benchmarks, always with local providers, whatever the environment sets."""
 
 import asyncio
 import gc
@@ -11,12 +11,12 @@ from uuid import UUID, uuid4
 from app.providers import configured_fingerprint
 from app.settings import Settings
 from app.wiring import Services, open_services
-from pipelines.nodes import embedded_text
+from pipelines.ingestion.transformations import embedded_text
 from storage.domain import Passage
-from storage.embeddings import LocalEmbedding
-from storage.index.files import is_locked
+from storage.embeddings.local import LocalEmbedding
+from storage.index.embedded.files import is_locked
 from storage.index.passages import PassageIndex
-from storage.indexes import ALIAS
+from storage.index.releases import ALIAS
 from tests.bench.generator import Page
 
 CORPUS = "bench"
@@ -26,19 +26,19 @@ _STAGED = 2_000
 
 @dataclass
 class Options:
-    """What one asks of a bench; None where it has a default of its own."""
+    """Options of a benchmark; None selects its default."""
 
     scratch: Path
-    """An empty folder that is removed when all is done."""
+    """An empty folder that is removed after the benchmark."""
     passages: int | None = None
     folder: Path | None = None
     rounds: int | None = None
     say: Callable[[str], None] = field(default=lambda _: None)
-    """Called with what is being done."""
+    """Called with progress messages."""
 
 
 def settings(home: Path) -> Settings:
-    """Local providers, files in `home`."""
+    """Return settings with local providers and all files in `home`."""
     return Settings(
         _env_file=None,  # pyright: ignore[reportCallIssue]
         ibid_home=home,
@@ -51,12 +51,12 @@ def settings(home: Path) -> Settings:
 
 @asynccontextmanager
 async def open_home(home: Path) -> AsyncGenerator[Services]:
-    """Its services, with the embedding's model loaded; at the end the engine has left it, too."""
+    """Open a home's services with the embedding model loaded; wait for the engine's exit at the end."""
     try:
         async with open_services(settings(home)) as services:
             LocalEmbedding().get_text_embedding("warm")
             gc.collect()
-            gc.freeze()  # as a server does
+            gc.freeze()  # as the server does
             yield services
     finally:
         await left(settings(home).index_folder)
@@ -69,7 +69,7 @@ async def left(index: Path) -> None:
 
 
 async def stage(services: Services, pages: Iterable[Page]) -> int:
-    """Fill an empty home's index with passages, past files and SQL; returns how many."""
+    """Fill the index of an empty home with passages, without files or SQL; return their number."""
     await services.library.create(CORPUS, "https://docs.example.com", "en")
     index = await services.indexes.create(configured_fingerprint(settings(Path())))
     await services.indexes.flip(index)
@@ -85,7 +85,7 @@ async def stage(services: Services, pages: Iterable[Page]) -> int:
 
 
 async def fill(home: Path, pages: Iterable[Page]) -> int:
-    """Make a home of theirs, its index as fast as an ingestion leaves it; returns how many passages."""
+    """Create a home with the pages' passages, optimized as after an ingestion; return their number."""
     async with open_home(home) as services:
         count = await stage(services, pages)
         if await services.indexes.engine.is_slow(ALIAS):

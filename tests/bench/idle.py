@@ -1,4 +1,4 @@
-"""Memory of a server that nobody asks anything: of all its processes, before its first answer and after."""
+"""Memory of all processes of an idle server, before its first answer and after some answers."""
 
 import asyncio
 
@@ -12,11 +12,11 @@ from tests.bench.meters import family, resident, shared_out
 LIMIT = 350.0
 PASSAGES, ASKED = 10_000, 50
 _SETTLED = 2.0
-"""Seconds after the last answer."""
+"""Seconds to wait before a measurement."""
 
 
 async def run(options: Options) -> Result:
-    """The limit is for the sum, although what two processes share counts twice in it."""
+    """Measure the memory; the limit applies to the sum, in which shared memory counts for each process."""
     home = options.scratch / "home"
     pages = [*generator.pages(options.passages or PASSAGES)]
     questions = generator.questions(pages, options.rounds or ASKED)

@@ -1,4 +1,4 @@
-"""Ingestion against the work that no ingestion can avoid: embedding, BM25 and the engine's writing."""
+"""Ingestion compared with the work that no ingestion can avoid: embedding, BM25 and writing to the engine."""
 
 import shutil
 import time
@@ -7,20 +7,20 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-import pipelines.changes
-import pipelines.ingestion
-import pipelines.writing
+import pipelines.ingestion.diff
+import pipelines.ingestion.service
+import pipelines.ingestion.writer
 import storage.index.passages
-from pipelines.ingestion import Ingestion
-from pipelines.nodes import EmbedNew, SectionSplitter
-from pipelines.writing import Writer
-from storage.embeddings import DIMENSION, LocalEmbedding
-from storage.index.client import EngineClient, open_embedded
-from storage.index.embedded import EmbeddedEngine
+from pipelines.ingestion.service import Ingestion
+from pipelines.ingestion.transformations import EmbedNew, SectionSplitter
+from pipelines.ingestion.writer import Writer
+from storage.embeddings.local import DIMENSION, LocalEmbedding
+from storage.index.bm25.encoder import encode_document
+from storage.index.embedded.client import EngineClient, open_embedded
+from storage.index.embedded.engine import EmbeddedEngine
 from storage.index.engine import Point, Record, Schema
 from storage.index.passages import PassageIndex
-from storage.index.sparse import encode_document
-from storage.indexes import ALIAS
+from storage.index.releases import ALIAS
 from tests.bench import generator
 from tests.bench.figures import Result
 from tests.bench.homes import CORPUS, Options, left, open_home
@@ -32,36 +32,42 @@ PASSAGES, ROUNDS = 5_000, 5
 _BATCH = 128
 _SCHEMA = Schema(DIMENSION, ["corpus", "source_id", "state"], ["version"])
 _PHASES = {
-    "looking for changes": [(pipelines.ingestion, "select"), (pipelines.ingestion, "compare")],
+    "looking for changes": [
+        (pipelines.ingestion.service, "select"),
+        (pipelines.ingestion.service, "compare"),
+    ],
     "creating the index": [(Ingestion, "_index")],
-    "reading": [(pipelines.changes, "read_all")],
+    "reading": [(pipelines.ingestion.diff, "read_all")],
     "splitting, nodes": [(SectionSplitter, "__call__")],
     "embedding": [(LocalEmbedding, "_get_text_embeddings")],
-    "LlamaIndex's pipeline": [(pipelines.writing.IngestionPipeline, "arun"), (EmbedNew, "acall")],
+    "LlamaIndex's pipeline": [
+        (pipelines.ingestion.writer.IngestionPipeline, "arun"),
+        (EmbedNew, "acall"),
+    ],
     "passages, points": [(Writer, "embed"), (PassageIndex, "stage")],
     "BM25": [(storage.index.passages, "encode_document")],
     "upsert": [(EngineClient, "upsert")],
     "publish": [(EngineClient, "apply")],
     "SQL": [(Ingestion, name) for name in ("_record", "_corpus", "_recovered", "_prune")],
 }
-"""Some of these are private: one that has gone by this name counts as "the rest"."""
+"""Functions by phase. Some are private: the time of one that no longer exists counts as "the rest"."""
 
 
 @dataclass
 class Ingesting:
-    """The works that are compared, each into a home of its own."""
+    """The tasks that are compared, each with its own home."""
 
     folder: Path
     homes: Iterator[Path]
     is_ours: bool
     records: list[Record] = field(default_factory=list)
     again: Samples = field(default_factory=Samples)
-    """The same folder once more, without a change in it."""
+    """Seconds of a second ingestion of the unchanged folder."""
     changed: Samples = field(default_factory=Samples)
-    """And with a change in one of a hundred files, in a folder that is ours to change."""
+    """Seconds of an ingestion after a change in one percent of the files, for generated folders only."""
 
     async def ours(self, _: int) -> float:
-        """Seconds of the first ingestion; the embedding's model is loaded before."""
+        """Return the seconds of the first ingestion, without loading the embedding model."""
         home = next(self.homes)
         async with open_home(home) as services:
             first = await seconds(services.ingestion.run([self.folder], CORPUS))
@@ -81,7 +87,7 @@ class Ingesting:
             path.write_text(f"{path.read_text()}\n\nOne more line, at {time.time_ns()}.\n")
 
     async def bare(self, _: int) -> float:
-        """Seconds for the same passages, one after the other, on the engine in this process."""
+        """Return the seconds to encode and write the same passages with an engine in this process."""
         home = next(self.homes)
         engine = EmbeddedEngine(home)
         engine.create(CORPUS, _SCHEMA)
@@ -95,7 +101,7 @@ class Ingesting:
         return elapsed
 
     async def shared(self, _: int) -> float:
-        """The same through the engine's own process, as Ibid has it."""
+        """Return the seconds to encode and write the same passages by the engine's process, as in Ibid."""
         home = next(self.homes)
         embedding = _warm_embedding()
         async with open_embedded(home) as engine:
@@ -109,7 +115,7 @@ class Ingesting:
         return elapsed
 
     async def phases(self) -> dict[str, float]:
-        """Seconds by phase of one more ingestion, which is slowed down a little by being watched."""
+        """Return the seconds of one more ingestion by phase; the measurement makes it slightly slower."""
         watch = Stopwatch()
         async with open_home(next(self.homes)) as services:
             with watch.watching(_PHASES | {"the rest": [(Ingestion, "run")]}):
@@ -118,7 +124,7 @@ class Ingesting:
 
 
 async def run(options: Options) -> Result:
-    """Ratios of whole runs, the first into a fresh home each time, imports excluded."""
+    """Measure ratios of whole runs, each into a new home; imports are excluded."""
     homes = (options.scratch / f"home{number}" for number in count())
     work = Ingesting(_folder(options), homes, options.folder is None)
     options.say("warming up")
@@ -163,7 +169,7 @@ def _warm_embedding() -> LocalEmbedding:
 
 
 def _points(records: Sequence[Record], embedding: LocalEmbedding) -> Iterator[list[Point]]:
-    """Encoded batch by batch, with what Ibid encodes: a passage and the headings above it."""
+    """Encode the passages with their headings, as Ibid does, and yield them in batches."""
     for start in range(0, len(records), _BATCH):
         some = records[start : start + _BATCH]
         texts = [f"{record.payload['section']}\n\n{record.payload['text']}" for record in some]

@@ -1,4 +1,4 @@
-"""Users of a server, in a process of their own: `driven` starts it, a plan goes in, `Taken` comes out."""
+"""A load generator in a separate process: `driven` starts it with a plan and returns its `Taken`."""
 
 import asyncio
 import json
@@ -14,25 +14,25 @@ from tests.bench.wire import Wire
 
 _PATIENCE = 60.0
 _PROBED = 10
-"""With one turn in so many the model behind the server is asked, too, past the server."""
+"""For every tenth turn, the model is also called directly, without the server."""
 
 
 @dataclass
 class Taken:
-    """What the users saw."""
+    """The measurements of the load generator: seconds by kind, and failures."""
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     open: int = 0
     most_open: int = 0
-    """Answers under way at one time."""
+    """Maximum number of concurrent requests."""
 
     def add(self, kind: str, seconds: float) -> None:
-        """One more of its kind."""
+        """Add a duration."""
         self.seconds.setdefault(kind, []).append(seconds)
 
     async def attempt(self, wire: Wire, work: Awaitable[None]) -> bool:
-        """Whether it succeeded; what goes wrong is counted, and costs the connection."""
+        """Run a request and return whether it succeeded; record a failure and close its connection."""
         self.open += 1
         self.most_open = max(self.most_open, self.open)
         try:
@@ -49,22 +49,22 @@ class Taken:
 
 @dataclass(frozen=True)
 class Searches:
-    """Each user, on a connection of their own, searches, thinks, and searches again."""
+    """A plan of users who search repeatedly, each on a separate connection, with pauses in between."""
 
     base: str
     path: str
-    """Up to the words that are searched."""
+    """The path and the query string up to the search words."""
     tokens: Sequence[str]
-    """Of each user."""
+    """One token per user."""
     queries: Sequence[str]
     seconds: float
     ramp: float = 0.0
-    """Seconds in which one user after the other comes; what is searched then is not counted."""
+    """Seconds during which the users start one after another; searches in this time are not counted."""
     think: float = 0.0
-    """Seconds from an answer to the next search, on average."""
+    """Average seconds from an answer to the user's next search."""
 
     async def run(self) -> Taken:
-        """`search`: until the whole answer was there."""
+        """Run the plan and return the durations of whole searches as `search`."""
         taken, counted = Taken(), perf_counter() + self.ramp
         users = (self._user(number, counted, taken) for number in range(len(self.tokens)))
         await asyncio.gather(*users)
@@ -88,21 +88,25 @@ class Searches:
 
 @dataclass(frozen=True)
 class Chats:
-    """Turns that begin by chance, so many a second on average, however many are under way."""
+    """A plan of turns that start at random times at an average rate, regardless of how many are running."""
 
     base: str
     paths: Sequence[str]
-    """Of conversations, for their messages."""
+    """Paths of the conversations' messages."""
     tokens: Sequence[str]
-    """Of those whose conversations they are."""
+    """Tokens of the users who own these conversations."""
     questions: Sequence[str]
     rate: float
     seconds: float
     model: tuple[str, str] | None = None
-    """URL and name of the one behind the server."""
+    """URL and name of the model that the server uses."""
 
     async def run(self) -> Taken:
-        """`event` and `token`: until the first of them; `turn`; `model`: until its own first token."""
+        """Run the plan and return durations by kind.
+
+        `event` and `token` last until the first event and the first token of a turn, `turn` until its
+        end, and `model` until the first token of a direct call.
+        """
         taken, random, due = Taken(), Random(1), perf_counter()  # noqa: S311 - no secret
         asked: list[asyncio.Task[object]] = []
         for number in range(round(self.rate * self.seconds)):
@@ -144,7 +148,7 @@ async def _ask(url: str, name: str, taken: Taken) -> None:
 
 
 async def driven(plan: Searches | Chats) -> Taken:
-    """Carried out by a process that does nothing else."""
+    """Run a plan in a separate process and return its measurements."""
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.bench.load", type(plan).__name__),
         cwd=Path(__file__).parents[2],

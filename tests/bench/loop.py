@@ -1,4 +1,4 @@
-"""For how long a server's event loop is blocked, while it answers and while it is sent much to ingest."""
+"""How long a server's event loop is blocked while it answers, and during the ingestion of an upload."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ MODEL = "double/paced-100"
 
 @dataclass(frozen=True)
 class Load:
-    """For so many seconds; what happens in one."""
+    """The load: its duration in seconds, and searches and turns per second."""
 
     seconds: float = 15.0
     searches: int = 40
@@ -33,9 +33,10 @@ class Load:
 
 
 async def run(options: Options, load: Load | None = None) -> Result:
-    """Lateness has its limit at p99.9: beyond, it is the machine that has given the time to others.
+    """Measure how late ticks are and how much the loop's thread works between them.
 
-    What the loop's own thread worked between two ticks has it at its longest, whatever the machine does.
+    The limit of lateness applies to its 99.9th percentile, because higher values are due to other
+    processes. The limit of work applies to its maximum, which does not depend on other processes.
     """
     load, home = load or Load(), options.scratch / "home"
     pages = [*generator.pages(options.passages or PASSAGES)]
@@ -65,14 +66,14 @@ async def run(options: Options, load: Load | None = None) -> Result:
 
 @dataclass(frozen=True)
 class Ticking:
-    """A server with a clock in it, and what it is asked."""
+    """A server with a clock in its event loop, and the load for it."""
 
     client: httpx.Client
     load: Load
     pages: Sequence[generator.Page]
 
     async def measure(self) -> tuple[Ticks, Ticks]:
-        """Of the server's loop, and of this one, which meanwhile has nothing to do."""
+        """Return the ticks of the server's event loop, and of the idle loop of this process."""
         plans, idle = self.plans(), Clock()
         self.client.get("/ticks")
         idle.start()
@@ -81,7 +82,7 @@ class Ticking:
         return Ticks(**self.client.get("/ticks").json()), idle.read()
 
     def plans(self) -> tuple[Searches, Chats]:
-        """At the same time, and for as long."""
+        """Return plans for concurrent searches and turns of the same duration."""
         base, seconds = str(self.client.base_url), self.load.seconds
         asked = [
             f"What is the {page.sections[0].heading.lower()}?" for page in self.pages[:QUERIES]

@@ -1,4 +1,4 @@
-"""What the figures were measured on: a figure without its machine says little."""
+"""Description of the machine, without which the figures mean little."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ PACKAGES = (
 
 
 def describe() -> dict[str, object]:
-    """Cores, memory in GiB, the load as the bench begins, versions."""
+    """Return the cores, the memory in GiB, the current load and the versions."""
     return {
         "cpu": _cpu(),
         "cores": len(os.sched_getaffinity(0))
@@ -32,7 +32,7 @@ def describe() -> dict[str, object]:
 
 
 def in_words(machine: dict[str, object]) -> str:
-    """On one line."""
+    """Format the description on one line."""
     packages = machine["packages"]
     assert isinstance(packages, dict)
     return (

@@ -1,4 +1,4 @@
-"""What processes hold and use, as Linux tells it: memory, and seconds of a processor."""
+"""Memory and CPU seconds of processes, from Linux's `/proc`."""
 
 import asyncio
 import os
@@ -10,28 +10,28 @@ from pathlib import Path
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _SAMPLED = 0.05
-_ENGINE = b"storage.index.process"
+_ENGINE = b"storage.index.embedded.process"
 
 
 def resident(pids: Sequence[int]) -> float:
-    """Megabytes in memory, those that several share counted for each."""
+    """Return the resident memory in megabytes; shared memory counts for each process."""
     pages = (int(_about(pid, "statm").split()[1]) for pid in pids)
     return sum(pages) * _PAGE / 1e6
 
 
 def shared_out(pids: Sequence[int]) -> float:
-    """The same with what several share divided among them: what the machine has less."""
+    """Return the proportional memory (PSS) in megabytes: shared memory is divided among its processes."""
     lines = (line.split() for pid in pids for line in _about(pid, "smaps_rollup").splitlines())
     return sum(int(line[1]) for line in lines if line[0] == "Pss:") / 1e3
 
 
 def processor(pids: Sequence[int]) -> float:
-    """Seconds of a processor since the start of each."""
+    """Return the CPU seconds of the processes since their start."""
     return sum(sum(map(int, _fields(pid)[11:13])) for pid in pids) / _TICKS
 
 
 def family(pid: int) -> tuple[list[int], list[int]]:
-    """A server and its children; and apart from them those that are an engine's process."""
+    """Return the process IDs of a server with its descendants, and separately those of engine processes."""
     found = [pid]
     for one in found:
         found += _children(one)
@@ -41,18 +41,18 @@ def family(pid: int) -> tuple[list[int], list[int]]:
 
 @dataclass
 class Memory:
-    """In megabytes beyond what there was at first."""
+    """The memory growth of processes in megabytes since this object was created."""
 
     pids: Sequence[int] = field(default_factory=lambda: [os.getpid()])
     most: float = 0.0
 
     def __post_init__(self) -> None:
-        """What there was at first is taken now."""
+        """Record the initial memory."""
         self.first = resident(self.pids)
 
     @asynccontextmanager
     async def watched(self) -> AsyncGenerator[None]:
-        """The most that was taken meanwhile."""
+        """Record the maximum growth in `most` inside the `with` block."""
         watching = asyncio.create_task(self._watch())
         try:
             yield
@@ -68,7 +68,7 @@ class Memory:
 
 
 def _children(pid: int) -> list[int]:
-    """Read anew when a thread has ended meanwhile, for another has its children then."""
+    """Return the child processes; retry if a thread ends meanwhile, because another one gets its children."""
     threads = Path(f"/proc/{pid}/task")
     while threads.exists():
         with suppress(FileNotFoundError, ProcessLookupError):
@@ -88,5 +88,5 @@ def _about(pid: int, what: str) -> str:
 
 
 def _fields(pid: int) -> list[str]:
-    """Of `stat`, from the state on: before it comes a name, which may have blanks in it."""
+    """Return the fields of `stat` from the state on; the name before it may contain spaces."""
     return _about(pid, "stat").rpartition(") ")[2].split()

@@ -1,4 +1,4 @@
-"""Ibid beside what a tutorial builds, over HTTP, and beside the bare engine: on the same passages."""
+"""Ibid compared with a tutorial's application over HTTP, and with the bare engine, on the same passages."""
 
 import json
 import statistics
@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from storage.index.engine import Record
-from storage.indexes import ALIAS
+from storage.index.releases import ALIAS
 from tests.app.api.calls import API
 from tests.app.cli.test_serve import serving
 from tests.bench import generator
@@ -24,13 +24,13 @@ from tests.bench.timing import Samples, in_turns, ratio, seconds
 SEARCH_LIMIT, INGEST_LIMIT, CHAT_LIMIT = 1 / 20, 1 / 3, 1 / 3
 PASSAGES, QUERIES, ROUNDS = 20_000, 200, 3
 CLIENTS = 4
-"""Who search at once, and without a pause."""
+"""Number of concurrent clients, which search without a pause."""
 MODEL = "double/paced-20"
 
 
 @dataclass(frozen=True)
 class Load:
-    """Seconds of each measurement, and turns that begin in one."""
+    """Seconds of each measurement, and turns per second."""
 
     seconds: float = 6.0
     turns: float = 2.0
@@ -42,21 +42,21 @@ class Served:
 
     client: httpx.Client
     search: str
-    """Up to the words that are searched."""
+    """The path and the query string up to the search words."""
     chats: Callable[[int], list[str]]
-    """Where so many questions are sent, none of them with a history."""
+    """Returns the paths for a number of questions, each without a history."""
 
 
 @dataclass(frozen=True)
 class Asking:
-    """What both are asked."""
+    """The questions for both servers."""
 
     questions: Sequence[str]
     model: str
     load: Load
 
     async def search(self, served: Served, _: int) -> float:
-        """Seconds for one search, so many going on at once."""
+        """Return the seconds per search with `CLIENTS` concurrent searches."""
         base, tokens = str(served.client.base_url), [""] * CLIENTS
         plan = Searches(base, served.search, tokens, self.questions, self.load.seconds)
         taken = await driven(plan)
@@ -64,7 +64,7 @@ class Asking:
         return statistics.fmean(taken.seconds["search"]) / CLIENTS
 
     async def chat(self, served: Served, _: int) -> float:
-        """Seconds to the first token beyond those that the model takes, in the median."""
+        """Return the median seconds to the first token, minus the median of the model alone."""
         paths = served.chats(round(self.load.turns * self.load.seconds))
         plan = Chats(
             base=str(served.client.base_url),
@@ -81,7 +81,7 @@ class Asking:
 
 
 async def run(options: Options, load: Load | None = None) -> Result:
-    """The tutorial's is given passages that are read and split; Ibid has to read and split them."""
+    """Compare both applications; the tutorial's gets finished passages, Ibid has to read and split files."""
     home, nodes = options.scratch / "home", options.scratch / "nodes"
     pages = [*generator.pages(options.passages or PASSAGES)]
     options.say("ingesting, and searching beside the bare engine")
@@ -115,7 +115,10 @@ async def run(options: Options, load: Load | None = None) -> Result:
 async def _ingest(
     scratch: Path, home: Path, nodes: Path, pages: Sequence[generator.Page]
 ) -> tuple[float, float]:
-    """Seconds, and what a search takes for each second of the engine's; the passages become nodes."""
+    """Return the seconds of the ingestion and the ratio of a search to the bare engine.
+
+    Write the passages as nodes for the tutorial's application.
+    """
     docs, queries = generator.write(pages, scratch / "docs"), generator.questions(pages, QUERIES)
     async with open_home(home) as services:
         ingestion = await seconds(services.ingestion.run([docs], CORPUS))
@@ -141,7 +144,7 @@ async def _compare(
 
 
 def _write(records: Sequence[Record], path: Path) -> None:
-    """As LlamaIndex's nodes, one in a line."""
+    """Write the passages as LlamaIndex nodes, one JSON document per line."""
     with path.open("w", encoding="utf-8") as lines:
         for record in records:
             about = {name: record.payload[name] for name in ("title", "section", "url")}

@@ -1,4 +1,4 @@
-"""`ibid`, and what it talks to, each as a process of its own."""
+"""Separate processes for `ibid`, the stand-in and servers."""
 
 import asyncio
 import os
@@ -19,24 +19,24 @@ from tests.app.api.calls import API
 from tests.app.cli.test_serve import free_port, until_ready
 
 IBID = ("-c", "import sys; from app.cli import main; sys.exit(main())")
-"""What the console script does."""
+"""Python arguments that do the same as the console script."""
 
 
 @dataclass
 class Shell:
-    """Runs this very checkout, with its bytecode compiled as an installation has it."""
+    """Runs commands of this checkout with compiled bytecode, as an installation has it."""
 
     home: Path
     scratch: Path
 
     async def seconds(self, *arguments: str) -> float:
-        """From the start of an interpreter to its end."""
+        """Return the seconds from the start of an interpreter to its end."""
         started = time.perf_counter()
         await self.said(*arguments)
         return time.perf_counter() - started
 
     async def said(self, *arguments: str) -> str:
-        """What a fresh interpreter writes to standard error; raises when it fails."""
+        """Run a new interpreter and return its standard error; raise `RuntimeError` if it fails."""
         environment = os.environ | {
             "IBID_HOME": str(self.home),
             "PYTHONPATH": str(Path(app.__file__).parents[1]),
@@ -59,7 +59,7 @@ class Shell:
 
 @asynccontextmanager
 async def stand_in() -> AsyncGenerator[str]:
-    """The base URL of one for OpenRouter."""
+    """Run a stand-in for OpenRouter and yield its base URL."""
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.doubles", "--port", "0"),
         cwd=Path(app.__file__).parents[1],
@@ -78,7 +78,7 @@ async def stand_in() -> AsyncGenerator[str]:
 
 @contextmanager
 def served(module: str, *arguments: str, **environment: str) -> Generator[httpx.Client]:
-    """`python -m MODULE PORT ARGUMENTS`, once it is ready, outside the checkout and its `.env`."""
+    """Run `python -m MODULE PORT ARGUMENTS` outside the checkout and its `.env`; yield a client for it."""
     port = free_port()
     with tempfile.TemporaryDirectory() as elsewhere:
         server = subprocess.Popen(
@@ -98,6 +98,6 @@ def served(module: str, *arguments: str, **environment: str) -> Generator[httpx.
 
 
 def conversations(client: httpx.Client, count: int) -> list[str]:
-    """Where questions are sent, each to a conversation that has no history."""
+    """Create empty conversations and return the paths of their messages."""
     begun = (client.post(f"{API}/conversations").raise_for_status().json() for _ in range(count))
     return [f"{API}/conversations/{one['id']}/messages" for one in begun]

@@ -1,4 +1,4 @@
-"""Reading and splitting, by format: the same pages as every kind of file, or a folder as it is."""
+"""Reading and splitting by format: the same pages in every format, or a given folder."""
 
 import json
 import time
@@ -7,9 +7,9 @@ from html import escape
 from pathlib import Path, PurePosixPath
 from textwrap import wrap
 
-from pipelines.discovery import select
-from pipelines.reading import read
-from pipelines.splitting import split
+from pipelines.ingestion.discovery import select
+from pipelines.ingestion.splitting import split
+from pipelines.readers import read
 from tests.bench import generator
 from tests.bench.figures import Result
 from tests.bench.generator import Page
@@ -22,7 +22,7 @@ LIMIT = 2.0
 PASSAGES, ROUNDS = 2_000, 3
 
 _LINE = 95
-"""Characters in a line of a PDF."""
+"""Maximum characters in a line of a PDF."""
 _LINES = 50
 
 
@@ -99,7 +99,7 @@ FORMATS: dict[str, Callable[[Page], bytes]] = {
 
 
 async def run(options: Options) -> Result:
-    """CPU seconds, of which a machine that others use too takes none away."""
+    """Measure CPU seconds, which depend little on other processes of the machine."""
     rounds = options.rounds or ROUNDS
     if options.folder:
         return _of_folder(options.folder, rounds)
@@ -126,7 +126,7 @@ def _of_folder(folder: Path, rounds: int) -> Result:
 
 
 def _read(files: Sequence[tuple[str, bytes]], rounds: int) -> tuple[Samples, int]:
-    """CPU seconds for all of them, and characters of their text; what readers import is there."""
+    """Return the CPU seconds for all files, without imports, and the characters of their text."""
     taken, characters = Samples(), 0
     for number in range(-1, rounds):
         characters = 0

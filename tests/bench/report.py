@@ -1,4 +1,4 @@
-"""What was measured as one page: every figure, and plots of those that were measured at several sizes."""
+"""An HTML page of the results: every figure, and plots of those that were measured at several sizes."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from tests.bench.figures import Figure, Result, in_words
 
 
 def page(machine: str, results: Sequence[Result]) -> str:
-    """HTML in full."""
+    """Return the complete HTML document."""
     about = f"<p>{escape(machine)}</p><p>Grey: the 95th percentile.</p>"
     return document("Benchmarks", about + "".join(map(_section, results)))
 
@@ -24,7 +24,7 @@ def _section(result: Result) -> str:
 
 
 def _grown(result: Result) -> dict[str, dict[str, Figure]]:
-    """What is called `SIZE: WHAT`, by what it is and then by size; only what has several."""
+    """Return the figures named `SIZE: WHAT`, by WHAT and SIZE, if there are at least two sizes."""
     found: dict[str, dict[str, Figure]] = defaultdict(dict)
     for figure in result.figures:
         size, colon, what = figure.name.partition(": ")

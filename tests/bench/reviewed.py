@@ -1,7 +1,7 @@
-"""What a weight for peer-reviewed sources does, half of them marked as such whatever they say.
+"""The effect of the weight for peer-reviewed sources; a random half of the sources is marked as such.
 
-Of two documents that both answer a question, how often the reviewed one is found first; and what
-is lost by preferring what answers less. Neither depends on the machine.
+It measures how often the reviewed one of two relevant documents is ranked first, and how much the
+preference reduces the quality of the ranking. Neither depends on the machine.
 """
 
 import random
@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterator
 from statistics import mean
 
 from app.cli.demo import HANDBOOK
+from app.evaluation.beir_import import CORPUS, Naming, ingest_documents
 from app.evaluation.golden import GoldenSet, read_golden
-from app.evaluation.making import make_golden
+from app.evaluation.golden_generation import make_golden
 from app.evaluation.retrieval import Measured, by_url, evaluate
-from app.evaluation.staging import CORPUS, Naming, ingest_documents
 from app.wiring import Services
 from storage.index.engine import SetPayload
 from tests.bench.figures import Result
@@ -23,7 +23,7 @@ ROUNDS = 3
 
 
 async def run(options: Options) -> Result:
-    """On a golden set, or on Ibid's handbook with its headings as questions; a round is a marking."""
+    """Evaluate a golden set, or the handbook with its headings as questions; each round marks at random."""
     rounds = options.rounds or ROUNDS
     ndcg: dict[float, list[float]] = {weight: [] for weight in WEIGHTS}
     firsts: dict[float, list[bool]] = {weight: [] for weight in WEIGHTS}
@@ -62,7 +62,7 @@ async def _ingested(services: Services, options: Options) -> tuple[GoldenSet, Na
 
 
 async def _mark(services: Services, name: Naming, seed: int) -> set[str | None]:
-    """Half of the sources; returns which documents they are."""
+    """Mark a random half of the sources as peer-reviewed and return the names of their documents."""
     index = await services.indexes.serving()
     passages = await index.found_in([CORPUS])
     sources = sorted({str(passage.source_id) for passage in passages})
@@ -76,7 +76,7 @@ async def _mark(services: Services, name: Naming, seed: int) -> set[str | None]:
 
 
 def _firsts(question: Measured, reviewed: Collection[str | None]) -> Iterator[bool]:
-    """Of each pair of documents that answer, one of them reviewed: whether that one came first."""
+    """Yield for each pair of relevant documents, of which one is reviewed, whether that one is first."""
     answering = [key in reviewed for key in question.found if key in question.relevant]
     for place, first in enumerate(answering):
         yield from (first for second in answering[place + 1 :] if second != first)

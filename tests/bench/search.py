@@ -1,4 +1,4 @@
-"""A search, from words to passages, against nothing but the engine's two rankings."""
+"""A whole search, from words to passages, compared with the engine's two rankings alone."""
 
 import shutil
 from collections.abc import Sequence
@@ -8,14 +8,14 @@ from pathlib import Path
 from qdrant_edge import EdgeShard, QueryBatchRequest, QueryRequest
 
 import storage.index.passages
-from app.search import Search
+from app.retrieval.search import Search
 from app.wiring import Services
-from storage.embeddings import LocalEmbedding
-from storage.index import edge
-from storage.index.client import EngineClient
+from storage.embeddings.local import LocalEmbedding
+from storage.index.bm25.encoder import encode_query
+from storage.index.embedded.client import EngineClient
+from storage.index.embedded.engine import conversions as edge
 from storage.index.engine import Query
 from storage.index.passages import PassageIndex
-from storage.index.sparse import encode_query
 from tests.bench import generator
 from tests.bench.figures import Result
 from tests.bench.homes import CORPUS, Options, open_home, settings, stage
@@ -38,17 +38,17 @@ _PHASES = {
 
 @dataclass
 class Searching:
-    """The same queries both ways; the raw way has all but the engine's part done beforehand."""
+    """The same queries by Ibid and by the raw engine, for which they are encoded in advance."""
 
     services: Services
     queries: Sequence[str]
     folder: Path
-    """Of the collection, which the engine's process has open."""
+    """The folder of the collection that the engine's process has open."""
     copy: Path
     requests: list[list[QueryRequest]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Encode every query, with the filter that Ibid searches with."""
+        """Encode every query with the filter that Ibid uses."""
         for query in self.queries:
             encoded = Query(
                 where={"corpus": [CORPUS], "state": ["live"]},
@@ -59,11 +59,14 @@ class Searching:
             self.requests.append([*edge.queries(encoded).values()])
 
     async def ours(self, query: str) -> None:
-        """Words in, passages out, through the engine's process."""
+        """Search with Ibid, through the engine's process."""
         await self.services.search.passages(query, (), _FOUND)
 
     async def compare(self, rounds: int) -> tuple[Samples, Samples]:
-        """Seconds of ours and of the raw engine in this process, on a copy: it admits one process."""
+        """Return the durations of Ibid's searches and of the raw engine's in this process.
+
+        The raw engine uses a copy of the collection, which only one process can open.
+        """
         shutil.rmtree(self.copy, ignore_errors=True)
         shutil.copytree(self.folder, self.copy)
         shard = EdgeShard.load(str(self.copy))
@@ -83,7 +86,7 @@ class Searching:
         return ours, theirs
 
     async def phases(self) -> dict[str, float]:
-        """Seconds by phase, for all queries."""
+        """Return the total seconds of all queries by phase."""
         watch = Stopwatch()
         with watch.watching(_PHASES):
             for query in self.queries:
@@ -92,7 +95,7 @@ class Searching:
 
 
 async def run(options: Options) -> Result:
-    """In-process search at a given size: just written, opened again, and after `optimize`."""
+    """Measure searches just after writing, after reopening, and after `optimize`."""
     home, rounds = options.scratch / "home", options.rounds or ROUNDS
     options.say("generating")
     size = options.passages or PASSAGES
@@ -121,7 +124,7 @@ async def run(options: Options) -> Result:
 
 
 async def served_folder(services: Services, home: Path) -> Path:
-    """Of the collection that serves."""
+    """Return the folder of the serving collection."""
     collection = await services.search.release()
     assert collection is not None
     return settings(home).index_folder / "collections" / collection

@@ -1,4 +1,4 @@
-"""A queue for each process and one for the engine: what a request waits for, without the machines."""
+"""A queueing simulation of a deployment: one queue per process and one for the engine."""
 
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush, heapreplace
@@ -11,13 +11,13 @@ _HALVINGS = 8
 
 @dataclass(frozen=True)
 class Demand:
-    """Seconds of a processor that a request takes, on average."""
+    """The average CPU seconds of a request."""
 
     process: float
-    """Until it is answered, or, of a turn, until its first event."""
+    """Seconds of the process until the answer, or until the first event of a turn."""
     engine: float
     word: float = 0.0
-    """Of the process, for each of the words that come behind."""
+    """Seconds of the process for each word after the first event."""
     words: int = 0
     pace: float = 0.1
     """Seconds between two words."""
@@ -25,13 +25,13 @@ class Demand:
 
 @dataclass(frozen=True)
 class Site:
-    """Processes do one thing at a time each; any core of the engine takes the next search."""
+    """A deployment: each process handles one task at a time, and any core of the engine takes a search."""
 
     processes: int
     cores: int
 
     def most(self, demand: Demand) -> float:
-        """Requests a second that leave nothing idle."""
+        """Return the requests per second that use all capacity."""
         each = demand.process + demand.words * demand.word
         return min(self.processes / each, self.cores / demand.engine)
 
@@ -41,16 +41,16 @@ class _Cores:
         self._free = [0.0] * count
 
     def done(self, now: float, seconds: float) -> float:
-        """When whoever comes now is served: first come, first served."""
+        """Add a task and return when it ends; tasks are served in the order of their arrival."""
         ended = max(now, self._free[0]) + seconds
         heapreplace(self._free, ended)
         return ended
 
 
 def simulate(site: Site, demand: Demand, rate: float, seconds: float) -> Samples:
-    """Until the answer or the first event, of requests that begin by chance for so many seconds.
+    """Simulate requests that start at random times; return the times until their answer or first event.
 
-    What each takes is drawn, too: exponentially, as of a mixture of easy and hard ones.
+    The CPU time of each request is exponentially distributed, like a mixture of easy and hard requests.
     """
     random = Random(1)  # noqa: S311 - no secret
     processes = [_Cores(1) for _ in range(site.processes)]
@@ -78,7 +78,7 @@ def simulate(site: Site, demand: Demand, rate: float, seconds: float) -> Samples
 
 
 def carries(site: Site, demand: Demand, limit: float, seconds: float) -> float:
-    """The most requests a second of which nineteen in twenty are answered within the limit."""
+    """Return the maximum number of requests per second of which 95 % are answered within the limit."""
     least, most = 0.0, site.most(demand)
     for _ in range(_HALVINGS):
         rate = (least + most) / 2

@@ -1,4 +1,4 @@
-"""The harness does not rot: its pages are the same for ever, and its benches run."""
+"""Tests of the benchmarks: the generated pages do not change, and the benchmarks run."""
 
 import asyncio
 import json
@@ -89,7 +89,7 @@ async def test_the_weight_of_peer_review_is_measured_on_a_golden_set(tmp_path: P
 
 
 def measured(bench: str, **values: float) -> Result:
-    """With a ratio, a time that has a limit and one that has none, as far as they are given."""
+    """Return a result with the given values: a ratio, a time with a limit, or times without one."""
     result = Result(bench, "one lamp")
     for name, value in values.items():
         unit = "x" if name == "ratio" else "ms"
@@ -156,7 +156,7 @@ def come_and_go(times: int) -> None:
 
 
 def test_a_queue_is_as_long_as_queueing_theory_says() -> None:
-    """One core that 50 requests of 10 ms come to in a second: they stay for 1 / (100 - 50) s on average."""
+    """50 requests of 10 ms per second on one core take 1 / (100 - 50) s on average (M/M/1 queue)."""
     taken = simulate(Site(1, 1), Demand(1e-9, 0.01), rate=50, seconds=600)
 
     assert taken.p95 == pytest.approx(math.log(20) / 50, rel=0.1)

@@ -1,4 +1,4 @@
-"""The application that `ibid serve` serves, with a clock in its event loop that `GET /ticks` reads.
+"""The application of `ibid serve` with a clock in its event loop, which `GET /ticks` reads and restarts.
 
 `python -m tests.bench.ticking PORT`
 """
@@ -21,20 +21,20 @@ _PERIOD = 0.005
 
 @dataclass
 class Ticks:
-    """In seconds, of each tick."""
+    """Measurements of each tick in seconds."""
 
     late: list[float] = field(default_factory=list)
     worked: list[float] = field(default_factory=list)
-    """What the loop's thread had of a processor since the tick before, five milliseconds earlier."""
+    """CPU seconds of the loop's thread since the previous tick."""
 
 
 class Clock:
-    """Ticks in the loop that starts it: late by what that loop was busy with, or by what kept it waiting."""
+    """A periodic timer in an event loop: a tick is late if the loop is blocked or its process has to wait."""
 
     _next: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Until the loop ends; anew, when it ticks already."""
+        """Start the clock, or restart it with empty measurements; it runs until the loop ends."""
         if self._next:
             self._next.cancel()
         self._loop = asyncio.get_running_loop()
@@ -43,7 +43,7 @@ class Clock:
         self._wait()
 
     def read(self) -> Ticks:
-        """All since it was started."""
+        """Return the ticks since the start."""
         return self._ticks
 
     def _wait(self) -> None:
@@ -59,7 +59,7 @@ class Clock:
 
 
 def create_app() -> ASGIApp:
-    """For granian's worker."""
+    """Create the application for granian's worker."""
     app, clock = build(), Clock()
 
     async def ticking(scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,7 +67,7 @@ def create_app() -> ASGIApp:
             clock.start()
         if scope["type"] == "http" and scope["path"] == "/ticks":
             body = json.dumps(asdict(clock.read())).encode()
-            clock.start()  # what this took is none of the server's work
+            clock.start()  # so that this request itself is not measured
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": body, "more_body": False})
         else:

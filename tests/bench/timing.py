@@ -1,4 +1,4 @@
-"""Measuring on a machine that others use too: things compared take turns, again and again."""
+"""Time measurement on a shared machine: tasks that are compared alternate for several rounds."""
 
 import inspect
 import statistics
@@ -12,54 +12,54 @@ from typing import Any
 from unittest.mock import patch
 
 Work = Callable[[int], Awaitable[float | None]]
-"""Given the round, returns the seconds that count, or None when all of its time does."""
+"""A task that gets the number of the round and returns its seconds, or None to count its whole duration."""
 
 Span = tuple[float, float]
 
 
 @dataclass
 class Samples:
-    """Durations of the same thing, in seconds."""
+    """Durations of the same task in seconds."""
 
     seconds: list[float] = field(default_factory=list)
 
     @property
     def median(self) -> float:
-        """In seconds."""
+        """The median in seconds."""
         return statistics.median(self.seconds)
 
     @property
     def p95(self) -> float:
-        """In seconds; of few samples, the longest."""
+        """The 95th percentile in seconds; for few samples the maximum."""
         return self.percentile(95)
 
     def percentile(self, percent: float) -> float:
-        """In seconds; of few samples, the longest."""
+        """Return a percentile in seconds; for few samples the maximum."""
         ordered = sorted(self.seconds)
         return ordered[min(len(ordered) - 1, int(percent * len(ordered) / 100))]
 
 
 def ratio(ours: Samples, theirs: Samples) -> float:
-    """Median over rounds of ours / theirs: what slows a whole round down cancels out."""
+    """Return the median over rounds of ours / theirs, in which a slowdown of a whole round cancels out."""
     pairs = zip(ours.seconds, theirs.seconds, strict=True)
     return statistics.median(our / their for our, their in pairs)
 
 
 def less(whole: Samples, *parts: Samples) -> Samples:
-    """Round by round, what is left of the whole without its parts."""
+    """Return the duration of the whole minus that of its parts, for each round."""
     rounds = zip(whole.seconds, *(part.seconds for part in parts), strict=True)
     return Samples([first - sum(others) for first, *others in rounds])
 
 
 async def seconds(work: Awaitable[object]) -> float:
-    """How long it takes."""
+    """Return the duration of an awaitable in seconds."""
     started = time.perf_counter()
     await work
     return time.perf_counter() - started
 
 
 async def in_turns(rounds: int, *, warm_up: int = 1, **works: Work) -> dict[str, Samples]:
-    """Time each of the works once a round, every round beginning with another of them."""
+    """Time each task once per round; each round begins with another task."""
     taken = {name: Samples() for name in works}
     names = list(works)
     for number in range(-warm_up, rounds):
@@ -74,9 +74,9 @@ async def in_turns(rounds: int, *, warm_up: int = 1, **works: Work) -> dict[str,
 
 
 class Stopwatch:
-    """Says in which of several functions the time went: each is charged for itself alone.
+    """Measures the time of several functions, each without the measured functions that it calls.
 
-    What runs at the same time is charged for in full: then the phases add up to more than the whole.
+    Functions that run concurrently count in full, so the phases can add up to more than the whole.
     """
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class Stopwatch:
 
     @contextmanager
     def watching(self, phases: dict[str, list[tuple[Any, str]]]) -> Generator[None]:
-        """By phase, functions as (owner, attribute); one that is not there is passed over."""
+        """Measure functions, given by phase as (owner, attribute); skip those that do not exist."""
         with ExitStack() as undo:
             for phase, places in phases.items():
                 for owner, attribute in places:
@@ -125,7 +125,7 @@ class Stopwatch:
 
 
 def _covered(spans: list[Span]) -> float:
-    """Seconds that lie in at least one of the spans."""
+    """Return the seconds that at least one of the spans covers."""
     covered, until = 0.0, float("-inf")
     for start, end in sorted(spans):
         covered += max(0.0, end - max(start, until))

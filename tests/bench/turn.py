@@ -1,4 +1,4 @@
-"""A chat turn against its search and its model alone: what Ibid itself adds to them."""
+"""The overhead of a chat turn: its duration minus that of its search and of its model."""
 
 import time
 from collections import defaultdict
@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID, uuid4
 
-from app.chat.engine import PASSAGES as CITABLE
-from app.chat.engine import Engine
 from app.chat.events import Retrieved
 from app.chat.service import ChatService
+from app.chat.turn_engine import TurnEngine
 from app.llms.prompts import messages
+from app.retrieval.search import PASSAGES_READ as CITABLE
 from app.wiring import Services
-from storage.tables import Message
+from storage.sql.tables import Message
 from tests.bench import generator
 from tests.bench.figures import Result
 from tests.bench.homes import Options, open_home, stage
@@ -28,26 +28,26 @@ PIECES = [f" word{n}" if n % 12 else f" word{n}. [{n // 12 + 1}]" for n in range
 
 @dataclass
 class Turning:
-    """Each round's question as a turn, as a search, and to the model alone."""
+    """Tasks that use a round's question for a turn, for a search, and for the model alone."""
 
     services: Services
     questions: list[str]
     llm: ScriptedLLM = field(default_factory=lambda: ScriptedLLM(pieces=PIECES))
     first_events: dict[int, Samples] = field(default_factory=lambda: defaultdict(Samples))
-    """By length of history, until the passages were known."""
+    """Durations until the passages were retrieved, by length of history."""
 
     def __post_init__(self) -> None:
-        """The service that is measured, with a model that takes no time."""
-        turns = Engine(self.services.search, self.llm)
+        """Create the measured service with a model that answers immediately."""
+        turns = TurnEngine(self.services.search, self.llm)
         self.chat = ChatService(self.services.database, turns)
 
     async def prepare(self) -> None:
-        """Have an answer that earlier turns can be filled with."""
+        """Get an answer to fill earlier turns with."""
         conversation = await self.chat.start()
         self.said = await self.chat.answer(conversation.id, self.questions[0])
 
     async def turn(self, history: int, number: int) -> float:
-        """Seconds of one more turn in a conversation that has `history` messages."""
+        """Return the seconds of a turn in a conversation with `history` messages."""
         conversation = await self._conversation(history)
         self.llm.prompts.clear()
         started = time.perf_counter()
@@ -59,16 +59,16 @@ class Turning:
         return time.perf_counter() - started
 
     async def extractive(self, number: int) -> float:
-        """Seconds of a turn, the first of its conversation, with the model that Ibid ships."""
+        """Return the seconds of a conversation's first turn with Ibid's built-in model."""
         conversation = await self.services.chat.start()
         return await seconds(self.services.chat.answer(conversation.id, self._question(number)))
 
     async def search(self, number: int) -> None:
-        """What a turn retrieves with."""
+        """Search as a turn does."""
         await self.services.search.passages(self._question(number), (), CITABLE)
 
     async def model(self, number: int) -> float:
-        """Seconds of the model's stream, drained."""
+        """Return the seconds of the model's whole stream."""
         question = self._question(number)
         passages = await self.services.search.passages(question, (), CITABLE)
         prompt = messages(question, passages)
@@ -98,7 +98,7 @@ class Turning:
 
 
 async def run(options: Options) -> Result:
-    """Overhead of a turn with a scripted model that answers at once, in 50 pieces."""
+    """Measure the overhead of a turn with a scripted model that answers immediately in 50 pieces."""
     rounds = options.rounds or ROUNDS
     pages = [*generator.pages(options.passages or PASSAGES)]
     async with open_home(options.scratch / "home") as services:
@@ -130,5 +130,5 @@ async def run(options: Options) -> Result:
 
 
 def _questions(pages: list[generator.Page]) -> list[str]:
-    """Such as stand by themselves: what they search for is the same whatever was said before."""
+    """Return self-contained questions, so that their searches do not depend on the history."""
     return [f"What is the {page.sections[0].heading.lower()}?" for page in pages]

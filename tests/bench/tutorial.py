@@ -1,6 +1,6 @@
-"""What tutorials build of FastAPI and LlamaIndex: an index in Qdrant's local mode, and a chat over it.
+"""A typical tutorial's application of FastAPI and LlamaIndex: an index in Qdrant's local mode and a chat.
 
-`python -m tests.bench.tutorial PORT FOLDER MODEL_URL MODEL`; it embeds with what Ibid embeds with.
+`python -m tests.bench.tutorial PORT FOLDER MODEL_URL MODEL`; it uses the same embedding as Ibid.
 """
 
 import json
@@ -23,7 +23,7 @@ from llama_index.vector_stores.qdrant import QdrantVectorStore
 from pydantic import BaseModel
 from qdrant_client import QdrantClient
 
-from storage.embeddings import LocalEmbedding
+from storage.embeddings.local import LocalEmbedding
 
 _CITABLE = 8
 
@@ -33,7 +33,7 @@ class Question(BaseModel):
 
 
 def build(folder: Path, llm: LLM) -> FastAPI:
-    """Handlers are plain functions, as the chat engine's answers stream from a thread."""
+    """Create the application; its handlers are synchronous because the chat engine streams from a thread."""
     client = QdrantClient(path=str(folder), force_disable_check_same_thread=True)
     store = QdrantVectorStore("docs", client=client)
     embedding = LocalEmbedding()
@@ -48,7 +48,7 @@ def build(folder: Path, llm: LLM) -> FastAPI:
 
     @app.post("/ingest")
     def ingest(path: Path) -> float:
-        """Seconds for passages that are read and split already, one in each line of a file."""
+        """Index finished passages from a file with one JSON document per line; return the seconds."""
         with path.open(encoding="utf-8") as lines:
             nodes = [TextNode.model_validate_json(line) for line in lines]
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""A thousand users of one server, over real sockets: their searches, then their turns."""
+"""A thousand users of one server over real sockets, first with searches, then with turns."""
 
 from collections.abc import Generator, Sequence
 from contextlib import closing, contextmanager
@@ -19,38 +19,38 @@ from tests.doubles.issuer import Issuer
 SEARCH_LIMIT, EVENT_LIMIT, STREAM_LIMIT = 200.0, 200.0, 100.0
 PASSAGES, QUERIES = 100_000, 500
 MODEL = "double/paced-100"
-"""Says some forty words, ten a second."""
+"""A model whose answers have about 40 words, ten per second."""
 _WARM_UP = 3.0
 
 
 @dataclass(frozen=True)
 class Crowd:
-    """How many there are, what they do, and for how many seconds."""
+    """The number of users, their actions, and the duration in seconds."""
 
     users: int = 1_000
     think: float = 5.0
     ramp: float = 10.0
-    """As long as the longest thought, so that as many ask in its last second as in any later one."""
+    """Seconds; as long as the longest pause, so that the load is constant after it."""
     seconds: float = 20.0
     turns: float = 20.0
-    """That begin in a second; and so many when the extractive model answers, which costs more."""
+    """Turns per second; `extractive` is for the extractive model, which needs more CPU time."""
     extractive: float = 5.0
 
 
 @dataclass(frozen=True)
 class Door:
-    """A server that is ready, and the users who have signed in to it, with a conversation each."""
+    """A running server, and signed-in users with one conversation each."""
 
     base: str
     tokens: Sequence[str]
     paths: Sequence[str]
     server: Sequence[int]
-    """Its processes, and those of the engine."""
+    """Process IDs of the server; `engine` has those of the engine."""
     engine: Sequence[int]
 
 
 async def run(options: Options, crowd: Crowd | None = None) -> Result:
-    """With sign-in, and SQL for whatever they do; a smaller crowd is for trying this out."""
+    """Measure a server with authentication and SQL; a smaller crowd serves to test this benchmark."""
     crowd = crowd or Crowd()
     home = options.scratch / "home"
     pages = [*generator.pages(options.passages or PASSAGES)]
@@ -77,9 +77,9 @@ async def run(options: Options, crowd: Crowd | None = None) -> Result:
 
 @contextmanager
 def open_door(home: Path, issuer: Issuer, crowd: Crowd, **model: str) -> Generator[Door]:
-    """A server, until it is left.
+    """Run a server with signed-in users.
 
-    Only warnings are logged: nobody reads them meanwhile, and a full pipe stops who writes.
+    It logs only warnings, because nothing reads its output and a full pipe would block it.
     """
     signing_in = {name.upper(): value for name, value in issuer.settings().items()}
     limits = {"RATE_LIMIT": "1000000", "LOG_LEVEL": "warning"}
@@ -141,7 +141,7 @@ async def _extract(door: Door, crowd: Crowd, questions: Sequence[str], result: R
 
 
 async def _driven(plan: Searches | Chats, door: Door, result: Result, what: str) -> Taken:
-    """With the figures that all loads have; every failure counts."""
+    """Run a plan and add the figures that all plans have; the limit of failures is zero."""
     before = processor(door.server), processor(door.engine)
     taken = await driven(plan)
     result.add(f"{what} that failed", len(taken.failures), "", 0)

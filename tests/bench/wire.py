@@ -1,4 +1,4 @@
-"""HTTP/1.1 on one bare connection: a client library would take more of the machine than the server does."""
+"""A minimal HTTP/1.1 client: a client library would use more CPU time than the server."""
 
 import asyncio
 import json
@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 
 class Wire:
-    """Kept alive; opened by the first call, and again once the server has closed it.
+    """A kept-alive connection; calls open it on first use and reopen it if the server has closed it.
 
-    Calls raise `OSError` or `EOFError`, and `ValueError` when the answer is none of 2xx.
+    Calls raise `OSError` or `EOFError`, and `ValueError` if the status is not 2xx.
     """
 
     def __init__(self, base: str, token: str) -> None:
@@ -20,11 +20,11 @@ class Wire:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def get(self, path: str) -> bytes:
-        """The whole body."""
+        """Return the whole body of a GET request."""
         return b"".join([piece async for piece in self._pieces(f"GET {path}", "")])
 
     async def events(self, path: str, body: dict[str, object]) -> AsyncGenerator[bytes]:
-        """What comes of a POST as server-sent events, each with all its lines."""
+        """Send a POST request and yield its server-sent events, each with all its lines."""
         rest = b""
         async with aclosing(self._pieces(f"POST {path}", json.dumps(body))) as pieces:
             async for piece in pieces:
@@ -33,7 +33,7 @@ class Wire:
                     yield event
 
     def close(self) -> None:
-        """What a call that failed leaves behind is of no use to the next one."""
+        """Close the connection; required after a failed call, which may leave unread data."""
         if self._streams:
             self._streams[1].close()
             self._streams = None

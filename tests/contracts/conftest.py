@@ -9,9 +9,9 @@ from uuid import uuid4
 
 import pytest
 
-from storage.index.client import open_embedded
-from storage.index.engine import Engine, Schema
-from storage.index.server import IN_MEMORY, open_server
+from storage.index.embedded.client import open_embedded
+from storage.index.engine import IndexEngine, Schema
+from storage.index.server.engine import IN_MEMORY, open_server
 
 # Read here, because a test sees no setting of the machine it runs on.
 SERVER = os.environ.get("QDRANT_URL", "")
@@ -29,8 +29,8 @@ class Make(Protocol):
 
 
 @pytest.fixture(params=["embedded", "memory", pytest.param("server", marks=needs_server)])
-async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Engine]:
-    opened: dict[str, AbstractAsyncContextManager[Engine]] = {
+async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[IndexEngine]:
+    opened: dict[str, AbstractAsyncContextManager[IndexEngine]] = {
         "embedded": open_embedded(tmp_path / "index"),
         "memory": open_server(IN_MEMORY),
         "server": open_server(SERVER, SERVER_KEY),
@@ -40,7 +40,7 @@ async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerat
 
 
 @pytest.fixture
-async def make(engine: Engine) -> AsyncGenerator[Make]:
+async def make(engine: IndexEngine) -> AsyncGenerator[Make]:
     """Collections under names of their own, removed afterwards: a real server is shared."""
     made: list[str] = []
 

@@ -1,4 +1,4 @@
-"""The promises of `Engine`, kept by the embedded engine and by a server alike."""
+"""The promises of `IndexEngine`, kept by the embedded engine and by a server alike."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ import pytest
 from storage.errors import IndexMismatch, IndexUnavailable, NotFound, StorageFull
 from storage.index.engine import (
     Delete,
-    Engine,
+    IndexEngine,
     Payload,
     Point,
     Query,
@@ -23,7 +23,7 @@ from storage.index.engine import (
     SetPayload,
     Sparse,
 )
-from storage.index.server import open_server
+from storage.index.server.engine import open_server
 from tests.contracts.conftest import Make
 
 EVERYTHING: dict[str, list[Scalar]] = {}
@@ -40,12 +40,12 @@ def point(number: int, **payload: object) -> Point:
     return Point(key(number), [math.cos(angle), math.sin(angle)], sparse, dict(payload))
 
 
-async def ids(engine: Engine, collection: str, **where: list[Scalar]) -> set[str]:
+async def ids(engine: IndexEngine, collection: str, **where: list[Scalar]) -> set[str]:
     return {record.id for record in await engine.scan(collection, where)}
 
 
 async def test_a_collection_is_made_once_and_left_alone_the_second_time(
-    engine: Engine, make: Make
+    engine: IndexEngine, make: Make
 ) -> None:
     name = await make(2)
     await engine.upsert(name, [point(1)])
@@ -55,7 +55,7 @@ async def test_a_collection_is_made_once_and_left_alone_the_second_time(
 
 
 async def test_vectors_may_be_on_disk_with_small_copies_in_memory(
-    engine: Engine, make: Make
+    engine: IndexEngine, make: Make
 ) -> None:
     name = await make(2, on_disk=True, quantized=True)
     await engine.upsert(name, [point(degrees, corpus="a") for degrees in (1, 40, 80)])
@@ -63,7 +63,7 @@ async def test_vectors_may_be_on_disk_with_small_copies_in_memory(
     assert [hit.id for hit in hits] == [key(1), key(40)]
 
 
-async def test_writing_a_point_again_replaces_it(engine: Engine, make: Make) -> None:
+async def test_writing_a_point_again_replaces_it(engine: IndexEngine, make: Make) -> None:
     name = await make(2)
     await engine.upsert(name, [point(1, state="old", extra=1), point(2)])
     await engine.upsert(name, [point(1, state="new")])
@@ -86,7 +86,7 @@ async def test_writing_a_point_again_replaces_it(engine: Engine, make: Make) -> 
     ],
 )
 async def test_a_filter_names_fields_and_the_values_they_may_have(
-    engine: Engine, make: Make, where: dict[str, list[Scalar]], expected: set[int]
+    engine: IndexEngine, make: Make, where: dict[str, list[Scalar]], expected: set[int]
 ) -> None:
     name = await make(2)
     values = {1: ("a", 1), 2: ("a", 2), 3: ("b", 1), 4: ("c", 3)}
@@ -97,7 +97,7 @@ async def test_a_filter_names_fields_and_the_values_they_may_have(
     assert {hit.id for hit in hits} == {key(number) for number in expected}
 
 
-async def test_changes_are_carried_out_in_order(engine: Engine, make: Make) -> None:
+async def test_changes_are_carried_out_in_order(engine: IndexEngine, make: Make) -> None:
     name = await make(2)
     old, new = point(1, corpus="a", version=1), point(2, corpus="a", version=2, state="staged")
     await engine.upsert(name, [old, new, point(3, corpus="b", version=1)])
@@ -174,7 +174,9 @@ SPARSE = Sparse([3, 11, 17, 29], [1.0, 1.0, 2.0, 1.0])
     ],
     ids=["dense", "sparse", "hybrid", "filtered", "weighted"],
 )
-async def test_scores_are_what_the_formulas_say(engine: Engine, make: Make, query: Query) -> None:
+async def test_scores_are_what_the_formulas_say(
+    engine: IndexEngine, make: Make, query: Query
+) -> None:
     name, points = await make(16), corpus_of_sixty()
     await engine.upsert(name, points)
     hits = await engine.search(name, query)
@@ -190,7 +192,9 @@ async def test_scores_are_what_the_formulas_say(engine: Engine, make: Make, quer
         assert hit.payload["corpus"] in query.where["corpus"]
 
 
-async def test_a_ranking_that_missed_a_hit_gives_it_no_score(engine: Engine, make: Make) -> None:
+async def test_a_ranking_that_missed_a_hit_gives_it_no_score(
+    engine: IndexEngine, make: Make
+) -> None:
     name = await make(2)
     await engine.upsert(name, [point(degrees) for degrees in (1, 30, 60)])
     shallow = Query(EVERYTHING, 1, [1.0, 0.0], Sparse([60], [1.0]), depth=2)
@@ -207,7 +211,7 @@ async def test_a_ranking_that_missed_a_hit_gives_it_no_score(engine: Engine, mak
     }
 
 
-async def test_a_query_without_terms_is_dense_alone(engine: Engine, make: Make) -> None:
+async def test_a_query_without_terms_is_dense_alone(engine: IndexEngine, make: Make) -> None:
     name = await make(2)
     await engine.upsert(name, [point(1), point(50)])
     query = Query(EVERYTHING, 2, [1.0, 0.0], Sparse([], []))
@@ -218,7 +222,7 @@ async def test_a_query_without_terms_is_dense_alone(engine: Engine, make: Make) 
     assert await engine.search(name, Query(EVERYTHING, 2)) == []
 
 
-async def test_points_come_back_in_the_order_asked_for(engine: Engine, make: Make) -> None:
+async def test_points_come_back_in_the_order_asked_for(engine: IndexEngine, make: Make) -> None:
     name = await make(2)
     await engine.upsert(name, [point(number, state=f"s{number}") for number in range(1, 20)])
     wanted = [key(7), key(3), key(404), key(11)]
@@ -230,7 +234,7 @@ async def test_points_come_back_in_the_order_asked_for(engine: Engine, make: Mak
     ]
 
 
-async def test_a_scan_has_no_end_of_page(engine: Engine, make: Make) -> None:
+async def test_a_scan_has_no_end_of_page(engine: IndexEngine, make: Make) -> None:
     name = await make(2)
     await engine.upsert(name, [point(number, version=number % 2) for number in range(1100)])
     assert len(await engine.scan(name, EVERYTHING)) == 1100
@@ -242,7 +246,9 @@ async def test_a_scan_has_no_end_of_page(engine: Engine, make: Make) -> None:
         assert record.payload == {"version": 1}
 
 
-async def test_a_scan_for_so_many_has_those_of_the_least_ids(engine: Engine, make: Make) -> None:
+async def test_a_scan_for_so_many_has_those_of_the_least_ids(
+    engine: IndexEngine, make: Make
+) -> None:
     name = await make(2)
     numbers = [5, 900, 12, 77, 3, 40]
     await engine.upsert(name, [point(number, version=number % 2) for number in numbers])
@@ -253,7 +259,7 @@ async def test_a_scan_for_so_many_has_those_of_the_least_ids(engine: Engine, mak
     assert len(await engine.scan(name, EVERYTHING, most=10)) == len(numbers)
 
 
-async def test_payloads_come_back_as_they_were(engine: Engine, make: Make) -> None:
+async def test_payloads_come_back_as_they_were(engine: IndexEngine, make: Make) -> None:
     name = await make(2)
     corpus = "日本語 – “naïve” \N{FAMILY}"
     payload: Payload = {
@@ -270,7 +276,7 @@ async def test_payloads_come_back_as_they_were(engine: Engine, make: Make) -> No
     assert hit.payload == record.payload == payload
 
 
-async def test_an_alias_moves_and_no_search_ever_misses(engine: Engine, make: Make) -> None:
+async def test_an_alias_moves_and_no_search_ever_misses(engine: IndexEngine, make: Make) -> None:
     alias, first, second = f"alias-{uuid4().hex}", await make(2), await make(2)
     for name in (first, second):
         await engine.upsert(name, [point(number, corpus=name) for number in range(1, 30)])
@@ -297,7 +303,7 @@ async def test_an_alias_moves_and_no_search_ever_misses(engine: Engine, make: Ma
     assert (await engine.aliases())[alias] == first
 
 
-async def test_what_is_dropped_is_gone_with_its_aliases(engine: Engine, make: Make) -> None:
+async def test_what_is_dropped_is_gone_with_its_aliases(engine: IndexEngine, make: Make) -> None:
     name = await make(2)
     alias = f"alias-of-{name}"
     await engine.upsert(name, [point(1)])
@@ -312,7 +318,7 @@ async def test_what_is_dropped_is_gone_with_its_aliases(engine: Engine, make: Ma
     assert await engine.count(name, EVERYTHING) == 0
 
 
-async def test_optimising_changes_no_result(engine: Engine, make: Make) -> None:
+async def test_optimising_changes_no_result(engine: IndexEngine, make: Make) -> None:
     name = await make(16)
     await engine.upsert(name, corpus_of_sixty())
     query = Query({"corpus": ["a"]}, 10, DENSE, SPARSE)
@@ -323,7 +329,7 @@ async def test_optimising_changes_no_result(engine: Engine, make: Make) -> None:
     assert [hit.score for hit in after] == pytest.approx([hit.score for hit in before], abs=1e-6)
 
 
-CALLS: dict[str, Callable[[Engine], Coroutine[Any, Any, object]]] = {
+CALLS: dict[str, Callable[[IndexEngine], Coroutine[Any, Any, object]]] = {
     "upsert": lambda engine: engine.upsert("unknown", [point(1)]),
     "apply": lambda engine: engine.apply("unknown", [Delete({"corpus": ["a"]})]),
     "search": lambda engine: engine.search("unknown", Query({}, 1, [1.0, 0.0])),
@@ -337,13 +343,13 @@ CALLS: dict[str, Callable[[Engine], Coroutine[Any, Any, object]]] = {
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 async def test_an_unknown_collection_is_named(
-    engine: Engine, call: Callable[[Engine], Coroutine[Any, Any, object]]
+    engine: IndexEngine, call: Callable[[IndexEngine], Coroutine[Any, Any, object]]
 ) -> None:
     with pytest.raises(NotFound, match=r"There is no collection 'unknown'\. Run `ibid ingest`"):
         await call(engine)
 
 
-async def test_vectors_of_another_embedding_are_refused(engine: Engine, make: Make) -> None:
+async def test_vectors_of_another_embedding_are_refused(engine: IndexEngine, make: Make) -> None:
     name = await make(3)
     with pytest.raises(IndexMismatch, match="built with another embedding"):
         await engine.upsert(name, [point(1)])
@@ -353,7 +359,7 @@ async def test_vectors_of_another_embedding_are_refused(engine: Engine, make: Ma
 
 
 @asynccontextmanager
-async def server_that_says(status: str, reason: str) -> AsyncGenerator[Engine]:
+async def server_that_says(status: str, reason: str) -> AsyncGenerator[IndexEngine]:
     """A server with one answer to everything."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -12,11 +12,11 @@ from llama_index.core.vector_stores import (
 from llama_index.vector_stores.qdrant import QdrantVectorStore
 from qdrant_client import AsyncQdrantClient
 
-from pipelines.fingerprint import fingerprint
+from pipelines.ingestion.fingerprint import fingerprint
 from storage.domain import Passage
-from storage.embeddings import DIMENSION, LocalEmbedding
+from storage.embeddings.local import DIMENSION, LocalEmbedding
 from storage.index.passages import PassageIndex
-from storage.index.server import ServerEngine
+from storage.index.server.engine import ServerEngine
 
 TEXTS = ("The lens turns every ten seconds.", "Paraffin is delivered on Thursdays.")
 LOCATIONS = [":memory:", *([url] if (url := os.environ.get("QDRANT_URL")) else [])]

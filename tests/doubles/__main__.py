@@ -1,4 +1,4 @@
-"""The stand-ins by hand: `uv run python -m tests.doubles [--port N]`."""
+"""Run the stand-ins by hand: `uv run python -m tests.doubles [--port N]`."""
 
 import argparse
 import asyncio
@@ -11,7 +11,7 @@ PORT = 8901
 
 
 def main() -> None:
-    """Serves until Ctrl-C; a line for each request."""
+    """Serve until Ctrl-C and print a line for each request."""
     parser = argparse.ArgumentParser("python -m tests.doubles", description=__doc__)
     parser.add_argument("--port", type=int, default=PORT)
     asyncio.run(_serve(parser.parse_args().port))

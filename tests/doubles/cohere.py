@@ -1,7 +1,7 @@
-"""A stand-in for Cohere: the limits of its API, and vectors that mean something.
+"""A stand-in for Cohere that has the limits of its API and returns meaningful vectors.
 
-A model may be asked for as `MODEL` or `MODEL@WHAT`: `@status-CODE`, `@status-CODE-after-S`, `@fails-N`,
-`@resets`, `@stalls`.
+The suffix of a model name `MODEL@WHAT` selects a failure: `@status-CODE`, `@status-CODE-after-S`,
+`@fails-N`, `@resets`, `@deep` or `@stalls`.
 """
 
 import re
@@ -42,7 +42,7 @@ class Cohere:
         self._failures: Counter[str] = Counter()
 
     async def answer(self, exchange: Exchange) -> None:
-        """Whatever is asked, once the key has been looked at."""
+        """Answer a request after checking its key."""
         path, body = exchange.seen.path, exchange.body
         if not exchange.seen.key:
             await _refuse(exchange, Refusal(401, "no api key supplied"))
@@ -135,7 +135,7 @@ def _check_texts(texts: list[str]) -> None:
 
 
 def _fitting(text: str, model: str, truncate: str) -> str:
-    """Models of the third generation read 512 tokens and, unless told not to, drop the rest."""
+    """Truncate the text: models of the third generation read 512 tokens. Refuse it if `truncate` is NONE."""
     tokens = [*re.finditer(r"\w{1,6}|[^\w\s]", text)]
     if "v3" not in model or len(tokens) <= MOST_TOKENS:
         return text
@@ -169,7 +169,7 @@ def _model(body: JSON, known: Any) -> str:
 
 
 def embed(text: str, model: str, size: int, kind: str) -> "Vector":
-    """A unit vector: texts that share words lie close; a query lies a little off its document."""
+    """Return a unit vector: texts that share words are similar; queries differ slightly from documents."""
     total = 0.2 * _direction(f"{model}:{kind}", size)
     for token in set(_tokens(text)):
         total = total + _direction(f"{model}:{token}", size)

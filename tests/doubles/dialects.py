@@ -1,11 +1,13 @@
-"""How servers that speak OpenAI's protocol differ: what the stand-in's models do besides answering.
+"""Variants of OpenAI's protocol that real servers use, as models of the stand-in.
 
-`frames-WHAT` sends a stream in another frame, of those in `FRAMES`; `document` and `pretty` send one
-document instead. `stops-REASON` gives a reason to stop, or `none`. `thinks-TAG` thinks in a tag,
-`thinks-alone` with a closing tag only, `thinks-out` until its tokens are used up, `thinks-MS-…` in
-fields of its own for so many milliseconds. `loose` and `parts` send other types than are usual.
-`without-NAME` refuses a request that has such a parameter, `without-any` every request; `alternates`
-refuses messages whose roles do not take turns.
+- `frames-WHAT` frames the events of the stream in one of the ways in `FRAMES`.
+- `document` and `pretty` send one JSON document instead of a stream.
+- `stops-REASON` sends this reason to stop, or null for `none`.
+- `thinks-TAG` sends its reasoning inside a tag, `thinks-alone` with a closing tag only, `thinks-MS-…` in
+  separate fields for that many milliseconds; `thinks-out` reasons until its tokens are used up.
+- `loose` and `parts` send fields of unusual types.
+- `without-NAME` refuses a request that has this parameter, and `without-any` refuses every request.
+- `alternates` refuses messages whose roles do not alternate.
 """
 
 import json
@@ -28,29 +30,29 @@ FRAMES: dict[str, tuple[bytes, bytes]] = {
     "marked": (b"data: ", b"\n\n"),
     "lines": (b"", b"\n"),
 }
-"""What stands before and behind the data; `marked` begins with a byte order mark."""
+"""The bytes before and after the data of an event; a stream of `marked` begins with a byte order mark."""
 TYPES = {"frames-lines": "application/x-ndjson", "frames-unblanked": "text/plain; charset=utf-8"}
 DOCUMENTS = ("document", "pretty")
 Dialect = Callable[["Stream"], Awaitable[None]]
 
 
 def framing(what: str) -> tuple[bytes, bytes]:
-    """How the model's events are framed."""
+    """Return the bytes before and after the data of the model's events."""
     return FRAMES[what.removeprefix("frames-")] if what.startswith("frames-") else FRAMES["usual"]
 
 
 def headers(what: str) -> dict[str, str]:
-    """Which of a stream are unusual."""
+    """Return the unusual headers of the model's stream."""
     return {"Content-Type": TYPES[what]} if what in TYPES else {}
 
 
 def document(what: str, body: JSON) -> bytes:
-    """What comes instead of a stream."""
+    """Return the document that is sent instead of a stream."""
     return json.dumps(body, indent=2 if what == "pretty" else None).encode()
 
 
 def refused(what: str, body: JSON) -> tuple[int, str] | None:
-    """Why such a request is refused, if it is."""
+    """Return the status and the message of the refusal, or None if the request is accepted."""
     if what.startswith("alternates"):
         roles = [message["role"] for message in body["messages"] if message["role"] != "system"]
         if roles != [("user", "assistant")[n % 2] for n in range(len(roles))]:
@@ -78,7 +80,7 @@ async def _stops(stream: "Stream") -> None:
 
 
 async def _thinks(stream: "Stream") -> None:
-    """In its text, in deltas of three characters."""
+    """Send the reasoning as part of the text, in deltas of three characters."""
     tag = stream.what.removeprefix("thinks-")
     opening, closing = ("", "</think>") if tag == "alone" else (f"<{tag}>", f"</{tag}>")
     said = f"{opening}\n{THOUGHT}\n{closing}\n\n{''.join(stream.text())}"

@@ -1,4 +1,4 @@
-"""A server that refuses whatever it is asked, and repeats it with every header: some do."""
+"""A server that refuses every request and repeats its body and headers, as some real servers do."""
 
 import json
 import threading
@@ -12,7 +12,7 @@ _STATUSES = (400, 401, 500, 429, 200, 422, 503, 404)
 
 @contextmanager
 def echoing() -> Iterator[str]:
-    """Its address, while it runs in a thread of its own."""
+    """Run the server in a thread and yield its address."""
     statuses = cycle(_STATUSES)
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""A model that says in other words what its passages say, and errs on purpose, by seed."""
+"""A model that paraphrases its passages and makes deliberate errors, chosen by a seed."""
 
 import random
 import re
@@ -7,7 +7,7 @@ from typing import Any
 from llama_index.core.llms import CompletionResponse, CompletionResponseGen, CustomLLM, LLMMetadata
 
 from app.llms.prompts import Quotable, read
-from pipelines.sentences import sentences
+from pipelines.ingestion.sentences import sentences
 
 ERRORS = ("none", "number", "entity", "invented", "marker")
 
@@ -25,7 +25,7 @@ _LEAST_WORDS = 6
 
 
 class ErringLLM(CustomLLM):
-    """One claim from each sentence of its first passages; `log` says which error each has."""
+    """Makes one claim from each sentence of its passages; `log` records the error in each."""
 
     seed: int
     log: list[tuple[str, str]] = []  # noqa: RUF012 - a pydantic field, copied for each
@@ -80,7 +80,7 @@ def _said(passages: list[Quotable]) -> list[tuple[Quotable, str]]:
 
 
 def _paraphrased(said: str) -> str:
-    """Its clauses the other way round where that keeps the sense, else told as hearsay."""
+    """Swap the clauses if that keeps the meaning; otherwise begin with "As the manual has it"."""
     clauses = _CLAUSES.fullmatch(said)
     if clauses and clauses["link"] in {"because", "when"}:
         last = clauses["last"][0].lower() + clauses["last"][1:]

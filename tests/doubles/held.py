@@ -1,4 +1,4 @@
-"""A model that begins to answer and says the rest when it is let go: for what happens meanwhile."""
+"""A model that pauses in the middle of its answer until a test releases it."""
 
 import json
 import threading
@@ -9,17 +9,17 @@ from typing import Any
 
 
 class HeldModel:
-    """Speaks OpenAI's protocol under `/v1`."""
+    """A server of OpenAI's protocol under `/v1`."""
 
     def __init__(self, first: str, rest: str) -> None:
         self.asked = threading.Semaphore(0)
-        """Released once for each question, when its first words are sent."""
+        """Released once for each question, after the first words of its answer are sent."""
         self.let_go = threading.Event()
         self._said = first, rest
 
     @contextmanager
     def running(self) -> Iterator[dict[str, str]]:
-        """Gives the settings of a server that asks it."""
+        """Run the server and yield the settings that make Ibid use it."""
         model = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -31,11 +31,11 @@ class HeldModel:
                 for chunk in model._chunks():
                     try:
                         self.wfile.write(chunk)
-                    except OSError:  # whoever asked has gone
+                    except OSError:  # the client has disconnected
                         return
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-                """Nothing."""
+                """Log nothing."""
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on bare sockets: what no framework will do, a stand-in must, such as break off in mid-chunk."""
+"""An HTTP/1.1 server on bare sockets: it can misbehave as no framework can, for example cut off a chunk."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ Ending = Literal["open", "whole", "left", "cut"]
 
 @dataclass
 class Seen:
-    """A request and how its answer ended: `left` when the client hung up, `cut` when we did."""
+    """A request and how its response ended: `left` if the client disconnected, `cut` if the server did."""
 
     method: str
     path: str
@@ -26,24 +26,24 @@ class Seen:
     status: int = 0
     ended: Ending = "open"
     pieces: int = 0
-    """Chunks that were streamed."""
+    """Number of chunks that were streamed."""
     connection: int = 0
-    """Which connection it came on: the same number means that it was kept alive."""
+    """Number of the connection; requests with the same number came on one kept-alive connection."""
     started: float = field(default_factory=time.monotonic)
     finished: float = 0.0
 
     @property
     def model(self) -> str:
-        """The model that was asked for, if any."""
+        """The requested model, or an empty string."""
         return str(self.body.get("model", ""))
 
 
 class ClientLeft(Exception):
-    """The client closed the connection while it was being answered."""
+    """Raised when the client closes the connection before the end of the response."""
 
 
 class Exchange:
-    """One request on a connection, and all the ways to answer it, well or badly."""
+    """One request on a connection, with methods for correct and faulty responses."""
 
     def __init__(
         self, seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -56,30 +56,30 @@ class Exchange:
 
     @property
     def body(self) -> JSON:
-        """What was sent, as JSON."""
+        """The JSON body of the request."""
         return self.seen.body
 
     async def answer(self, status: int, body: JSON, headers: dict[str, str] | None = None) -> None:
-        """A whole JSON document."""
+        """Send a complete JSON document."""
         await self.answer_bytes(status, json.dumps(body).encode(), headers)
 
     async def answer_bytes(
         self, status: int, data: bytes, headers: dict[str, str] | None = None
     ) -> None:
-        """The same of bytes, which need not be JSON."""
+        """Send a complete response of bytes, which need not be JSON."""
         length = {"Content-Type": "application/json", "Content-Length": str(len(data))}
         self._head(status, length | (headers or {}))
         await self._write(data)
         self.seen.ended = "whole"
 
     async def begin(self, headers: dict[str, str] | None = None) -> None:
-        """The head of a stream of server-sent events."""
+        """Send the head of a stream of server-sent events."""
         kinds = {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"}
         self._head(200, kinds | (headers or {}))
         self._streaming = True
 
     async def send(self, data: bytes, segment: int | None = None) -> None:
-        """One chunk; in segments of so many bytes when it is to arrive in pieces."""
+        """Send one chunk, in segments of `segment` bytes if given, so that it arrives in pieces."""
         framed = b"%x\r\n%b\r\n" % (len(data), data)
         step = segment or len(framed)
         for start in range(0, len(framed), step):
@@ -89,12 +89,12 @@ class Exchange:
         self.seen.pieces += 1
 
     async def end(self) -> None:
-        """The stream's last chunk."""
+        """Send the last chunk of the stream."""
         await self._write(b"0\r\n\r\n")
         self.seen.ended = "whole"
 
     async def pause(self, seconds: float) -> None:
-        """Waits; raises `ClientLeft` as soon as the client has hung up."""
+        """Wait; raise `ClientLeft` as soon as the client disconnects."""
         try:
             async with asyncio.timeout(seconds):
                 if await self._reader.read(1) == b"":
@@ -103,13 +103,13 @@ class Exchange:
             return
 
     def reset(self) -> None:
-        """The connection is torn down, by RST: bytes on their way may be lost."""
+        """Abort the connection by RST; bytes in transit may be lost."""
         self._linger_not()
         self._writer.transport.abort()
         self.seen.ended, self.keeps_alive = "cut", False
 
     async def break_off(self, unfinished: bytes) -> None:
-        """Promises a chunk, sends a part of it, and closes."""
+        """Announce a chunk, send only a part of it, and close the connection."""
         await self._write(b"%x\r\n%b" % (len(unfinished) + 40, unfinished))
         self.seen.ended, self.keeps_alive = "cut", False
 
@@ -134,7 +134,7 @@ Handler = Callable[[Exchange], Awaitable[None]]
 
 
 class Server:
-    """Listens on a loopback port; `log` has every request, in order."""
+    """A server on a loopback port; `log` holds every request in order."""
 
     def __init__(self, handler: Handler, told: Callable[[Seen], None] | None = None) -> None:
         self.log: list[Seen] = []
@@ -144,12 +144,12 @@ class Server:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, port: int = 0) -> int:
-        """Returns the port."""
+        """Start to listen and return the port."""
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", port)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
-        """Hangs up on everyone."""
+        """Stop listening and close all connections."""
         self._server.close()
         for task in self._tasks:
             task.cancel()
@@ -169,13 +169,13 @@ class Server:
                 if not await self._answered(Exchange(seen, reader, writer)):
                     break
         except (ConnectionError, asyncio.CancelledError):
-            pass  # hung up, by either side
+            pass  # either side has disconnected
         finally:
             self._tasks.discard(task)
             writer.close()
 
     async def _answered(self, exchange: Exchange) -> bool:
-        """Whether the connection may take another request."""
+        """Answer a request; return whether the connection can take another one."""
         seen = exchange.seen
         try:
             await self._handler(exchange)

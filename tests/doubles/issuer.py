@@ -1,4 +1,4 @@
-"""An issuer of tokens on loopback: real keys that rotate, published over HTTP, and claims as asked for."""
+"""A token issuer on loopback with real, rotating keys that it publishes over HTTP, and arbitrary claims."""
 
 import json
 import threading
@@ -14,9 +14,9 @@ AUDIENCE = "ibid"
 
 
 class Issuer:
-    """Publishes its keys at `jwks_url`, counts who fetches them, and can be cut off.
+    """Publishes its keys at `jwks_url`, counts the requests for them, and can simulate an outage.
 
-    By default it is as Better Auth is one. `key_fields` is what its keys say beside their material.
+    The defaults are those of Better Auth. `key_fields` are the fields of a JWK besides the key material.
     """
 
     def __init__(
@@ -28,9 +28,9 @@ class Issuer:
         self.algorithm, self._key_fields = algorithm, key_fields
         self.fetches, self.reachable = 0, True
         self.reply: tuple[int, dict[str, str], bytes] | None = None
-        """What is answered instead of the keys."""
+        """Status, headers and body of a response that replaces the JWKS."""
         self.others: list[dict[str, Any]] = []
-        """What is published beside the keys that sign."""
+        """JWKs that are published in addition to the signing keys."""
         self._keys: dict[str, Any] = {}
         self._names = (f"key-{number}" for number in count())
         self.rotate()
@@ -57,11 +57,11 @@ class Issuer:
 
     @property
     def kid(self) -> str:
-        """The key that signs just now."""
+        """The ID of the current signing key."""
         return list(self._keys)[-1]
 
     def settings(self) -> dict[str, Any]:
-        """What Ibid has to be told."""
+        """Return the settings of Ibid for this issuer."""
         return {
             "auth": "jwt",
             "auth_jwks_url": self.jwks_url,
@@ -70,15 +70,15 @@ class Issuer:
         }
 
     def rotate(self) -> None:
-        """Sign with another key from now on, and go on to publish those before it."""
+        """Sign with a new key from now on, and continue to publish the earlier ones."""
         self._keys[next(self._names)] = self._new_key()
 
     def withdraw(self) -> None:
-        """Publish, and sign with, nothing but a new key."""
+        """Replace all keys by a new one."""
         self._keys = {next(self._names): self._new_key()}
 
     def published(self) -> list[dict[str, Any]]:
-        """As a JWKS lists them."""
+        """Return the public keys as a JWKS lists them."""
         return [
             self._algorithm().to_jwk(key.public_key(), as_dict=True) | self._fields(kid)
             for kid, key in self._keys.items()
@@ -91,15 +91,15 @@ class Issuer:
         return {name: value for name, value in changed.items() if value is not None}
 
     def token(self, subject: str, **changes: Any) -> str:
-        """A claim that is None is left out."""
+        """Return a signed token; `changes` override claims, and a claim that is None is omitted."""
         return self.signed(self.claims(subject, **changes), {"kid": self.kid})
 
     def signed(self, claims: dict[str, Any], header: dict[str, Any]) -> str:
-        """Signed by the newest key."""
+        """Return a token with these claims and this header, signed with the newest key."""
         return jwt.encode(claims, self._keys[self.kid], algorithm=self.algorithm, headers=header)
 
     def sign(self, message: bytes) -> bytes:
-        """With the newest key, whatever it says."""
+        """Return the signature of arbitrary bytes by the newest key."""
         return self._algorithm().sign(message, self._keys[self.kid])
 
     def close(self) -> None:

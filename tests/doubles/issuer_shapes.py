@@ -1,4 +1,4 @@
-"""What the access tokens of known issuers look like: header, claims, and how their keys are published."""
+"""The access tokens of known issuers: their header, their claims, and how their keys are published."""
 
 import time
 from collections.abc import Callable
@@ -18,16 +18,16 @@ Claims = dict[str, Any]
 
 @dataclass(frozen=True)
 class Shape:
-    """One kind of token of one issuer."""
+    """The form of one kind of token from one issuer."""
 
     jwks_path: str
     claims: Callable[[str], Claims]
-    """By the origin of the issuer, and without dates."""
+    """Returns the claims without dates for an issuer's origin."""
     algorithm: str = "RS256"
     header: Claims = field(default_factory=dict[str, Any])
     key_fields: tuple[str, ...] = ("kid", "alg", "use")
     others: tuple[Claims, ...] = ()
-    """What the JWKS lists besides."""
+    """JWKs that the JWKS lists in addition to the signing keys."""
     lifetime: int = 3600
     has_nbf: bool = False
 
@@ -37,7 +37,7 @@ class Shape:
         return issuer
 
     def token(self, issuer: Issuer, **changes: Any) -> str:
-        """A claim that is None is left out."""
+        """Return a signed token; `changes` override claims, and a claim that is None is omitted."""
         now = int(time.time())
         dates = {"iat": now, "exp": now + self.lifetime} | ({"nbf": now} if self.has_nbf else {})
         claims = self.claims(issuer.url) | dates | changes
@@ -153,7 +153,7 @@ def _entra(origin: str) -> Claims:
 
 
 def _entra_1(origin: str) -> Claims:
-    """`sts.windows.net` is another host than that of the keys; here both are one."""
+    """Return the claims of version 1. Its real issuer, `sts.windows.net`, is not the host of the keys."""
     return _entra(origin) | {
         "iss": f"{origin}/{TENANT}/",
         "aud": "api://api-client-id",
@@ -199,4 +199,4 @@ SHAPES = {
         has_nbf=True,
     ),
 }
-"""By the names that the handbook gives them."""
+"""Maps the names in the handbook to the forms of tokens."""

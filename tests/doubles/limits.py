@@ -1,4 +1,4 @@
-"""Keys and their limits: what a stand-in lets a key do is written in the key's own name."""
+"""API keys of the stand-ins; the name of a key defines its limits."""
 
 import re
 import time
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Refusal:
-    """Why a key may not be used just now."""
+    """The response that rejects a key."""
 
     status: int
     told: str
@@ -18,15 +18,16 @@ class Refusal:
 
 @dataclass
 class Keys:
-    """`bad…` is refused, `banned…` forbidden, `broke…` has no credits.
+    """The keys and their use so far.
 
-    `limited-N-per-S…` may be used N times in S seconds, `quota-N…` N times in all; any other always.
+    `bad…` gets status 401, `banned…` 403 and `broke…` 402. `limited-N-per-S…` may be used N times in S
+    seconds, `quota-N…` N times in total. All other keys are unlimited.
     """
 
     _used: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
 
     def refusal(self, key: str, weight: int = 1) -> Refusal | None:
-        """None when the key is good; then `weight` uses are counted."""
+        """Return the refusal of the key, or count `weight` uses and return None."""
         for word, status, told in (
             ("bad", 401, "invalid api token"),
             ("banned", 403, "this key may not be used here"),
@@ -41,7 +42,7 @@ class Keys:
         return None
 
     def left(self, key: str) -> int | None:
-        """Uses that remain of a quota; None when there is none."""
+        """Return the remaining uses of a key with a quota, or None for other keys."""
         found = re.match(r"quota-(\d+)", key)
         return int(found[1]) - len(self._used[key]) if found else None
 

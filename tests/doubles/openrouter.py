@@ -1,10 +1,12 @@
-"""A stand-in for OpenRouter: the model's name says what goes right or wrong.
+"""A stand-in for OpenRouter in which the name of the model, `double/WHAT`, selects the behaviour.
 
-Models are called `double/WHAT`. Before the first token: `status-CODE` (and `status-CODE-after-S`, with
-a `Retry-After`), `fails-N` (503 N times, then an answer), `resets`, `slow-headers`, `json-error`. Within
-the stream: everything in `STREAMS`. Any other name of the form `double/…` answers; the rest are unknown.
-In what other ways servers differ is in `dialects`. Asked to make a question whole, `means-WORDS` puts
-these for its pronouns, and `rambles` says too much.
+- Failures before the first token: `status-CODE`, `status-CODE-after-S` (with a `Retry-After`), `fails-N`
+  (503 N times, then an answer), `resets`, `slow-headers` and `json-error`.
+- Behaviour within the stream: the names in `STREAMS`, with the variants of the protocol in `dialects`.
+- Rewriting of a follow-up question: `means-WORDS` replaces its pronouns by these words, and `rambles`
+  adds too much text.
+
+All other names that begin with `double/` give a normal answer; names without it are unknown models.
 """
 
 import json
@@ -21,7 +23,7 @@ from tests.doubles.speech import cited, parroted, rambled, rewritten, to_rewrite
 
 CONTEXT, LONGEST = 32_768, 2_048
 PRICES = 0.000_001, 0.000_002
-"""Dollars for a token of the prompt, and of the answer."""
+"""Prices in US dollars per token of the prompt and per token of the answer."""
 _TOLD = {
     400: "bad request",
     401: "No auth credentials found",
@@ -40,7 +42,7 @@ _FAILS_EARLY = ("status-", "fails-", "resets", "slow-headers", "json-error")
 
 
 class OpenRouter:
-    """`/chat/completions`, `/models` and `/key`, under whatever prefix they are mounted."""
+    """The endpoints `/chat/completions`, `/models` and `/key`, under any prefix."""
 
     def __init__(self, keys: Keys, *, open_to_all: bool = False) -> None:
         self._keys = keys
@@ -49,7 +51,7 @@ class OpenRouter:
         self._ids = count(1)
 
     async def answer(self, exchange: Exchange, path: str) -> None:
-        """Whatever is asked, once the key has been looked at."""
+        """Answer a request after checking its key; `/models` needs none."""
         if path == "/models":
             await exchange.answer(200, {"data": [_listed(name) for name in LISTED]})
             return
@@ -73,7 +75,7 @@ class OpenRouter:
         return self._keys.refusal(exchange.seen.key, weight)
 
     async def _complete(self, exchange: Exchange) -> None:
-        """The first of the models asked for that does not fail before its first token."""
+        """Answer as the first requested model that does not fail before its first token."""
         asked = exchange.body
         models = [*dict.fromkeys([asked.get("model", ""), *asked.get("models", [])])]
         if not isinstance(asked.get("messages"), list):
@@ -125,7 +127,7 @@ class OpenRouter:
 
 
 class Stream:
-    """One streamed answer; `said` are the words of it that were sent."""
+    """One streamed answer; `said` is the number of words that were sent."""
 
     def __init__(self, exchange: Exchange, model: str, generation: str) -> None:
         self.exchange = exchange
@@ -135,7 +137,7 @@ class Stream:
         self.said = 0
 
     async def run(self) -> None:
-        """Comments, a chunk that has only the role, then what the model is named for."""
+        """Send a comment and a chunk with only the role, then what the model's name selects."""
         if self.what == "frames-marked":
             await self.exchange.send(b"\xef\xbb\xbf")
         await self.comment()
@@ -144,29 +146,29 @@ class Stream:
         await (STREAMS[name](self) if name else _answers(self))
 
     async def comment(self) -> None:
-        """What keeps the connection open while a provider is slow."""
+        """Send a comment, which keeps the connection open while a provider is slow."""
         await self.exchange.send(b": OPENROUTER PROCESSING\n\n")
 
     async def chunk(
         self, delta: JSON, finish: str | None = None, *, segment: int | None = None, **more: object
     ) -> None:
-        """One event with one choice."""
+        """Send an event with one choice."""
         choice: JSON = {"index": 0, "delta": delta, "finish_reason": finish}
         await self.data(self.frame(choices=[choice], **more), segment)
 
     async def data(self, frame: JSON, segment: int | None = None) -> None:
-        """One event."""
+        """Send an event."""
         data = json.dumps(frame, ensure_ascii=False).encode()
         before, behind = dialects.framing(self.what)
         await self.exchange.send(before + data + behind, segment)
 
     def frame(self, **fields: object) -> JSON:
-        """What every event has."""
+        """Return the data of an event: the fields that all events have, and `fields`."""
         told = {"id": self.generation, "object": "chat.completion.chunk", "model": self.model}
         return {**told, "provider": "Double", "created": int(time.time()), **fields}
 
     async def words(self, most: int | None = None, *, segment: int | None = None) -> None:
-        """The answer, a word at a time, with a comment here and there."""
+        """Send the answer, or its first `most` words, word by word with some comments in between."""
         for number, word in enumerate(self.text()):
             if number == most:
                 return
@@ -176,11 +178,11 @@ class Stream:
             await self.chunk({"content": word}, segment=segment)
 
     def text(self) -> Iterator[str]:
-        """What this model has to say, in words with the space before them."""
+        """Yield the words of the answer, each with the white space before it."""
         return (word[0] for word in re.finditer(r"\s*\S+", _spoken(self.what, self.exchange.body)))
 
     async def finish(self, reason: str | None = "stop", *, done: bool = True) -> None:
-        """The reason, the usage in a chunk without choices, and `[DONE]`."""
+        """Send the reason to stop, the usage in a chunk without choices, and `[DONE]`."""
         await self.chunk({"content": ""}, reason)
         await self.data(self.frame(choices=[], usage=usage(self.exchange.body, self.said)))
         if done:
@@ -204,13 +206,13 @@ async def _answers(stream: Stream) -> None:
 
 
 async def _waits(stream: Stream) -> None:
-    """`slow-MS-…`: the first word after so many milliseconds."""
+    """`slow-MS-…`: send the first word after so many milliseconds."""
     await stream.exchange.pause(int(stream.what.split("-")[1]) / 1_000)
     await _answers(stream)
 
 
 async def _paces(stream: Stream) -> None:
-    """`paced-MS`: so many milliseconds between words."""
+    """`paced-MS`: wait so many milliseconds after each word."""
     pause = int(stream.what.split("-")[1]) / 1_000
     for word in stream.text():
         stream.said += 1
@@ -226,20 +228,20 @@ async def _reasons(stream: Stream) -> None:
 
 
 async def _split(stream: Stream) -> None:
-    """Lines and characters arrive in parts; `灯` has three bytes, and U+2028 ends no line."""
+    """Send lines and characters in parts; `灯` has three bytes, and U+2028 does not end a line."""
     await stream.chunk({"content": "灯\u2028é "}, segment=1)
     await stream.words(segment=3)
     await stream.finish()
 
 
 async def _ends(stream: Stream) -> None:
-    """`ends-REASON`: part of an answer, and why it is no more."""
+    """`ends-REASON`: send part of an answer and this reason to stop."""
     await stream.words(4)
     await stream.finish(stream.what.removeprefix("ends-"))
 
 
 async def _error_chunk(stream: Stream) -> None:
-    """`error-chunk-CODE`: after some words; the code is a number or a word."""
+    """`error-chunk-CODE`: send an error after some words; the code is a number or a word."""
     await stream.words(4)
     code = stream.what.removeprefix("error-chunk-")
     error = {"code": int(code) if code.isdecimal() else code, "message": "Provider disconnected"}
@@ -264,7 +266,7 @@ async def _cut(stream: Stream) -> None:
 
 async def _dropped(stream: Stream) -> None:
     await stream.words(4)
-    await stream.exchange.pause(0.05)  # what was sent must have arrived before the reset
+    await stream.exchange.pause(0.05)  # so that the words arrive before the reset
     stream.exchange.reset()
 
 
@@ -287,14 +289,14 @@ async def _deep(stream: Stream) -> None:
 
 
 async def _miscounts(stream: Stream) -> None:
-    """Tokens that no column of integers holds."""
+    """Send a token count that is too large for an integer column."""
     await stream.words(4)
     await stream.exchange.send(b'data: {"usage": {"prompt_tokens": 18446744073709551615}}\n\n')
     await stream.finish()
 
 
 async def _stalls(stream: Stream) -> None:
-    """`stalls` before the first word, `stalls-4` after the fourth."""
+    """`stalls` stops sending before the first word, `stalls-4` after the fourth."""
     await stream.words(int(stream.what.partition("-")[2] or 0))
     await stream.exchange.pause(_AGES)
 
@@ -342,7 +344,7 @@ LISTED = [
 
 
 def usage(body: JSON, said: int) -> JSON:
-    """Words are tokens here."""
+    """Return the usage; each word counts as one token."""
     asked = sum(len(str(message.get("content")).split()) for message in body["messages"])
     cost = asked * PRICES[0] + said * PRICES[1]
     counts = {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
@@ -350,7 +352,7 @@ def usage(body: JSON, said: int) -> JSON:
 
 
 async def _whole(exchange: Exchange, model: str) -> None:
-    """Without a stream; `choice-error` is part of a text that breaks off in an error."""
+    """Answer without a stream; `choice-error` sends part of a text and an error."""
     words = [*Stream(exchange, model, "gen-0").text()]
     choice: JSON = {"index": 0, "finish_reason": "stop"}
     match model.removeprefix("double/"):
@@ -365,7 +367,7 @@ async def _whole(exchange: Exchange, model: str) -> None:
 def _document(
     body: JSON, model: str, words: list[str] | None = None, choice: JSON | None = None
 ) -> JSON:
-    """A whole answer; by default the one that the model gives."""
+    """Return a complete answer, by default with the text of the model."""
     if words is None:
         said = _spoken(model.removeprefix("double/"), body)
         words = [word[0] for word in re.finditer(r"\s*\S+", said)]

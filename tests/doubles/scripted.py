@@ -1,4 +1,4 @@
-"""A LlamaIndex model that says what a test tells it to, in the pieces the test wants."""
+"""A LlamaIndex model that streams the pieces of text that a test gives it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,7 @@ from storage.errors import ModelUnavailable
 
 
 class ScriptedLLM(CustomLLM):
-    """Streams `pieces` and remembers the prompts; raises `error` after `fails_after` pieces."""
+    """Streams `pieces` and records the prompts; raises `error` after `fails_after` pieces."""
 
     pieces: list[str] = ["Wait"]  # noqa: RUF012 - a pydantic field, copied for each
     fails_after: int | None = None

@@ -1,4 +1,4 @@
-"""Both stand-ins on one loopback port, in the loop of the test or in a thread of their own."""
+"""Both stand-ins on one loopback port, in the event loop of the test or in their own thread."""
 
 import asyncio
 import threading
@@ -15,7 +15,7 @@ _OPENROUTER, _LOCAL = "/api/v1", "/local/v1"
 
 
 class Doubles:
-    """OpenRouter under `/api/v1`, a server that wants no key under `/local/v1`, Cohere at the root."""
+    """OpenRouter under `/api/v1`, a server without API keys under `/local/v1`, and Cohere at the root."""
 
     def __init__(self, told: Callable[[Seen], None] | None = None) -> None:
         keys = Keys()
@@ -26,32 +26,32 @@ class Doubles:
 
     @property
     def log(self) -> list[Seen]:
-        """Every request, in order."""
+        """All requests, in order."""
         return self._server.log
 
     @property
     def asked(self) -> list[str]:
-        """The models that were asked for an answer, in order."""
+        """The models of all requests for an answer, in order."""
         return [seen.model for seen in self.log if seen.path.endswith("/chat/completions")]
 
     @property
     def openrouter(self) -> str:
-        """For `OPENROUTER_BASE_URL`."""
+        """The value for `OPENROUTER_BASE_URL`."""
         return f"http://127.0.0.1:{self.port}{_OPENROUTER}"
 
     @property
     def local(self) -> str:
-        """For a fallback: any server that speaks OpenAI's protocol."""
+        """The URL of a fallback: any server of OpenAI's protocol."""
         return f"http://127.0.0.1:{self.port}{_LOCAL}"
 
     @property
     def cohere(self) -> str:
-        """For `COHERE_BASE_URL`."""
+        """The value for `COHERE_BASE_URL`."""
         return f"http://127.0.0.1:{self.port}"
 
     @asynccontextmanager
     async def running(self, port: int = 0) -> "AsyncGenerator[Doubles]":
-        """Listening, in this event loop."""
+        """Listen in the current event loop."""
         self.port = await self._server.start(port)
         try:
             yield self
@@ -59,7 +59,7 @@ class Doubles:
             await self._server.stop()
 
     async def ended(self, seconds: float = 5.0) -> Seen:
-        """The last request, once its answer has come to its end, whichever."""
+        """Return the last request after its response has ended in any way."""
         async with asyncio.timeout(seconds):
             while not self.log or not self.log[-1].finished:  # noqa: ASYNC110 - told by no event
                 await asyncio.sleep(0.002)
@@ -77,7 +77,7 @@ class Doubles:
 
 @contextmanager
 def in_a_thread() -> Generator[Doubles]:
-    """Listening, for callers that are not async or have a loop of their own."""
+    """Listen in a thread, for callers that are not async or have their own event loop."""
     doubles, leave = Doubles(), threading.Event()
 
     async def listen() -> None:

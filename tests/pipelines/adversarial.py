@@ -1,4 +1,4 @@
-"""Text that was made to take a parser long, of any length: each by what it repeats."""
+"""Adversarial inputs of any length, which try to make a parser slow by repetition or nesting."""
 
 from collections.abc import Callable
 from itertools import combinations
@@ -7,26 +7,26 @@ Input = Callable[[int], str]
 
 
 def repeated(unit: str, before: str = "", after: str = "") -> Input:
-    """The unit over and over, between two pieces that stand once."""
+    """Repeat the unit, between a piece before and a piece after."""
     return lambda size: before + unit * (size // len(unit)) + after
 
 
 def numbered(unit: str, before: str = "", after: str = "") -> Input:
-    """The same with a number in each, so that no two are equal."""
+    """Repeat the unit with a different number in each copy, so that no two are equal."""
     return lambda size: (
         before + "".join(unit.format(n) for n in range(size // (len(unit) + 2))) + after
     )
 
 
 def growing(unit: str, separator: str = " ") -> Input:
-    """Runs of the unit, each longer by one than the one before."""
+    """Make runs of the unit, each one unit longer than the previous run."""
     return lambda size: separator.join(
         unit * n for n in range(1, int((2 * size / len(unit)) ** 0.5))
     )
 
 
 def nested(opening: str, closing: str, within: str = "a") -> Input:
-    """As deep as it is long."""
+    """Nest the pair as deeply as the size allows."""
 
     def make(size: int) -> str:
         depth = size // (len(opening) + len(closing))
@@ -36,7 +36,7 @@ def nested(opening: str, closing: str, within: str = "a") -> Input:
 
 
 def indented(marker: str) -> Input:
-    """Lists within lists, each a level deeper."""
+    """Make nested lists, one level deeper on each line."""
     return lambda size: "".join(f"{'  ' * n}{marker} a\n" for n in range(int(size**0.5)))
 
 

@@ -1,4 +1,4 @@
-"""Office files and books for the tests: the least that their formats allow."""
+"""Make minimal office files and EPUB books for the tests."""
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -37,7 +37,7 @@ def _package(main: str, members: Mapping[str, str], title: str) -> bytes:
 
 
 def docx(body: str, title: str = "", **members: str) -> bytes:
-    """`body` is WordprocessingML."""
+    """Make a Word document; `body` is WordprocessingML."""
     document = f'<w:document xmlns:w="{_OFFICE}/wordprocessingml/2006/main"><w:body>{body}</w:body>'
     styles = f'<w:styles xmlns:w="{_OFFICE}/wordprocessingml/2006/main">' + "".join(
         f'<w:style w:type="paragraph" w:styleId="{name.replace(" ", "")}"><w:name w:val="{name}"/></w:style>'
@@ -92,7 +92,7 @@ def _cell(value: str | float) -> str:
 
 
 def slides(*shown: tuple[str, list[str], str], table: Sequence[Sequence[str]] = ()) -> bytes:
-    """Each slide's title, lines and notes; the table stands on the last."""
+    """Make a presentation from each slide's title, lines and notes; the table is on the last slide."""
     deck: Any = pptx.Presentation()
     for title, lines, notes in shown:
         slide = deck.slides.add_slide(deck.slide_layouts[1])
@@ -112,7 +112,7 @@ def slides(*shown: tuple[str, list[str], str], table: Sequence[Sequence[str]] = 
 
 
 def epub(chapters: Mapping[str, str], **others: str) -> bytes:
-    """Chapters by file name, in order; others are members as they are, their dots as `_dot_`."""
+    """Make a book from its chapters by file name, in order; `others` are further archive members."""
     items = "".join(
         f'<item id="c{n}" href="{name}" media-type="application/xhtml+xml"/>'
         for n, name in enumerate(chapters)

@@ -1,4 +1,4 @@
-"""How the time that a function takes grows with its input, as an exponent from size to size."""
+"""Measure how a function's time grows with its input, as the exponent between consecutive sizes."""
 
 import gc
 import math
@@ -11,15 +11,15 @@ from typing import NamedTuple
 from storage.errors import IbidError
 
 _FIRST = 1_000
-"""Characters of the smallest input; each next one is four times as long."""
+"""The length of the smallest input, in characters; each next input is four times as long."""
 _LARGEST = 16_000_000
-"""Characters; only what is fast even for a megabyte gets here."""
+"""The length of the largest input, in characters; only fast functions are measured up to it."""
 _FLOOR = 0.008
-"""CPU seconds; a shorter time cannot be told from noise."""
+"""The shortest reliable time, in CPU seconds; shorter times are mostly noise."""
 
 
 class Point(NamedTuple):
-    """One size, and what it took."""
+    """The size of an input and the CPU seconds that it took."""
 
     size: int
     seconds: float
@@ -32,9 +32,9 @@ def measured(
     largest: int = _LARGEST,
     best_of: int = 1,
 ) -> list[Point]:
-    """The least of several times for growing inputs, until one takes `enough` CPU seconds.
+    """Measure growing inputs, each as the best of `best_of` runs, until one takes `enough` CPU seconds.
 
-    An input that is refused takes what it takes to refuse it.
+    If an input is refused, the time until the refusal counts.
     """
     points: list[Point] = []
     for size in takewhile(lambda size: size <= largest, _sizes()):
@@ -47,7 +47,7 @@ def measured(
 
 
 def exponents(points: Sequence[Point]) -> list[float]:
-    """Of each step from one size to the next, where both took long enough to be told from noise."""
+    """Return the exponent of each step between two sizes, without times too short to be reliable."""
     told = [point for point in points if point.seconds >= _FLOOR]
     return [
         math.log(larger.seconds / smaller.seconds) / math.log(larger.size / smaller.size)
@@ -63,7 +63,7 @@ def _sizes() -> Iterator[int]:
 
 
 def _seconds(function: Callable[[str], object], text: str) -> float:
-    """CPU time of this process, without the garbage collector, which runs at any time."""
+    """Return the CPU time of a call, without the garbage collector, which may run at any time."""
     gc.collect()
     gc.disable()
     started = time.process_time()

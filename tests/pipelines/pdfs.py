@@ -1,4 +1,4 @@
-"""PDFs for the tests, written byte by byte: Helvetica, any place on the page, bookmarks."""
+"""Make PDF files for the tests: text in Helvetica at any position, and bookmarks."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,11 +10,11 @@ LOCK = (
     + b"42" * 32
     + b"> >>"
 )
-"""An encryption that no password opens."""
+"""A trailer entry for an encryption that no password opens."""
 
 
 class Words(NamedTuple):
-    """A line of text; x and y in points from the lower left corner."""
+    """A line of text; x and y are in points from the lower left corner."""
 
     text: str
     x: float = 72
@@ -23,7 +23,7 @@ class Words(NamedTuple):
 
 
 def column(lines: Sequence[str], x: float = 72, top: float = 700) -> list[Words]:
-    """Lines below each other."""
+    """Place lines below each other."""
     return [Words(line, x, top - 12 * number) for number, line in enumerate(lines)]
 
 
@@ -33,7 +33,7 @@ def pdf(
     bookmarks: Sequence[tuple[str, int]] = (),
     trailer: bytes = b"",
 ) -> bytes:
-    """`bookmarks` are (title, page from 0)."""
+    """Make a PDF; `bookmarks` are (title, page from 0)."""
     objects: dict[int, bytes] = {3: b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"}
     kids: list[int] = []
     for page in pages:

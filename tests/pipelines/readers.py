@@ -1,4 +1,4 @@
-"""Readers that go wrong, each by the file's name: what workers are tested with."""
+"""Faulty readers for the tests of the sandbox; the file's name selects the fault."""
 
 import os
 import sys
@@ -7,18 +7,16 @@ from dataclasses import replace
 from itertools import repeat
 from pathlib import Path, PurePath, PurePosixPath
 
-from pipelines.reading import Reading, read_file
+from pipelines.readers import SourceDocument, read_file
 from storage.errors import SourceUnreadable
 
 
-def read_badly(path: Path, relative: PurePath) -> Reading:
+def read_badly(path: Path, relative: PurePath) -> SourceDocument:
     match relative.stem:
         case "loop":
             while True:
                 pass
-        case (
-            "stuck"
-        ):  # in C, so that no other thread of its process runs, and no handler of a signal
+        case "stuck":  # a loop in C: no other Python thread or signal handler can run
             deque(repeat(None), maxlen=0)
         case "greed":
             hoard = [bytearray(100_000_000) for _ in range(1000)]
@@ -37,6 +35,6 @@ def read_badly(path: Path, relative: PurePath) -> Reading:
     return read_file(path, relative)
 
 
-def read_anew(path: Path, relative: PurePath) -> Reading:
-    """As a newer reader would: it says so in the metadata."""
+def read_anew(path: Path, relative: PurePath) -> SourceDocument:
+    """Read a file like a newer version of the reader, which adds itself to the metadata."""
     return replace(read_file(path, PurePosixPath(relative)), metadata={"reader": "new"})

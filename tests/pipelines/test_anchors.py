@@ -1,8 +1,8 @@
-"""Links open the heading that they name: ids as documentation builders make them."""
+"""Tests of heading ids: they equal those of the documentation builders, so that links work."""
 
 import pytest
 
-from pipelines.reading.anchors import Slugger
+from pipelines.readers.sites.slugs import Slugger
 from tests.pipelines.pages import outline, page
 
 

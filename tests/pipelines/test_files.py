@@ -1,4 +1,4 @@
-"""What lies in folders besides pages: pipes, giants, links in circles, files that may not be read."""
+"""Tests of unusual files in a folder: pipes, very large files, circular and broken links."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.wiring import Services
-from pipelines.reading import load
+from pipelines.readers import load
 from storage.errors import SourceUnreadable
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs pipes and links")

@@ -1,4 +1,4 @@
-"""Whatever a text was made of, reading and splitting it takes time in proportion to its length."""
+"""Tests that reading and splitting any text takes time proportional to its length."""
 
 import gc
 import json
@@ -10,16 +10,16 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from app.chat.citations import CitedText
+from app.chat.answer.citations import CitedText
 from app.text.markdown import plain
-from pipelines.reading import read
-from pipelines.reading.decoding import decode
-from pipelines.reading.frontmatter import split_front_matter
-from pipelines.reading.routes import docs_route
-from pipelines.reading.sites import place_of
-from pipelines.reading.titles import sensible_title
-from pipelines.sentences import sentences
-from pipelines.splitting import split
+from pipelines.ingestion.sentences import sentences
+from pipelines.ingestion.splitting import split
+from pipelines.readers import read
+from pipelines.readers.encoding import decode
+from pipelines.readers.markdown.front_matter import split_front_matter
+from pipelines.readers.sites.layout import place_of
+from pipelines.readers.sites.routes import docs_route
+from pipelines.readers.titles import sensible_title
 from tests.app.chat.passages import PASSAGES
 from tests.pipelines.adversarial import INPUTS, PAIRS, Input
 from tests.pipelines.growth import exponents, measured
@@ -27,24 +27,24 @@ from tests.pipelines.growth import exponents, measured
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 HIGHEST = 1.2
-"""For time in proportion to length: the caches of a processor add to 1."""
+"""The highest exponent that counts as linear; above 1, because of the processor's caches."""
 NOISE = 0.15
-"""What other users of the machine add; the next worse shape, n times its root, has 1.5."""
+"""The tolerance for other load on the machine; the next worse growth, n times its root, has 1.5."""
 _SUSPECTED = 0.1
-"""CPU seconds up to which every input is measured first; a quadratic one looks steep by then."""
+"""The first measurement of each input stops at this many CPU seconds, enough to suspect quadratic time."""
 _CERTAIN = 1.0
-"""CPU seconds up to which an input that looked steep is measured again."""
+"""The measurements of a suspected input stop at this many CPU seconds."""
 _TRIES = 2
-"""An input is steep if it is so each time that it is measured again,"""
+"""The number of repeated measurements; an input is steep only if it is steep in all of them."""
 _STEPS = 2
-"""and in each of the last steps: a reader that changes its ways at some size makes one."""
+"""The number of last steps that must be steep; a reader that changes methods at some size has only one."""
 _SHARE = int(os.environ.get("GROWTH", "12"))
-"""One input in so many is tried, others for each target; GROWTH=1 tries all, for half an hour."""
+"""One input in this many is tried, different ones for each target; GROWTH=1 tries all, in half an hour."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def small_heap() -> Iterator[None]:
-    """The garbage collector, which runs before every measurement, passes over what is there already."""
+    """Exclude existing objects from garbage collection, which runs before every measurement."""
     gc.collect()
     gc.freeze()
     yield
@@ -52,7 +52,7 @@ def small_heap() -> Iterator[None]:
 
 
 def reading(name: str) -> Callable[[str], object]:
-    """A file of that name, read and split into passages."""
+    """Return a function that reads text as a file of that name and splits it into passages."""
 
     def run(text: str) -> object:
         data = text.encode(errors="replace")
@@ -68,7 +68,7 @@ def notebook(text: str) -> object:
 
 
 def site(text: str) -> object:
-    """A folder with this configuration."""
+    """Find the site of a folder with this text as its configuration."""
     with TemporaryDirectory() as folder:
         for name in ("docusaurus.config.js", "versions.json"):
             Path(folder, name).write_text(text, errors="replace")
@@ -76,7 +76,7 @@ def site(text: str) -> object:
 
 
 def answer(length: int) -> Callable[[str], object]:
-    """What a model says, in deltas of that length."""
+    """Return a function that processes a model's answer in deltas of that length."""
 
     def run(text: str) -> object:
         cited = CitedText(PASSAGES)
@@ -105,11 +105,11 @@ TARGETS: dict[str, Callable[[str], object]] = {
     "a title in Markdown": plain,
     "a slug": lambda text: docs_route(PurePosixPath("a.md"), {"slug": text}),
 }
-"""Whatever works on text that a stranger wrote belongs here."""
+"""All functions that process untrusted text."""
 
 
 def steep(function: Callable[[str], object], inputs: dict[str, Input]) -> dict[str, str]:
-    """Inputs for which the time grows faster than in proportion, with the times that show it."""
+    """Return the inputs for which the time grows faster than linearly, with the measured times."""
     found: dict[str, str] = {}
     for name, make in inputs.items():
         points = measured(function, make, _SUSPECTED, largest=1_024_000)
@@ -124,7 +124,7 @@ def steep(function: Callable[[str], object], inputs: dict[str, Input]) -> dict[s
 
 
 def share(inputs: dict[str, Input], target: str) -> dict[str, Input]:
-    """The inputs that this target is tried with."""
+    """Return the inputs that are tried with this target."""
     return dict(islice(inputs.items(), [*TARGETS].index(target) % _SHARE, None, _SHARE))
 
 

@@ -1,4 +1,4 @@
-"""HTML: the main content as it is seen, without the site around it."""
+"""Tests of HTML: the main content is read as it looks in a browser, without the site around it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Markdown becomes what a reader of the page sees."""
+"""Tests of Markdown: the text is what a person sees on the page."""
 
 import subprocess
 import sys
@@ -291,12 +291,12 @@ def test_pathological_nesting_is_read_quickly(source: str) -> None:
 
 
 TABLES = """
-import pipelines.reading.markdown
+import pipelines.readers.markdown.reader
 from mdurl._decode import decode_cache
 from mdurl._encode import encode_cache
 
 before = {**encode_cache}, {**decode_cache}
-pipelines.reading.markdown.read_markdown("A [lamp](lamp.md?a=b#c) <https://skerry.example/%20>.")
+pipelines.readers.markdown.reader.read_markdown("A [lamp](lamp.md?a=b#c) <https://skerry.example/%20>.")
 assert before[0] and before[1], "an address is escaped by tables that threads share"
 assert (encode_cache, decode_cache) == before, "and that nothing fills while they are read"
 """

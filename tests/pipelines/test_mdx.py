@@ -1,4 +1,4 @@
-"""MDX: the JavaScript vanishes, the Markdown between it stays."""
+"""Tests of MDX: the JavaScript is removed, and the Markdown between it is kept."""
 
 from textwrap import dedent
 

@@ -1,4 +1,4 @@
-"""A folder of real awkward files, where there is one: all of it in bounded time, nothing taken down."""
+"""Tests with a folder of real malformed files, if there is one: no crash, and a bounded time."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.wiring import Services
-from pipelines.reading import UNREAD
+from pipelines.readers import UNREAD
 
 FOLDER = Path(
     os.environ.get("IBID_MESSY") or Path(__file__).resolve().parents[3] / "shared" / "messy"

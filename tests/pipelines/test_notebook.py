@@ -1,4 +1,4 @@
-"""Notebooks: what their author wrote, the code, and what it printed."""
+"""Tests of notebooks: their Markdown, their code and its output."""
 
 import json
 from typing import Any

@@ -1,8 +1,8 @@
-"""Word, PowerPoint, Excel, EPUB and CSV: their headings, slides, sheets and chapters are sections."""
+"""Tests of Word, PowerPoint, Excel, EPUB and CSV: headings, slides, sheets and chapters are sections."""
 
 import pytest
 
-from pipelines.reading import archives
+from pipelines.readers import archives
 from storage.errors import SourceUnreadable
 from tests.pipelines.archives import docx, epub, paragraph, slides, xlsx, zipped
 from tests.pipelines.pages import outline, page

@@ -1,12 +1,12 @@
-"""PDF: one source, its pages known, its columns in the order in which they are read."""
+"""Tests of PDF: one source with page numbers, and columns in reading order."""
 
 from pathlib import Path
 
 import pytest
 
 from app.wiring import Services
-from pipelines.reading import Reading
-from pipelines.splitting import split
+from pipelines.ingestion.splitting import split
+from pipelines.readers import SourceDocument
 from storage.errors import SourceUnreadable
 from tests.pipelines.pages import page
 from tests.pipelines.pdfs import LOCK, Words, column, pdf
@@ -31,11 +31,11 @@ RIGHT = [
 ]
 
 
-def read_pdf(data: bytes, name: str = "manual.pdf") -> Reading:
+def read_pdf(data: bytes, name: str = "manual.pdf") -> SourceDocument:
     return page(data, name)
 
 
-def page_texts(reading: Reading) -> list[str]:
+def page_texts(reading: SourceDocument) -> list[str]:
     return [reading.text[start:end].strip() for start, end in reading.pages]
 
 

@@ -1,4 +1,4 @@
-"""A page's place on the site, from its place in the folder."""
+"""Tests of routes: a page's path in its folder gives its path on the site."""
 
 import pytest
 

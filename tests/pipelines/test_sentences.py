@@ -1,10 +1,10 @@
-"""Sentences of technical prose, in any script."""
+"""Tests of splitting technical prose into sentences, in many scripts."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.sentences import sentences
+from pipelines.ingestion.sentences import sentences
 
 
 def found_in(text: str, language: str = "en") -> list[str]:

@@ -1,11 +1,11 @@
-"""Version, language and route by the layout of a site's folders."""
+"""Tests of the version, locale and route that the folders of a site give to a page."""
 
 from pathlib import Path, PurePosixPath
 
 import pytest
 
-from pipelines.reading import read
-from pipelines.reading.sites import Place, place_of
+from pipelines.readers import read
+from pipelines.readers.sites.layout import SiteLocation, place_of
 from tests.pipelines.pages import page
 
 CONFIG = "module.exports = {i18n: {defaultLocale: 'en', locales: ['en', 'de']}};"
@@ -19,7 +19,7 @@ def site(folder: Path, config: str = CONFIG, versions: str = '["2.0", "1.0"]') -
     return folder
 
 
-def at(root: Path, name: str) -> Place:
+def at(root: Path, name: str) -> SiteLocation:
     return place_of(root / name, PurePosixPath(name))
 
 
@@ -92,7 +92,7 @@ def test_without_versions_there_is_one(tmp_path: Path, versions: str) -> None:
 
 def test_folders_alone_are_no_site(tmp_path: Path) -> None:
     name = "versioned_docs/version-1.0/intro.md"
-    assert at(tmp_path, name) == Place(PurePosixPath(name))
+    assert at(tmp_path, name) == SiteLocation(PurePosixPath(name))
 
 
 @pytest.mark.parametrize(

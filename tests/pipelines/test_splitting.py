@@ -1,19 +1,19 @@
-"""Passages: exact spans of canonical text, packed by meaning, never across a heading."""
+"""Tests of passages: exact spans of canonical text that never cross a heading."""
 
 from pathlib import Path, PurePosixPath
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.reading import Reading, read
-from pipelines.splitting import MAXIMUM, Cut, split
+from pipelines.ingestion.splitting import MAXIMUM, Cut, split
+from pipelines.readers import SourceDocument, read
 from storage.errors import SourceUnreadable
 from tests.pipelines.pages import page
 
 SENTENCE = "The keeper winds the clock at dusk. "
 
 
-def texts(reading: Reading, cuts: list[Cut]) -> list[str]:
+def texts(reading: SourceDocument, cuts: list[Cut]) -> list[str]:
     return [reading.text[cut.start : cut.end] for cut in cuts]
 
 
@@ -126,7 +126,7 @@ def test_passages_are_exact_ordered_and_complete(source: str, name: str, maximum
     check_cuts(reading, split(reading, target=maximum * 2 // 3, maximum=maximum), maximum)
 
 
-def check_reading(reading: Reading) -> None:
+def check_reading(reading: SourceDocument) -> None:
     assert reading.sections[0].start == 0
     assert reading.sections[-1].end == len(reading.text)
     for section, following in zip(reading.sections, reading.sections[1:], strict=False):
@@ -141,7 +141,7 @@ def check_reading(reading: Reading) -> None:
     assert position == len(reading.text)
 
 
-def check_cuts(reading: Reading, cuts: list[Cut], maximum: int) -> None:
+def check_cuts(reading: SourceDocument, cuts: list[Cut], maximum: int) -> None:
     position = 0
     for cut in cuts:
         text = reading.text[cut.start : cut.end]
@@ -157,8 +157,8 @@ def check_cuts(reading: Reading, cuts: list[Cut], maximum: int) -> None:
     assert not without_headings(reading, position, len(reading.text)).strip()
 
 
-def without_headings(reading: Reading, start: int, end: int) -> str:
-    """What lies between two passages, apart from the headings that lie there whole."""
+def without_headings(reading: SourceDocument, start: int, end: int) -> str:
+    """Return the text between two passages, without complete headings."""
     for block in reversed(reading.blocks):
         if block.kind == "heading" and start <= block.start and block.end <= end:
             return without_headings(reading, start, block.start) + reading.text[block.end : end]

@@ -1,4 +1,4 @@
-"""Bytes become text, whatever they were saved as; what is no text is refused with the reason."""
+"""Tests of decoding: bytes in any common encoding become text, and binary files are refused."""
 
 from pathlib import Path, PurePosixPath
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.reading import LARGEST_MARKUP, LARGEST_TEXT, SUFFIXES, read
+from pipelines.readers import LARGEST_MARKUP, LARGEST_TEXT, SUFFIXES, read
 from storage.errors import SourceUnreadable
 from tests.pipelines.pages import page
 

@@ -1,4 +1,4 @@
-"""A file that hangs, hoards or crashes its reader costs itself only."""
+"""Tests of the sandbox: a file that hangs, exhausts memory or crashes its reader affects no other file."""
 
 import asyncio
 import os
@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from pipelines.reading import Reading
-from pipelines.reading.workers import Asked, ReaderPool
+from pipelines.readers import SourceDocument
+from pipelines.readers.sandbox.pool import FileRequest, ReaderPool
 from storage.errors import SourceUnreadable
 from tests.app.cli.test_serve import until
 from tests.pipelines.pages import page
@@ -21,7 +21,7 @@ from tests.pipelines.pdfs import Words, pdf
 READER = "tests.pipelines.readers:read_badly"
 MEMORY = 900_000_000
 SECONDS = 10
-"""Enough for a process to start on a busy machine; the one that loops takes them all."""
+"""The timeout, long enough for a process to start on a busy machine; the endless loop uses all of it."""
 
 
 @pytest.fixture
@@ -30,10 +30,10 @@ def pool() -> Iterator[ReaderPool]:
         yield pool
 
 
-def written(folder: Path, *names: str) -> list[Asked]:
+def written(folder: Path, *names: str) -> list[FileRequest]:
     for name in names:
         (folder / name).write_text(f"# The {name}\n\nIt shines.\n\n```\non\n```\n")
-    return [Asked(folder / name, PurePosixPath(name), 40) for name in names]
+    return [FileRequest(folder / name, PurePosixPath(name), 40) for name in names]
 
 
 @pytest.mark.slow
@@ -75,17 +75,19 @@ def test_the_smallest_file_is_read_in_a_process_of_its_own(tmp_path: Path) -> No
     (tmp_path / "manual.pdf").write_bytes(pdf([Words("It shines.")]))
     with ReaderPool() as pool:
         (short,) = pool.read(written(tmp_path, "page.md"))
-        assert isinstance(short, Reading)
+        assert isinstance(short, SourceDocument)
         (started,) = pool.process_ids
-        (manual,) = pool.read([Asked(tmp_path / "manual.pdf", PurePosixPath("manual.pdf"), 900)])
+        (manual,) = pool.read(
+            [FileRequest(tmp_path / "manual.pdf", PurePosixPath("manual.pdf"), 900)]
+        )
         assert pool.process_ids == [started], "what one process can do starts no other"
-    assert isinstance(manual, Reading)
+    assert isinstance(manual, SourceDocument)
     assert manual.pages == ((0, 10),)
 
 
 @pytest.mark.parametrize("endless", ["loop.md", "stuck.md"])
 def test_closing_gives_up_what_is_being_read(tmp_path: Path, endless: str) -> None:
-    outcomes: list[Reading | SourceUnreadable] = []
+    outcomes: list[SourceDocument | SourceUnreadable] = []
     with ReaderPool(reader=READER, seconds=60, memory=MEMORY) as pool:
         files = written(tmp_path, endless, "a.md", "b.md")
         reading = threading.Thread(target=lambda: outcomes.extend(pool.read(files)))
@@ -128,11 +130,11 @@ def test_when_its_parent_is_killed_a_process_ends_whatever_it_does(
 PARENT = """
 import sys, threading, time
 from pathlib import Path
-from pipelines.reading.workers import Asked, ReaderPool
+from pipelines.readers.sandbox.pool import FileRequest, ReaderPool
 
 pool = ReaderPool(reader=sys.argv[1])
 path = Path(sys.argv[2])
-threading.Thread(target=pool.read, args=([Asked(path, Path(path.name), 40)],)).start()
+threading.Thread(target=pool.read, args=([FileRequest(path, Path(path.name), 40)],)).start()
 while not pool.process_ids:
     time.sleep(0.01)
 print(*pool.process_ids, flush=True)
@@ -140,7 +142,7 @@ print(*pool.process_ids, flush=True)
 
 
 def started(pool: ReaderPool) -> list[int]:
-    """Its processes, once there are any."""
+    """Wait until the pool has processes and return their ids."""
     while not (processes := pool.process_ids):
         time.sleep(0.01)
     return processes
@@ -155,7 +157,7 @@ def is_running(process_id: int) -> bool:
 
 
 def is_busy(process_id: int) -> bool:
-    """Whether it has worked for longer than it takes to start."""
+    """Whether the process has used a second of CPU time, more than it needs to start."""
     fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
     return int(fields[11]) >= os.sysconf("SC_CLK_TCK")
 

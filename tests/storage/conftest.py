@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.index.client import open_embedded
-from storage.index.engine import Engine
+from storage.index.embedded.client import open_embedded
+from storage.index.engine import IndexEngine
 from tests.postgres import Postgres
 from tests.storage.points import SCHEMA
 from tests.storage.poolers import pooler
@@ -18,7 +18,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def engine(folder: Path) -> AsyncGenerator[Engine]:
+async def engine(folder: Path) -> AsyncGenerator[IndexEngine]:
     """With an empty collection, `c`."""
     async with open_embedded(folder) as engine:
         await engine.create("c", SCHEMA)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from qdrant_client import AsyncQdrantClient
 
 from storage.addresses import parse_qdrant_url, place
-from storage.index.server import open_server
+from storage.index.server.engine import open_server
 
 SECRET = "pLanted9"
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from storage.http.retry import seconds
 from storage.parsing import parse_json
-from storage.retrying import seconds
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from io import BytesIO
 
-from pipelines.uploads.names import Sent
+from pipelines.uploads.filenames import Sent
 from tests.app.api.uploads import archive
 
 SECTIONS = 6

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.chat.events import Completed
-from app.chat.withholding import WITHHELD
+from app.conversations.redaction import WITHHELD
 from app.settings import Settings
 from app.wiring import Services, open_services
 from storage.domain import RIGHTS, Principal

@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from app.chat.engine import Engine
-from app.chat.exports import export
 from app.chat.service import ChatService
-from app.chat.verification.local import LocalVerifier
+from app.chat.turn_engine import TurnEngine
+from app.conversations.citation_export import export
 from app.settings import Settings
+from app.verification.local.verifier import LocalVerifier
 from app.wiring import Services, open_services
 from storage.domain import Answer
-from storage.embeddings import LocalEmbedding
+from storage.embeddings.local import LocalEmbedding
 from storage.errors import NotFound
 from tests.doubles.scripted import ScriptedLLM
 from tests.library import write_docs
@@ -21,7 +21,9 @@ CHESS = "Who won the chess championship in 1972?"
 
 
 def speaking(services: Services, said: str) -> ChatService:
-    engine = Engine(services.search, ScriptedLLM(pieces=[said]), LocalVerifier(LocalEmbedding()))
+    engine = TurnEngine(
+        services.search, ScriptedLLM(pieces=[said]), LocalVerifier(LocalEmbedding())
+    )
     return ChatService(services.database, engine)
 
 

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
-from app.chat.engine import Engine
 from app.chat.events import Token
 from app.chat.service import ChatService, drained
+from app.chat.turn_engine import TurnEngine
 from app.llms import prompts
-from app.llms.openrouter import HostedLLM
+from app.llms.hosted.model import HostedLLM
 from app.wiring import Services
 from storage.errors import ModelRefused, ModelUnavailable
 from tests.doubles.scripted import ScriptedLLM
@@ -119,7 +119,7 @@ async def test_a_strict_server_answers_after_a_turn_that_failed(manual: Services
         await speaking(manual, *SAID, fails_after=1).answer(conversation, FUEL)
     async with Doubles().running() as doubles:
         llm = HostedLLM.at(doubles.openrouter, "any", "double/alternates")
-        chat = ChatService(manual.database, Engine(manual.search, llm))
+        chat = ChatService(manual.database, TurnEngine(manual.search, llm))
         answer = await chat.answer(conversation, FUEL)
         told = doubles.log[-1].body["messages"]
     assert answer.model == "double/alternates"

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from app.chat.calibration import Calibrator
-from app.chat.engine import Turn
 from app.chat.events import Completed
-from app.chat.relevance import Relevance
+from app.chat.turn_engine import Turn
+from app.retrieval.calibration import Calibrator
+from app.retrieval.relevance import Relevance
 from app.settings import Settings
 from app.wiring import Services, open_services
 from storage.domain import Calibration
-from storage.repositories import Corpora
+from storage.sql.repositories.corpora import Corpora
 from tests.doubles.services import Doubles
 from tests.library import PAGES
 from tests.walks.test_ingesting import counted

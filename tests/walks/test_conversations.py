@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlmodel import func, select
 
-from app.chat.engine import Engine
 from app.chat.limits import TurnLimit
 from app.chat.service import ChatService, drained
-from app.chat.threads import Opinion
+from app.chat.turn_engine import TurnEngine
+from app.conversations.views import MessageFeedback
 from app.wiring import Services
-from storage.conversations import Place, Tree
 from storage.domain import RIGHTS, Answer, Principal
 from storage.errors import InvalidInput, NotFound, TooManyTurns
-from storage.tables import ApiKey, Conversation, Feedback, Message, User
+from storage.sql.repositories.conversations import ConversationCursor, Tree
+from storage.sql.tables import ApiKey, Conversation, Feedback, Message, User
 from tests.doubles.scripted import ScriptedLLM
 from tests.library import write_docs
 
@@ -111,10 +111,10 @@ def test_every_branch_of_a_tree_is_whole_and_comes_to_an_end(parents: list[int])
 async def test_conversations_are_paged_searched_and_renamed(services: Services) -> None:
     begun = [(await services.chat.start(f"About boats {n}")).id for n in range(7)]
     seen: list[UUID] = []
-    after: Place | None = None
+    after: ConversationCursor | None = None
     while page := await services.history.recent(3, after):
         seen += [conversation.id for conversation in page]
-        after = Place(page[-1].updated_at, page[-1].id)
+        after = ConversationCursor(page[-1].updated_at, page[-1].id)
     assert seen == begun[::-1]
     renamed = await services.history.rename(begun[3], "100% _sure_")
     assert renamed.title == "100% _sure_"
@@ -135,21 +135,23 @@ async def test_answers_and_claims_are_rated(manual: Services) -> None:
     conversation = (await manual.chat.start()).id
     answer = await manual.chat.answer(conversation, FUEL)
     history, message = manual.history, answer.message_id
-    await history.rate(conversation, message, Opinion(rating="up"))
-    await history.rate(conversation, message, Opinion(rating="down", reason="Old.", claim=0))
-    await history.rate(conversation, message, Opinion(rating="down", reason="No."))
+    await history.rate(conversation, message, MessageFeedback(rating="up"))
+    await history.rate(
+        conversation, message, MessageFeedback(rating="down", reason="Old.", claim=0)
+    )
+    await history.rate(conversation, message, MessageFeedback(rating="down", reason="No."))
     said = (await history.thread(conversation)).messages
     assert said[1].feedback == (
-        Opinion(rating="down", reason="No."),
-        Opinion(rating="down", reason="Old.", claim=0),
+        MessageFeedback(rating="down", reason="No."),
+        MessageFeedback(rating="down", reason="Old.", claim=0),
     )
-    for wrong in (Opinion(rating="up", claim=99), Opinion(rating="up", claim=-1)):
+    for wrong in (MessageFeedback(rating="up", claim=99), MessageFeedback(rating="up", claim=-1)):
         with pytest.raises(InvalidInput, match="claims"):
             await history.rate(conversation, message, wrong)
     with pytest.raises(InvalidInput, match="Only an answer"):
-        await history.rate(conversation, said[0].id, Opinion(rating="up"))
+        await history.rate(conversation, said[0].id, MessageFeedback(rating="up"))
     with pytest.raises(NotFound):
-        await history.rate(conversation, uuid4(), Opinion(rating="up"))
+        await history.rate(conversation, uuid4(), MessageFeedback(rating="up"))
 
 
 async def test_a_conversation_is_exported_for_people(manual: Services) -> None:
@@ -165,7 +167,7 @@ async def test_a_user_goes_with_all_that_is_theirs(manual: Services) -> None:
     ada = manual.acting_for(ADA)
     conversation = (await ada.chat.start()).id
     answer = await ada.chat.answer(conversation, FUEL)
-    await ada.history.rate(conversation, answer.message_id, Opinion(rating="up"))
+    await ada.history.rate(conversation, answer.message_id, MessageFeedback(rating="up"))
     await manual.library.open_to("default", ["user:ada"])
     mine = (await manual.chat.start()).id
     await manual.people.create_key("server", ["ask"], None)
@@ -185,7 +187,7 @@ async def test_a_user_goes_with_all_that_is_theirs(manual: Services) -> None:
 async def test_one_user_asks_so_many_questions_at_once_and_no_more(manual: Services) -> None:
     llm = ScriptedLLM(pieces=["It burns [1]."])
     chat = ChatService(
-        manual.database, Engine(manual.search, llm), limit=TurnLimit(2), principal=ADA
+        manual.database, TurnEngine(manual.search, llm), limit=TurnLimit(2), principal=ADA
     )
     conversation = (await chat.start()).id
     first, second = (chat.stream(conversation, FUEL) for _ in range(2))

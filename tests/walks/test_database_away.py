@@ -8,9 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from app.chat.engine import Engine
 from app.chat.events import ChatEvent, Completed, Token
 from app.chat.service import ChatService
+from app.chat.turn_engine import TurnEngine
 from app.settings import Settings
 from app.wiring import Services, open_services
 from storage.errors import DatabaseUnavailable
@@ -39,7 +39,7 @@ def server() -> Iterator[Postgres]:
 
 
 def chatting(services: Services, seconds: float) -> ChatService:
-    turns = Engine(services.search, ScriptedLLM(pieces=["It ", "burns ", "a lot [1]."]))
+    turns = TurnEngine(services.search, ScriptedLLM(pieces=["It ", "burns ", "a lot [1]."]))
     return ChatService(services.database, turns, keeping_seconds=seconds)
 
 

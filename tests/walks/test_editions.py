@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.editions import newest
+from app.retrieval.filters import newest
 from app.settings import Settings
 from app.wiring import Services, open_services
 from storage.errors import InvalidInput

@@ -16,9 +16,9 @@ from app.chat.llamaindex import ChatEngine
 from app.wiring import Services, open_services
 from storage.domain import Answer, Rewriting
 from storage.errors import BudgetSpent, IndexUnavailable, ModelUnavailable
-from storage.index.client import EngineClient
-from storage.index.connection import Connection
-from storage.index.wire import Address
+from storage.index.embedded.client import EngineClient
+from storage.index.embedded.connection import Connection
+from storage.index.embedded.protocol import Address
 from tests.doubles.http import Seen
 from tests.doubles.services import Doubles
 from tests.doubles.speech import LURE

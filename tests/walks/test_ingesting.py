@@ -10,9 +10,9 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 
 from app.settings import Settings
 from app.wiring import Services, open_services
-from storage.embeddings import LocalEmbedding
+from storage.embeddings.local import LocalEmbedding
 from storage.errors import InvalidInput, StorageFull
-from storage.index.client import EngineClient
+from storage.index.embedded.client import EngineClient
 from storage.index.passages import PassageIndex
 from tests.library import PAGES, write_docs
 

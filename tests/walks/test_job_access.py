@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 
 from app.wiring import REINDEX, Services
-from pipelines.jobs.job import Job, Task, new_id
-from pipelines.jobs.state import QUEUE, VERSION, WORKFLOW
+from pipelines.jobs.models import Job, Task, new_id
+from pipelines.jobs.store import QUEUE, VERSION, WORKFLOW
 from storage.domain import RIGHTS, Principal
 from storage.errors import Forbidden, NotFound
 from tests.library import PAGES, write_docs
@@ -101,7 +101,7 @@ async def test_a_job_of_an_earlier_version_has_no_owner(closed: Services) -> Non
 async def test_pages_of_jobs_are_cut_from_what_may_be_seen(
     closed: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.jobs.jobs._PAGE", 2)
+    monkeypatch.setattr("pipelines.jobs.queue._PAGE", 2)
     await closed.library.create("manual", None, "en")
     mine: list[UUID] = []
     for _ in range(3):

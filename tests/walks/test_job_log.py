@@ -10,7 +10,7 @@ import pytest
 
 from app.settings import Settings
 from app.wiring import Services, build_worker
-from pipelines.jobs.job import Job, Kind, Log, Task, new_id
+from pipelines.jobs.models import Job, JobHandler, ProgressReporter, Task, new_id
 from pipelines.jobs.worker import Worker
 from storage.domain import Value
 from storage.errors import DatabaseUnavailable
@@ -26,7 +26,7 @@ class Failing:
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    async def run(self, task: Task, log: Log) -> Value:
+    async def run(self, task: Task, log: ProgressReporter) -> Value:
         assert "request_id" not in task.arguments
         raise self._error
 
@@ -52,7 +52,7 @@ def told(lines: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
 
 async def ended(services: Services, error: Exception) -> Job:
     @asynccontextmanager
-    async def kinds() -> AsyncIterator[dict[str, Kind]]:
+    async def kinds() -> AsyncIterator[dict[str, JobHandler]]:
         yield {"failing": Failing(error)}
 
     worker = Worker(services.jobs.state, services.locks, services.blobs, kinds)

@@ -17,10 +17,10 @@ import pytest
 from app.settings import Settings
 from app.wiring import REINDEX, Services, build_worker, open_services
 from pipelines.corpora import lock_of
-from pipelines.jobs.job import Job, Kind, Plain, Task, incoming, new_id
+from pipelines.jobs.models import Job, JobHandler, SimpleJob, Task, incoming, new_id
 from pipelines.jobs.worker import Worker
 from pipelines.jobs.worker import _forget as forget
-from pipelines.reading.workers import ReaderPool
+from pipelines.readers.sandbox.pool import ReaderPool
 from pipelines.releases import Reindexing
 from storage.domain import Value
 from storage.errors import CorpusBusy, DatabaseUnavailable, InvalidInput, NotFound
@@ -139,7 +139,7 @@ async def test_cancelling_a_job_ends_the_process_that_reads_for_it(
     services: Services, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader = "tests.pipelines.readers:read_badly"
-    monkeypatch.setattr("pipelines.changes.ReaderPool", partial(ReaderPool, reader=reader))
+    monkeypatch.setattr("pipelines.ingestion.diff.ReaderPool", partial(ReaderPool, reader=reader))
     job = await services.intake.receive(sent("stuck.md", b"# It never ends"), "default", None)
     await asyncio.to_thread(wait_for, lambda: bool(reading(reader)))
     await services.jobs.cancel(job.id)
@@ -250,7 +250,7 @@ async def test_what_was_sent_is_read_again_for_a_release_by_a_new_reader(
 ) -> None:
     await until_over(services, await asked(services, 2))
     newer_reader = partial(ReaderPool, reader="tests.pipelines.readers:read_anew")
-    monkeypatch.setattr("pipelines.changes.ReaderPool", newer_reader)
+    monkeypatch.setattr("pipelines.ingestion.diff.ReaderPool", newer_reader)
     configured = services.reindexing._configured.model_copy(update={"reader": "new"})
     newer = Reindexing(
         services.database, services.indexes, configured, services.locks, services.blobs, kept=2
@@ -287,7 +287,7 @@ class Count(Value):
 
 
 @asynccontextmanager
-async def opened(kind: Kind) -> AsyncIterator[dict[str, Kind]]:
+async def opened(kind: JobHandler) -> AsyncIterator[dict[str, JobHandler]]:
     yield {"sweep": kind}
 
 
@@ -306,7 +306,10 @@ async def test_any_work_can_be_a_job(settings: Settings, services: Services) -> 
     await worker.stop()
 
     kinds = Worker(
-        services.jobs.state, services.locks, services.blobs, lambda: opened(Plain("building", work))
+        services.jobs.state,
+        services.locks,
+        services.blobs,
+        lambda: opened(SimpleJob("building", work)),
     )
     job = await services.jobs.submit(task.model_copy(update={"id": new_id()}))
     await kinds.start()

@@ -15,7 +15,7 @@ import pytest
 
 from app.settings import Settings
 from app.wiring import Services, open_services
-from storage.indexes import ALIAS
+from storage.index.releases import ALIAS
 from tests.app.cli.commands import SCRIPT, environment, script
 from tests.app.cli.test_serve import until
 from tests.bench.meters import family

@@ -43,8 +43,8 @@ async def main():
 
 asyncio.run(main())
 """
-INDEX, SQL = "storage.index.passages:PassageIndex", "storage.repositories"
-ALL = "storage.indexes:Indexes"
+INDEX, SQL = "storage.index.passages:PassageIndex", "storage.sql.repositories.corpora"
+ALL = "storage.index.releases:Indexes"
 INGESTING = (
     (f"{SQL}:Sources:reserve", "after", 1),
     (f"{SQL}:Sources:save", "before", 1),

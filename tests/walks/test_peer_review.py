@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.notes import NOT_PEER_REVIEWED, notes
+from app.answer_notes import NOT_PEER_REVIEWED, notes
 from app.wiring import Services
 from storage.errors import InvalidInput, NotFound
 

@@ -19,7 +19,7 @@ import pytest
 from httpx_sse import ServerSentEvent, connect_sse
 
 from pipelines.corpora import lock_of
-from storage.index.files import is_locked
+from storage.index.embedded.files import is_locked
 from storage.locks import Locks
 from tests.app.api.calls import API, FUEL
 from tests.app.api.uploads import send
@@ -59,7 +59,7 @@ def workers_of_home(home: Path) -> list[str]:
     found: list[str] = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if b"app.working" in (process / "cmdline").read_bytes():
+            if b"app.worker_process" in (process / "cmdline").read_bytes():
                 found += [process.name] if (process / "cwd").readlink() == home.parent else []
         except OSError:  # gone meanwhile
             continue

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.evaluation.making import make_golden, write_golden
+from app.evaluation.golden_generation import make_golden, write_golden
 from app.settings import Settings
 from app.wiring import Services, open_services
 from pipelines.releases import Reindexing

@@ -14,11 +14,11 @@ import pytest
 
 from app.settings import Settings
 from app.wiring import Services, build_upload_limits, build_worker
-from pipelines.jobs.job import Job
+from pipelines.jobs.models import Job
 from pipelines.jobs.worker import Worker
-from pipelines.uploads.intake import Intake
+from pipelines.uploads.filenames import Sent
 from pipelines.uploads.limits import UploadLimits
-from pipelines.uploads.names import Sent
+from pipelines.uploads.receiver import Intake
 from pipelines.uploads.unpacking import unpacked
 from storage.domain import LOCAL, Principal
 from storage.errors import SourceUnreadable, StorageFull, UploadQuotaSpent

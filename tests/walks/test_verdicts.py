@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from app.chat.checking import Verify
-from app.chat.engine import Engine
 from app.chat.events import ChatEvent, Cited, Completed, Token
 from app.chat.service import ChatService
-from app.chat.verification.judge import LLMJudge
-from app.chat.verification.local import LocalVerifier
+from app.chat.turn_engine import TurnEngine
 from app.settings import Settings
+from app.verification.checker import Verify
+from app.verification.llm_judge import LLMJudge
+from app.verification.local.verifier import LocalVerifier
 from app.wiring import Services, open_services
 from storage.domain import Answer
-from storage.embeddings import LocalEmbedding
+from storage.embeddings.local import LocalEmbedding
 from tests.doubles.erring import ErringLLM
 from tests.doubles.scripted import ScriptedLLM
 from tests.library import write_docs
@@ -42,7 +42,7 @@ def speaking(
 ) -> ChatService:
     llm = ScriptedLLM(pieces=list(pieces))
     verifier = LLMJudge(ScriptedLLM(pieces=[judge])) if judge else LocalVerifier(LocalEmbedding())
-    return ChatService(services.database, Engine(services.search, llm, verifier, verify))
+    return ChatService(services.database, TurnEngine(services.search, llm, verifier, verify))
 
 
 async def events_of(chat: ChatService) -> list[ChatEvent]:
@@ -165,11 +165,11 @@ async def test_a_language_model_can_be_the_judge(
 
 async def test_a_judge_that_fails_leaves_the_claim_unchecked(manual: Services) -> None:
     failing = LLMJudge(ScriptedLLM(pieces=["supported"], fails_after=0))
-    engine = Engine(manual.search, ScriptedLLM(pieces=[TRUE]), failing)
+    engine = TurnEngine(manual.search, ScriptedLLM(pieces=[TRUE]), failing)
     chat = ChatService(manual.database, engine)
     assert verdicts(await answered(chat)) == ["unchecked"]
     strict = ChatService(
-        manual.database, Engine(manual.search, ScriptedLLM(pieces=[TRUE]), failing, "strict")
+        manual.database, TurnEngine(manual.search, ScriptedLLM(pieces=[TRUE]), failing, "strict")
     )
     assert (await answered(strict)).status == "abstained"
 
@@ -180,7 +180,7 @@ async def test_a_model_that_errs_is_caught_and_one_that_paraphrases_is_not(
     told: dict[str, list[str]] = {}
     for seed in range(6):
         llm = ErringLLM(seed=seed)
-        engine = Engine(manual.search, llm, LocalVerifier(LocalEmbedding()))
+        engine = TurnEngine(manual.search, llm, LocalVerifier(LocalEmbedding()))
         answer = await answered(ChatService(manual.database, engine))
         assert len(answer.claims) == len(llm.log)
         for (error, _), claim in zip(llm.log, answer.claims, strict=True):

@@ -7,11 +7,11 @@ from uuid import UUID
 
 import pytest
 
-from app.chat.engine import Engine
-from app.chat.exports import export
 from app.chat.service import ChatService
-from app.chat.threads import Opinion
-from app.chat.withholding import WITHHELD
+from app.chat.turn_engine import TurnEngine
+from app.conversations.citation_export import export
+from app.conversations.redaction import WITHHELD
+from app.conversations.views import MessageFeedback
 from app.settings import Settings
 from app.wiring import Services, open_services
 from storage.domain import RIGHTS, Answer, Principal
@@ -123,7 +123,7 @@ async def test_a_search_finds_what_is_shown_and_nothing_else(vault: Services) ->
 async def test_pages_of_a_search_go_past_what_is_withheld(
     vault: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.chat.messages._PAGE", 2)
+    monkeypatch.setattr("app.conversations.messages._PAGE", 2)
     plain = [(await asked(vault, ADA, "When is the lamp lit? sunset")).conversation_id]
     for _ in range(3):
         await asked(vault, ADA)
@@ -138,7 +138,7 @@ def speaking(
     services: Services, principal: Principal, *said: str
 ) -> tuple[ChatService, ScriptedLLM]:
     llm = ScriptedLLM(pieces=[*said])
-    engine = Engine(services.search, llm)
+    engine = TurnEngine(services.search, llm)
     return ChatService(services.database, engine, principal=principal), llm
 
 
@@ -184,7 +184,7 @@ async def test_a_rating_stays_with_the_claim_it_was_given_to(vault: Services) ->
     history = vault.acting_for(ADA).history
     at = (answer.conversation_id, answer.message_id)
     for claim, reason in enumerate(("secret", "plain")):
-        await history.rate(*at, Opinion(rating="up", claim=claim, reason=reason))
+        await history.rate(*at, MessageFeedback(rating="up", claim=claim, reason=reason))
 
     async def rated() -> list[tuple[int | None, str]]:
         said = (await history.thread(answer.conversation_id)).messages[-1]
@@ -192,9 +192,9 @@ async def test_a_rating_stays_with_the_claim_it_was_given_to(vault: Services) ->
 
     await vault.library.open_to("vault", [])
     assert await rated() == [(0, "plain")]
-    await history.rate(*at, Opinion(rating="down", claim=0, reason="changed"))
+    await history.rate(*at, MessageFeedback(rating="down", claim=0, reason="changed"))
     with pytest.raises(InvalidInput, match="has 1 claims"):
-        await history.rate(*at, Opinion(rating="down", claim=1))
+        await history.rate(*at, MessageFeedback(rating="down", claim=1))
     await vault.library.open_to("vault", None)
     assert await rated() == [(0, "secret"), (1, "changed")]
 

@@ -17,7 +17,7 @@ import pytest
 from app.settings import Settings
 from app.wiring import Services, open_services
 from pipelines.corpora import lock_of
-from pipelines.jobs.job import Job
+from pipelines.jobs.models import Job
 from storage.locks import Locks
 from tests.app.api.calls import API, JSON
 from tests.app.api.uploads import send, until_over
@@ -75,7 +75,7 @@ def workers_of(server: int) -> list[int]:
     """Processes of a server that run its jobs."""
     found, _ = family(server)
     lines = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in found}
-    return [pid for pid, line in lines.items() if b"app.working" in line]
+    return [pid for pid, line in lines.items() if b"app.worker_process" in line]
 
 
 async def until_ended(services: Services, *jobs: Job) -> list[Job]:

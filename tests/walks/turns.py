@@ -2,9 +2,9 @@
 
 from uuid import UUID
 
-from app.chat.engine import Engine
 from app.chat.events import ChatEvent, Completed
 from app.chat.service import ChatService
+from app.chat.turn_engine import TurnEngine
 from app.wiring import Services
 from storage.domain import Answer
 from tests.doubles.scripted import ScriptedLLM
@@ -20,7 +20,7 @@ def speaking(services: Services, *pieces: str, fails_after: int | None = None) -
 
 
 def spoken_by(services: Services, llm: ScriptedLLM) -> ChatService:
-    return ChatService(services.database, Engine(services.search, llm))
+    return ChatService(services.database, TurnEngine(services.search, llm))
 
 
 async def events_of(

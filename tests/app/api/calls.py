@@ -1,4 +1,4 @@
-"""What the tests of the API have in common: how it is called, and what an error looks like."""
+"""Helpers for the tests of the API: calls, and checks of error responses."""
 
 import json
 import re
@@ -18,7 +18,7 @@ CHESS = "Who won the chess championship in 1972?"
 
 
 def start(client: Client) -> str:
-    """The path of a new conversation."""
+    """Create a conversation and return its path."""
     return f"{API}/conversations/{client.post(f'{API}/conversations').json()['id']}"
 
 

@@ -1,4 +1,4 @@
-"""The API in this process: over a small manual, and empty."""
+"""Fixtures with the API in this process, with a small manual or without sources."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,8 +9,8 @@ import pytest
 from litestar.testing import TestClient
 
 from app.api import create_app
-from app.chat.engine import Engine
 from app.chat.service import ChatService
+from app.chat.turn_engine import TurnEngine
 from app.settings import Settings
 from app.wiring import Services
 from tests.app.api.calls import Client
@@ -19,13 +19,13 @@ from tests.library import write_docs
 
 
 def local(folder: Path, **changes: Any) -> Settings:
-    """Settings built past validation: what the machine has set is not read."""
+    """Make settings without validation, so that the machine's environment variables are not read."""
     return Settings.model_construct(ibid_home=folder / "home", **changes)
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """The API over the keeper's manual."""
+    """The API with the keeper's manual ingested."""
     folder = tmp_path_factory.mktemp("api")
     with TestClient(create_app(local(folder, allowed_hosts="*"))) as client:
         services: Services = client.app.state.services
@@ -35,10 +35,10 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 
 @pytest.fixture
 def scripted(client: Client, request: pytest.FixtureRequest) -> Iterator[ScriptedLLM]:
-    """Another model for the time of a test."""
+    """Replace the model by a scripted one for one test."""
     llm = ScriptedLLM(**request.param)
     services: Services = client.app.state.services
-    turns = Engine(services.search, llm)
+    turns = TurnEngine(services.search, llm)
     client.app.state.services = replace(
         services, turns=turns, chat=ChatService(services.database, turns)
     )
@@ -48,7 +48,7 @@ def scripted(client: Client, request: pytest.FixtureRequest) -> Iterator[Scripte
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """The API as it is by default: it answers to this machine's own names."""
+    """The API with default settings, which only accepts this machine's own host names."""
     app = create_app(local(tmp_path_factory.mktemp("guarded")))
     with TestClient(app, base_url="http://127.0.0.1:8000") as client:
         yield client

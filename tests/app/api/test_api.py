@@ -1,4 +1,4 @@
-"""The REST door, knocked on over HTTP: searching, reading, asking."""
+"""Tests of the REST API over HTTP: search, reading and questions."""
 
 import json
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Requests whose body does not come."""
+"""Tests of requests whose body does not arrive."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from app.api.bodies import BodyTimeout
 
 
 async def received(parts: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
-    """What an application gets that receives so often, of a client that says no more than this."""
+    """Return what an application gets from `count` receives, if the client sends only these parts."""
     sent, got = iter(parts), list[dict[str, Any]]()
 
     async def receive() -> Any:
@@ -38,5 +38,5 @@ async def test_a_body_that_stops_coming_is_not_waited_for(parts: list[dict[str, 
 
 async def test_a_client_that_has_sent_all_may_be_silent_for_as_long_as_it_likes() -> None:
     assert await received([PART, LAST], 2) == [PART, LAST]
-    with pytest.raises(TimeoutError):  # ours: nothing else ended it
+    with pytest.raises(TimeoutError):  # raised by `wait_for`, not by BodyTimeout
         await asyncio.wait_for(received([PART, LAST], 3), 0.5)

@@ -1,4 +1,4 @@
-"""Who may come in, and what is written on the door."""
+"""Tests of host and origin checks, and of the API's documentation pages."""
 
 import json
 import re

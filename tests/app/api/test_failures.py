@@ -1,4 +1,4 @@
-"""Bad keys and tokens, and what they do to others behind the same address."""
+"""Tests of failed sign-ins, and of their effect on other clients with the same address."""
 
 import asyncio
 from collections.abc import Iterator
@@ -73,7 +73,7 @@ async def test_each_address_has_failures_of_its_own() -> None:
     await failures.check("203.0.113.2", "ibid_other")
     await failures.count("2001:db8::1", "ibid_bad")
     with pytest.raises(TooManyFailures):
-        await failures.check("2001:db8::2", "ibid_other")  # the same household's
+        await failures.check("2001:db8::2", "ibid_other")  # the same /64 network
     await failures.check("2001:db8:0:1::1", "ibid_other")
 
 

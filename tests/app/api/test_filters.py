@@ -1,4 +1,4 @@
-"""Filters over HTTP: by what they name, and what is refused."""
+"""Tests of metadata filters over HTTP: valid, empty and refused ones."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Whatever the OpenAPI document allows, and much that it does not: never a fault of ours."""
+"""Fuzz tests: no request, allowed by the OpenAPI document or not, causes a server error."""
 
 from collections.abc import Iterator
 
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BaseSchema]:
-    """A server in a process of its own, over the keeper's manual."""
+    """The schema of a server in its own process, with the keeper's manual ingested."""
     folder = tmp_path_factory.mktemp("fuzz")
     assert script(folder / "home", "ingest", write_docs(folder / "docs")).returncode == 0
     with serving(folder / "home") as (_, client):

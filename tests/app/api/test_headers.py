@@ -1,4 +1,4 @@
-"""What a browser may do with a response is said in every response, once."""
+"""Tests of security headers: every response has each of them exactly once."""
 
 import base64
 import hashlib
@@ -13,7 +13,7 @@ from litestar.testing import TestClient
 
 import app.web
 from app.api import create_app
-from app.api.originals import shown
+from app.api.downloads import shown
 from tests.app.api.calls import API, FUEL, Client, ask, start
 from tests.app.api.conftest import local
 from tests.doubles.issuer import Issuer
@@ -40,7 +40,7 @@ def assert_guarded(response: httpx.Response, cache: str = "no-store") -> None:
 
 @pytest.fixture(scope="module")
 def door(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """The API with sign-in, and few requests a minute."""
+    """The API with sign-in and a limit of two requests per minute."""
     folder = tmp_path_factory.mktemp("headers")
     settings = local(folder, **issuer.settings(), rate_limit=2, cors_origins="https://docs.example")
     with TestClient(create_app(settings)) as client:

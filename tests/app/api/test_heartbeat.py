@@ -1,4 +1,4 @@
-"""Streams that say nothing for a while say that they are alive; leaving them ends what they wait for."""
+"""Tests of heartbeats: an idle stream sends comments, and closing a stream cancels its source."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -12,7 +12,7 @@ BRIEF, NEVER = 0.01, 3_600.0
 
 
 class Source:
-    """Gives what it is told to, when it is told to; knows whether it was closed."""
+    """A source of frames that waits for `go_on` and records whether it was closed or cancelled."""
 
     def __init__(self) -> None:
         self.go_on = asyncio.Event()

@@ -1,4 +1,4 @@
-"""JSON that is deep, huge or odd: refused in one line, never a fault of ours."""
+"""Tests of hostile JSON, deeply nested, huge or odd: it is refused and never causes a server error."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Tokens of each issuer's shape are taken by the very settings that the handbook names for it."""
+"""Tests of issuers: each one's tokens are accepted with the settings that the handbook lists for it."""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ OTHER_NAMES = {"Auth0, RFC 9068": "Auth0"}
 
 
 def tables() -> dict[str, dict[str, str]]:
-    """Settings by issuer, as the handbook's tables have them; of several in a cell, the first."""
+    """Return the settings of each issuer in the handbook's tables; use the first value of a cell."""
     found: dict[str, dict[str, str]] = {}
     for table in re.findall(r"(?:^\|.*\n)+", PAGE.read_text(), re.MULTILINE):
         head, _, *rows = (
@@ -42,7 +42,7 @@ def tables() -> dict[str, dict[str, str]]:
 
 
 def settings_of(name: str, issuer: Issuer) -> dict[str, Any]:
-    """Those of the handbook, with the stand-in for the issuer's host."""
+    """Return the handbook's settings, with the issuer's host replaced by the test issuer's."""
     named = OTHER_NAMES.get(name, name)
     family = re.split(r",| without", named)[0]
     claims = {key: value for key, value in tables()[family].items() if key.endswith("_claim")}

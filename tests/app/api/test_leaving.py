@@ -1,4 +1,4 @@
-"""Clients that leave in mid-turn, and such as wait long: the application is called as a server calls it."""
+"""Tests of clients that disconnect during a turn or wait long; the application is called directly as ASGI."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ from tests.doubles.services import Doubles
 
 
 class Visit:
-    """One question, asked by a client that leaves when it is told to."""
+    """A question from a client that disconnects when `leave` is set."""
 
     def __init__(self, app: Litestar, conversation: UUID, accept: str) -> None:
         self.status = 0
@@ -57,14 +57,14 @@ class Visit:
         self.status = message.get("status", self.status)
         self.body += message.get("body", b"")
         if message["type"] == "http.response.body" and not message.get("more_body"):
-            self.leave.set()  # as a server says once it has sent all
+            self.leave.set()  # a server also reports a disconnect after the last byte
 
 
 @asynccontextmanager
 async def opened(
     doubles: Doubles, docs: Path, model: str, heartbeat: float = 3_600.0
 ) -> AsyncIterator[tuple[Litestar, Services]]:
-    """The API over the keeper's manual, with one model of the stand-in."""
+    """Open the API with the keeper's manual ingested and one model of the OpenRouter double."""
     settings = local(
         docs.parent,
         allowed_hosts="*",

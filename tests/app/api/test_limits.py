@@ -1,4 +1,4 @@
-"""How often somebody may ask, where several processes answer."""
+"""Tests of rate limits that several server processes share."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ import pytest
 from litestar.testing import TestClient
 
 from app.api import create_app
-from app.api.counts import PERIOD, FileCounts, build_counts
+from app.api.rate_limit import PERIOD, FileCounts, build_counts
 from app.settings import Settings
 from storage.errors import InvalidInput
 from tests.app.api.calls import API, Client
@@ -30,7 +30,7 @@ needs_redis = pytest.mark.skipif(
 
 
 class Redis:
-    """A server of one's own on loopback, which can die and come back."""
+    """A private Redis server on loopback that can be killed and restarted."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
@@ -67,7 +67,7 @@ def redis(tmp_path: Path) -> Iterator[Redis]:
 
 @pytest.fixture(params=["file", pytest.param("redis", marks=needs_redis)])
 def store(request: pytest.FixtureRequest) -> str:
-    """Every store that processes can share, as it is set."""
+    """The setting of each rate limit store that processes can share."""
     return "file" if request.param == "file" else request.getfixturevalue("redis").url
 
 
@@ -76,7 +76,7 @@ Door = Callable[[str], Client]
 
 @pytest.fixture
 def door(issuer: Issuer, tmp_path: Path) -> Iterator[Door]:
-    """Opens one more server of the same home, with a limit of three a minute."""
+    """A function that opens another server with the same home and a limit of three requests per minute."""
     with ExitStack() as stack:
 
         def opened(store: str) -> Client:
@@ -116,7 +116,7 @@ def test_a_server_that_lost_the_store_counts_for_itself(
     assert {each.msg for each in caplog.records} == {"rate_limit_store_failed"}
     assert "hidden" not in str([vars(each) for each in caplog.records])
 
-    monkeypatch.setattr("app.api.counts._REST", 0)
+    monkeypatch.setattr("app.api.rate_limit._REST", 0)
     assert asked(one, issuer) == 200, "it had not noticed, and has no count of its own"
     redis.start()
     assert [asked(one, issuer, "eve") for _ in range(4)] == [200, 200, 200, 429]

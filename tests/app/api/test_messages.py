@@ -1,4 +1,4 @@
-"""Answers after the fact, over REST."""
+"""Tests of answers over REST: citation export, gaps, moved sources and verification modes."""
 
 from uuid import uuid4
 

@@ -1,4 +1,4 @@
-"""No token, whatever JSON it holds, is a fault of ours: it is taken, or refused with status 401."""
+"""Tests of malformed tokens: a token with any JSON is accepted, or refused with status 401."""
 
 import json
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from litestar.testing import TestClient
 
 from app.api import create_app
-from app.people.service import People
+from app.users.service import People
 from app.wiring import Services
 from tests.app.api.calls import API, Client
 from tests.app.api.conftest import local
-from tests.app.verifying import verifier_for
+from tests.app.users.verifying import verifier_for
 from tests.doubles.issuer import AUDIENCE, Issuer
 
 ANYTHING = st.recursive(
@@ -45,7 +45,7 @@ HEADERS = ("alg", "kid", "typ", "cty", "crit", "b64", "jwk", "jku", "x5u", "enc"
 
 @pytest.fixture(scope="module")
 def door(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """Groups and roles come from wherever the token has them; keys are fetched without a pause."""
+    """The API with sign-in; groups and roles are in a nested claim, and keys are refetched without delay."""
     settings = local(
         tmp_path_factory.mktemp("odd"),
         **issuer.settings(),
@@ -70,7 +70,7 @@ def part(value: object) -> str:
 
 
 def odd(names: tuple[str, ...]) -> st.SearchStrategy[dict[str, Any]]:
-    """What of the usual is changed; other names as well."""
+    """Generate changes to the usual fields and to fields with other names."""
     return st.dictionaries(st.sampled_from(names) | st.text(max_size=8), ANYTHING, max_size=4)
 
 

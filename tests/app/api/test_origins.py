@@ -1,4 +1,4 @@
-"""Which other sites' pages may call the API, and under which names it is called."""
+"""Tests of which sites' pages may call the API, and under which host names."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ def opened(folder: Path, **settings: str) -> Iterator[Client]:
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """Without sign-in: what is listed may call, and nobody else."""
+    """The API without sign-in, which only pages of the listed origins may call."""
     origins = f"{DOCS},https://*.example.net,http://localhost:3000"
     with opened(tmp_path_factory.mktemp("origins"), cors_origins=origins) as client:
         yield client
@@ -89,7 +89,7 @@ def test_a_listed_site_does_not_open_the_server_to_another_name(client: Client) 
 def test_where_the_server_is_reached_is_one_setting(
     tmp_path: Path, public: str, host: str, origin: str
 ) -> None:
-    """nginx without a Host line, with `$host` on another port, and on a sub-path."""
+    """Test nginx without a Host directive, with `$host` on another port, and with a sub-path."""
     with opened(tmp_path, public_url=public) as client:
         own = {"host": host, "origin": origin}
         assert client.post(f"{API}/conversations", headers=own).status_code == 201

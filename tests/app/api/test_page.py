@@ -1,4 +1,4 @@
-"""The chat page as a browser gets it: our own files, guarded, and answers as safe HTML."""
+"""Tests of the chat page: only our own files, security headers, and answers as safe HTML."""
 
 import re
 from html import unescape

@@ -1,4 +1,4 @@
-"""What the API says when it cannot do what was asked: always a problem, as RFC 9457 has it."""
+"""Tests of error responses: they are always problem details, as in RFC 9457."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""Hosted models over REST: a restart is an event, a spent budget a problem, the bill an endpoint."""
+"""Tests of hosted models over REST: restart events, exhausted budgets and the usage endpoint."""
 
 import json
 from collections.abc import Iterator

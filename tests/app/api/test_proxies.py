@@ -1,4 +1,4 @@
-"""What proxies say of a request, and which of them are believed."""
+"""Tests of forwarded headers, and of which proxies are trusted."""
 
 import asyncio
 from pathlib import Path
@@ -22,7 +22,7 @@ def seen(
     path: str = "/api/v1/corpora",
     **settings: Any,
 ) -> dict[str, Any]:
-    """The scope as the application gets it; of a redirect, what was sent."""
+    """Return the scope that the application gets, or the response if the request is redirected."""
     told: dict[str, Any] = {}
 
     async def application(scope: Any, receive: Any, send: Any) -> None:

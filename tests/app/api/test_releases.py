@@ -1,4 +1,4 @@
-"""Reindexing over REST."""
+"""Tests of reindexing over REST."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the log says of a request, and the id that both sides know it by."""
+"""Tests of the log lines of a request, and of its request id."""
 
 import json
 import logging
@@ -31,7 +31,7 @@ FAULT = {"fails_after": 0, "error": ValueError("QUESTIONS")}
 
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Lines:
-    """Of every level."""
+    """Capture log lines of all levels."""
     caplog.set_level(logging.DEBUG, logger="ibid")
     return caplog
 
@@ -48,7 +48,7 @@ def of(lines: Lines, *events: str) -> list[logging.LogRecord]:
 
 
 def failures(lines: Lines) -> list[logging.LogRecord]:
-    """Lines that an operator is to look at."""
+    """Return the warnings and errors."""
     return [line for line in lines.records if line.levelno >= logging.WARNING]
 
 

@@ -1,4 +1,4 @@
-"""Who may come in: tokens of an issuer, keys of servers, and nobody else."""
+"""Tests of sign-in with an issuer's tokens and with API keys."""
 
 import asyncio
 import re
@@ -21,14 +21,14 @@ from app.wiring import Services, open_services
 from storage.errors import InvalidInput, NotSignedIn, SignInUnavailable
 from tests.app.api.calls import API, FUEL, Client, assert_problem
 from tests.app.api.conftest import local
-from tests.app.verifying import verifier_for
+from tests.app.users.verifying import verifier_for
 from tests.doubles.issuer import Issuer
 from tests.library import write_docs
 
 
 @pytest.fixture(scope="module")
 def door(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """The API over the keeper's manual, with sign-in."""
+    """The API with sign-in and the keeper's manual ingested."""
     folder = tmp_path_factory.mktemp("signin")
     settings = local(
         folder,
@@ -171,7 +171,7 @@ async def test_keys_are_fetched_once_and_again_when_they_rotate(issuer: Issuer) 
 
 async def test_a_token_that_was_good_is_refused_once_it_ends(issuer: Issuer) -> None:
     checks = verifier_for(issuer)
-    await checks.verify(issuer.token("bob"))  # the keys are there now
+    await checks.verify(issuer.token("bob"))  # this fetches the issuer's keys
     ends = int(time.time()) + 4
     token = issuer.token("ada", exp=ends - 30)
     assert (await checks.verify(token)).subject == "ada"
@@ -307,7 +307,7 @@ def test_a_key_ends_with_its_time(door: Client, monkeypatch: pytest.MonkeyPatch)
     credential = key(door, "ask", days=1)
     assert call(door, "GET", "/corpora", credential).status_code == 200
     later = datetime.now(UTC) + timedelta(days=1)
-    monkeypatch.setattr("storage.tables._now", lambda: later)
+    monkeypatch.setattr("storage.sql.tables._now", lambda: later)
     assert_problem(call(door, "GET", "/corpora", credential), 401, "past its time")
 
 

@@ -1,4 +1,4 @@
-"""Files sent over REST: a job ingests them, and what serves can be opened, replaced and removed."""
+"""Tests of uploads over REST: a job ingests them; sources can then be opened, replaced and removed."""
 
 import io
 import stat
@@ -28,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def client(folder: Path) -> Iterator[Client]:
-    """An API with nothing in it; uploads of more than 300 kB, 40 MB unpacked, are too large for it."""
+    """An API without sources, which limits uploads to 300 kB, and to 40 MB when unpacked."""
     settings = local(
         folder,
         allowed_hosts="*",

@@ -1,4 +1,4 @@
-"""How files are sent, and what the tests wait for."""
+"""Helpers for the tests of uploads: send files and wait for jobs."""
 
 import io
 import time
@@ -21,7 +21,7 @@ def send(client: httpx.Client, files: Mapping[str, str | bytes], **fields: str) 
 
 
 def job_of(client: httpx.Client, response: httpx.Response, seconds: float = 60) -> JSON:
-    """The job once it is over."""
+    """Wait for the job that the response started and return it."""
     assert response.status_code == 202, response.text
     return until_over(client, response.json()["id"], seconds)
 

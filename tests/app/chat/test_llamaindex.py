@@ -10,9 +10,9 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.chat_engine.types import BaseChatEngine
 from llama_index.core.retrievers import BaseRetriever
 
-from app.chat.engine import Engine
 from app.chat.llamaindex import ChatEngine
-from app.chat.retriever import PassageRetriever
+from app.chat.turn_engine import TurnEngine
+from app.retrieval.retriever import PassageRetriever
 from app.settings import Settings
 from app.wiring import Services, open_services
 from storage.domain import Answer
@@ -43,7 +43,7 @@ def llm() -> ScriptedLLM:
 
 @pytest.fixture
 def engine(manual: Services, llm: ScriptedLLM) -> ChatEngine:
-    return ChatEngine(Engine(manual.search, llm))
+    return ChatEngine(TurnEngine(manual.search, llm))
 
 
 def contents(engine: BaseChatEngine) -> list[tuple[MessageRole, str | None]]:
@@ -121,7 +121,7 @@ async def test_a_history_of_ones_own_is_taken_and_left_as_it_was(
 
 async def test_what_failed_is_not_remembered(manual: Services) -> None:
     llm = ScriptedLLM(pieces=["It ", "burns [1]."], fails_after=1)
-    engine = ChatEngine(Engine(manual.search, llm))
+    engine = ChatEngine(TurnEngine(manual.search, llm))
     with pytest.raises(ModelUnavailable):
         await engine.achat(FUEL)
     with pytest.raises(ModelUnavailable):

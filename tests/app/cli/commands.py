@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from app.cli import main
 from app.settings import Settings
-from storage.index.files import is_locked
+from storage.index.embedded.files import is_locked
 
 LOGGERS = ("ibid", "_granian", "granian", "litestar", "uvicorn", "dbos")
 SCRIPT = Path(sys.executable).with_name("ibid")

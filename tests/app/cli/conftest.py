@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.index.client import open_embedded
+from storage.index.embedded.client import open_embedded
 from tests.app.cli.commands import ibid
 from tests.library import write_docs
 

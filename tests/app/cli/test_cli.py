@@ -13,7 +13,7 @@ from litestar.testing import TestClient
 from app.api import create_app
 from app.cli import main
 from app.settings import Settings
-from storage.index.client import open_embedded
+from storage.index.embedded.client import open_embedded
 from tests.app.cli.commands import CHESS, FUEL, assert_refused, ibid, script
 from tests.app.shapes import ANSWER, CITATION, CLAIM, PASSAGE
 from tests.library import PAGES, write_docs

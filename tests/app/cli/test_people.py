@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.database import HEAD
+from storage.sql.database import HEAD
 from tests.app.cli.commands import assert_refused, ibid
 from tests.doubles.issuer import Issuer
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.plan import Fit, Plan
+from pipelines.ingestion.estimate import Fit, Plan
 from tests.app.cli.commands import assert_refused, environment, ibid
 from tests.library import PAGES, write_docs
 

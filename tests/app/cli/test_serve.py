@@ -15,7 +15,7 @@ import httpx
 import pytest
 from httpx_sse import connect_sse
 
-from storage.index.files import is_locked
+from storage.index.embedded.files import is_locked
 from tests.app.cli.commands import FUEL, SCRIPT, environment, ibid, script
 from tests.doubles.issuer import Issuer
 from tests.library import write_docs

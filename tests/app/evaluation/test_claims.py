@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.chat.verification.local import LocalVerifier
 from app.evaluation.claims import auroc, balanced, evaluate_claims, read_claims
-from storage.embeddings import LocalEmbedding
+from app.verification.local.verifier import LocalVerifier
+from storage.embeddings.local import LocalEmbedding
 from storage.errors import InvalidInput
 
 FUEL = "The lamp burns 2.4 litres of paraffin an hour."

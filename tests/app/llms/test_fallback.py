@@ -6,12 +6,12 @@ from contextlib import aclosing
 
 import pytest
 
-from app.llms.breaker import Breaker
-from app.llms.extractive import ExtractiveLLM
+from app.llms.circuit_breaker import Breaker
+from app.llms.extractive_model.model import ExtractiveLLM
 from app.llms.fallback import FallbackLLM
-from app.llms.openrouter import HostedLLM
+from app.llms.hosted.model import HostedLLM
 from storage.errors import ModelBusy, ModelRefused, ModelUnavailable
-from tests.app.llms.hosted import PROMPT, SAID, ask, model, models
+from tests.app.llms.asking import PROMPT, SAID, ask, model, models
 from tests.doubles.services import Doubles
 
 BEFORE = ["status-503", "status-502", "status-401", "resets", "json-error", "empty"]

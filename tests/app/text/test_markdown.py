@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.text.markdown import markdown_link, plain, safe_address
+from tests.app.chat.answer.test_sanitizer import PIECES, TEXTS
 from tests.app.chat.renderers import live, renderers
-from tests.app.chat.test_sanitizer import PIECES, TEXTS
 
 PAGE = "https://docs.example.com/lamp"
 

@@ -10,8 +10,8 @@ from urllib.parse import unquote
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from pipelines.discovery import place, select
-from pipelines.reading import read
+from pipelines.ingestion.discovery import place, select
+from pipelines.readers import read
 
 HERE = Path(__file__).parent
 PACKAGE = (HERE / "package.json", HERE / "package-lock.json")

@@ -9,8 +9,8 @@ from random import Random
 
 import pytest
 
+from tests.app.chat.answer.test_sanitizer import EXPLOITS, PIECES, RESTS, STARTS, answer, foreign
 from tests.app.chat.renderers import live, marked, renderers
-from tests.app.chat.test_sanitizer import EXPLOITS, PIECES, RESTS, STARTS, answer, foreign
 
 HERE = Path(__file__).parent
 PACKAGE = (HERE / "package.json", HERE / "package-lock.json")

@@ -18,14 +18,14 @@ from llama_index.core.base.llms.types import LLMMetadata
 from llama_index.core.llms import LLM
 
 from app.api import create_app
-from app.chat.engine import Engine
 from app.chat.service import ChatService
+from app.chat.turn_engine import TurnEngine
 from app.llms.fallback import FallbackLLM
 from app.settings import Settings
 from app.wiring import Services
-from storage.conversations import Conversations
 from storage.domain import LOCAL, Answer
-from storage.tables import Conversation, Message
+from storage.sql.repositories.conversations import Conversations
+from storage.sql.tables import Conversation, Message
 from tests.app.cli.commands import until_released
 from tests.app.cli.test_serve import free_port
 from tests.doubles.scripted import ChatMessage, ScriptedLLM
@@ -112,7 +112,7 @@ class Site:
     @contextmanager
     def _with(self, llm: LLM) -> Iterator[None]:
         services = self.services
-        turns = Engine(services.search, llm)
+        turns = TurnEngine(services.search, llm)
         chat = ChatService(services.database, turns)
         self._app.state.services = replace(services, turns=turns, chat=chat)
         try:

@@ -1,0 +1,29 @@
+"""Notes for the reader about an answer as a whole."""
+
+from storage.domain import Answer
+
+NOT_PEER_REVIEWED = "not_peer_reviewed"
+_ONE_AND_MANY = {
+    "withheld": (
+        "One claim is withheld: nothing in its sources supports it.",
+        "{} claims are withheld: nothing in their sources supports them.",
+    ),
+    "verbatim": (
+        "One claim repeats its source word for word, without quotation marks.",
+        "{} claims repeat their sources word for word, without quotation marks.",
+    ),
+    NOT_PEER_REVIEWED: (
+        "One claim rests on sources that are not known to be peer-reviewed.",
+        "{} claims rest on sources that are not known to be peer-reviewed.",
+    ),
+}
+
+
+def notes(answer: Answer) -> list[str]:
+    """Return one sentence for each kind of flag on the answer's claims."""
+    said: list[str] = []
+    for flag, (one, many) in _ONE_AND_MANY.items():
+        count = sum(flag in claim.flags for claim in answer.claims)
+        if count:
+            said.append(one if count == 1 else many.format(count))
+    return said

@@ -1,0 +1,57 @@
+"""The chat page at `/`, and the files it loads."""
+
+from html import escape
+from pathlib import Path
+
+from litestar import Controller, MediaType, get
+from litestar.datastructures import State
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
+from litestar.response import File
+
+import app.web
+from app.api.auth import OPEN
+from app.api.headers import CONTENT_SECURITY_POLICY
+
+_ASSETS = Path(app.web.__file__).parent / "assets"
+_KINDS = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
+"""Media types by suffix. Some systems map `.js` to plain text, which browsers refuse to run."""
+
+ONLY_OURS = {
+    CONTENT_SECURITY_POLICY: "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+"""Headers that allow only Ibid's own scripts, whatever an answer or a source contains."""
+
+
+class PageController(Controller):
+    """`/` and the files that it loads. None come from other sites."""
+
+    response_headers = {**ONLY_OURS, "Cache-Control": "no-cache"}  # noqa: RUF012
+    include_in_schema = False
+    opt = OPEN
+
+    @get("/", sync_to_thread=False, media_type=MediaType.HTML)
+    def page(self, state: State) -> str:
+        """Return the chat page."""
+        page = (_ASSETS / "page.html").read_text(encoding="utf-8")
+        link = escape(state.sign_in_url or "")
+        return page.replace('data-sign-in=""', f'data-sign-in="{link}"', 1)
+
+    @get("/assets/{name:str}", sync_to_thread=False)
+    def asset(self, name: FromPath[str]) -> File:
+        """Return a stylesheet, a script or the icon."""
+        return _file(name)
+
+
+def _file(name: str) -> File:
+    if name not in {path.name for path in _ASSETS.iterdir()}:
+        raise NotFoundException(f"There is no file {name!r}.")
+    path = _ASSETS / name
+    return File(path, media_type=_KINDS[path.suffix], content_disposition_type="inline")

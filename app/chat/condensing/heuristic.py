@@ -1,0 +1,60 @@
+"""Complete a follow-up question without a model, by adding earlier questions to the search query."""
+
+import re
+from collections.abc import Sequence
+
+from llama_index.core.base.llms.types import ChatMessage, MessageRole
+
+_LEANING = re.compile(
+    r"\b(it|its|they|them|their|this|that|these|those|he|she|him|her|one|ones|there|then|same|"
+    r"former|latter|above|instead|else|another|other)\b",
+    re.IGNORECASE,
+)
+_CONTINUING = re.compile(
+    r"^\W*(and|but|or|so|why|how come|what about|how about|what else|also|then|really|for example|"
+    r"such as|like what|can you|tell me more|more|explain|elaborate)\b",
+    re.IGNORECASE,
+)
+_FEW_WORDS = 3
+_MOST_TURNS = 3
+_ECHO = 1 / 3
+
+
+def condense(question: str, history: Sequence[ChatMessage]) -> str:
+    """Return the question, followed by the earlier questions that it depends on, latest first.
+
+    A question that depends on none is returned alone. Without a model that rewrites the question, adding
+    the words of earlier questions is the way to keep their topic.
+    """
+    earlier = asked(history)
+    parts = [question]
+    while earlier and len(parts) <= _MOST_TURNS and leans(parts[-1]):
+        parts.append(earlier.pop())
+    return "\n".join(parts)
+
+
+def keywords(question: str, history: Sequence[ChatMessage]) -> dict[str, float]:
+    """Return the texts for the keyword search with their weights: the question and the last few before it.
+
+    Older questions weigh less. They are added even to a question that is grammatically complete, because
+    it may still be about the same topic: their words resolve what its own words leave open. Where the
+    topic has changed, the question's own words outweigh them.
+    """
+    weights = {question: 1.0}
+    for turn, earlier in enumerate(reversed(asked(history)[-_MOST_TURNS:]), 1):
+        weights.setdefault(earlier, _ECHO**turn)
+    return weights
+
+
+def leans(question: str) -> bool:
+    """Return whether a question depends on earlier ones: it has a pronoun, an ellipsis or very few words."""
+    return bool(
+        len(question.split()) <= _FEW_WORDS
+        or _LEANING.search(question)
+        or _CONTINUING.search(question)
+    )
+
+
+def asked(history: Sequence[ChatMessage]) -> list[str]:
+    """Return the user's questions so far, oldest first."""
+    return [message.content or "" for message in history if message.role == MessageRole.USER]

@@ -1,0 +1,245 @@
+"""Answer one question as a stream of events: condense, retrieve, generate, cite, verify.
+
+The engine has no conversation state: the caller passes the history.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from uuid import UUID, uuid4
+
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse
+from llama_index.core.llms import LLM
+
+from app.answer_notes import NOT_PEER_REVIEWED
+from app.chat.answer.draft import Draft
+from app.chat.answer.stream import ModelStream
+from app.chat.condensing.heuristic import condense, keywords
+from app.chat.condensing.llm import Rewriter
+from app.chat.events import ChatEvent, Completed, Condensed, Condensing, Restarted, Retrieved, Token
+from app.llms import prompts
+from app.llms.response import ResponseMetadata
+from app.retrieval.relevance import Relevance
+from app.retrieval.search import PASSAGES_READ, Scope, Search, is_peer_reviewed
+from app.text.markdown import markdown_link
+from app.text.visible import one_line
+from app.verification import Verifier
+from app.verification.checker import Checker, Verify
+from storage.domain import (
+    Abstention,
+    Answer,
+    Attempt,
+    Calibration,
+    Claim,
+    NearestSection,
+    Passage,
+    Reason,
+    Rewriting,
+)
+
+_NEAREST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One question with everything that is needed to answer it."""
+
+    question: str
+    scope: Scope
+    history: Sequence[ChatMessage] = ()
+    conversation_id: UUID = field(default_factory=uuid4)
+    message_id: UUID = field(default_factory=uuid4)
+    verify: Verify | None = None
+    """How claims are verified; None means the engine's setting."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The query of a turn, the passages it found, and the models that were used for both."""
+
+    query: str
+    passages: Sequence[Passage]
+    release: str | None
+    rewriting: Rewriting | None
+    attempts: tuple[Attempt, ...]
+
+
+class TurnEngine:
+    """An engine that answers turns with one model, from the passages that a search finds."""
+
+    def __init__(
+        self,
+        search: Search,
+        llm: LLM,
+        verifier: Verifier | None = None,
+        verify: Verify = "mark",
+        relevance: Relevance | None = None,
+        rewriter: Rewriter | None = None,
+    ) -> None:
+        """Create an engine.
+
+        Without a verifier all claims stay unchecked. Without a rewriter, earlier questions are appended
+        to the query as they are.
+        """
+        self.search = search
+        self._llm = llm
+        self._verifier = verifier
+        self._verify: Verify = verify
+        self._relevance = relevance or Relevance()
+        self._rewriter = rewriter
+
+    @property
+    def model(self) -> str:
+        """The name of the model that is tried first."""
+        return self._llm.metadata.model_name
+
+    async def stream(self, turn: Turn) -> AsyncGenerator[ChatEvent]:
+        """Yield the events of `app.chat.events`, in their order; raise `IbidError` on failure.
+
+        When a model fails in mid-answer, `Restarted` and the words of the next model follow. A question
+        that the corpus does not cover is declined without calling the model.
+        """
+        condensed = Condensed(query=condense(turn.question, turn.history))
+        if self._rewriter is not None and self._rewriter.takes(turn.question, turn.history):
+            yield Condensing(model=self._rewriter.model)
+            condensed = await self._rewriter.condense(turn.question, turn.history)
+            yield condensed
+        found = await self._find(turn, condensed)
+        passages, language = found.passages, min(turn.scope.languages)
+        foreign, calibration = await self.search.is_foreign(), _calibration(turn.scope, found)
+        if reason := self._relevance.declines(
+            found.query, passages, language, calibration, foreign=foreign
+        ):
+            declined = _declined(turn, reason, found)
+            yield Retrieved(passages=())
+            yield Token(text=declined.text)
+            yield Completed(answer=declined)
+            return
+        yield Retrieved(passages=tuple(passages))
+        draft = self._draft(turn, passages, language)
+        async with aclosing(self._generate(turn, found)) as responses:
+            heard = ModelStream(responses, self.model)
+            while True:
+                async with aclosing(heard.words()) as words, aclosing(draft.events(words)) as said:
+                    async for event in said:
+                        yield event
+                if heard.is_over:
+                    break
+                yield Restarted(attempt=heard.spoken.attempts[-1])
+                draft = self._draft(turn, passages, language)
+        claims = await draft.claims()
+        if turn.scope.peer_review:
+            claims = tuple(_reviewed(claim) for claim in claims)
+        answer = _answered(turn, draft, claims, heard.spoken, found)
+        if not answer.citations:
+            answer = _unsupported(answer, passages)
+            if not draft.text.text:
+                yield Token(text=answer.text)
+        yield Completed(answer=answer)
+
+    async def _find(self, turn: Turn, condensed: Condensed) -> _Found:
+        """Search for the condensed question.
+
+        A rewritten question is complete. For any other, keywords of earlier questions are added.
+        """
+        query = condensed.query
+        weighted = None if condensed.rewriting else keywords(turn.question, turn.history)
+        passages, skipped = await self.search.ranked(turn.scope, query, PASSAGES_READ, weighted)
+        attempts = (*condensed.attempts, *([skipped] if skipped else []))
+        return _Found(query, passages, await self.search.release(), condensed.rewriting, attempts)
+
+    def _draft(self, turn: Turn, passages: Sequence[Passage], language: str) -> Draft:
+        verify = turn.verify or self._verify
+        if self._verifier is None or verify == "off":
+            return Draft(passages, language)
+        checker = Checker(self._verifier, passages, language)
+        return Draft(passages, language, checker, strict=verify == "strict")
+
+    async def _generate(self, turn: Turn, found: _Found) -> AsyncGenerator[ChatResponse]:
+        context = found.query if found.query != turn.question else ""
+        prompt = prompts.messages(turn.question, found.passages, turn.history, context)
+        async with aclosing(await self._llm.astream_chat(prompt)) as responses:
+            async for response in responses:
+                yield response
+
+
+def _calibration(scope: Scope, found: _Found) -> Calibration | None:
+    """Return the calibration of the best passage's corpus in the release that was searched."""
+    if not found.passages or found.release is None:
+        return None
+    return scope.calibrations.get((found.passages[0].corpus, found.release))
+
+
+def _reviewed(claim: Claim) -> Claim:
+    """Flag a claim with citations of which none is known to be peer-reviewed."""
+    if not claim.citations or any(is_peer_reviewed(c.metadata) for c in claim.citations):
+        return claim
+    return claim.model_copy(update={"flags": (*claim.flags, NOT_PEER_REVIEWED)})
+
+
+def _answered(
+    turn: Turn, draft: Draft, claims: tuple[Claim, ...], spoken: ResponseMetadata, found: _Found
+) -> Answer:
+    return Answer(
+        id=turn.message_id,
+        conversation_id=turn.conversation_id,
+        message_id=turn.message_id,
+        status="answered",
+        finish=spoken.finish,
+        text=draft.text.text,
+        claims=claims,
+        sources=draft.text.sources(),
+        model=spoken.model,
+        generation=spoken.generation,
+        attempts=(*found.attempts, *spoken.attempts),
+        usage=spoken.usage,
+        rewriting=found.rewriting,
+        release=found.release,
+    )
+
+
+def _declined(turn: Turn, reason: Reason, found: _Found) -> Answer:
+    nearest = _nearest(found.passages)
+    return Answer(
+        id=turn.message_id,
+        conversation_id=turn.conversation_id,
+        message_id=turn.message_id,
+        status="abstained",
+        text=_pointing("The documentation does not speak to this question.", nearest),
+        abstention=Abstention(reason=reason, nearest=nearest),
+        attempts=found.attempts,
+        rewriting=found.rewriting,
+        release=found.release,
+    )
+
+
+def _unsupported(answer: Answer, passages: Sequence[Passage]) -> Answer:
+    """Turn an answer that has no footnotes into an abstention, whatever its text says."""
+    nearest = _nearest(passages)
+    text = answer.text or _pointing(
+        "The documentation does not support an answer to this question.", nearest
+    )
+    abstention = Abstention(reason="not_supported", nearest=nearest)
+    return answer.model_copy(update={"status": "abstained", "text": text, "abstention": abstention})
+
+
+def _nearest(passages: Sequence[Passage]) -> tuple[NearestSection, ...]:
+    sections: dict[tuple[UUID, tuple[str, ...]], NearestSection] = {}
+    for passage in passages:
+        near = NearestSection(
+            source_id=passage.source_id,
+            passage_id=passage.id,
+            title=one_line(passage.title),
+            section=tuple(map(one_line, passage.section)),
+            url=passage.url,
+        )
+        sections.setdefault((passage.source_id, passage.section), near)
+    return tuple(sections.values())[:_NEAREST]
+
+
+def _pointing(sentence: str, nearest: Sequence[NearestSection]) -> str:
+    lines = [sentence]
+    if nearest:
+        lines.append("The nearest sections are:\n")
+        lines += [f"- {markdown_link(' › '.join(near.section), near.url)}" for near in nearest]
+    return "\n".join(lines)

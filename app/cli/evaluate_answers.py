@@ -1,0 +1,75 @@
+"""`ibid eval claims` and `ibid eval answers`: measure verdicts and answers."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from app.cli.runtime import progress_bar, run
+from app.cli.scratch import apart, scratch
+from app.cli.terminal import say, say_json
+
+if TYPE_CHECKING:
+    from app.wiring import Services
+    from storage.domain import Value
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print the measures as JSON.")
+
+
+@click.command("claims")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@_as_json
+def claims(file: Path, as_json: bool) -> None:
+    """Verify the labelled claims in FILE: one JSON object per line with `claim`, `evidence` and `label`."""
+    with scratch() as home:
+
+        async def work(services: "Services") -> None:
+            from app.evaluation.claims import evaluate_claims, read_claims  # noqa: PLC0415
+
+            result = await evaluate_claims(services.verifier, read_claims(file))
+            _show(result, result.metrics, result.labels, as_json=as_json)
+
+        run(work, apart(home))
+
+
+@click.command("answers")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@_as_json
+def answers(folder: Path, as_json: bool) -> None:
+    """Answer the questions of FOLDER from its own documents.
+
+    FOLDER has BEIR's layout. The queries have `answerable` and `answer` in their metadata.
+    """
+    with scratch() as home:
+
+        async def work(services: "Services") -> None:
+            from app.evaluation import answers  # noqa: PLC0415 - LlamaIndex takes a second
+
+            questions = answers.read_questions(folder)
+            documents = answers.write_documents(folder, home / "documents")
+            with progress_bar("Ingesting", shown=not as_json) as progress:
+                await services.ingestion.run(documents, "known", progress=progress)
+            with progress_bar("Asking", shown=not as_json) as progress:
+                name = answers.naming(folder)
+                result = await answers.evaluate_answers(
+                    services.turns, services.library, ["known"], questions, name, progress
+                )
+            _show(result, result.metrics, result.confusion, as_json=as_json)
+
+        run(work, apart(home))
+
+
+def _show(
+    result: "Value",
+    metrics: dict[str, float],
+    counts: dict[str, dict[str, int]],
+    *,
+    as_json: bool,
+) -> None:
+    if as_json:
+        say_json(result.model_dump(mode="json"))
+        return
+    for name, value in metrics.items():
+        say(f"{name:<24}{value:.4f}")
+    for label, row in counts.items():
+        say(f"{label:<24}{', '.join(f'{count} {name}' for name, count in row.items())}")

@@ -1,0 +1,44 @@
+"""Temporary homes that exist for one command."""
+
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from app.cli.runtime import MISUSED, fail, load_settings
+from storage.system_folders import ensure_temporary_folder, has_temporary_folder
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+_PATIENCE = 10.0
+
+
+@contextmanager
+def scratch() -> Generator[Path]:
+    """Create a temporary folder, and remove it once the embedded engine's process has released it.
+
+    That process may outlive the work by a moment.
+    """
+    from storage.index.embedded.files import is_locked  # noqa: PLC0415
+
+    home = load_settings().ibid_home
+    ensure_temporary_folder(home)
+    if not has_temporary_folder():
+        fail(f"Temporary files can be written nowhere, not even to {home}: set TMPDIR.", MISUSED)
+    with TemporaryDirectory(prefix="ibid-eval-", ignore_cleanup_errors=True) as made:
+        folder = Path(made).resolve()
+        try:
+            yield folder
+        finally:
+            index, give_up = folder / "home/index", time.monotonic() + _PATIENCE
+            while index.is_dir() and is_locked(index) and time.monotonic() < give_up:
+                time.sleep(0.02)
+
+
+def apart(home: Path) -> "Settings":
+    """Return the configured settings with a temporary home and no external databases."""
+    away = {"ibid_home": home / "home", "database_url": None, "qdrant_url": None}
+    return load_settings().model_copy(update=away)

@@ -1,0 +1,1 @@
+"""Read, search and export stored conversations, without what the reader may not see."""

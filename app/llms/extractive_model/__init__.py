@@ -1,0 +1,1 @@
+"""A model that answers with sentences quoted from the sources, without a network."""

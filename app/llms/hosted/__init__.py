@@ -1,0 +1,1 @@
+"""Language models of OpenRouter and of servers that speak OpenAI's protocol."""

@@ -1,0 +1,79 @@
+"""What a model server reports about a key and its models; only `ibid doctor` asks for it."""
+
+from typing import TypeVar
+
+import msgspec
+from aiohttp import ClientError, ClientSession, ClientTimeout
+
+from app.llms.hosted.refusals import refusal
+from storage.addresses import without_secrets
+from storage.errors import ModelUnavailable
+from storage.http.pool import UNREADABLE
+
+T = TypeVar("T")
+
+_PATIENCE = ClientTimeout(total=10.0)
+_OK = 200
+
+
+class Account(msgspec.Struct):
+    """The account of a key: US dollars left, None without a limit; a free tier has few requests a day."""
+
+    limit_remaining: float | None = None
+    is_free_tier: bool = False
+
+
+class _Account(msgspec.Struct):
+    data: Account
+
+
+class _Named(msgspec.Struct):
+    id: str
+
+
+class _Models(msgspec.Struct):
+    data: list[_Named]
+
+
+async def account(http: ClientSession, base_url: str, key: str) -> Account:
+    """Return the account of a key; raise `ModelUnavailable`, for example if the key is refused."""
+    return (await _got(http, f"{base_url}/key", key, _Account)).data
+
+
+async def models(
+    http: ClientSession, base_url: str, key: str | None, key_setting: str = "OPENROUTER_API_KEY"
+) -> set[str]:
+    """Return the names of the server's models.
+
+    Raises `ModelUnavailable`; for a refused key, its message names `key_setting`.
+    """
+    listed = await _got(http, f"{base_url}/models", key, _Models, key_setting)
+    return {model.id for model in listed.data}
+
+
+async def _got(
+    http: ClientSession,
+    url: str,
+    key: str | None,
+    kind: type[T],
+    key_setting: str = "OPENROUTER_API_KEY",
+) -> T:
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    shown = without_secrets(url)
+    try:
+        async with http.get(
+            url, headers=headers, timeout=_PATIENCE, allow_redirects=False
+        ) as answer:
+            content = await answer.read()
+    except (ClientError, TimeoutError) as error:
+        raise ModelUnavailable(f"{shown} cannot be reached") from error
+    if answer.status != _OK:
+        after = answer.headers.get("retry-after")
+        told = refusal("", answer.status, after, key=key_setting)
+        raise ModelUnavailable(f"{shown} did not answer: {told}") from told
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except UNREADABLE as error:
+        raise ModelUnavailable(
+            f"{shown} is no server of models: it sent what cannot be read"
+        ) from error

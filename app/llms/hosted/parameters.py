@@ -1,0 +1,71 @@
+"""Finds which parameters of a request a model's server does not accept, from the text of its refusal."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, cast
+
+import msgspec
+
+from storage.http.pool import UNREADABLE
+
+_LENGTHS = ("max_tokens", "max_completion_tokens")
+"""The two names that servers use for the limit of an answer."""
+_PLAIN = (*_LENGTHS, "temperature", "stream_options")
+"""Names that are not English words, or that may be mistaken for a parameter without harm."""
+_WORDS = ("models", "provider", "stream")
+"""Names that are also English words: they count only where the text is about a parameter."""
+_UNKNOWN = re.compile(
+    r"un(?:known|recogni[sz]ed|supported|expected)|(?:not|n't) (?:\w+ )?(?:support|permit|allow|recogni|"
+    r"accept|valid)|extra|additional|forbidden|deprecated|invalid (?:parameter|argument|field)",
+    re.IGNORECASE,
+)
+_WRONG_NUMBER = re.compile(
+    r"too (?:large|big|high|long|many)|at (?:most|least)|maximum|exceed|must be|greater|less than|"
+    r"context (?:length|window|size)",
+    re.IGNORECASE,
+)
+"""Texts that refuse the limit's value, not the parameter: without a limit, the cost would be unlimited."""
+_ECHOES = ("input", "body", "request")
+"""Fields in which a refusal repeats the request."""
+_DEPTH = 6
+
+
+def without(body: Mapping[str, Any], refused: Collection[str]) -> dict[str, Any]:
+    """Return the body without the refused parameters; its limit takes the name that is not refused."""
+    taken = {name: value for name, value in body.items() if name not in refused}
+    one, other = _LENGTHS
+    if one in body and one in refused and other not in refused:
+        taken[other] = body[one]
+    return taken
+
+
+def refused_in(answer: bytes, sent: Collection[str]) -> set[str]:
+    """Return the sent parameters that a refusal names; none if it is about something else."""
+    try:
+        told = "\n".join(_texts(msgspec.json.decode(answer), _DEPTH))
+    except (*UNREADABLE, RecursionError):
+        told = answer.decode(errors="replace")
+    named = {name for name in (*_PLAIN, *_WORDS) if name in sent and _is_refused(name, told)}
+    return named | ({"stream_options"} & {*sent} if "stream" in named else set())
+
+
+def _is_refused(name: str, told: str) -> bool:
+    if name in _PLAIN:
+        is_number = name in _LENGTHS and _WRONG_NUMBER.search(told)
+        return not is_number and re.search(rf"\b{name}\b", told) is not None
+    quoted = rf"[\"'`]{name}[\"'`]"
+    listed = rf"\b(?:argument|parameter|field|key|propert|input)\w*\b[^.;]*?[\s:,]{name}\b"
+    return bool(_UNKNOWN.search(told) and re.search(f"{quoted}|{listed}", told))
+
+
+def _texts(value: Any, depth: int) -> Iterator[str]:
+    """Yield the texts in a response; a single word is put in quotes."""
+    if isinstance(value, str):
+        yield value if " " in value else f"'{value}'"
+    elif isinstance(value, list) and depth:
+        for each in cast("list[Any]", value):
+            yield from _texts(each, depth - 1)
+    elif isinstance(value, dict) and depth:
+        for name, each in cast("dict[str, Any]", value).items():
+            if name not in _ECHOES:
+                yield from _texts(each, depth - 1)

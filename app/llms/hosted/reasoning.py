@@ -1,0 +1,205 @@
+"""Removes a model's thoughts, which some models write into their text in tags, from the answer."""
+
+import re
+
+_NAME = (
+    r"(?:ant|(?:\w{1,20}[:_▁-]){1,2})?"
+    r"(?:think(?:ing)?|thoughts?|reasoning|reflection|scratchpad|monologue|analysis|rationale|cot)"
+    r"(?:[_-](?:process|content|block))?"
+)
+_TAG = re.compile(
+    rf"[<◁][|｜]?(?P<close>/|end[_▁-](?:of[_▁-])?)?(?P<name>{_NAME})(?:\s[^<>\n]{{0,80}})?(?P<empty>/)?"
+    r"[|｜]?[>▷]"
+    r"|(?-i:\[(?P<close_bracket>/)?THINK(?:ING)?\])"
+    # gpt-oss and Gemma write to channels; only the final channel is for the reader.
+    r"|<\|channel\|>\s*(?:(?P<final>final)|\w+)[^<]{0,60}<\|message\|>"
+    r"|<\|channel>\s*thought\b|(?P<end_channel><channel\|>)",
+    re.IGNORECASE,
+)
+_UNFINISHED = re.compile(
+    rf"[<◁][/|｜]{{0,2}}(?:[\w:▁-]{{0,50}}|{_NAME}\s[^<>\n]{{0,80}})/?[|｜]?\Z"
+    r"|\[/?[A-Z]{0,8}\Z|<\|channel\|?>[^<]{0,80}(?:<[|\w]{0,8}\|?)?\Z",
+    re.IGNORECASE,
+)
+_FRAME = re.compile(
+    r"<[|｜]?/?(?:(?:begin|end)_of_|start_|end_)?(?:final_)?(?:answer|response|solution|output)[|｜]?>",
+    re.IGNORECASE,
+)
+"""Tags that some models put around the answer that follows their thoughts."""
+_SPECIAL = re.compile(r"`+|~{3,}|\\.?|\n[ \t]*(?:\n|\Z)|[<◁\[]", re.DOTALL)
+_MAY_MATTER = re.compile(r"[`~\\<◁\[]")
+_FENCE_LENGTH = 3
+_LONGEST_CODE = 2_000
+"""The most characters to read after a tag in search of the end of inline code."""
+
+
+class Thoughts:
+    """A filter that takes deltas and returns the words of the answer, however the text is split.
+
+    A tag in code or after a backslash is text. A closing tag without an opening one means that all text
+    before it was a thought: `void` is then true, and what earlier feeds returned must be discarded. For a
+    model that does so, `expected` holds its text back until the closing tag.
+    """
+
+    def __init__(self, *, expected: bool = False) -> None:
+        self._expected = expected
+        self.void = False
+        self.ended_alone = False
+        """Whether words came before a closing tag that has no opening tag."""
+        self._seen = False
+        self._open: list[str] = []
+        """Names of the open tags around the current thought, outermost first."""
+        self._held = ""
+        """Text that cannot be classified yet."""
+        self._kept = ""
+        """Text held back: it was a thought if the expected closing tag arrives."""
+        self._code = ""
+        """The run of backticks or tildes that ends the current code; empty outside code."""
+        self._spoke = self._gave = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the latest text is a thought, or may be one."""
+        return bool(self._open or self._expected)
+
+    def feed(self, delta: str) -> str:
+        """Take a delta; return the words that now certainly belong to the answer."""
+        self.void = False
+        is_idle = self._gave and not (self._held or self._open or self._code)
+        if is_idle and not _MAY_MATTER.search(delta):
+            return delta
+        self._held += delta
+        return self._scan(final=False)
+
+    def close(self) -> str:
+        """Return the rest, including text that was held back for a closing tag that never arrived."""
+        self.void = False
+        words = self._scan(final=True)
+        kept, self._kept = self._kept, ""
+        return kept + words
+
+    def _scan(self, *, final: bool) -> str:
+        said: list[str] = []
+        while self._held:
+            step = self._think if self._open else self._speak
+            if not step(said, final):
+                break
+        words = "".join(said)
+        if not self._spoke:
+            words = words.lstrip()
+            self._spoke = bool(words)
+        if self._expected:
+            self._kept += words
+            return ""
+        words, self._kept = self._kept + words, ""
+        self._gave = self._gave or bool(words)
+        return words
+
+    def _think(self, _said: list[str], final: bool) -> bool:
+        """Move past the next tag in the thought; return False if more text is needed."""
+        text = self._held
+        found = _TAG.search(text)
+        if found is None:
+            unfinished = _UNFINISHED.search(text)
+            start = unfinished.start() if unfinished else len(text)
+            self._held = "" if final else text[max(0, start - 1) :]
+            return False
+        before, behind = text[: found.start()][-1:], text[found.end() : found.end() + 1]
+        if before == "`" and not behind and not final:
+            return False
+        self._held = text[found.end() :]
+        if before == behind == "`" or found["empty"]:
+            return True
+        name = (found["name"] or "").lower()
+        if not _closes(found):
+            if name not in self._open:
+                self._open.append(name)
+        elif name in self._open:
+            del self._open[self._open.index(name) :]
+        else:  # some models close a tag under another name
+            self._open.clear()
+        return True
+
+    def _speak(self, said: list[str], final: bool) -> bool:
+        """Move past the next special characters in the answer; return False if more text is needed."""
+        found = _SPECIAL.search(self._held)
+        if found is None:
+            said.append(self._taken(len(self._held)))
+            return True
+        said.append(self._taken(found.start()))
+        piece = found.group()
+        if piece in "<◁[":
+            return self._meet(said, final)
+        if piece == self._held and not final and (piece[0] != "\n" or self._is_inline):
+            return False
+        if piece[0] == "\\" and self._code:
+            piece = piece[0]  # a backslash escapes nothing in code
+        elif piece[0] in "`~":
+            self._toggle(piece)
+        elif piece.count("\n") > 1 and self._is_inline:
+            self._code = ""  # inline code ends with its paragraph
+        said.append(self._taken(len(piece)))
+        return True
+
+    def _meet(self, said: list[str], final: bool) -> bool:
+        """Handle held text that begins with a bracket; return False if more text is needed."""
+        tag = _TAG.match(self._held)
+        frame = None if tag or self._code or not self._seen else _FRAME.match(self._held)
+        if frame is not None:
+            self._taken(frame.end())
+        elif tag is None:
+            if not final and _UNFINISHED.match(self._held):
+                return False
+            said.append(self._taken(1))
+        elif (is_code := self._is_code(tag.end(), final)) is None:
+            return False
+        elif is_code:
+            said.append(self._taken(tag.end()))
+        else:
+            self._taken(tag.end())
+            self._turn(tag, said)
+        return True
+
+    def _turn(self, tag: re.Match[str], said: list[str]) -> None:
+        """Begin a thought, or end one that had no opening tag."""
+        self._seen, self._code = True, ""
+        if tag["empty"]:
+            return
+        if not _closes(tag):
+            self._open.append((tag["name"] or "").lower())
+            self._expected = False
+            return
+        self.void = self.void or self._gave
+        self.ended_alone = self.ended_alone or self._spoke or bool("".join(said).strip())
+        self._kept = ""
+        self._expected = self._spoke = self._gave = False
+        said.clear()
+
+    def _is_code(self, end: int, final: bool) -> bool | None:
+        """Return whether the tag that ends at `end` is in code; None if that is not known yet."""
+        if not self._is_inline:
+            return bool(self._code)
+        rest = self._held[end:]
+        closing = re.search(rf"(?<!`){self._code}(?!`)|\n[ \t]*\n", rest)
+        if closing and (final or closing.end() < len(rest)):
+            return closing.group()[0] == "`"
+        return False if final or len(rest) > _LONGEST_CODE else None
+
+    def _toggle(self, run: str) -> None:
+        if not self._code:
+            self._code = run
+        elif run == self._code or (not self._is_inline and run.startswith(self._code)):
+            self._code = ""
+
+    @property
+    def _is_inline(self) -> bool:
+        return 0 < len(self._code) < _FENCE_LENGTH
+
+    def _taken(self, end: int) -> str:
+        """Remove and return the first `end` characters of the held text."""
+        taken, self._held = self._held[:end], self._held[end:]
+        return taken
+
+
+def _closes(tag: re.Match[str]) -> bool:
+    return any(tag[name] for name in ("close", "close_bracket", "final", "end_channel"))

@@ -1,1 +1,0 @@
-"""Who people are: tokens of an issuer, keys of servers, users and what they may do."""

@@ -1,0 +1,1 @@
+"""Find the passages for a question: search, filters, deduplication and relevance."""

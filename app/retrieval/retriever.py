@@ -1,0 +1,54 @@
+"""Ibid's search as a LlamaIndex retriever, for custom query engines and notebooks."""
+
+from collections.abc import Mapping, Sequence
+
+from llama_index.core.retrievers import BaseRetriever
+from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
+
+from app.blocking import wait_for
+from app.retrieval.search import NO_FILTER, Search
+from storage.domain import Passage
+
+
+class PassageRetriever(BaseRetriever):
+    """A retriever on top of `Search`; the offsets of its nodes refer to the source's canonical text."""
+
+    def __init__(
+        self,
+        search: Search,
+        corpora: Sequence[str] = (),
+        limit: int = 8,
+        *,
+        only: Mapping[str, str] = NO_FILTER,
+    ) -> None:
+        super().__init__()
+        self._search = search
+        self._corpora = corpora
+        self._limit = limit
+        self._only = only
+
+    async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        query = query_bundle.query_str
+        passages = await self._search.passages(query, self._corpora, self._limit, only=self._only)
+        return [as_node(passage) for passage in passages]
+
+    def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        return wait_for(self._aretrieve(query_bundle), self._search.loop)
+
+
+def as_node(passage: Passage) -> NodeWithScore:
+    """Convert a passage to a LlamaIndex node with the same id."""
+    node = TextNode(
+        id_=str(passage.id),
+        text=passage.text,
+        start_char_idx=passage.start,
+        end_char_idx=passage.end,
+        metadata={
+            "title": passage.title,
+            "section": " > ".join(passage.section),
+            "url": passage.url,
+            "source_id": str(passage.source_id),
+            "version": passage.version,
+        },
+    )
+    return NodeWithScore(node=node, score=passage.score)

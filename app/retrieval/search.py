@@ -1,0 +1,233 @@
+"""Search for the passages of a query; used by REST, CLI, notebooks and the chat engine."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from app.blocking import running_loop
+from app.paths import passage_without_path
+from app.retrieval.deduplication import distinct, without_repeats
+from app.retrieval.filters import choose
+from storage.domain import LOCAL, RIGHTS, Attempt, Calibration, Metadata, Passage, Principal
+from storage.embeddings.local import LOCAL_MODEL
+from storage.errors import InvalidInput, ModelUnavailable, NotFound
+from storage.index.releases import Indexes
+from storage.logs import log_failure
+from storage.rerankers.cohere import Reranker
+from storage.sql.commit_cache import CommitCache
+from storage.sql.database import Database, Session, retried
+from storage.sql.repositories.corpora import Corpora
+
+_log = logging.getLogger("ibid.search")
+
+LONGEST_QUERY = 4_000
+MOST_PASSAGES = 100
+PASSAGES_READ = 8
+"""Number of passages from which a question is answered."""
+_OVERTAKING = 20
+"""Number of passages below the limit that are also read, so that peer-reviewed ones can move up."""
+_COPIES = 3
+"""Factor by which a second search reads more passages, if too many of the first were repeats."""
+_ANYONE = Principal(name="", rights=RIGHTS["reader"])
+"""A reader whom no corpus lists."""
+NO_FILTER: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The corpora that a query searches; they exist, and the user may read them."""
+
+    corpora: tuple[str, ...]
+    languages: frozenset[str]
+    editions: tuple[str, ...] = ()
+    """Keys of the editions to search; empty when all editions of the corpora are searched."""
+    peer_review: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Score bonus of peer-reviewed sources by corpus, for the corpora that set one."""
+    calibrations: Mapping[tuple[str, str], Calibration] = field(
+        default_factory=dict[tuple[str, str], Calibration]
+    )
+    """The calibrations by corpus and release."""
+    tells_paths: bool = False
+    """Whether the user may see paths of files on the server; only admins may."""
+
+
+class Search:
+    """A hybrid search over the named corpora, or over all that the user may read."""
+
+    def __init__(
+        self,
+        database: Database,
+        indexes: Indexes,
+        reranker: Reranker | None = None,
+        principal: Principal = LOCAL,
+    ) -> None:
+        self._database = database
+        self._indexes = indexes
+        self._reranker = reranker
+        self._scopes = CommitCache[Scope](database)
+        self._listing = CommitCache[bool](database)
+        self.principal = principal
+        self.loop = running_loop()
+        """The event loop on which the services run."""
+
+    def acting_for(self, principal: Principal) -> "Search":
+        """Return a copy of this search that acts for another user, in the corpora that they may read."""
+        other = copy(self)
+        other.principal = principal
+        return other
+
+    async def passages(
+        self,
+        query: str,
+        corpora: Sequence[str] = (),
+        limit: int = 10,
+        *,
+        only: Mapping[str, str] = NO_FILTER,
+    ) -> list[Passage]:
+        """Return passages, best first; raise `InvalidInput`, or `NotFound` for a corpus that does not exist.
+
+        `only` may name a docs `version` and a `locale`. The defaults are the newest version and the
+        corpus's language.
+        """
+        self.principal.require("ask")
+        if not 1 <= limit <= MOST_PASSAGES:
+            raise InvalidInput(f"Ask for 1 to {MOST_PASSAGES} passages, not {limit}.")
+        return await self.within(await self.scope(corpora, only), checked_query(query), limit)
+
+    async def within(
+        self, scope: Scope, query: str, limit: int, keywords: Mapping[str, float] | None = None
+    ) -> list[Passage]:
+        """Return passages for a known scope and a query that `checked_query` returned, best first.
+
+        `keywords` are texts with weights; the keyword search uses their words instead of the query's.
+        """
+        passages, _ = await self.ranked(scope, query, limit, keywords)
+        return passages
+
+    async def ranked(
+        self, scope: Scope, query: str, limit: int, keywords: Mapping[str, float] | None = None
+    ) -> tuple[list[Passage], Attempt | None]:
+        """Return the passages of `within` and, if the reranker failed, its failed attempt.
+
+        After such a failure, the passages keep the order of the hybrid search.
+        """
+        depth = limit + _OVERTAKING if scope.peer_review else limit
+        if self._reranker is None:
+            passages = await self._found(scope, query, depth, keywords)
+            deeper = min(_COPIES * depth, MOST_PASSAGES)
+            if distinct(passages) < limit and len(passages) == depth < deeper:
+                passages = await self._found(scope, query, deeper, keywords)
+            return without_repeats(_preferring(passages, scope.peer_review), limit), None
+        passages = await self._found(scope, query, max(depth, self._reranker.depth), keywords)
+        skipped: Attempt | None = None
+        try:
+            passages = await self._reranker.rerank(query, passages)
+        except ModelUnavailable as error:
+            skipped = Attempt(model=self._reranker.model, error=str(error))
+            log_failure(_log, "rerank_skipped", error, {"model": skipped.model})
+        return without_repeats(_preferring(passages, scope.peer_review), limit), skipped
+
+    async def _found(
+        self, scope: Scope, query: str, limit: int, keywords: Mapping[str, float] | None
+    ) -> list[Passage]:
+        wanted = (query, scope.corpora, scope.languages, limit, scope.editions, keywords)
+        try:
+            found = await (await self._indexes.serving()).search(*wanted)
+        except NotFound:  # another process has switched releases and deleted the one we knew
+            index = await self._indexes.find()
+            if index is None:
+                raise
+            found = await index.search(*wanted)
+        return found if scope.tells_paths else [passage_without_path(one) for one in found]
+
+    async def scope(self, names: Sequence[str], only: Mapping[str, str] = NO_FILTER) -> Scope:
+        """Return the scope of the named corpora, or of all if none is named.
+
+        Raises `NotFound` when a named corpus is missing or there are none, `InvalidInput` for a bad filter.
+        """
+        if not self._scopes.keeps:
+            return await self._read_scope(self.principal, names, only)
+        is_listed = await self._listing.get("any", self._is_any_listed)
+        # If all corpora are public, all users share one cached scope, except admins, who see paths.
+        is_anyone = self.principal.rights and not self.principal.is_admin and not is_listed
+        reader = _ANYONE if is_anyone else self.principal
+        key = (reader, *names, *sorted(only.items()))
+        return await self._scopes.get(key, lambda: self._read_scope(reader, names, only))
+
+    @retried
+    async def _is_any_listed(self) -> bool:
+        async with self._database.reading() as session:
+            return await Corpora(session).is_any_listed()
+
+    @retried
+    async def _read_scope(
+        self, reader: Principal, names: Sequence[str], only: Mapping[str, str]
+    ) -> Scope:
+        async with self._database.reading() as session:
+            return await self.acting_for(reader).scope_in(session, names, only)
+
+    async def scope_in(
+        self, session: Session, names: Sequence[str], only: Mapping[str, str] = NO_FILTER
+    ) -> Scope:
+        """Return the scope as `scope` does, uncached, with reads in the caller's session."""
+        repository = Corpora(session, self.principal)
+        corpora, editions = await repository.editions()
+        for name in set(names) - corpora.keys():
+            await repository.get(name)
+        if not corpora:
+            raise NotFound("corpus", "default", "Run `ibid ingest PATH` first.")
+        if names:
+            corpora = {name: corpora[name] for name in dict.fromkeys(names)}
+            editions = [edition for edition in editions if edition.corpus in corpora]
+        languages = {name: corpus.language for name, corpus in corpora.items()}
+        chosen = choose(editions, languages, only)
+        return Scope(
+            tuple(languages),
+            frozenset(languages.values()),
+            tuple(edition.key for edition in chosen) if len(chosen) < len(editions) else (),
+            {name: c.peer_review_weight for name, c in corpora.items() if c.peer_review_weight},
+            {(name, key): one for name, c in corpora.items() for key, one in c.measured.items()},
+            self.principal.is_admin,
+        )
+
+    async def is_foreign(self) -> bool:
+        """Return whether the serving release was embedded with a model other than the local one."""
+        return (await self._indexes.serving()).fingerprint.embedding != LOCAL_MODEL
+
+    async def release(self) -> str | None:
+        """Return the name of the serving release; None before anything was ingested."""
+        index = await self._indexes.find()
+        return None if index is None else index.collection
+
+
+def _preferring(passages: list[Passage], weights: Mapping[str, float]) -> list[Passage]:
+    """Raise the scores of peer-reviewed passages and sort by score; scores stay in [0, 1]."""
+    if not weights:
+        return passages
+    whole = 1 + max(weights.values())
+    weighed: list[Passage] = []
+    for passage in passages:
+        gain = weights.get(passage.corpus, 0.0) if is_peer_reviewed(passage.metadata) else 0.0
+        score = ((passage.score or 0.0) + gain) / whole
+        weighed.append(passage.model_copy(update={"score": score}))
+    return sorted(weighed, key=lambda passage: -(passage.score or 0.0))
+
+
+def is_peer_reviewed(metadata: Metadata) -> bool:
+    """Return whether a source's own metadata says that it is peer-reviewed."""
+    return str(metadata.get("peer_reviewed", "")).lower() in ("true", "yes", "1")
+
+
+def checked_query(text: str) -> str:
+    """Return the text without surrounding white space; raise `InvalidInput` when empty or too long."""
+    # Undecoded bytes from a terminal become surrogates, which no database accepts; some reject NUL too.
+    stripped = text.strip().encode(errors="replace").decode().replace("\0", "\ufffd")
+    if not stripped:
+        raise InvalidInput("The question is empty: say what you are looking for.")
+    if len(stripped) > LONGEST_QUERY:
+        raise InvalidInput(
+            f"The question has {len(stripped):,} characters; at most {LONGEST_QUERY:,} are read."
+        )
+    return stripped

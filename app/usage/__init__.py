@@ -1,0 +1,1 @@
+"""Records the cost of models and limits it with budgets."""

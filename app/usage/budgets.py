@@ -1,0 +1,188 @@
+"""Budgets that limit the cost of models, and reports of that cost."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date, timedelta
+from operator import itemgetter
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
+from storage.domain import Answer, Attempt, Rewriting, Usage, Value
+from storage.errors import BudgetSpent, InvalidInput
+from storage.sql.database import Database
+from storage.sql.repositories.usage import Ledger, today
+from storage.sql.repositories.users import Users
+from storage.sql.tables import Spending
+
+MOST_DAYS = 366
+INDEXER = "ibid"
+"""The user to whom calls for embedding and ranking are charged, as they belong to no single user."""
+
+
+def dollars(limit: float) -> str:
+    """Format a limit in US dollars: with two decimals, or up to six if it has fractions of a cent."""
+    return f"${limit:.2f}" if limit == round(limit, 2) else f"${limit:.6f}".rstrip("0")
+
+
+class Budget(Value):
+    """Limits in US dollars for all users together and for each user; None means unlimited."""
+
+    daily: float | None = None
+    monthly: float | None = None
+    daily_per_user: float | None = None
+
+    async def check(self, ledger: Ledger, user_id: UUID) -> None:
+        """Raise `BudgetSpent` if a budget is used up.
+
+        The cost of a turn is known only afterwards, so the last turn may exceed the budget.
+        """
+        for name, limit, since in self.limits():
+            if limit is not None and await ledger.spent(since) >= limit:
+                raise BudgetSpent(
+                    f"The {name} budget of {dollars(limit)} is spent: ask again {_NEXT[name]}, or raise "
+                    f"{name.upper()}_BUDGET. Search goes on."
+                )
+        own = self.daily_per_user
+        if own is not None and await ledger.spent(today(), user_id) >= own:
+            raise BudgetSpent(
+                f"Your daily budget of {dollars(own)} is spent: ask again {_NEXT['daily']}, or have "
+                "DAILY_BUDGET_PER_USER raised. Search goes on."
+            )
+
+    def limits(self) -> list[tuple[str, float | None, date]]:
+        """Return the budgets of all users together: name, limit, and the first day of the period."""
+        day = today()
+        return [("daily", self.daily, day), ("monthly", self.monthly, day.replace(day=1))]
+
+
+_NEXT = {"daily": "tomorrow (UTC)", "monthly": "next month"}
+
+
+class Spent(Value):
+    """The cost of one user's questions on one day with one model, in US dollars."""
+
+    day: date
+    user: str
+    model: str
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float
+
+
+class BudgetState(Value):
+    """How much of a budget is spent, in US dollars; `limit` is null if it is unlimited.
+
+    `user` is the user whose budget it is, and null for a budget of all users together. Budgets per user are
+    listed only for users who spent something today.
+    """
+
+    name: str
+    limit: float | None
+    spent: float
+    user: str | None = None
+
+
+class UsageReport(Value):
+    """Usage by day, newest first; costs are in US dollars, as far as the services report them."""
+
+    days: int
+    cost: float
+    budgets: tuple[BudgetState, ...]
+    spent: Annotated[tuple[Spent, ...], Field(default=())]
+
+
+class Usages:
+    """A service that reports the usage recorded in the ledger."""
+
+    def __init__(self, database: Database, budget: Budget) -> None:
+        self._database = database
+        self._budget = budget
+
+    async def report(self, days: int = 30) -> UsageReport:
+        """Report the usage of the last `days` days, including today; raise `InvalidInput`."""
+        if not 1 <= days <= MOST_DAYS:
+            raise InvalidInput(f"Ask for 1 to {MOST_DAYS} days, not {days}.")
+        async with self._database.reading() as session:
+            ledger = Ledger(session)
+            rows = await ledger.rows(today() - timedelta(days=days - 1))
+            budgets = [
+                BudgetState(name=name, limit=limit, spent=round(await ledger.spent(since), 6))
+                for name, limit, since in self._budget.limits()
+            ]
+        spent = [Spent(user=user, **row.model_dump(exclude={"user_id"})) for row, user in rows]
+        total = round(sum(one.cost for one in spent), 6)
+        budgets += _of_users(self._budget.daily_per_user, spent)
+        return UsageReport(days=days, cost=total, budgets=tuple(budgets), spent=tuple(spent))
+
+
+class MonthlyCalls:
+    """A counter of calls to a service that bills by calls, with a monthly limit; see `Calls`."""
+
+    def __init__(self, database: Database, limit: int | None) -> None:
+        self._database = database
+        self._limit = limit
+
+    async def take(self, model: str) -> None:
+        """Count one call, or raise `BudgetSpent` at the limit.
+
+        A call is counted before it is made, so that many processes share one limit.
+        """
+        async with self._database.transaction() as session:
+            ledger, user = Ledger(session), await Users(session).named(INDEXER)
+            month = today().replace(day=1)
+            if self._limit is not None and await ledger.calls(user, month) >= self._limit:
+                raise BudgetSpent(
+                    f"the {self._limit:,} calls of COHERE_CALLS_PER_MONTH are spent until next month"
+                )
+            await ledger.add([Spending(user_id=user.id, day=today(), model=model, calls=1)])
+
+
+def _of_users(limit: float | None, spent: Sequence[Spent]) -> list[BudgetState]:
+    if limit is None:
+        return []
+    users = defaultdict[str, float](float)
+    for one in spent:
+        if one.day == today() and one.user != INDEXER:
+            users[one.user] += one.cost
+    return [
+        BudgetState(name="daily", limit=limit, spent=round(cost, 6), user=user)
+        for user, cost in sorted(users.items(), key=itemgetter(1), reverse=True)
+    ]
+
+
+def of_answer(user_id: UUID, answer: Answer) -> list[Spending]:
+    """Return the ledger rows of an answer: for the models that answered, rewrote the question, or failed."""
+    own = [_of_call(user_id, answer.model, answer.usage)] if answer.model is not None else []
+    return [
+        *own,
+        *of_rewriting(user_id, answer.rewriting),
+        *of_attempts(user_id, answer.attempts),
+    ]
+
+
+def of_rewriting(user_id: UUID, rewriting: Rewriting | None) -> list[Spending]:
+    """Return the ledger row of a rewriting; an empty list if there was none."""
+    return [_of_call(user_id, rewriting.model, rewriting.usage)] if rewriting else []
+
+
+def of_attempts(user_id: UUID, attempts: Sequence[Attempt]) -> list[Spending]:
+    """Return the ledger rows of failed attempts: each is one call; an unknown cost counts as 0."""
+    return [
+        Spending(user_id=user_id, day=today(), model=one.model, calls=1, cost=one.cost or 0.0)
+        for one in attempts
+    ]
+
+
+def _of_call(user_id: UUID, model: str, usage: Usage) -> Spending:
+    return Spending(
+        user_id=user_id,
+        day=today(),
+        model=model,
+        calls=1,
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        cost=usage.cost or 0.0,
+    )

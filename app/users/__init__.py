@@ -1,0 +1,1 @@
+"""Users and their rights: tokens of an issuer, API keys, and roles."""

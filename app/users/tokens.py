@@ -1,0 +1,169 @@
+"""Verifies tokens signed by an issuer that publishes its keys, such as Better Auth, Auth0 or Keycloak."""
+
+import hashlib
+import time
+from dataclasses import dataclass
+from typing import Any, cast
+
+import jwt
+
+from app.users.claims import LEEWAY, ClaimPolicy, Claims
+from app.users.issuer_keys import UNREADABLE, IssuerKeys, Keys, SigningKey
+from storage.errors import NotSignedIn
+from storage.parsing import parse_json
+
+_LONGEST = 16_384
+"""The most characters of a token; one of Entra with 200 groups has more than half as many."""
+_DOTS_OF_JWS, _DOTS_OF_JWE = 2, 4
+_MOST_PROOFS = 10_000
+_SHARED_SECRETS = ("HS256", "HS384", "HS512")
+_JWS = jwt.PyJWS()
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """A cached result of a successful check: a new check would take a quarter of the time of a search."""
+
+    claims: Claims
+    keys: Keys
+
+
+class _KeyMayBeNew(Exception):
+    """No known key fits the token, so the issuer's keys must be fetched again."""
+
+
+class TokenVerifier:
+    """A verifier of tokens that checks their signature with the issuer's public keys, and their claims."""
+
+    def __init__(self, keys: IssuerKeys, policy: ClaimPolicy) -> None:
+        self._keys, self._policy = keys, policy
+        self._proofs: dict[bytes, _Proof] = {}
+
+    async def verify(self, token: str) -> Claims:
+        """Return the claims of a valid token.
+
+        Raises `NotSignedIn`, or `SignInUnavailable` if the issuer's keys are not available.
+        """
+        if len(token) > _LONGEST:
+            raise NotSignedIn(f"The token has more than {_LONGEST:,} characters.")
+        digest = hashlib.sha256(token.encode()).digest()
+        proof = self._proofs.get(digest)
+        if proof is None or not await self._stands(proof):
+            proof = await self._prove(token)
+            if len(self._proofs) >= _MOST_PROOFS:
+                self._proofs.clear()
+            self._proofs[digest] = proof
+        return proof.claims
+
+    async def _stands(self, proof: _Proof) -> bool:
+        """Return whether a cached result is valid: until the token expires or the keys are refreshed."""
+        keys = await self._keys.current()
+        return keys is proof.keys and time.time() < proof.claims.expires + LEEWAY
+
+    async def _prove(self, token: str) -> _Proof:
+        header = _header(token)
+        self._check_algorithm(header.get("alg"))
+        asked = time.monotonic()
+        keys = await self._keys.current()
+        try:
+            said = self._signed(token, header, keys)
+        except _KeyMayBeNew:
+            keys = await self._keys.newer_than(asked)
+            try:
+                said = self._signed(token, header, keys)
+            except _KeyMayBeNew as error:
+                raise NotSignedIn(str(error)) from error
+        return _Proof(self._policy.read(said), keys)
+
+    def _check_algorithm(self, named: object) -> None:
+        if named in self._keys.algorithms:
+            return
+        if named in _SHARED_SECRETS:
+            raise NotSignedIn(
+                f"The token's `alg` is {named}, a shared secret, which is not taken here: have the "
+                "issuer sign with a key pair, such as ES256 or RS256, whose public key it publishes."
+            )
+        expected = " or ".join(self._keys.algorithms)
+        raise NotSignedIn(f"The token's `alg` is not taken here; it must be {expected}.")
+
+    def _signed(self, token: str, header: dict[str, Any], keys: Keys) -> dict[str, Any]:
+        """Verify the signature and return the token's claims; raise `NotSignedIn` or `_KeyMayBeNew`."""
+        key = self._fitting_key(token, header, keys)
+        try:
+            payload = _JWS.decode_complete(token, key.key, algorithms=[header["alg"]])["payload"]
+        except jwt.InvalidSignatureError:
+            told = "The token's signature is not good: it does not fit the issuer's key."
+            if "kid" not in header:  # an issuer without key ids may have replaced its only key
+                raise _KeyMayBeNew(told) from None
+            raise NotSignedIn(told) from None
+        except UNREADABLE as error:
+            raise NotSignedIn("The token is malformed: its signature cannot be read.") from error
+        return _json_object(payload)
+
+    def _fitting_key(self, token: str, header: dict[str, Any], keys: Keys) -> SigningKey:
+        """Select the key for a token; raise `NotSignedIn`, or `_KeyMayBeNew` if a newer key may fit."""
+        kid, algorithm = header.get("kid"), header["alg"]
+        named = [key for key in keys if kid is None or key.kid == kid]
+        fitting = [key for key in named if algorithm in key.algorithms]
+        if not named:
+            raise _KeyMayBeNew(self._unknown_key(token))
+        if kid is not None and not fitting:
+            expected = " or ".join(sorted(named[0].algorithms))
+            raise NotSignedIn(
+                "The token's `alg` is not that of the key which its `kid` names; "
+                f"it must be {expected}."
+            )
+        if not fitting:
+            others = " or ".join(sorted({name for key in keys for name in key.algorithms}))
+            raise _KeyMayBeNew(
+                "The token's `kid` is missing, and its `alg` is that of none of the issuer's keys; "
+                f"it must be {others}."
+            )
+        if kid is None and len(fitting) > 1:
+            raise NotSignedIn(
+                f"The token's `kid` is missing: the issuer publishes {len(fitting)} keys for "
+                f"{algorithm}, and the header must say which of them signed."
+            )
+        return fitting[0]
+
+    def _unknown_key(self, token: str) -> str:
+        """Return the error message, which mentions a wrong `iss`, the usual reason.
+
+        The token is read without verification here.
+        """
+        told = "The token's `kid` is of a key that the issuer does not publish"
+        try:
+            said = jwt.decode(token, options={"verify_signature": False})
+        except UNREADABLE:
+            return f"{told}."
+        wrong = said.get("iss") != self._policy.issuer
+        return f"{told}, and its `iss` is not '{self._policy.issuer}'." if wrong else f"{told}."
+
+
+def _header(token: str) -> dict[str, Any]:
+    """Parse the header of a token; raise `NotSignedIn` if it is not a signed token."""
+    dots = token.count(".")
+    if dots == _DOTS_OF_JWE:
+        raise NotSignedIn(
+            "The token is encrypted (JWE), so that only its issuer can read it; ask the issuer for a "
+            "signed one (JWS), such as for an API of your own."
+        )
+    if dots != _DOTS_OF_JWS:
+        raise NotSignedIn(
+            "The token is no JWT, which has three parts with dots between them; ask the issuer for "
+            "one, such as for an API of your own."
+        )
+    try:
+        return jwt.get_unverified_header(token)
+    except UNREADABLE as error:
+        raise NotSignedIn("The token is malformed: its header cannot be read.") from error
+
+
+def _json_object(payload: bytes) -> dict[str, Any]:
+    try:
+        said = parse_json(payload)
+    except ValueError as error:
+        raise NotSignedIn("The token is malformed: its claims are no JSON.") from error
+    if not isinstance(said, dict):
+        raise NotSignedIn("The token is malformed: its claims are no JSON object.")
+    return cast("dict[str, Any]", said)

@@ -1,0 +1,1 @@
+"""A verifier that compares words, numbers and polarity, without a model."""

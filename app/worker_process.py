@@ -1,0 +1,160 @@
+"""The worker of a server. It is a separate process, so that ingestion does not delay answers.
+
+`python -m app.worker_process` starts it. It reads the settings from standard input and stops when standard
+input is closed. If several workers share a home, one works; the others wait, and load no heavy modules.
+"""
+
+import asyncio
+import logging
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from app.logs import configure_logging
+from app.settings import Settings
+from storage.errors import IbidError
+from storage.locks import FileLocks
+from storage.logs import log_failure
+from storage.private import create_privately
+
+_log = logging.getLogger("ibid.jobs")
+
+_ONE = "the worker of this home's servers"
+_NICE = 10
+"""The worker's niceness: when the CPU is busy, answers get priority."""
+_REST = 120.0
+"""Seconds without a job after which the worker stops. The next job starts another."""
+_PAUSE = 5.0
+"""Seconds to wait before a worker that failed is restarted."""
+_PATIENCE = 10.0
+"""The maximum number of seconds for a worker to stop cleanly. Half of `SHUTDOWN_SECONDS`, if that is less."""
+
+
+class WorkerSupervisor:
+    """A supervisor that runs a worker process whenever there may be jobs."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._folder = Path.cwd()  # relative paths in the settings refer to it
+        self._wanted = asyncio.Event()
+        self._keeping: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Start a worker if none runs, because there may be a job."""
+        self._wanted.set()
+
+    def leave(self) -> None:
+        """Start no more workers, and stop the current one cleanly."""
+        # Cancel only once: a second cancellation would interrupt the wait for the worker.
+        if self._keeping and not self._keeping.cancelling():
+            self._keeping.cancel()
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncGenerator[None]:
+        """Run workers within the context; at its end, wait until the worker has stopped."""
+        self._keeping = asyncio.create_task(self._keep())
+        try:
+            yield
+        finally:
+            self.leave()
+            await asyncio.wait([self._keeping])
+
+    async def _keep(self) -> None:
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            try:
+                code = await self._worked()
+                failure = f"the worker ended with code {code}" if code else ""
+            except OSError as error:
+                failure = f"no worker can be started: {error}"
+            if failure:
+                _log.warning("worker_ended", extra={"reason": f"{failure}; another begins"})
+                await asyncio.sleep(_PAUSE)
+                self._wanted.set()
+
+    async def _worked(self) -> int:
+        """Run one worker, and return its exit code."""
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "app.worker_process"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            cwd=self._folder,
+        )
+        assert child.stdin
+        try:
+            child.stdin.write(pickle.dumps(self._settings))
+            return await child.wait()
+        finally:
+            child.stdin.close()
+            try:
+                await asyncio.wait_for(child.wait(), _patience(self._settings))
+            except TimeoutError:
+                child.kill()
+                await child.wait()
+
+
+@asynccontextmanager
+async def open_working(settings: Settings, *, begins: bool) -> AsyncGenerator[WorkerSupervisor]:
+    """Run a supervisor. `begins` starts a worker at once. The next worker finishes interrupted jobs."""
+    working = WorkerSupervisor(settings)
+    if begins:
+        working.begin()
+    async with working.kept():
+        yield working
+
+
+def main() -> None:
+    """Run jobs until the server stops or there is nothing left to do."""
+    create_privately()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server handles Ctrl-C
+    settings: Settings = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own server
+    configure_logging(settings)
+    if sys.platform != "win32":
+        os.nice(_NICE)
+    try:
+        asyncio.run(_work_until_left(settings))
+    except IbidError as error:
+        log_failure(_log, "worker_not_started", error, {})
+        sys.exit(1)
+
+
+async def _work_until_left(settings: Settings) -> None:
+    loop, working = asyncio.get_running_loop(), asyncio.create_task(_work(settings))
+
+    def watch() -> None:
+        while os.read(sys.stdin.fileno(), 1):
+            pass
+        loop.call_soon_threadsafe(working.cancel)
+        time.sleep(_patience(settings))
+        os._exit(1)  # another server's worker may be waiting for this one
+
+    threading.Thread(target=watch, daemon=True).start()
+    with suppress(asyncio.CancelledError):
+        await working
+
+
+def _patience(settings: Settings) -> float:
+    return min(_PATIENCE, settings.shutdown_seconds / 2)
+
+
+async def _work(settings: Settings) -> None:
+    async with FileLocks(settings.ibid_home.absolute() / "locks").held(_ONE):
+        from app.wiring import build_worker  # noqa: PLC0415 - waiting workers need not load it
+
+        worker = build_worker(settings)
+        await worker.start()
+        try:
+            await worker.rested(_REST)
+        finally:
+            await worker.stop()
+
+
+if __name__ == "__main__":
+    main()

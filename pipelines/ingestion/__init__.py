@@ -1,0 +1,1 @@
+"""Ingestion: turns folders and uploads into passages in the index."""

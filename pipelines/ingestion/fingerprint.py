@@ -1,0 +1,32 @@
+"""The fingerprint of an index: the settings and versions that make two indexes incompatible."""
+
+from typing import Literal
+
+from storage.domain import Fingerprint
+from storage.index.passages import FIELDS
+
+READER = "3"
+"""Increase it when a change gives the same bytes another canonical text."""
+SPLITTER = "1"
+"""Increase it when a change splits the same canonical text into other passages."""
+
+
+def fingerprint(
+    embedding: str,
+    dimension: int,
+    *,
+    embedding_type: Literal["float", "int8"] = "float",
+    on_disk: bool,
+    quantized: bool,
+) -> Fingerprint:
+    """Return the fingerprint of a release that this version of Ibid builds with the embedding."""
+    return Fingerprint(
+        reader=READER,
+        splitter=SPLITTER,
+        embedding=embedding,
+        dimension=dimension,
+        embedding_type=embedding_type,
+        fields=FIELDS,
+        on_disk=on_disk,
+        quantized=quantized,
+    )

@@ -1,0 +1,72 @@
+"""Read a file's bytes into the text that a person sees, its sections and the links to them."""
+
+from pathlib import Path, PurePath, PurePosixPath
+
+from pipelines.readers.files import load, refuse_too_large
+from pipelines.readers.page import Block, Page, SourceDocument
+from pipelines.readers.registry import FORMATS, LARGEST_MARKUP, LARGEST_TEXT, UNREAD, largest
+from pipelines.readers.sections import divided_by_page, sections_of, shortened
+from pipelines.readers.sites.layout import SiteLocation, place_of
+from pipelines.readers.sites.routes import file_route, page_route, readable_name
+from storage.errors import SourceUnreadable
+from storage.shapes import Metadata
+
+__all__ = [
+    "LARGEST_MARKUP", "LARGEST_TEXT", "SUFFIXES", "UNREAD", "Block", "SourceDocument",
+    "largest", "load", "read", "read_file",
+]  # fmt: skip
+
+SUFFIXES = frozenset(FORMATS)
+"""The suffixes of the supported files, in lower case."""
+
+# These fields are not metadata: they set the title, the route or the language.
+_NOT_METADATA = frozenset({"title", "slug", "id", "lang", "parse_number_prefixes"})
+# In characters. A small archive can unpack to more text than any real document has.
+_LONGEST_TEXT = 20_000_000
+
+
+def read_file(path: Path, relative: PurePath) -> SourceDocument:
+    """Read one file from the disk; raise `SourceUnreadable` if it cannot be read."""
+    return read(path, load(path, largest(path.suffix)), PurePosixPath(relative.as_posix()))
+
+
+def read(path: Path, data: bytes, relative: PurePosixPath) -> SourceDocument:
+    """Read one file with the reader for its suffix; `relative` is its path below the corpus's root.
+
+    Raise `SourceUnreadable`, with the reason in one sentence, if the file has no readable text.
+    """
+    suffix = path.suffix.lower()
+    at = place_of(path, relative)
+    kind = FORMATS.get(suffix)
+    if kind is None:
+        raise SourceUnreadable(
+            f"A {suffix or 'file without a suffix'} is not read; {', '.join(sorted(SUFFIXES))} are."
+        )
+    refuse_too_large(len(data), kind.largest)
+    page = (FORMATS[".mdx"] if kind.is_docs and at.is_mdx else kind).read(data)
+    is_draft = kind.is_docs and page.front_matter.get("draft") is True
+    if not (page.text or is_draft):
+        raise SourceUnreadable("There is no text in it.")
+    if len(page.text) > _LONGEST_TEXT:
+        raise SourceUnreadable(f"Its text is longer than {_LONGEST_TEXT} characters.")
+    title = shortened(page.title or readable_name(relative))
+    sections = sections_of(title, page.headings, len(page.text))
+    return SourceDocument(
+        title=title,
+        text=page.text,
+        sections=divided_by_page(sections, page.pages) if page.pages else sections,
+        blocks=page.blocks,
+        code=tuple((block.start, block.end) for block in page.blocks if block.kind == "code"),
+        metadata=_metadata(page, at),
+        route=page_route(at, page.front_matter) if kind.is_docs else file_route(relative),
+        language=page.language,
+        pages=page.pages,
+        is_draft=is_draft,
+    )
+
+
+def _metadata(page: Page, at: SiteLocation) -> Metadata:
+    """Return the page's front matter, plus the docs version and locale that its path implies."""
+    said = {key: value for key, value in page.front_matter.items() if key not in _NOT_METADATA}
+    placed = {"version": at.version, "locale": at.locale}
+    return said | {key: value for key, value in placed.items() if value is not None}

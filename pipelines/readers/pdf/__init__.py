@@ -1,0 +1,1 @@
+"""PDF: characters, columns and paragraphs."""

@@ -1,0 +1,1 @@
+"""Worker processes that read untrusted files with limits on time and memory."""

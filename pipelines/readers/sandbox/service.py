@@ -1,0 +1,211 @@
+"""Run a function on untrusted files in a worker process, with a timeout and a memory limit per call."""
+
+import asyncio
+import math
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import PurePath
+from typing import Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from pipelines.readers.sandbox.child import FunctionCall, Reply, read_reply, write_frame
+from storage.errors import SourceUnreadable
+
+T = TypeVar("T")
+
+SECONDS = 60.0
+"""The default timeout of a call, in seconds; `ReaderPool` adds as much again per hundred megabytes."""
+MEMORY = 1_500_000_000
+"""The default memory limit of the process, in bytes."""
+
+_CRASHED = "The reader crashed on it."
+_CLOSED = "Reading was interrupted."
+_GIGABYTE = 1_000_000_000
+_LOOK = 0.5
+# The variables that Python needs to start. All others are left out, so that an attacker who takes
+# over the process finds no API keys.
+_ENVIRONMENT = (
+    "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "SYSTEMROOT",
+    "TEMP", "TMPDIR", "VIRTUAL_ENV",
+)  # fmt: skip
+
+
+class Call(NamedTuple):
+    """The arguments of a call and its timeout in seconds."""
+
+    arguments: tuple[PurePath | int, ...]
+    seconds: float = SECONDS
+
+
+class Sandbox(Generic[T]):
+    """A worker process that starts when it is first needed and restarts after it has ended.
+
+    Only one thread may run calls at a time.
+    """
+
+    def __init__(self, function: str, result: type[T], memory: int = MEMORY) -> None:
+        """Set up the sandbox for `function`, given as `module:name`, which returns a `result`."""
+        self._function = function
+        self._result = result
+        self._memory = memory
+        self._process: _Process | None = None
+        self._lock = threading.Lock()
+        self._is_closed = False
+
+    @property
+    def process_id(self) -> int | None:
+        """The id of the running process, or None."""
+        process = self._process
+        return process.id if process else None
+
+    def run(self, calls: Sequence[Call]) -> Iterator[T | SourceUnreadable]:
+        """Yield the outcome of each call, in order; all are sent at once, which is faster for small files.
+
+        A call that exceeds a limit or crashes fails alone; the others continue in a new process.
+        """
+        position = 0
+        while position < len(calls):
+            for outcome in self._in_one_process(calls[position:]):
+                position += 1
+                yield outcome
+
+    async def call(self, *arguments: PurePath | int) -> T:
+        """Return the result of one call or raise `SourceUnreadable`. To cancel it, close the sandbox."""
+        (outcome,) = await asyncio.to_thread(lambda: [*self.run([Call(arguments)])])
+        if isinstance(outcome, SourceUnreadable):
+            raise outcome
+        return outcome
+
+    def close(self) -> None:
+        """Kill the process and abandon the current call; may be called from any thread."""
+        self._is_closed = True
+        self._end()
+
+    def _in_one_process(self, calls: Sequence[Call]) -> Iterator[T | SourceUnreadable]:
+        """Yield outcomes until a call ends the process."""
+        process = self._started()
+        if process is None:
+            yield from (SourceUnreadable(_CLOSED) for _ in calls)
+            return
+        is_sent = process.send(calls)
+        for call in calls:
+            reply = process.reply(call.seconds) if is_sent else None
+            if reply is None or reply.out_of_memory or process.is_late:
+                self._end()
+                yield SourceUnreadable(self._reason(process, call, reply))
+                return
+            if reply.reason:
+                yield SourceUnreadable(reply.reason)
+            else:
+                yield msgspec.msgpack.decode(reply.result, type=self._result)
+
+    def _reason(self, process: "_Process", call: Call, reply: Reply | None) -> str:
+        if self._is_closed:
+            return _CLOSED
+        if process.is_late:
+            return f"Reading it took longer than {call.seconds:.0f} s."
+        if reply is not None and reply.out_of_memory:
+            return f"Reading it needed more than {self._memory / _GIGABYTE:.1f} GB of memory."
+        return _CRASHED
+
+    def _started(self) -> "_Process | None":
+        """Return the process, started if necessary, or None if the sandbox is closed."""
+        with self._lock:
+            if self._process is None and not self._is_closed:
+                self._process = _Process(self._function, self._memory)
+            return self._process
+
+    def _end(self) -> None:
+        with self._lock:
+            process, self._process = self._process, None
+            if process is not None:
+                process.end()
+
+
+class _Process:
+    """A process, the pipes to it, and a thread that kills it when a reply is late."""
+
+    def __init__(self, function: str, memory: int) -> None:
+        self.is_late = False
+        self._deadline = math.inf
+        self._is_over = threading.Event()
+        # The system closes our end when this process ends in any way, which tells the child to exit.
+        given, self._lifeline = _pipe()
+        lifeline = ",".join(map(str, given))
+        command = [sys.executable, "-P", "-m", "pipelines.readers.sandbox.child"]
+        try:
+            self._popen = subprocess.Popen(  # noqa: S603  (our own module)
+                [*command, function, str(memory), lifeline],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+                pass_fds=given,
+            )
+        finally:
+            for end in given:
+                os.close(end)
+        threading.Thread(target=self._watch, daemon=True, name="reading limit").start()
+
+    @property
+    def id(self) -> int:
+        """The system's id of the process."""
+        return self._popen.pid
+
+    def send(self, calls: Sequence[Call]) -> bool:
+        """Send the calls; return whether that succeeded."""
+        requests = [FunctionCall(_encoded(call.arguments), int(call.seconds) + 1) for call in calls]
+        assert self._popen.stdin is not None
+        try:
+            write_frame(self._popen.stdin, requests)
+        except (OSError, ValueError):  # the process ended or was closed in the meantime
+            return False
+        return True
+
+    def reply(self, seconds: float) -> Reply | None:
+        """Return the next reply, or None if the process ends or is killed after the timeout."""
+        assert self._popen.stdout is not None
+        self._deadline = time.monotonic() + seconds
+        try:
+            return read_reply(self._popen.stdout)
+        except (OSError, ValueError):
+            return None
+        finally:
+            self._deadline = math.inf
+
+    def end(self) -> None:
+        """Kill the process and close the pipes."""
+        self._is_over.set()
+        self._popen.kill()
+        self._popen.wait()
+        for pipe in (self._popen.stdin, self._popen.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+        for end in self._lifeline:
+            os.close(end)
+
+    def _watch(self) -> None:
+        while not self._is_over.wait(_LOOK):
+            if time.monotonic() > self._deadline:
+                self.is_late = True
+                self._popen.kill()
+                return
+
+
+def _pipe() -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the read end and the write end of a new pipe; both are empty on Windows."""
+    if os.name != "posix":
+        return (), ()
+    reading, writing = os.pipe()
+    return (reading,), (writing,)
+
+
+def _encoded(arguments: Sequence[PurePath | int]) -> tuple[bytes | int, ...]:
+    return tuple(a if isinstance(a, int) else os.fsencode(a) for a in arguments)

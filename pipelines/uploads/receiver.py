@@ -1,0 +1,108 @@
+"""The receiver of uploads: stores them and submits a job that ingests them."""
+
+import asyncio
+import shutil
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pipelines.corpora import new_corpus
+from pipelines.jobs.models import Job, Task, incoming, new_id
+from pipelines.jobs.queue import Jobs
+from pipelines.readers.sandbox.service import Sandbox
+from pipelines.uploads.filenames import Sent, checked, is_archive, refuse_twice
+from pipelines.uploads.limits import UploadLimits, UploadQuota, check_disk
+from pipelines.uploads.unpacking import LIST, Listing
+from pipelines.uploads.upload_job import KIND
+from storage.blobs import Blobs
+from storage.domain import LOCAL, Principal
+from storage.errors import InvalidInput, SourceUnreadable
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Receives uploads. It rejects those that can never be ingested; the job reports all other errors."""
+
+    jobs: Jobs
+    blobs: Blobs
+    quota: UploadQuota
+    limits: UploadLimits
+    principal: Principal = LOCAL
+
+    def acting_for(self, principal: Principal) -> "Intake":
+        """Return a copy for another principal, who owns the jobs and whose limits apply."""
+        return replace(self, jobs=self.jobs.acting_for(principal), principal=principal)
+
+    async def receive(self, files: Sequence[Sent], corpus: str, base_url: str | None) -> Job:
+        """Store the files and submit a job that ingests them.
+
+        Raise `InvalidInput`, `UploadTooLarge`, `StorageFull` or `UploadQuotaSpent` before anything is
+        stored.
+        """
+        new_corpus(corpus, base_url)
+        names = checked(files)
+        limits = self.limits.holding_for(self.principal)
+        size = await _looked_over(files, names, limits)
+        check_disk(size)
+        await self.quota.take(limits, self.principal.name, size=size)
+        job_id = new_id()
+        arguments = {
+            "names": names,
+            "base_url": base_url,
+            "user": self.principal.name,
+            "limits": limits.model_dump(mode="json"),
+        }
+        try:
+            for number, sent in enumerate(files):
+                await self.blobs.write(f"{incoming(job_id)}/{number}", sent.file)
+            return await self.jobs.submit(
+                Task(id=job_id, kind=KIND, corpus=corpus, arguments=arguments)
+            )
+        except BaseException:
+            await self.blobs.remove(incoming(job_id))
+            raise
+
+
+async def _looked_over(files: Sequence[Sent], names: Sequence[str], limits: UploadLimits) -> int:
+    """Check the files and return their total size in bytes, as archives declare it.
+
+    Raise the same errors as `receive`.
+    """
+    inside: list[str] = []
+    size = 0
+    with closing(Sandbox(LIST, Listing)) as sandbox:
+        for name, sent in zip(names, files, strict=True):
+            if is_archive(name):
+                listing = await _listing(name, sent, sandbox)
+                inside += listing.names
+                size += listing.size
+            else:
+                inside.append(name)
+                size += sent.file.seek(0, 2)
+                sent.file.seek(0)
+            limits.check_files(len(inside))
+            limits.check_bytes(size)
+    refuse_twice(inside)
+    return size
+
+
+async def _listing(name: str, sent: Sent, sandbox: Sandbox[Listing]) -> Listing:
+    """List an archive in the sandbox's process, which needs a copy that it can open."""
+    with TemporaryDirectory(prefix="ibid-") as folder:
+        copy = Path(folder, "archive.zip")
+        await asyncio.to_thread(_copy, sent, copy)
+        try:
+            listing = await sandbox.call(copy)
+        except SourceUnreadable as error:
+            raise InvalidInput(f"{name}: {error}") from error
+    if not listing.names:
+        raise InvalidInput(f"There is nothing in {name} that Ibid reads.")
+    return listing
+
+
+def _copy(sent: Sent, to: Path) -> None:
+    with to.open("wb") as copy:
+        shutil.copyfileobj(sent.file, copy, 1 << 20)
+    sent.file.seek(0)

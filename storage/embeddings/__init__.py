@@ -1,0 +1,1 @@
+"""Local and hosted embeddings, as LlamaIndex embedding classes."""

@@ -1,0 +1,1 @@
+"""HTTP clients: pools, retries, rate limits, and a guarded client for untrusted addresses."""

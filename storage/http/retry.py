@@ -1,0 +1,69 @@
+"""The retry policies of all requests; the SDKs' own retries are disabled."""
+
+import math
+import random
+from collections.abc import Callable
+
+import tenacity
+
+from storage.errors import (
+    DatabaseUnavailable,
+    ModelBusy,
+    ModelRefused,
+    ModelSilent,
+    ModelUnavailable,
+)
+
+_AWAY_PAUSE = 0.5
+
+
+def policy(*, tries: int, pause: float, longest: float) -> tenacity.AsyncRetrying:
+    """Return a policy that retries temporary errors of a model, at most `tries` attempts in all.
+
+    It waits as long as the server asks, or else from `pause` up to `longest` seconds, doubling each time.
+    If the server asks for more than `longest` seconds, there is no retry.
+    """
+
+    def may_help(error: BaseException) -> bool:
+        if isinstance(error, ModelBusy):
+            return (error.retry_after or 0.0) <= longest
+        lost = isinstance(error, ModelRefused | ModelSilent)
+        return isinstance(error, ModelUnavailable) and not lost
+
+    return tenacity.AsyncRetrying(
+        stop=tenacity.stop_after_attempt(tries),
+        retry=tenacity.retry_if_exception(may_help),
+        wait=_pauses(pause, longest),
+        reraise=True,
+    )
+
+
+def while_away(seconds: float) -> tenacity.AsyncRetrying:
+    """Return a policy that retries for up to `seconds` while the database is unavailable."""
+    return tenacity.AsyncRetrying(
+        stop=tenacity.stop_after_delay(seconds),
+        retry=tenacity.retry_if_exception_type(DatabaseUnavailable),
+        wait=tenacity.wait_fixed(_AWAY_PAUSE),
+        reraise=True,
+    )
+
+
+def _pauses(pause: float, longest: float) -> Callable[[tenacity.RetryCallState], float]:
+    """Return a function for the next pause, in seconds, with jitter so that clients do not retry together."""
+
+    def wait(state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        wanted = error.retry_after if isinstance(error, ModelBusy) else None
+        growing = pause * 2 ** (state.attempt_number - 1) * random.uniform(0.5, 1.5)  # noqa: S311
+        return wanted if wanted is not None else min(longest, growing)
+
+    return wait
+
+
+def seconds(retry_after: str | None) -> float | None:
+    """Parse a `Retry-After` in seconds; return None for a date, and for anything else but a number."""
+    try:
+        wanted = float(retry_after or "nan")
+    except ValueError:
+        return None
+    return max(0.0, wanted) if math.isfinite(wanted) else None

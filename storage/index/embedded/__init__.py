@@ -1,0 +1,1 @@
+"""Qdrant in a separate process on this machine."""

@@ -1,0 +1,196 @@
+"""A connection to an index's process; `connect` starts the process if it does not run."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+from msgspec import Raw
+
+import storage
+from storage.errors import IndexUnavailable
+from storage.index.embedded.files import is_locked, require_space
+from storage.index.embedded.messages import Call
+from storage.index.embedded.protocol import (
+    BUFFER,
+    HOST,
+    LOG,
+    TAKEN,
+    Address,
+    EngineFailure,
+    EngineRequest,
+    EngineResponse,
+    Hello,
+    frame,
+    read_frame,
+)
+
+_DEADLINE = 15.0
+"""Timeout in seconds for the process to start and answer, whichever client started it."""
+_GREETING = 5.0
+_PAUSE = 0.01
+
+T = TypeVar("T")
+_ANSWERS = msgspec.msgpack.Decoder(EngineResponse | EngineFailure)
+
+
+class EngineConnectionLost(IndexUnavailable):
+    """The error of a call whose connection was lost; the call may or may not have been executed."""
+
+
+class Connection:
+    """A connection that allows concurrent calls; an id matches each answer with its call."""
+
+    def __init__(
+        self, folder: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._folder = folder
+        self._reader = reader
+        self._writer = writer
+        self._ids = count(1)
+        self._pending: dict[int, asyncio.Future[EngineResponse | EngineFailure | None]] = {}
+        self._receiving = asyncio.create_task(self._receive())
+        # Not in the task: a task that is cancelled before its first step never reaches its `finally`.
+        self._receiving.add_done_callback(self._end)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection has ended."""
+        return self._receiving.done()
+
+    async def call(self, call: Call, answer: type[T]) -> T:
+        """Send a call and return its result, of type `answer`; cancelling leaves the connection usable."""
+        request = EngineRequest(next(self._ids), Raw(msgspec.msgpack.encode(call)))
+        future = asyncio.get_running_loop().create_future()
+        self._pending[request.id] = future
+        try:
+            if self.lost:
+                raise self._lost()
+            # No `drain`: callers await their answers, so the number of pending calls bounds the buffer.
+            self._writer.write(frame(request))
+            message = await future
+        finally:
+            del self._pending[request.id]
+        if message is None:
+            raise self._lost()
+        if isinstance(message, EngineFailure):
+            raise message.error()
+        return msgspec.msgpack.decode(message.value, type=answer)
+
+    async def close(self) -> None:
+        """Close the connection; pending calls raise `EngineConnectionLost`."""
+        self._receiving.cancel()
+        await asyncio.gather(self._receiving, return_exceptions=True)
+        with suppress(OSError):
+            await self._writer.wait_closed()
+
+    async def _receive(self) -> None:
+        with suppress(OSError):  # raised when the process ends
+            while True:
+                message = _ANSWERS.decode(await read_frame(self._reader))
+                future = self._pending.get(message.id)  # None when its caller was cancelled
+                if future is not None and not future.done():
+                    future.set_result(message)
+
+    def _end(self, _: asyncio.Task[None]) -> None:
+        self._writer.close()
+        for future in self._pending.values():
+            if not future.done():
+                future.set_result(None)
+
+    def _lost(self) -> EngineConnectionLost:
+        return EngineConnectionLost(_sentence("stopped", self._folder))
+
+
+async def connect(folder: Path) -> Connection:
+    """Connect to the index's process, and start it if needed.
+
+    Raise `IndexUnavailable` or `StorageFull` if no process answers or none can start.
+    """
+    child: subprocess.Popen[bytes] | None = None
+    try:
+        async with asyncio.timeout(_DEADLINE):
+            while True:
+                # Retry: the address file, the port or the token may be stale or not ready yet.
+                with suppress(OSError, msgspec.DecodeError):
+                    return await _greet(folder)
+                child = start_engine(folder, child)
+                await asyncio.sleep(_PAUSE)
+    except TimeoutError as error:
+        raise IndexUnavailable(_sentence("does not answer", folder)) from error
+
+
+def start_engine(
+    folder: Path, before: subprocess.Popen[bytes] | None = None
+) -> subprocess.Popen[bytes] | None:
+    """Start the process unless one runs or is starting; return at once, with the process it started.
+
+    A client may call this first, and import its modules while the process starts. `before` is the
+    result of the previous call; raise `IndexUnavailable` or `StorageFull` if that process failed.
+    """
+    exit_code = None if before is None else before.poll()
+    if before is not None and exit_code is None:
+        return before
+    if exit_code not in (None, 0, TAKEN):
+        require_space(folder, 1 << 20)  # without it, the process cannot write its log
+        raise IndexUnavailable(_sentence("could not be started", folder))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return None if is_locked(folder) else _spawn(folder)
+    except OSError as error:
+        raise IndexUnavailable(f"The index in {folder} cannot be used: {error}.") from error
+
+
+def _spawn(folder: Path) -> subprocess.Popen[bytes]:
+    # -P and PYTHONPATH: modules in the current folder must not be imported instead of Ibid's.
+    home = str(Path(storage.__file__).parents[1])
+    path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
+    with (folder / LOG).open("ab") as log:
+        child = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
+            (sys.executable, "-P", "-m", "storage.index.embedded.process", str(folder.resolve())),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,
+        )
+    # If the child ends before this process, `wait` keeps it from remaining as a zombie.
+    threading.Thread(target=child.wait, name="engine process", daemon=True).start()
+    return child
+
+
+async def _greet(folder: Path) -> Connection:
+    """Connect to a running process.
+
+    Raise `OSError` or `DecodeError` if there is none, or if it does not accept the token.
+    """
+    address = Address.read(folder)
+    async with asyncio.timeout(_GREETING):
+        reader, writer = await asyncio.open_connection(HOST, address.port, limit=BUFFER)
+        try:
+            writer.write(frame(Hello(address.token)))
+            welcome = _ANSWERS.decode(await read_frame(reader))
+        except BaseException:
+            writer.close()
+            raise
+    if isinstance(welcome, EngineFailure):
+        writer.close()
+        raise welcome.error()
+    return Connection(folder, reader, writer)
+
+
+def _sentence(what: str, folder: Path) -> str:
+    """Return a message with the last line of the process's log."""
+    sentence = f"The process that holds the index in {folder} {what}."
+    with suppress(OSError):
+        lines = (folder / LOG).read_text(errors="replace").split("\n")
+        if words := [line for line in lines if line.strip()]:
+            return f"{sentence} Its last words: {words[-1]}"
+    return sentence

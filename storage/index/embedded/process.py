@@ -1,0 +1,205 @@
+"""The engine process: `python -m storage.index.embedded.process FOLDER` serves one index to all clients.
+
+Only one process may open the embedded engine, and the engine holds the GIL, so clients do not load it
+themselves. The first client that opens the folder starts this process. It ends after the last connection
+has closed.
+"""
+
+import asyncio
+import os
+import secrets
+import shutil
+import signal
+import sys
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+from msgspec import Raw
+
+from storage.errors import IbidError, IndexLocked, IndexUnavailable, InvalidInput
+from storage.index.embedded import conversions
+from storage.index.embedded.engine import EmbeddedEngine
+from storage.index.embedded.files import copy_folder
+from storage.index.embedded.messages import (
+    Aliases,
+    Call,
+    Collections,
+    Count,
+    IsSlow,
+    Optimize,
+    Retrieve,
+    Scan,
+    SearchCall,
+)
+from storage.index.embedded.optimize import optimize_shard
+from storage.index.embedded.protocol import (
+    BUFFER,
+    HOST,
+    TAKEN,
+    VERSION,
+    Address,
+    EngineFailure,
+    EngineRequest,
+    EngineResponse,
+    Hello,
+    frame,
+    read_frame,
+)
+from storage.logs import format_exception
+from storage.private import create_privately
+
+_PATIENCE = 10.0
+"""Timeout for the first connection, and for a `Hello`, in seconds."""
+_LARGEST_HELLO = 1024
+_READING = (SearchCall, Retrieve, Scan, Count, IsSlow)
+_CALLS = msgspec.msgpack.Decoder(Call)
+
+
+class EngineProcess:
+    """A server that executes the calls of all connections one at a time; connections take turns."""
+
+    def __init__(self, engine: EmbeddedEngine, folder: Path) -> None:
+        self._engine = engine
+        self._folder = folder
+        self._token = secrets.token_hex(16)
+        self._connections: set[asyncio.Task[None]] = set()
+        self._optimized: dict[str, asyncio.Event] = {}
+        self._done = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until the last connection has closed, or until SIGTERM."""
+        loop = asyncio.get_running_loop()
+        signal.signal(signal.SIGTERM, lambda _, __: loop.call_soon_threadsafe(self._done.set))
+        server = await asyncio.start_server(self._connected, HOST, 0, limit=BUFFER)
+        Address(server.sockets[0].getsockname()[1], self._token, os.getpid()).write(self._folder)
+        self._leave_if_alone_in(_PATIENCE)
+        await self._done.wait()
+        Address.remove(self._folder)
+        server.close()
+        await _cancel(self._connections)
+
+    def _leave_if_alone_in(self, seconds: float) -> None:
+        def leave_if_alone() -> None:
+            if not self._connections:
+                self._done.set()
+
+        asyncio.get_running_loop().call_later(seconds, leave_if_alone)
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.create_task(self._serve(reader, writer))
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        patience = _PATIENCE
+        try:
+            await self._greet(reader, writer)
+            patience = 0.0
+            await self._converse(reader, writer)
+        except (OSError, msgspec.DecodeError):
+            pass  # the client has disconnected, or is not one of Ibid's
+        finally:
+            writer.close()
+            self._leave_if_alone_in(patience)
+
+    async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with asyncio.timeout(_PATIENCE):
+            hello = msgspec.msgpack.decode(await read_frame(reader, _LARGEST_HELLO), type=Hello)
+        if not secrets.compare_digest(hello.token.encode(), self._token.encode()):
+            raise ConnectionRefusedError
+        if hello.version != VERSION:
+            reason = "Another version of Ibid has this index open. Stop it and try again."
+            writer.write(frame(EngineFailure(0, IndexUnavailable.__name__, reason)))
+            raise ConnectionRefusedError
+        writer.write(frame(EngineResponse(0, _encoded(None))))
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        calls: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                request = msgspec.msgpack.decode(await read_frame(reader), type=EngineRequest)
+                call = asyncio.create_task(self._answer(request, writer))
+                calls.add(call)
+                call.add_done_callback(calls.discard)
+                await asyncio.sleep(0)  # let this call run, and then those of other connections
+                await writer.drain()
+        finally:
+            await _cancel(calls)
+
+    async def _answer(self, request: EngineRequest, writer: asyncio.StreamWriter) -> None:
+        try:
+            call = _CALLS.decode(request.call)
+            answer = frame(EngineResponse(request.id, _encoded(await self._carry_out(call))))
+        except IbidError as error:
+            answer = frame(EngineFailure(request.id, type(error).__name__, str(error)))
+        except msgspec.ValidationError as error:
+            answer = frame(EngineFailure(request.id, InvalidInput.__name__, f"{error}."))
+        except Exception as error:  # outermost handler: a failed call must not end other calls
+            print(format_exception(error), file=sys.stderr)
+            reason = f"The index failed: {type(error).__name__}."
+            answer = frame(EngineFailure(request.id, IndexUnavailable.__name__, reason))
+        writer.write(answer)
+
+    async def _carry_out(self, call: Call) -> object:
+        if isinstance(call, Collections | Aliases):
+            return call.run(self._engine)
+        collection = self._engine.resolve(call.collection)
+        while not isinstance(call, _READING) and (done := self._optimized.get(collection)):
+            await done.wait()
+        if isinstance(call, Optimize):
+            return await self._optimize(collection)
+        return call.run(self._engine)
+
+    async def _optimize(self, collection: str) -> None:
+        """Optimise a copy in another process, then replace the collection, which serves reads meanwhile."""
+        folder, copy = self._engine.lend(collection)
+        optimized = self._optimized[collection] = asyncio.Event()
+        copying = asyncio.create_task(asyncio.to_thread(copy_folder, folder, copy))
+        try:
+            with conversions.translated(folder):
+                await asyncio.shield(copying)
+            await optimize_shard(copy)
+            self._engine.adopt(collection)
+        finally:
+            await asyncio.wait([copying])  # cancelling the wait does not stop the thread
+            shutil.rmtree(copy, ignore_errors=True)
+            del self._optimized[collection]
+            optimized.set()
+
+
+def _encoded(value: object) -> Raw:
+    return Raw(msgspec.msgpack.encode(value))
+
+
+async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def main() -> int:
+    """Run the engine process and return its exit code; print the reason of a failure to standard error."""
+    # Ignore Ctrl-C, which is for the clients: a terminal sends it to all, and this one may be writing.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    create_privately()
+    folder = Path(sys.argv[1])
+    try:
+        engine = EmbeddedEngine(folder)
+    except IndexLocked:
+        return TAKEN
+    except IbidError as error:
+        print(error, file=sys.stderr)
+        return 1
+    with suppress(OSError):  # a terminal cannot be truncated
+        os.ftruncate(sys.stderr.fileno(), 0)
+    try:
+        asyncio.run(EngineProcess(engine, folder).run())
+    finally:
+        engine.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

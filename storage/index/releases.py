@@ -1,0 +1,119 @@
+"""The indexes of all releases. The engine's alias decides which one serves; SQL is updated to match."""
+
+import math
+import time
+from collections.abc import Collection
+from contextlib import suppress
+from uuid import UUID
+
+from storage.domain import Fingerprint
+from storage.errors import NotFound
+from storage.index.engine import IndexEngine
+from storage.index.passages import Embeddings, PassageIndex
+from storage.sql.database import Database
+from storage.sql.repositories.corpora import Releases
+from storage.sql.tables import Release
+
+ALIAS = "ibid"
+"""The alias of the release that serves, for Ibid and for other programs that read the engine."""
+_FRESH = 1.0
+"""Seconds before the alias is read again; after a flip, the old release is kept far longer than that."""
+
+
+class Indexes:
+    """The indexes of all releases: finds the one that serves, flips to another, and removes from all."""
+
+    def __init__(self, database: Database, engine: IndexEngine, embeddings: Embeddings) -> None:
+        self.engine = engine
+        self._database = database
+        self._embeddings = embeddings
+        self._index: PassageIndex | None = None
+        self._asked = 0.0
+
+    async def serving(self) -> PassageIndex:
+        """Return the index to search; raise `NotFound` if there is none.
+
+        A flip by another process takes effect within a second.
+        """
+        if self._index is None or time.monotonic() - self._asked > _FRESH:
+            await self.find()
+        if self._index is None:
+            raise NotFound("index", ALIAS, "Run `ibid ingest` to make one.")
+        return self._index
+
+    def pinned(self, index: PassageIndex) -> "Indexes":
+        """Return a copy for which `index` always serves, to test a release before it serves."""
+        pinned = Indexes(self._database, self.engine, self._embeddings)
+        pinned._index, pinned._asked = index, math.inf
+        return pinned
+
+    async def find(self) -> PassageIndex | None:
+        """Return the index that serves now, or None if nothing was ingested into this database yet."""
+        collection = (await self.engine.aliases()).get(ALIAS)
+        self._asked = time.monotonic()
+        if self._index is None or self._index.collection != collection:
+            self._index = await self._opened(collection) if collection else None
+        return self._index
+
+    async def create(self, fingerprint: Fingerprint) -> PassageIndex:
+        """Create an empty release that does not serve yet."""
+        release = Release(collection=await self._unused_name(), fingerprint=fingerprint)
+        index = self.at(release)
+        async with self._database.transaction() as session:
+            Releases(session).add(release)
+        await index.create()
+        return index
+
+    async def flip(self, index: PassageIndex) -> None:
+        """Make `index` serve, in one atomic operation, and then update SQL."""
+        await self.engine.point(ALIAS, index.collection)
+        self._index, self._asked = index, time.monotonic()
+        await self.follow()
+
+    async def follow(self) -> None:
+        """Update SQL to match the alias; this also completes a flip that was interrupted before that."""
+        index = await self.find()
+        if index is not None:
+            async with self._database.transaction() as session:
+                await Releases(session).serve(index.collection)
+
+    async def drop(self, collection: str) -> None:
+        """Drop a release that does not serve, with all its passages."""
+        await self.engine.drop(collection)
+        async with self._database.transaction() as session:
+            await Releases(session).remove(collection)
+
+    async def remove(self, source_ids: Collection[UUID]) -> None:
+        """Remove sources from every release, so that a rollback does not bring them back."""
+        for index in await self._all():
+            with suppress(NotFound):
+                await index.remove(source_ids)
+        async with self._database.transaction() as session:
+            await Releases(session).let_go(source_ids)
+
+    async def remove_corpus(self, corpus: str) -> None:
+        """Remove all passages of a corpus from every release."""
+        for index in await self._all():
+            with suppress(NotFound):
+                await index.remove_corpus(corpus)
+
+    def at(self, release: Release) -> PassageIndex:
+        """Return the index of any release."""
+        return PassageIndex(self.engine, release.collection, release.fingerprint, self._embeddings)
+
+    async def _all(self) -> list[PassageIndex]:
+        async with self._database.reading() as session:
+            return [self.at(release) for release in await Releases(session).all()]
+
+    async def _opened(self, collection: str) -> PassageIndex | None:
+        """Return None for a collection that is not in this database: it was made with another database."""
+        async with self._database.reading() as session:
+            release = await Releases(session).find(collection)
+        return None if release is None else self.at(release)
+
+    async def _unused_name(self) -> str:
+        names = {*(index.collection for index in await self._all())}
+        names.update(await self.engine.collections())
+        numbers = [name.removeprefix(f"{ALIAS}-") for name in names]
+        last = max((int(number) for number in numbers if number.isdecimal()), default=0)
+        return f"{ALIAS}-{last + 1}"

@@ -1,0 +1,1 @@
+"""SQLite and Postgres: tables, migrations and repositories."""

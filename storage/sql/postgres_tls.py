@@ -1,0 +1,66 @@
+"""TLS for connections to Postgres.
+
+If encryption is required, the certificate is always verified: otherwise an attacker could read the data.
+"""
+
+import ssl
+from pathlib import Path
+
+import certifi
+
+from storage.errors import InvalidInput
+from storage.sql.postgres_url import PostgresURL
+
+
+def for_asyncpg(url: PostgresURL, name: str) -> ssl.SSLContext | str | bool:
+    """Return asyncpg's `ssl` argument; raises `InvalidInput` for unusable certificate files."""
+    mode = sslmode(url)
+    if mode == "disable":
+        return False
+    if mode in ("allow", "prefer"):
+        return mode
+    said = url.parameters
+    context = ssl.create_default_context(cafile=_usable(name, "sslrootcert", roots(url)))
+    context.check_hostname = mode == "verify-full"
+    if certificate := said.get("sslcert"):
+        _usable(name, "sslcert", certificate)
+        key = _usable(name, "sslkey", said.get("sslkey", certificate))
+        try:
+            # Without a password argument OpenSSL would ask for one on the terminal.
+            context.load_cert_chain(certificate, key, said.get("sslpassword", ""))
+        except OSError as error:
+            raise InvalidInput(
+                f"{name} cannot be used: sslcert, sslkey and sslpassword do not belong together."
+            ) from error
+    return context
+
+
+def sslmode(url: PostgresURL) -> str:
+    """Return the mode to use for the requested one: `require` also verifies certificate and host name.
+
+    Only `verify-ca` with a configured root certificate skips the host name; without one it is checked too.
+    """
+    mode = url.parameters.get("sslmode", "prefer")
+    has_own_root = "sslrootcert" in url.parameters
+    if mode == "require" or (mode == "verify-ca" and not has_own_root):
+        return "verify-full"
+    return mode
+
+
+def roots(url: PostgresURL) -> str:
+    """Return the file of trusted certificates: the configured one, the system's, or certifi's."""
+    own = url.parameters.get("sslrootcert", "system")
+    if own != "system":
+        return own
+    return ssl.get_default_verify_paths().cafile or certifi.where()
+
+
+def _usable(name: str, parameter: str, path: str) -> str:
+    try:
+        text = Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is no path"
+        raise InvalidInput(f"{name} cannot be used: {parameter}: {reason}.") from error
+    if b"-----BEGIN" not in text:
+        raise InvalidInput(f"{name} cannot be used: {parameter}: it holds nothing in PEM.")
+    return path

@@ -1,0 +1,1 @@
+"""Queries, with one class for each entity. Repositories never commit; services do."""

@@ -1,0 +1,28 @@
+"""What a server says about a key, and a server that says something else."""
+
+import asyncio
+
+import pytest
+from aiohttp import ClientSession
+
+from app.llms.hosted.account import account, models
+from storage.errors import ModelUnavailable
+from tests.doubles.services import Doubles
+from tests.storage.http.test_pool import service
+
+
+async def test_a_key_and_what_may_be_asked_with_it(doubles: Doubles, http: ClientSession) -> None:
+    assert (await account(http, doubles.openrouter, "any")).limit_remaining is None
+    assert "double/answers" in await models(http, doubles.openrouter, "any")
+
+
+@pytest.mark.parametrize(
+    "said", [b"<html>", b"{}", b'{"data": [{"id": "\xff"}]}', b'{"x":' + b"[" * 9_000]
+)
+async def test_a_page_is_no_list_of_models(http: ClientSession, said: bytes) -> None:
+    async def serve(_: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(said), said))
+
+    async with service(serve) as url:
+        with pytest.raises(ModelUnavailable, match="is no server of models"):
+            await models(http, url, "any")
