@@ -130,14 +130,14 @@ async def test_a_model_that_keeps_failing_rests_and_is_tried_by_one_turn(
     doubles: Doubles,
 ) -> None:
     llm = models(doubles, "fails-6", "answers")
-    llm._breakers = [Breaker(0.3), Breaker(0.3)]
+    resting = llm._breakers[0]
     for _ in range(3):
         assert (await ask(llm)).spoken.model == "double/answers"
     assert doubles.asked.count("double/fails-6") == 6
     heard = await ask(llm)
     assert doubles.asked.count("double/fails-6") == 6, "it rests"
     assert "rests" in heard.spoken.attempts[0].error
-    await asyncio.sleep(0.35)
+    resting._until = 0.0  # its rest is over
     both = await asyncio.gather(ask(llm), ask(llm))
     assert {heard.spoken.model for heard in both} == {"double/fails-6", "double/answers"}
     assert doubles.asked.count("double/fails-6") == 7
