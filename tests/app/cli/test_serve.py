@@ -117,9 +117,9 @@ def test_a_server_shares_its_index_and_leaves_when_it_is_told_to(tmp_path: Path)
 
         began = time.monotonic()
         server.send_signal(signal.SIGINT)
-        output, _ = server.communicate(timeout=10)
+        output, _ = server.communicate(timeout=_PATIENCE)
         assert server.returncode == 0, output
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20, "it waits for nothing until its limit"
         assert "Traceback" not in output
         assert f"Ask at http://localhost:{client.base_url.port}/ " in output
         until(is_gone, server.pid)
@@ -153,7 +153,7 @@ def test_several_processes_answer_as_one(tmp_path: Path) -> None:
             assert "2.4 litres" in answer["text"]
         assert len(client.get("/api/v1/conversations").json()["conversations"]) == 12
         server.send_signal(signal.SIGINT)
-        output, _ = server.communicate(timeout=15)
+        output, _ = server.communicate(timeout=_PATIENCE)
         assert (server.returncode, "Traceback" in output) == (0, False), output
         until(is_gone, server.pid)
 

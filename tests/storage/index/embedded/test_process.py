@@ -62,7 +62,7 @@ async def test_doors_share_one_process_which_leaves_after_the_last(folder: Path)
 
 
 async def test_a_door_may_close_without_a_word(folder: Path) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         async with open_embedded(folder):
             pid = Address.read(folder).pid
         assert await gone(pid)
