@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-_MARKS = re.compile(r"(?P<space>[ \t]+)|(?P<quote>>)|(?P<item>(?:[-*+]|\d{1,9}[.)])(?=[ \t]))")
+_MARKS = re.compile(r"(?P<space>[ \t]+)|(?P<quote>>)|(?P<item>(?:[-*+]|\d{1,9}[.)])(?=[ \t]|\Z))")
 _UNDECIDED = re.compile(r"(?:[-*+]|\d{1,9}[.)]?|`{1,2}|~{1,2}|`{3,}[^\n]*|~{3,}[^\n]*|)\Z")
 _FENCE = re.compile(r"(?P<run>`{3,}|~{3,})(?P<info>[^`~<>\[\]!@:/\\|\ufdd0]*)\Z")
 _TILDES = re.compile(r"~{3,}")
