@@ -189,4 +189,4 @@ def test_processes_that_read_end_with_the_ingestion(tmp_path: Path, ends: signal
 def reading(parent: int) -> list[int]:
     """Its processes that read files."""
     lines = {pid: Path(f"/proc/{pid}/cmdline") for pid in family(parent)[0]}
-    return [pid for pid, line in lines.items() if b"reading.worker" in line.read_bytes()]
+    return [pid for pid, line in lines.items() if b"readers.sandbox.child" in line.read_bytes()]
