@@ -90,7 +90,7 @@ class Blocks:
         if not whole and (len(line) < len(fence.prefix) or not body.strip(f" \t{fence.run[0]}")):
             return None
         is_inside = line.startswith(fence.prefix)
-        if ">" in fence.prefix and not is_inside and line.strip(" \t") != fence.prefix.strip():
+        if ">" in fence.prefix and not is_inside and line.rstrip(" \t") != fence.prefix.rstrip():
             # The block quote has ended, and with it the code.
             return MarkdownLine("prose", 0, f"{self.close()}\n")
         if not is_inside:

@@ -268,6 +268,7 @@ def test_known_exploits_are_text_in_every_renderer(text: str) -> None:
 @example(f"[a](\n{EVIL})")
 @example(f"``` ` x\n- \n    ~~~\n[a]: {EVIL}")
 @example(f"*\na\n\n    [a]({EVIL})")
+@example(f"> ```\n    > \n> {EVIL}")
 def test_nothing_foreign_is_live_in_any_renderer(text: str) -> None:
     cited = answer(text)
     for name, render in renderers().items():
