@@ -11,8 +11,8 @@ IN_MEMORY = ":memory:"
 """Used instead of a Qdrant URL: the client's own in-memory server, for experiments and tests."""
 HIDDEN = "(hidden)"
 NO_ADDRESS = (
-    "it is no address like SCHEME://HOST:PORT/PATH; in a user or password, percent-encode "
-    "whatever is no letter or digit"
+    "it is not an address such as SCHEME://HOST:PORT/PATH; in a user or password, percent-encode "
+    "every character that is not a letter or a digit"
 )
 _SHOWN = re.compile(
     r"([a-z][a-z0-9+.-]*://)(?:[^/?#\s]*@)?"
@@ -82,7 +82,7 @@ def parse_qdrant_url(text: str) -> str:
     if text == IN_MEMORY:
         return text
     if text.lower().startswith(("grpc://", "grpcs://")):
-        raise ValueError("Ibid speaks to Qdrant over HTTP: write http://HOST:6333")
+        raise ValueError("only HTTP is supported; write http://HOST:6333")
     if "://" not in text:
         raise ValueError("it begins with http:// or https://, as in http://HOST:6333")
     check_address(text, ("http", "https"))

@@ -135,14 +135,14 @@ async def _published(url: str) -> list[object]:
     try:
         listed = parse_json(body)
     except ValueError:
-        raise ValueError(f"the answer is no JSON ({answer.content_type})") from None
+        raise ValueError(f"the answer is not JSON ({answer.content_type})") from None
     match listed:
         case {"keys": []}:
             raise ValueError("it lists no keys, as an issuer does that signs with a shared secret")
         case {"keys": [*keys]}:
             return cast("list[object]", keys)
         case _:
-            raise ValueError("the answer is no JSON object with a list `keys`")
+            raise ValueError("the answer is not a JSON object with a list `keys`")
 
 
 def _check_status(answer: ClientResponse, url: str) -> None:

@@ -15,7 +15,7 @@ _LONGEST_HOST = 253
 _SAFE = "/~!$&*+,;=:@%?"
 """Characters not to encode. Brackets, quotes and blanks would end a link in Markdown or HTML."""
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_EXAMPLE = "it is no address like https://docs.example.com/guide"
+_EXAMPLE = "it is not an address such as https://docs.example.com/guide"
 
 
 def web_address(text: str) -> str:

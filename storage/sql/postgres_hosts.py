@@ -62,7 +62,7 @@ def _number(text: str) -> int:
     if not text:
         return _PORT
     if not re.fullmatch(r"\d{1,5}", text, re.ASCII) or not 0 < int(text) <= _LAST_PORT:
-        raise ValueError(f"its port is no number from 1 to {_LAST_PORT}")
+        raise ValueError(f"its port must be a number from 1 to {_LAST_PORT}")
     return int(text)
 
 

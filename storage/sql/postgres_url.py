@@ -135,7 +135,7 @@ def _named(pairs: list[tuple[str, str]]) -> dict[str, str]:
             raise ValueError(f"Ibid does not obey {name}: leave it out")
         if name not in _KNOWN:
             near = get_close_matches(name, _KNOWN, 1, 0.8)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(_KNOWN))}"
+            hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(sorted(_KNOWN))}"
             raise ValueError(f"it has a parameter that is not known: {hint}")
         if name in given and name != "host":
             raise ValueError(f"{name} is there twice")

@@ -38,13 +38,13 @@ async def test_an_address_of_qdrant_is_read(text: str, read: str) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("grpc://localhost:6334", "over HTTP: write http://HOST:6333"),
+        ("grpc://localhost:6334", "only HTTP is supported; write http://HOST:6333"),
         ("localhost:6333", "it begins with http:// or https://"),
         ("localhost", "it begins with http:// or https://"),
         ("qdrant://localhost", "it begins with http:// or https://"),
-        ("http://", "it is no address like"),
-        ("http://localhost:0", "it is no address like"),
-        ("http://localhost:port", "it is no address like"),
+        ("http://", "it is not an address such as"),
+        ("http://localhost:0", "it is not an address such as"),
+        ("http://localhost:port", "it is not an address such as"),
         (f"http://user:{SECRET}@localhost", "the key goes into QDRANT_API_KEY"),
         (f"http://{SECRET}@localhost", "the key goes into QDRANT_API_KEY"),
         (f"http://localhost?api_key={SECRET}", "leave out ? and #"),

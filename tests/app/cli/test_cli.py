@@ -256,7 +256,7 @@ def test_before_anything_is_ingested_it_says_what_to_do(tmp_path: Path) -> None:
         ({"DATABASE_URL": "postgresql://h/d?ssl=1"}, "DATABASE_URL is not valid: write sslmode="),
         (
             {"QDRANT_URL": "grpc://h:6334"},
-            "QDRANT_URL is not valid: Ibid speaks to Qdrant over HTTP",
+            "QDRANT_URL is not valid: only HTTP is supported",
         ),
     ],
 )
