@@ -68,20 +68,29 @@ async def test_an_error_lets_what_is_under_way_come_to_its_end() -> None:
     assert work.done == ["paid"]
 
 
-async def test_whoever_is_cancelled_cancels_it() -> None:
-    work = Work()
+async def test_cancelling_the_caller_cancels_the_work() -> None:
+    begun, is_cancelled = asyncio.Event(), False
+
+    async def endless() -> None:
+        nonlocal is_cancelled
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            is_cancelled = True
+            raise
 
     async def caller() -> None:
         async with BackgroundWriter() as beside:
-            await beside.begin(lambda: work.piece("long"))
-            await asyncio.sleep(60)
+            await beside.begin(endless)
+            await asyncio.Event().wait()
 
     task = asyncio.create_task(caller())
-    await asyncio.sleep(0.005)
+    await begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert (work.begun, work.done) == (["long"], [])
+    assert is_cancelled
 
 
 async def test_without_work_there_is_nothing_to_wait_for() -> None:

@@ -26,7 +26,7 @@ def job_of(client: httpx.Client, response: httpx.Response, seconds: float = 60) 
     return until_over(client, response.json()["id"], seconds)
 
 
-def until_over(client: httpx.Client, job_id: str, seconds: float = 60) -> JSON:
+def until_over(client: httpx.Client, job_id: str, seconds: float = 240) -> JSON:
     deadline = time.monotonic() + seconds
     while True:
         job = client.get(f"{API}/jobs/{job_id}").json()
