@@ -392,7 +392,7 @@ async def server_that_says(status: str, reason: str) -> AsyncGenerator[IndexEngi
             r"at 127.0.0.1:\d+ refuses QDRANT_API_KEY",
         ),
         ("404 Not Found", "Collection `c` doesn't exist!", NotFound, "no collection 'c'"),
-        ("500 Internal Server Error", "No space left on device", StorageFull, "no space left"),
+        ("500 Internal Server Error", "No space left on device", StorageFull, "no disk space left"),
         ("503 Service Unavailable", "starting", IndexUnavailable, "cannot be used: .*starting"),
     ],
 )

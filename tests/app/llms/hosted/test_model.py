@@ -53,7 +53,7 @@ async def test_a_limit_that_was_run_into_is_told(doubles: Doubles) -> None:
         ("empty", ModelUnavailable, "no words"),
         ("resets", ModelUnavailable, "connection"),
         ("json-error", ModelUnavailable, "error 502"),
-        ("status-400", ModelRefused, "cannot answer"),
+        ("status-400", ModelRefused, "rejected the request"),
         ("status-401", ModelRefused, "OPENROUTER_API_KEY"),
         ("status-402", ModelRefused, "credits"),
         ("status-404", ModelRefused, "OPENROUTER_MODELS"),
