@@ -90,7 +90,7 @@ def test_a_turn_without_a_model_has_failed(home: Path, doubles: Doubles) -> None
         ("DAILY_BUDGET", "-1", "DAILY_BUDGET"),
         ("COHERE_RERANK_MODEL", "rerank-v3.5", "COHERE_API_KEY"),
         ("LLM_FIRST_TOKEN_SECONDS", "0", "LLM_FIRST_TOKEN_SECONDS"),
-        ("RATE_LIMIT_STORE", "memcached://127.0.0.1", "RATE_LIMIT_STORE is not valid: say file"),
+        ("RATE_LIMIT_STORE", "memcached://127.0.0.1", "RATE_LIMIT_STORE is not valid: use `file`"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named(

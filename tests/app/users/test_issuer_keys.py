@@ -103,8 +103,8 @@ async def test_the_token_of_another_issuer_is_told_by_its_iss(single: Issuer) ->
     ("token", "told"),
     [
         ("a.b.c.d.e", "is encrypted"),
-        ("opaque", "is no JWT"),
-        ("a.b", "is no JWT"),
+        ("opaque", "is not a JWT"),
+        ("a.b", "is not a JWT"),
         ("....", "is encrypted"),
         ("..", "malformed: its header"),
         ("x" * 16_385, "more than 16,384 characters"),
