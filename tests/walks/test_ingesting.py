@@ -278,7 +278,7 @@ async def test_documents_that_are_not_read_are_named_with_what_to_do(
     reasons = {Path(failure.path).name: failure.reason for failure in report.failed}
     assert reasons.keys() == {"old.doc", "more.zip"}
     assert "save it as .docx" in reasons["old.doc"]
-    assert "unpack it" in reasons["more.zip"]
+    assert "Unpack it" in reasons["more.zip"]
 
 
 @pytest.mark.parametrize("room", [True, False], ids=["room", "no room"])

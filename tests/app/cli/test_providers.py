@@ -43,7 +43,7 @@ def test_a_turn_and_what_it_cost(home: Path, doubles: Doubles) -> None:
     assert re.search(r"^Daily budget of local: \$0\.0\d+, of \$0\.50\.$", each.stdout, re.MULTILINE)
     report = json.loads(ibid(home, "usage", "--json", "--days", "1").stdout)
     assert {one["model"] for one in report["spent"]} >= {"double/cut", "double/answers"}
-    assert_refused(ibid(home, "usage", "--days", "0"), "1 to 366")
+    assert_refused(ibid(home, "usage", "--days", "0"), "between 1 and 366")
 
 
 def test_a_key_may_end_with_a_line_break(home: Path, doubles: Doubles) -> None:
@@ -77,16 +77,20 @@ def test_a_turn_without_a_model_has_failed(home: Path, doubles: Doubles) -> None
     [
         ("LLM_FALLBACKS", "llama3", "MODEL@BASE_URL"),
         ("OPENROUTER_MODELS", " , ", "contains no model"),
-        ("OPENROUTER_APP_URL", "docs.example.com", "OPENROUTER_APP_URL is not valid: it begins"),
+        (
+            "OPENROUTER_APP_URL",
+            "docs.example.com",
+            "OPENROUTER_APP_URL is not valid: it must begin",
+        ),
         ("LLM_FALLBACK_API_KEYS", f"a={KEY},b={KEY} ", "the host of entry 1 is in none of"),
         (
             "LLM_FALLBACK_API_KEYS",
             f"a={KEY}\n{KEY}",
-            "LLM_FALLBACK_API_KEYS is not valid: it holds",
+            "LLM_FALLBACK_API_KEYS is not valid: it contains",
         ),
         ("LLM_FALLBACK_API_KEYS", KEY, "entry 1 does not have the form HOST=KEY"),
         ("OPENROUTER_PROVIDER", "fast", "OPENROUTER_PROVIDER"),
-        ("OPENROUTER_API_KEY", f"{KEY}\n{KEY}", "OPENROUTER_API_KEY is not valid: it holds"),
+        ("OPENROUTER_API_KEY", f"{KEY}\n{KEY}", "OPENROUTER_API_KEY is not valid: it contains"),
         ("DAILY_BUDGET", "-1", "DAILY_BUDGET"),
         ("COHERE_RERANK_MODEL", "rerank-v3.5", "COHERE_API_KEY"),
         ("LLM_FIRST_TOKEN_SECONDS", "0", "LLM_FIRST_TOKEN_SECONDS"),
@@ -151,7 +155,7 @@ def test_the_doctor_notes_that_another_embedding_waits_to_be_built(
     other = {"EMBEDDING": "cohere", "COHERE_API_KEY": "any"}
     well = ibid(home, "doctor", **hosted(doubles, "answers") | other)
     assert well.exit_code == 0, well.output
-    assert "differs from what serves: embedding, dimension" in well.stdout
+    assert "differs from the active release: embedding, dimension" in well.stdout
     assert "ibid reindex" in well.stdout
 
 

@@ -130,11 +130,11 @@ async def test_a_token_with_two_hundred_groups_is_taken(single: Issuer) -> None:
     [
         (
             (302, {"location": "/elsewhere?x=1"}, b""),
-            "redirects to {url}/elsewhere, so set AUTH_JWKS",
+            "redirects to {url}/elsewhere: set AUTH_JWKS",
         ),
         (
             (301, {"location": "https://user:planted@b.example/c"}, b""),
-            "to https://b.example/c, so",
+            "to https://b.example/c: set",
         ),
         ((404, {}, b"{}"), "status 404"),
         ((500, {}, b"{}"), "status 500"),

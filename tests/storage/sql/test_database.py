@@ -354,7 +354,7 @@ async def test_an_address_that_is_none_is_told_without_its_password(wrong: str) 
 
 async def test_a_name_that_is_not_text_is_told(url: str) -> None:
     async with Database.open(url) as database:
-        with pytest.raises(InvalidInput, match="not text"):
+        with pytest.raises(InvalidInput, match="not valid Unicode"):
             await add(database, "caf\udce9")
         assert await names(database) == []
 

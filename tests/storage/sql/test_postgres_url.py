@@ -98,7 +98,7 @@ def test_options_and_schemas_are_read(
         ("postgresql://h/d?connect_timeout=soon", "connect_timeout is a number of seconds"),
         (
             "postgresql://h/d?connection_limit=1",
-            "Ibid does not obey connection_limit: leave it out",
+            "Ibid does not support connection_limit: remove it",
         ),
         ("postgresql://h/d?sslmod=require", "an unknown parameter: did you mean sslmode?"),
         (

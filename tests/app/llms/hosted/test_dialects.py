@@ -64,9 +64,9 @@ async def test_a_limit_has_many_names(doubles: Doubles, finish: str) -> None:
         ("content_filter", "filter"),
         ("SAFETY", "filter"),
         ("tool_calls", "tool"),
-        ("error", "broke off"),
-        ("insufficient_system_resource", "broke off"),
-        ("cancelled", "broke off"),
+        ("error", "stopped"),
+        ("insufficient_system_resource", "stopped"),
+        ("cancelled", "stopped"),
     ],
 )
 async def test_some_reasons_are_errors(doubles: Doubles, finish: str, told: str) -> None:
@@ -207,7 +207,7 @@ async def test_a_model_that_thinks_long_is_not_silent(doubles: Doubles) -> None:
 
 
 async def test_thinking_that_uses_up_the_limit_is_told_as_that(doubles: Doubles) -> None:
-    with pytest.raises(ModelUnavailable, match=r"by thinking.*; raise LLM_MAX_TOKENS"):
+    with pytest.raises(ModelUnavailable, match=r"for reasoning.*; raise LLM_MAX_TOKENS"):
         await ask(models(doubles, "thinks-out"))
     assert len(doubles.asked) == 1, "it would think as long once more"
     with pytest.raises(ModelRefused, match=r"no answer$"):
