@@ -17,7 +17,9 @@ def parse_origin(text: str) -> str:
     """Normalize an origin as browsers send it; `*.` matches any subdomain. Raise `ValueError`."""
     found = _ORIGIN.fullmatch(text.strip().lower().removesuffix("/"))
     if not found:
-        raise ValueError(f"{without_secrets(text)!r} is no origin such as https://docs.example.com")
+        raise ValueError(
+            f"{without_secrets(text)!r} is not an origin such as https://docs.example.com"
+        )
     scheme, host, port = found.groups()
     return f"{scheme}://{host}" + (
         f":{port}" if port and port != _DEFAULT_PORTS.get(scheme) else ""
@@ -29,13 +31,13 @@ def parse_public_url(text: str) -> str:
     parts = urlsplit(text)
     path = parts.path.rstrip("/")
     if parts.scheme not in ("http", "https") or parts.query or parts.fragment:
-        raise ValueError("it is of the form https://HOST or https://HOST/PATH")
+        raise ValueError("it must have the form https://HOST or https://HOST/PATH")
     if not re.fullmatch(r"(/[\w.~-]+)*", path):
-        raise ValueError("its path may hold letters, digits and -._~ only")
+        raise ValueError("its path may contain only letters, digits and -._~")
     if path.split("/")[1:2] and path.split("/")[1] in _OUR_PATHS:
         raise ValueError(f"its path may not begin with one of {', '.join(_OUR_PATHS)}")
     if "*" in parts.netloc:
-        raise ValueError("it names one host")
+        raise ValueError("it must name one host")
     return parse_origin(f"{parts.scheme}://{parts.netloc}") + path
 
 

@@ -5,16 +5,16 @@ from storage.domain import Answer
 NOT_PEER_REVIEWED = "not_peer_reviewed"
 _ONE_AND_MANY = {
     "withheld": (
-        "One claim is withheld: nothing in its sources supports it.",
-        "{} claims are withheld: nothing in their sources supports them.",
+        "One claim is withheld because no source supports it.",
+        "{} claims are withheld because no source supports them.",
     ),
     "verbatim": (
         "One claim repeats its source word for word, without quotation marks.",
         "{} claims repeat their sources word for word, without quotation marks.",
     ),
     NOT_PEER_REVIEWED: (
-        "One claim rests on sources that are not known to be peer-reviewed.",
-        "{} claims rest on sources that are not known to be peer-reviewed.",
+        "One claim has only sources that are not known to be peer-reviewed.",
+        "{} claims have only sources that are not known to be peer-reviewed.",
     ),
 }
 

@@ -36,7 +36,7 @@ from storage.system_folders import has_temporary_folder
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
-_REINGEST = "Ingest again into a new index: an index of fields is made when a collection is."
+_REINGEST = "Run `ibid reindex`: the indexes of fields are created with a collection."
 Findings = AsyncGenerator["Finding", None]
 
 
@@ -85,10 +85,10 @@ async def _settings() -> Findings:
     for each in wrong:
         yield Finding(name="settings", state="note", told=str(each), mend="Correct its name.")
     if others := strangers():
-        told = f"no settings, and not read, in .env: {', '.join(others)}"
+        told = f"not settings, and ignored, in .env: {', '.join(others)}"
         yield Finding(name="settings", state="note" if wrong else "ok", told=told)
     elif not wrong:
-        yield Finding(name="settings", state="ok", told="every name is known")
+        yield Finding(name="settings", state="ok", told="all names are known")
 
 
 async def _home(settings: Settings) -> Findings:
@@ -98,11 +98,11 @@ async def _home(settings: Settings) -> Findings:
         mend = "Set IBID_HOME to a folder that this user can write to."
         yield Finding(name="home", state="wrong", told=f"{home} cannot be written to", mend=mend)
     elif is_open_to_others(home):
-        told = f"other users of this machine can read {home}, which this user cannot close"
+        told = f"other users of this machine can read {home}, and this user cannot change that"
         mend = "Have its owner run Ibid, or run `chmod -R go= IBID_HOME` as its owner."
         yield Finding(name="home", state="note", told=told, mend=mend)
     else:
-        yield Finding(name="home", state="ok", told=f"{home} is closed to other users")
+        yield Finding(name="home", state="ok", told=f"{home} is readable only by this user")
     yield _temporary_files()
 
 
@@ -110,7 +110,7 @@ def _temporary_files() -> Finding:
     name = "temporary files"
     if has_temporary_folder():
         return Finding(name=name, state="ok", told=f"they are written to {gettempdir()}")
-    return Finding(name=name, state="wrong", told="no folder for them", mend="Set TMPDIR.")
+    return Finding(name=name, state="wrong", told="there is no folder for them", mend="Set TMPDIR.")
 
 
 async def _database(settings: Settings) -> Findings:
@@ -140,9 +140,9 @@ async def _index(settings: Settings) -> Findings:
             yield Finding(name="index", state="wrong", told=missing, mend=_REINGEST)
     if release is None:
         told = f"the index {collection} belongs to another database"
-        yield Finding(name="index", state="wrong", told=told, mend="Run `ibid ingest PATH` anew.")
+        yield Finding(name="index", state="wrong", told=told, mend="Run `ibid ingest PATH` again.")
     elif changed := release.fingerprint.differences(configured_fingerprint(settings)):
-        told = f"what is configured differs from what serves: {', '.join(changed)}"
+        told = f"the configuration differs from the active release: {', '.join(changed)}"
         yield Finding(name="index", state="note", told=told, mend="Run `ibid reindex`.")
 
 
@@ -202,7 +202,9 @@ async def _openrouter(settings: Settings, key: str, http: "ClientSession") -> Fi
 
 async def _sign_in(settings: Settings) -> Findings:
     if settings.auth == "off":
-        yield Finding(name="sign-in", state="ok", told="off: whoever reaches the server comes in")
+        yield Finding(
+            name="sign-in", state="ok", told="off: everybody who can reach the server has access"
+        )
         return
     from app.users.issuer_keys import fetch_keys  # noqa: PLC0415 - cryptography takes 0.1 s
 
@@ -216,7 +218,7 @@ async def _sign_in(settings: Settings) -> Findings:
 
 async def _limits(settings: Settings) -> Findings:
     if not settings.rate_limit_store:
-        yield Finding(name="limits", state="ok", told="no store is set for all processes")
+        yield Finding(name="limits", state="ok", told="no shared store is set")
         return
     from app.api.rate_limit import build_counts  # noqa: PLC0415 - Litestar takes a moment
 
@@ -225,9 +227,9 @@ async def _limits(settings: Settings) -> Findings:
         together = await counts.is_shared()
     if not together:
         raise InvalidInput(
-            f"the store at {counts.place} fails, so that each process counts requests for itself"
+            f"the store at {counts.place} fails, so each process counts requests separately"
         )
-    yield Finding(name="limits", state="ok", told="processes count requests together")
+    yield Finding(name="limits", state="ok", told="all processes share their counts")
 
 
 def _credits(left: float | None, *, is_free: bool) -> Finding:
@@ -237,7 +239,7 @@ def _credits(left: float | None, *, is_free: bool) -> Finding:
     told = "no limit of its own" if left is None else f"${left:.2f} left"
     free = ", free tier: few requests a day" if is_free else ""
     state = "note" if is_free else "ok"
-    return Finding(name="models", state=state, told=f"the key is good, {told}{free}")
+    return Finding(name="models", state=state, told=f"the key is valid, {told}{free}")
 
 
 def _example(text: str) -> Passage:

@@ -26,7 +26,7 @@ def served_models(settings: Settings) -> list[ServedModel]:
 
 def _named(number: int, pair: str) -> tuple[str, str]:
     """Parse `MODEL@BASE_URL`. The message of `InvalidInput` omits the value, which may contain a password."""
-    told = f"LLM_FALLBACKS cannot be used: number {number} is not of the form MODEL@BASE_URL"
+    told = f"LLM_FALLBACKS cannot be used: entry {number} does not have the form MODEL@BASE_URL"
     name, _, rest = pair.partition("@http")
     url = f"http{rest}"
     if not name or "//" in name:
@@ -53,7 +53,7 @@ def _keys(settings: Settings, hosts: set[str]) -> dict[str, str]:
         host, _, key = (part.strip() for part in pair.partition("="))
         if not key:
             raise InvalidInput(
-                f"LLM_FALLBACK_API_KEYS: entry {number} is not of the form HOST=KEY."
+                f"LLM_FALLBACK_API_KEYS: entry {number} does not have the form HOST=KEY."
             )
         if host.lower() not in hosts:
             raise InvalidInput(

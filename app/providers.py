@@ -119,7 +119,7 @@ def build_hosted(settings: Settings, http: "ClientSession | None" = None) -> lis
     hosted = [*_of_openrouter(settings, key, http)] if key else list[LLM]()
     hosted += _served(settings, http)
     if key and not hosted:
-        raise InvalidInput("OPENROUTER_MODELS names no model.")
+        raise InvalidInput("OPENROUTER_MODELS contains no model.")
     return hosted
 
 

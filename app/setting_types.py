@@ -44,7 +44,9 @@ def _matching(pattern: str, told: str) -> Callable[[str], str]:
 
 def _key(value: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[!-~]*", value.get_secret_value()):
-        raise ValueError("it holds a blank, a line break or a letter that no key has")
+        raise ValueError(
+            "it contains a blank, a line break or a character that is not allowed in a key"
+        )
     return value
 
 
@@ -94,7 +96,7 @@ def _count_store(value: str) -> str:
         return f"{scheme.lower()}://{rest}"
     if value.lower() == "file":
         return "file"
-    raise ValueError("say file, or an address that begins with redis:// or rediss://")
+    raise ValueError("use `file`, or an address that begins with redis:// or rediss://")
 
 
 Key = Annotated[SecretStr, AfterValidator(_key)]
@@ -110,18 +112,16 @@ KeyedAddress = Annotated[str, AfterValidator(_keyed_address)]
 PageAddress = Annotated[
     str,
     AfterValidator(
-        _matching(r"https?://[!-~]+", "it begins with https:// or http://, and holds no blank")
+        _matching(r"https?://[!-~]+", "it must begin with https:// or http:// and contain no blank")
     ),
 ]
 PublicAddress = Annotated[str, AfterValidator(parse_public_url)]
 HeaderText = Annotated[
     str,
-    AfterValidator(
-        _matching(r"[ -~]*", "it holds a letter or a line break that a header cannot have")
-    ),
+    AfterValidator(_matching(r"[ -~]*", "it contains a character that is not allowed in a header")),
 ]
 TableName = Annotated[
-    str, AfterValidator(_matching(r"(?:\w+\.)?\w+", "name it as TABLE or SCHEMA.TABLE"))
+    str, AfterValidator(_matching(r"(?:\w+\.)?\w+", "write it as TABLE or SCHEMA.TABLE"))
 ]
 Algorithms = Annotated[str, AfterValidator(_algorithms)]
 Networks = Annotated[str, AfterValidator(_networks)]

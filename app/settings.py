@@ -307,7 +307,9 @@ class Settings(BaseSettings):
     def _origins(cls, value: str, info: ValidationInfo) -> str:
         origins = listed(value)
         if "*" in origins and info.data.get("auth") == "off":
-            raise ValueError("without sign-in (AUTH=jwt), * would let any site's page do anything")
+            raise ValueError(
+                "* is not allowed without sign-in (AUTH=jwt), because pages of any site could do anything"
+            )
         return ",".join(each if each == "*" else parse_origin(each) for each in origins)
 
     @classmethod

@@ -25,7 +25,7 @@ from storage.private import create_privately
 
 _log = logging.getLogger("ibid.jobs")
 
-_ONE = "the worker of this home's servers"
+_ONE = "the job worker of this home's servers"
 _NICE = 10
 """The worker's niceness: when the CPU is busy, answers get priority."""
 _REST = 120.0
@@ -75,7 +75,7 @@ class WorkerSupervisor:
             except OSError as error:
                 failure = f"no worker can be started: {error}"
             if failure:
-                _log.warning("worker_ended", extra={"reason": f"{failure}; another begins"})
+                _log.warning("worker_ended", extra={"reason": f"{failure}; it is restarted"})
                 await asyncio.sleep(_PAUSE)
                 self._wanted.set()
 

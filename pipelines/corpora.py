@@ -14,10 +14,12 @@ def new_corpus(name: str, base_url: str | None = None, language: str = "en") -> 
     """Return a new corpus. Raise `InvalidInput` if its name, base URL or language (ISO 639) is invalid."""
     if not _NAME.fullmatch(name):
         raise InvalidInput(
-            f"{name[:80]!r} cannot name a corpus: use 1 to 64 letters, digits, '-', '_' or '.'."
+            f"{name[:80]!r} is not a valid corpus name. Use 1 to 64 letters, digits, '-', '_' or '.'."
         )
     if not _LANGUAGE.fullmatch(language):
-        raise InvalidInput(f"{language[:80]!r} is no language code: use one like 'en' or 'de'.")
+        raise InvalidInput(
+            f"{language[:80]!r} is not a language code. Use a code such as 'en' or 'de'."
+        )
     return Corpus(name=name, base_url=checked_base_url(base_url), language=language)
 
 
@@ -28,7 +30,7 @@ def checked_base_url(base_url: str | None) -> str | None:
     try:
         return web_address(base_url).rstrip("/")
     except ValueError as error:
-        raise InvalidInput(f"The base URL cannot be used: {error}.") from None
+        raise InvalidInput(f"The base URL is invalid: {error}.") from None
 
 
 def lock_of(corpus_name: str) -> str:

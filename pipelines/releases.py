@@ -178,7 +178,7 @@ class Reindexing:
         await self._indexes.follow()
         index = await self._indexes.find()
         if index is None:
-            raise NotFound("index", "ibid", "Run `ibid ingest` to make one.")
+            raise NotFound("index", "ibid", "Run `ibid ingest` to create one.")
         return index
 
     async def _begun(self) -> PassageIndex:
@@ -316,7 +316,7 @@ class Reindexing:
         if found != written:
             raise IndexDamaged(
                 f"The release {target.collection} has {found} passages where {written} were "
-                "written, and was not let serve. Run `ibid reindex` to build another."
+                "written, so it was not published. Run `ibid reindex` to build another release."
             )
         return held
 

@@ -67,11 +67,11 @@ def check_address(
     if not _SHOWN.fullmatch(address) or port == 0:
         raise ValueError(NO_ADDRESS)
     if schemes and parts.scheme not in schemes:
-        raise ValueError(f"it begins with {' or '.join(f'{one}://' for one in schemes)}")
+        raise ValueError(f"it must begin with {' or '.join(f'{one}://' for one in schemes)}")
     if schemes and not parts.hostname:  # a database may be reached through a socket
         raise ValueError(NO_ADDRESS)
     if keyed and "@" in parts.netloc:
-        raise ValueError("put no user or password into it: the key has a setting of its own")
+        raise ValueError("remove the user and password: the key has its own setting")
 
 
 def parse_qdrant_url(text: str) -> str:
@@ -84,18 +84,18 @@ def parse_qdrant_url(text: str) -> str:
     if text.lower().startswith(("grpc://", "grpcs://")):
         raise ValueError("only HTTP is supported; write http://HOST:6333")
     if "://" not in text:
-        raise ValueError("it begins with http:// or https://, as in http://HOST:6333")
+        raise ValueError("it must begin with http:// or https://, as in http://HOST:6333")
     check_address(text, ("http", "https"))
     parts = urlsplit(text)
     if "@" in parts.netloc:
-        raise ValueError("put no user or password into it: the key goes into QDRANT_API_KEY")
+        raise ValueError("remove the user and password: the key belongs in QDRANT_API_KEY")
     if "?" in text or "#" in text:
-        raise ValueError("it may have a path, and nothing after it: leave out ? and #")
+        raise ValueError("it may have a path, but no query or fragment: remove ? and #")
     host = parts.hostname or ""
     if not re.fullmatch(r"[\w.-]+", host, re.ASCII) and not is_ipv6(host):
-        raise ValueError("its host is no name and no IP address")
+        raise ValueError("its host is neither a host name nor an IP address")
     if not re.fullmatch(r"[!-~]*", parts.path):
-        raise ValueError("its path may hold no blank and no letter with an accent")
+        raise ValueError("its path may contain only ASCII characters, and no blank")
     address = place(f"{parts.scheme}://{parts.netloc}" + ("" if parts.port else ":6333"))
     return f"{parts.scheme}://{address}{parts.path.rstrip('/')}"
 

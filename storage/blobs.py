@@ -24,7 +24,9 @@ class Blobs:
         except ImportError as error:
             raise InvalidInput(f"BLOB_URL cannot be used: {error}.") from error
         except ValueError as error:
-            raise InvalidInput("BLOB_URL cannot be used: fsspec knows no such store.") from error
+            raise InvalidInput(
+                "BLOB_URL cannot be used: fsspec does not support this kind of store."
+            ) from error
         self._files: Any = found[0]
         self._root = str(found[1]).rstrip("/")
 
@@ -79,6 +81,8 @@ class Blobs:
             raise NotFound("original", key) from error
         except OSError as error:
             if error.errno == errno.ENOSPC:
-                raise StorageFull("No space is left for uploaded files.") from error
+                raise StorageFull("There is no disk space left for uploaded files.") from error
             reason = error.strerror or str(error)
-            raise BlobsUnavailable(f"Uploaded files cannot be reached: {reason}.") from error
+            raise BlobsUnavailable(
+                f"The store of uploaded files is unavailable: {reason}."
+            ) from error

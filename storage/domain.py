@@ -52,7 +52,7 @@ class Principal(Value):
         """Raise `Forbidden` if the principal lacks the right."""
         if right not in self.rights:
             raise Forbidden(
-                f"This needs the right {right!r}, which {self.name or 'nobody'!r} lacks."
+                f"This needs the right {right!r}, which {self.name or 'an anonymous user'!r} does not have."
             )
 
 

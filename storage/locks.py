@@ -75,7 +75,7 @@ class FileLocks(Locks):
             descriptor = try_lock_file(self._folder / f"{digest}.lock")
         except OSError as error:
             raise DatabaseUnavailable(
-                f"Cannot lock anything in {self._folder}: {error.strerror}."
+                f"Cannot create a lock in {self._folder}: {error.strerror}."
             ) from error
         return None if descriptor is None else _closing(descriptor)
 

@@ -51,7 +51,10 @@ def _parts(error: BaseException, seen: set[int]) -> list[str]:
         and not error.__suppress_context__
         and id(error.__context__) not in seen
     ):
-        before = [*_parts(error.__context__, seen), "\nWhile it was handled, there came:\n\n"]
+        before = [
+            *_parts(error.__context__, seen),
+            "\nDuring its handling, another exception occurred:\n\n",
+        ]
     frames = traceback.format_tb(error.__traceback__)
     own = [*before, "Traceback (most recent call last):\n", *frames, _headline(error)]
     if isinstance(error, BaseExceptionGroup):

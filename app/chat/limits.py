@@ -41,6 +41,6 @@ class TurnLimit:
             yield
             return
         most = self._turns.most
-        full = TooManyTurns(f"You have {most} questions under way; wait until one is answered.")
+        full = TooManyTurns(f"You have {most} questions in progress. Wait until one is answered.")
         with self._turns.taken(principal.name, full):
             yield

@@ -16,7 +16,7 @@ from app.retrieval.retriever import as_node
 from app.retrieval.search import NO_FILTER, checked_query
 from storage.domain import Answer, Passage
 
-_RESTARTED = "\n\n(The model broke off. The answer begins anew.)\n\n"
+_RESTARTED = "\n\n(The model stopped early. The answer starts again.)\n\n"
 """Sent when another model restarts the answer, because a LlamaIndex stream cannot retract words."""
 
 

@@ -299,7 +299,9 @@ async def drained(events: AsyncGenerator[ChatEvent]) -> Answer:
 
 def _question(message: Message) -> Message:
     if message.role != "user":
-        raise InvalidInput("That message is no question; name the question it answers.")
+        raise InvalidInput(
+            "This message is not a question. Use the id of the question that it answers."
+        )
     return message
 
 

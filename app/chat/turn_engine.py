@@ -205,7 +205,7 @@ def _declined(turn: Turn, reason: Reason, found: _Found) -> Answer:
         conversation_id=turn.conversation_id,
         message_id=turn.message_id,
         status="abstained",
-        text=_pointing("The documentation does not speak to this question.", nearest),
+        text=_pointing("The documentation does not cover this question.", nearest),
         abstention=Abstention(reason=reason, nearest=nearest),
         attempts=found.attempts,
         rewriting=found.rewriting,
@@ -240,6 +240,6 @@ def _nearest(passages: Sequence[Passage]) -> tuple[NearestSection, ...]:
 def _pointing(sentence: str, nearest: Sequence[NearestSection]) -> str:
     lines = [sentence]
     if nearest:
-        lines.append("The nearest sections are:\n")
+        lines.append("The closest sections are:\n")
         lines += [f"- {markdown_link(' › '.join(near.section), near.url)}" for near in nearest]
     return "\n".join(lines)

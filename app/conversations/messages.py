@@ -138,7 +138,7 @@ class Messages:
             raise InvalidInput("Only an answer can be rated.")
         shown = self._claims(message, await self._hidden(conversation_id))
         if claim is not None and not 0 <= claim < len(shown):
-            raise InvalidInput(f"The answer has {len(shown)} claims, counted from 0.")
+            raise InvalidInput(f"The answer has {len(shown)} claims. Their numbers start at 0.")
         number = WHOLE if claim is None else shown[claim]
         await self._conversations.rate(
             Feedback(message_id=message_id, claim=number, rating=rating, reason=reason)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from storage.domain import Answer, Claim
 
-WITHHELD = "[withheld: you may no longer read the source]"
+WITHHELD = "[withheld: you no longer have access to the source]"
 _MARKER = re.compile(r"(?<!\\)\[(\d+)\]")
 
 

@@ -128,7 +128,7 @@ class Library:
         """
         self._principal.require("ingest")
         if not 0 <= weight <= 1:
-            raise InvalidInput(f"A weight lies between 0 and 1; {weight} does not.")
+            raise InvalidInput(f"A weight must be between 0 and 1, not {weight}.")
         async with self._database.transaction() as session:
             corpus = await Corpora(session, self._principal).get(name)
             corpus.peer_review_weight = weight
@@ -164,7 +164,7 @@ class Library:
         async with self._locks.tried(lock_of(corpus)) as is_free:
             if not is_free:
                 raise CorpusBusy(
-                    f"The corpus {corpus!r} is being ingested into just now; try again afterwards."
+                    f"The corpus {corpus!r} is being changed by an ingestion. Try again afterwards."
                 )
             await self._indexes.remove([source_id])
             async with self._database.transaction() as session:
@@ -177,7 +177,7 @@ class Library:
         """Return a source and the bytes that were uploaded; raise `NotFound`, also if it was not uploaded."""
         source = await self.source(source_id)
         if not is_upload(source):
-            raise NotFound("original", source_id, "Only files that were uploaded are kept.")
+            raise NotFound("original", source_id, "Only uploaded files are kept.")
         return source, await self._blobs.read(original(source_id))
 
     @retried

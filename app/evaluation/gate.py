@@ -32,7 +32,7 @@ class GoldenGate:
                 raise ReleaseRefused(
                     f"The release {candidate.collection} finds {now:.1%} of what the golden set of "
                     f"{corpus!r} asks for; {serving.collection} finds {before:.1%} and serves on. "
-                    "Mend the set, or allow for more in GATE_MARGIN, and run `ibid reindex` again."
+                    "Mend the set, or raise GATE_MARGIN, and run `ibid reindex` again."
                 )
 
     def _corpora(self) -> Iterator[str]:

@@ -107,8 +107,8 @@ def _read_qrels(path: Path) -> dict[str, dict[str, float]]:
             query, document, gain = row[0], row[1], _finite(row[2])
         except (IndexError, ValueError) as error:
             raise InvalidInput(
-                f"{path}, line {number}: a question, a document and a number belong there, "
-                "with tabs between them."
+                f"{path}, line {number}: expected a question, a document and a number, "
+                "separated by tabs."
             ) from error
         if gain > 0:
             relevant.setdefault(query, {})[document] = gain
@@ -119,7 +119,7 @@ def _finite(text: str) -> float:
     """Parse a finite number; raise `ValueError` for anything else, including `nan` and `inf`."""
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError("not a number to reckon with")
+        raise ValueError("not a finite number")
     return number
 
 

@@ -28,7 +28,7 @@ async def make_golden(search: Search, indexes: Indexes, corpus: str) -> GoldenSe
     passages = await (await indexes.serving()).found_in(scope.corpora, scope.editions)
     questions = _questions(passages, min(scope.languages))
     if not questions:
-        raise InvalidInput(f"No heading of the corpus {corpus!r} tells its page from the others.")
+        raise InvalidInput(f"The corpus {corpus!r} has no heading that belongs to only one page.")
     return GoldenSet(questions=tuple(questions))
 
 
@@ -36,7 +36,7 @@ def write_golden(golden: GoldenSet, folder: Path) -> None:
     """Write a set in BEIR's layout, without its documents; raise `AlreadyExists` if the folder has a set."""
     queries, qrels = folder / QUERIES, folder / QRELS
     if queries.exists() or qrels.exists():
-        raise AlreadyExists(f"{folder} has a golden set already; name another folder.")
+        raise AlreadyExists(f"{folder} already has a golden set. Choose another folder.")
     rows = [
         json.dumps(
             {"_id": question.id, "text": question.text, "metadata": {"generated": True}},

@@ -45,7 +45,7 @@ async def evaluate(
     A document has the rank of its best passage, among the most passages that a user can request.
     """
     if not golden.questions:
-        raise InvalidInput("There is no question to measure with.")
+        raise InvalidInput("There are no questions to evaluate.")
     scope = await search.scope(corpora)
     measured: list[Measured] = []
     for number, question in enumerate(golden.questions, 1):

@@ -96,7 +96,7 @@ class FallbackLLM(CustomLLM):
             if name in {attempt.model for attempt in failed}:
                 continue  # its server already fell back to this model, which failed
             if not breaker.admits():
-                reasons.append("it failed lately, and rests")
+                reasons.append("it failed recently and is paused")
                 failed.append(Attempt(model=name, error=reasons[-1], cost=0.0))
                 continue
             said, told = "", False
@@ -165,7 +165,7 @@ async def _begun(
                 await rest.aclose()
                 raise
             if first is None:
-                raise ModelUnavailable("it gave no words")
+                raise ModelUnavailable("it returned no text")
             return first, rest
     raise AssertionError("tenacity returns or raises")
 

@@ -39,5 +39,5 @@ async def drained(responses: Responses) -> ChatResponse:
         async for one in responses:
             last = one
     if last is None:
-        raise ModelUnavailable("The model gave no words.")
+        raise ModelUnavailable("The model returned no text.")
     return last

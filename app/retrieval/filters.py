@@ -64,7 +64,7 @@ def _check(editions: Sequence[Edition], only: Mapping[str, str]) -> None:
         known = {getattr(edition, name) for edition in editions} - {None}
         if value not in known:
             names = f"There are: {', '.join(sorted(known))}."
-            there = names if known else f"Nothing in these corpora has a {name}."
+            there = names if known else f"No page in these corpora has a {name}."
             raise InvalidInput(f"No page has the {name} {value[:80]!r}. {there}")
 
 

@@ -93,7 +93,9 @@ class Search:
         """
         self.principal.require("ask")
         if not 1 <= limit <= MOST_PASSAGES:
-            raise InvalidInput(f"Ask for 1 to {MOST_PASSAGES} passages, not {limit}.")
+            raise InvalidInput(
+                f"The number of passages must be between 1 and {MOST_PASSAGES}, not {limit}."
+            )
         return await self.within(await self.scope(corpora, only), checked_query(query), limit)
 
     async def within(
@@ -225,9 +227,9 @@ def checked_query(text: str) -> str:
     # Undecoded bytes from a terminal become surrogates, which no database accepts; some reject NUL too.
     stripped = text.strip().encode(errors="replace").decode().replace("\0", "\ufffd")
     if not stripped:
-        raise InvalidInput("The question is empty: say what you are looking for.")
+        raise InvalidInput("The question is empty.")
     if len(stripped) > LONGEST_QUERY:
         raise InvalidInput(
-            f"The question has {len(stripped):,} characters; at most {LONGEST_QUERY:,} are read."
+            f"The question has {len(stripped):,} characters; the maximum is {LONGEST_QUERY:,}."
         )
     return stripped

@@ -41,14 +41,14 @@ class Budget(Value):
         for name, limit, since in self.limits():
             if limit is not None and await ledger.spent(since) >= limit:
                 raise BudgetSpent(
-                    f"The {name} budget of {dollars(limit)} is spent: ask again {_NEXT[name]}, or raise "
-                    f"{name.upper()}_BUDGET. Search goes on."
+                    f"The {name} budget of {dollars(limit)} is used up. Ask again {_NEXT[name]}, or raise "
+                    f"{name.upper()}_BUDGET. Search still works."
                 )
         own = self.daily_per_user
         if own is not None and await ledger.spent(today(), user_id) >= own:
             raise BudgetSpent(
-                f"Your daily budget of {dollars(own)} is spent: ask again {_NEXT['daily']}, or have "
-                "DAILY_BUDGET_PER_USER raised. Search goes on."
+                f"Your daily budget of {dollars(own)} is used up. Ask again {_NEXT['daily']}, or have "
+                "DAILY_BUDGET_PER_USER raised. Search still works."
             )
 
     def limits(self) -> list[tuple[str, float | None, date]]:
@@ -104,7 +104,7 @@ class Usages:
     async def report(self, days: int = 30) -> UsageReport:
         """Report the usage of the last `days` days, including today; raise `InvalidInput`."""
         if not 1 <= days <= MOST_DAYS:
-            raise InvalidInput(f"Ask for 1 to {MOST_DAYS} days, not {days}.")
+            raise InvalidInput(f"The number of days must be between 1 and {MOST_DAYS}, not {days}.")
         async with self._database.reading() as session:
             ledger = Ledger(session)
             rows = await ledger.rows(today() - timedelta(days=days - 1))
@@ -135,7 +135,7 @@ class MonthlyCalls:
             month = today().replace(day=1)
             if self._limit is not None and await ledger.calls(user, month) >= self._limit:
                 raise BudgetSpent(
-                    f"the {self._limit:,} calls of COHERE_CALLS_PER_MONTH are spent until next month"
+                    f"the {self._limit:,} calls of COHERE_CALLS_PER_MONTH are used up until next month"
                 )
             await ledger.add([Spending(user_id=user.id, day=today(), model=model, calls=1)])
 

@@ -58,16 +58,16 @@ class ClaimPolicy(Value):
 
     def _check_issuer(self, said: dict[str, Any]) -> None:
         if said.get("iss") != self.issuer:
-            told = "`iss` is another one" if said.get("iss") else "`iss` is missing"
-            raise NotSignedIn(f"The token's {told}; it must be '{self.issuer}' to the letter.")
+            told = "`iss` is different" if said.get("iss") else "`iss` is missing"
+            raise NotSignedIn(f"The token's {told}; it must be exactly '{self.issuer}'.")
 
     def _check_audience(self, said: dict[str, Any]) -> None:
         if self.audience is None:
             return
         given = said.get("aud")
         if self.audience not in (given if isinstance(given, list) else [given]):
-            told = "`aud` names others" if given else "`aud` is missing"
-            raise NotSignedIn(f"The token's {told}; it must name '{self.audience}'.")
+            told = "`aud` has other values" if given else "`aud` is missing"
+            raise NotSignedIn(f"The token's {told}; it must contain '{self.audience}'.")
 
     def _check_party(self, said: dict[str, Any]) -> None:
         if not self.authorized_parties:
@@ -80,7 +80,7 @@ class ClaimPolicy(Value):
             )
         given = said[name]
         if not isinstance(given, str) or given not in self.authorized_parties:
-            raise NotSignedIn(f"The token's `{name}` is another one; it must be {wanted}.")
+            raise NotSignedIn(f"The token's `{name}` is different; it must be {wanted}.")
 
     def _role(self, said: dict[str, Any]) -> Role:
         if self.roles_claim is None:
@@ -117,7 +117,7 @@ def names_in(value: object) -> frozenset[str]:
 def _check_dates(said: dict[str, Any]) -> float:
     """Check the token's dates and return when it expires; raise `NotSignedIn`."""
     if said.get("exp") is None:
-        raise NotSignedIn("The token's `exp` is missing: it must say when it ends.")
+        raise NotSignedIn("The token's `exp` is missing. A token must expire.")
     for name in ("exp", "nbf", "iat"):
         if name in said and not _is_date(said[name]):
             raise NotSignedIn(f"The token's `{name}` must be a number of seconds since 1970.")
@@ -127,8 +127,8 @@ def _check_dates(said: dict[str, Any]) -> float:
     for name in ("nbf", "iat"):
         if said.get(name, 0) > now + LEEWAY:
             raise NotSignedIn(
-                f"The token is not valid yet: its `{name}` is in the future, "
-                f"by more than the {LEEWAY} seconds that clocks may differ."
+                f"The token is not valid yet: its `{name}` is more than "
+                f"{LEEWAY} seconds in the future."
             )
     return float(said["exp"])
 

@@ -111,7 +111,7 @@ class IssuerKeys:
 def _unavailable() -> SignInUnavailable:
     """Build an error for clients, which does not reveal where the server fetches keys."""
     return SignInUnavailable(
-        "The keys of the issuer of tokens cannot be fetched just now; the server's log says why."
+        "The token issuer's keys cannot be fetched at the moment. See the server's log."
     )
 
 
@@ -138,7 +138,7 @@ async def _published(url: str) -> list[object]:
         raise ValueError(f"the answer is not JSON ({answer.content_type})") from None
     match listed:
         case {"keys": []}:
-            raise ValueError("it lists no keys, as an issuer does that signs with a shared secret")
+            raise ValueError("it lists no keys: the issuer may sign with a shared secret")
         case {"keys": [*keys]}:
             return cast("list[object]", keys)
         case _:
@@ -148,7 +148,7 @@ async def _published(url: str) -> list[object]:
 def _check_status(answer: ClientResponse, url: str) -> None:
     if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
         target = without_secrets(urljoin(url, answer.headers.get("location", "")))
-        raise ValueError(f"it redirects to {target}, so set AUTH_JWKS_URL to where the keys are")
+        raise ValueError(f"it redirects to {target}: set AUTH_JWKS_URL to the address of the keys")
     if answer.status != HTTPStatus.OK:
         raise ValueError(f"it answers with status {answer.status}")
 
@@ -157,7 +157,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return f"it does not answer within {_SECONDS:g} seconds"
     if isinstance(error, ClientConnectorDNSError):
-        return "its host is not known"
+        return "its host name cannot be resolved"
     if isinstance(error, ClientSSLError):
         return "its certificate is not trusted"
     if isinstance(error, ClientError):

@@ -55,10 +55,10 @@ class People:
         if self.is_key(credential):
             return await self._by_key(_digest(credential))
         if self._verifier is None:
-            raise NotSignedIn("This is no API key.")
+            raise NotSignedIn("This is not an API key.")
         claims = await self._verifier.verify(credential)
         if claims.subject == LOCAL.name or _is_key(claims.subject):
-            raise NotSignedIn("The token's `sub` is a name that Ibid keeps for itself.")
+            raise NotSignedIn("The token's `sub` is a reserved name.")
         return await self._by_claims(claims, check_session=destructive and bool(self._sessions))
 
     async def users(self) -> list[User]:
@@ -69,7 +69,7 @@ class People:
     async def set_role(self, name: str, role: Role) -> None:
         """Set the role of a user, who may not have signed in yet; raise `InvalidInput` for reserved names."""
         if name == LOCAL.name or _is_key(name):
-            raise InvalidInput(f"The rights of {name!r} are not a matter of a role.")
+            raise InvalidInput(f"A role cannot set the rights of {name!r}.")
         async with self._database.transaction() as session:
             (await Users(session).named(name)).role = role
 
@@ -113,7 +113,7 @@ class People:
     async def _by_key(self, digest: str) -> Principal:
         found = await self._keys.get(digest, lambda: self._key(digest))
         if found is None or not found[0].is_good:
-            raise NotSignedIn("The key is unknown, revoked or past its time.")
+            raise NotSignedIn("The key is unknown, revoked or expired.")
         key, user = found
         if key.is_stale:
             await self._use(key.prefix)
@@ -151,7 +151,7 @@ class People:
         async with self._database.reading() as session:
             sessions = Sessions(session, self._sessions or "")
             if not (claims.session and await sessions.is_open(claims.session)):
-                raise NotSignedIn("The session of this token is over; sign in again.")
+                raise NotSignedIn("The session of this token has ended. Sign in again.")
 
 
 def _is_key(name: str) -> bool:

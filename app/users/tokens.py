@@ -80,11 +80,11 @@ class TokenVerifier:
             return
         if named in _SHARED_SECRETS:
             raise NotSignedIn(
-                f"The token's `alg` is {named}, a shared secret, which is not taken here: have the "
-                "issuer sign with a key pair, such as ES256 or RS256, whose public key it publishes."
+                f"The token's `alg` is {named}, a shared secret, which is not accepted: configure "
+                "the issuer to sign with a key pair, such as ES256 or RS256, whose public key it publishes."
             )
         expected = " or ".join(self._keys.algorithms)
-        raise NotSignedIn(f"The token's `alg` is not taken here; it must be {expected}.")
+        raise NotSignedIn(f"The token's `alg` is not accepted; it must be {expected}.")
 
     def _signed(self, token: str, header: dict[str, Any], keys: Keys) -> dict[str, Any]:
         """Verify the signature and return the token's claims; raise `NotSignedIn` or `_KeyMayBeNew`."""
@@ -92,7 +92,7 @@ class TokenVerifier:
         try:
             payload = _JWS.decode_complete(token, key.key, algorithms=[header["alg"]])["payload"]
         except jwt.InvalidSignatureError:
-            told = "The token's signature is not good: it does not fit the issuer's key."
+            told = "The token's signature is invalid for the issuer's key."
             if "kid" not in header:  # an issuer without key ids may have replaced its only key
                 raise _KeyMayBeNew(told) from None
             raise NotSignedIn(told) from None
@@ -110,19 +110,18 @@ class TokenVerifier:
         if kid is not None and not fitting:
             expected = " or ".join(sorted(named[0].algorithms))
             raise NotSignedIn(
-                "The token's `alg` is not that of the key which its `kid` names; "
-                f"it must be {expected}."
+                f"The token's `alg` does not match the key of its `kid`; it must be {expected}."
             )
         if not fitting:
             others = " or ".join(sorted({name for key in keys for name in key.algorithms}))
             raise _KeyMayBeNew(
-                "The token's `kid` is missing, and its `alg` is that of none of the issuer's keys; "
+                "The token's `kid` is missing, and its `alg` matches none of the issuer's keys; "
                 f"it must be {others}."
             )
         if kid is None and len(fitting) > 1:
             raise NotSignedIn(
                 f"The token's `kid` is missing: the issuer publishes {len(fitting)} keys for "
-                f"{algorithm}, and the header must say which of them signed."
+                f"{algorithm}, so the header must name one."
             )
         return fitting[0]
 
@@ -131,7 +130,7 @@ class TokenVerifier:
 
         The token is read without verification here.
         """
-        told = "The token's `kid` is of a key that the issuer does not publish"
+        told = "The token's `kid` names a key that the issuer does not publish"
         try:
             said = jwt.decode(token, options={"verify_signature": False})
         except UNREADABLE:
@@ -145,13 +144,13 @@ def _header(token: str) -> dict[str, Any]:
     dots = token.count(".")
     if dots == _DOTS_OF_JWE:
         raise NotSignedIn(
-            "The token is encrypted (JWE), so that only its issuer can read it; ask the issuer for a "
-            "signed one (JWS), such as for an API of your own."
+            "The token is encrypted (JWE). Ask the issuer for a signed token (JWS), such as one for "
+            "your own API."
         )
     if dots != _DOTS_OF_JWS:
         raise NotSignedIn(
-            "The token is no JWT, which has three parts with dots between them; ask the issuer for "
-            "one, such as for an API of your own."
+            "The token is not a JWT, which has three parts separated by dots. Ask the issuer for "
+            "one, such as one for your own API."
         )
     try:
         return jwt.get_unverified_header(token)
@@ -163,7 +162,7 @@ def _json_object(payload: bytes) -> dict[str, Any]:
     try:
         said = parse_json(payload)
     except ValueError as error:
-        raise NotSignedIn("The token is malformed: its claims are no JSON.") from error
+        raise NotSignedIn("The token is malformed: its claims are not JSON.") from error
     if not isinstance(said, dict):
-        raise NotSignedIn("The token is malformed: its claims are no JSON object.")
+        raise NotSignedIn("The token is malformed: its claims are not a JSON object.")
     return cast("dict[str, Any]", said)

@@ -28,7 +28,7 @@ _BATCH_BYTES = 400_000
 _MARKUP_SHARE = 4
 # Maximum characters of text that `read_first` keeps in memory; texts beyond it are read again later.
 _KEPT_TEXT = 30_000_000
-_DRAFT = "It says of itself that it is a draft."
+_DRAFT = "It is marked as a draft."
 
 
 class SourceFailure(Value):
@@ -171,7 +171,7 @@ def compare(
     for file in found:
         if not _is_unicode(file.location):
             name = file.location.encode(errors="replace").decode()
-            reason = "Its name is not text in Unicode; rename it."
+            reason = "Its name is not valid Unicode. Rename it."
             comparison.failed.append(SourceFailure(path=name, reason=reason))
             continue
         source = known.get(file.location)

@@ -116,10 +116,10 @@ def _selection(given: Path, *, allow_empty: bool) -> Selection:
         return Selection(None, (path,))
     if not path.is_dir():
         if path.exists():
-            raise InvalidInput(f"{given} is not a file but a device, a pipe or a socket.")
+            raise InvalidInput(f"{given} is a device, a pipe or a socket, not a file.")
         if allow_empty:
             return Selection(path, ())
-        raise InvalidInput(f"There is no file or folder {given}; nothing was changed.")
+        raise InvalidInput(f"There is no file or folder {given}. Nothing was changed.")
     files: list[Path] = []
     unread: list[Path] = []
     for file in sorted(_walk(path)):
@@ -147,7 +147,7 @@ def _resolved(path: Path) -> Path:
 
 
 def _refuse(error: OSError) -> None:
-    raise InvalidInput(f"Cannot look into {error.filename}: {error.strerror}; nothing was changed.")
+    raise InvalidInput(f"Cannot read {error.filename}: {error.strerror}. Nothing was changed.")
 
 
 def _is_document(path: Path) -> bool:

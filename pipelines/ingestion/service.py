@@ -103,8 +103,8 @@ class Ingestion:
                 # Passages written after the deletion would reappear in a new corpus of the same name.
                 await self._indexes.remove_corpus(corpus_name)
                 raise Vanished(
-                    f"The corpus {corpus_name!r} was deleted while it was being ingested into; "
-                    "nothing of it is left."
+                    f"The corpus {corpus_name!r} was deleted during the ingestion. "
+                    "Nothing was kept."
                 ) from error
         await self._optimize(enters)
         report = _report(comparison, removed, time.perf_counter() - started)

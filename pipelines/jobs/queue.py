@@ -115,7 +115,7 @@ class Jobs:
         """
         job = await self.get(job_id)
         if job.is_over:
-            raise InvalidInput(f"The job is {job.status}: there is nothing to cancel.")
+            raise InvalidInput(f"The job cannot be cancelled: it is {job.status}.")
         client = await self._queue.opened()
         with translated():
             await client.cancel_workflow_async(str(job_id))
@@ -215,7 +215,7 @@ def _job(status: "WorkflowStatus", outcome: dict[str, Any], course: JobProgress 
     error: str | None = outcome.get("error")
     now = "failed" if error else _STATUS.get(status.status, "failed")
     if now == "failed" and not error:
-        error = "Something went wrong in Ibid itself; the log says what."
+        error = "An internal error occurred. See the log for details."
     at = course or JobProgress(phase="queued", at=_moment(status.created_at))
     return Job(
         id=UUID(status.workflow_id),

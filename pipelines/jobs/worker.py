@@ -71,7 +71,9 @@ class Worker:
         """Start to run jobs; raise `InvalidInput` if this process already has a worker."""
         global _working  # noqa: PLW0603
         if _working is not None:
-            raise InvalidInput("This process runs jobs already, for another IBID_HOME or the same.")
+            raise InvalidInput(
+                "This process already runs a worker. Start another process for another worker."
+            )
         _working = self
         try:
             # Held until this process ends, even by a crash, so that other workers can detect that.
@@ -117,7 +119,7 @@ class Worker:
         try:
             async with self._open_kinds() as kinds:
                 if task.kind not in kinds:
-                    raise InvalidInput(f"There is no job of the kind {task.kind!r}.")
+                    raise InvalidInput(f"There is no handler for jobs of the kind {task.kind!r}.")
                 report = await kinds[task.kind].run(task, log)
             outcome["report"] = report.model_dump(mode="json")
         except IbidError as error:

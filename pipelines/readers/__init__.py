@@ -46,7 +46,7 @@ def read(path: Path, data: bytes, relative: PurePosixPath) -> SourceDocument:
     page = (FORMATS[".mdx"] if kind.is_docs and at.is_mdx else kind).read(data)
     is_draft = kind.is_docs and page.front_matter.get("draft") is True
     if not (page.text or is_draft):
-        raise SourceUnreadable("There is no text in it.")
+        raise SourceUnreadable("It contains no text.")
     if len(page.text) > _LONGEST_TEXT:
         raise SourceUnreadable(f"Its text is longer than {_LONGEST_TEXT} characters.")
     title = shortened(page.title or readable_name(relative))

@@ -13,7 +13,7 @@ from defusedxml import ElementTree as SafeXml
 from pipelines.readers.titles import sensible_title
 from storage.errors import SourceUnreadable
 
-DAMAGED = "It is damaged, or not what its name says."
+DAMAGED = "It is damaged, or its suffix is wrong."
 _OLD_OR_LOCKED = (
     "It is protected by a password or in a format older than its name says; "
     "save it anew without a password."
@@ -73,10 +73,12 @@ def _refuse_bomb(archive: ZipFile) -> None:
     unpacked = sum(member.file_size for member in members)
     packed = sum(member.compress_size for member in members)
     if len(members) > _MOST_MEMBERS:
-        raise SourceUnreadable(f"It is an archive of more than {_MOST_MEMBERS} parts.")
+        raise SourceUnreadable(f"It is an archive with more than {_MOST_MEMBERS} files.")
     size = f"It unpacks to {unpacked / _MEGABYTE:.0f} MB"
     if unpacked > _LARGEST_UNPACKED:
         limit = f"{_LARGEST_UNPACKED / _MEGABYTE:.0f} MB"
         raise SourceUnreadable(f"{size}, larger than the limit of {limit}.")
     if unpacked > _SMALL and unpacked > _HIGHEST_RATIO * max(packed, 1):
-        raise SourceUnreadable(f"{size} from {packed / _MEGABYTE:.1f} MB: it was made to harm.")
+        raise SourceUnreadable(
+            f"{size} from {packed / _MEGABYTE:.1f} MB: it looks like a zip bomb."
+        )

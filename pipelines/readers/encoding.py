@@ -75,9 +75,7 @@ def _detected(data: bytes) -> str:
     matches = from_bytes(data, cp_isolation=_LATIN if is_latin else _OTHERS)
     best = matches.best()
     if best is None and not is_latin:
-        raise SourceUnreadable(
-            "Its character encoding is not recognised; save it as UTF-8 and try again."
-        )
+        raise SourceUnreadable("Its character encoding is unknown. Save it as UTF-8 and try again.")
     # Western and Central European encodings differ only in a few letters, so ties are common.
     if best is None or any(m.encoding == "cp1252" and m.chaos <= best.chaos for m in matches):
         return data.decode("cp1252", errors="replace")

@@ -15,7 +15,7 @@ def load(path: Path, largest: int = LARGEST_FILE) -> bytes:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would block until a writer opens it
-            raise SourceUnreadable("It is not a file but a device, a pipe or a socket.")
+            raise SourceUnreadable("It is a device, a pipe or a socket, not a file.")
         refuse_too_large(status.st_size, largest)
         return path.read_bytes()
     except OSError as error:

@@ -22,7 +22,7 @@ def read_notebook(source: str) -> Page:
     try:
         notebook = parse_json(source)
     except ValueError as error:
-        raise SourceUnreadable("It is not a notebook: its JSON is broken.") from error
+        raise SourceUnreadable("It is not a notebook: its JSON is invalid.") from error
     writer = PageWriter()
     for cell in _cells(notebook):
         _write_cell(writer, cell)

@@ -59,7 +59,7 @@ FORMATS = {
 """The supported formats by suffix, in lower case."""
 
 _OFFICE = "It is {} file, which is not read: save it as {} and ingest that."
-_ARCHIVE = "It is an archive: unpack it and ingest the folder."
+_ARCHIVE = "It is an archive. Unpack it and ingest the folder."
 UNREAD = {
     ".doc": _OFFICE.format("an old Word", ".docx"),
     ".rtf": _OFFICE.format("a rich text", ".docx"),
@@ -69,7 +69,7 @@ UNREAD = {
     ".xls": _OFFICE.format("an old Excel", ".xlsx"),
     ".ods": _OFFICE.format("an OpenDocument", ".xlsx"),
     **dict.fromkeys((".zip", ".7z", ".rar", ".tar", ".tgz", ".gz", ".bz2", ".xz"), _ARCHIVE),
-    ".bin": "It is a binary file, in which there is nothing to read.",
+    ".bin": "It is a binary file without readable text.",
 }
 """Unsupported suffixes that users may expect to work; each message says why and what to do instead."""
 

@@ -39,7 +39,7 @@ def checked(files: Sequence[Sent]) -> list[str]:
     for name in names:
         if not is_archive(name) and _suffix(name) not in SUFFIXES:
             readable = ", ".join(sorted({*SUFFIXES, ARCHIVE}))
-            raise InvalidInput(f"{name} is of no kind that Ibid reads: {readable}.")
+            raise InvalidInput(f"{name} has a format that Ibid does not read. {readable}.")
     return names
 
 
@@ -57,7 +57,7 @@ def members(archive: ZipFile) -> list[Member]:
     for info in archive.infolist():
         name = safe_name(info.filename)
         if stat.S_ISLNK(info.external_attr >> 16):
-            raise InvalidInput(f"{name} is a symbolic link, which an archive must not hold.")
+            raise InvalidInput(f"{name} is a symbolic link, which is not allowed in an archive.")
         if info.flag_bits & 1:
             raise InvalidInput(f"{name} is protected by a password.")
         parts = PurePosixPath(name).parts
@@ -72,13 +72,13 @@ def safe_name(given: str) -> str:
     shown = given.encode(errors="replace").decode()[:80]
     name = unicodedata.normalize("NFC", given.replace("\\", "/"))
     if not name.strip("/ ."):
-        raise InvalidInput(f"{shown!r} is no name for a file.")
+        raise InvalidInput(f"{shown!r} is not a valid file name.")
     if name.startswith("/") or _DRIVE.match(name) or ".." in name.split("/"):
-        raise InvalidInput(f"{shown!r} leads out of its folder: send relative names.")
+        raise InvalidInput(f"{shown!r} points outside its folder. Send relative names.")
     if shown != given[:80] or _CONTROL.search(name):
-        raise InvalidInput(f"{shown!r} has characters that no name has.")
+        raise InvalidInput(f"{shown!r} contains characters that are not allowed in a file name.")
     if len(name.encode()) > _LONGEST or any(len(part.encode()) > 200 for part in name.split("/")):  # noqa: PLR2004
-        raise InvalidInput(f"{shown!r}… is too long a name.")
+        raise InvalidInput(f"{shown!r}… is too long for a file name.")
     return PurePosixPath(name).as_posix()
 
 
@@ -87,7 +87,7 @@ def refuse_twice(names: Sequence[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise InvalidInput(f"Two files are named {name}: give them names of their own.")
+            raise InvalidInput(f"Two files are named {name}. Give each file its own name.")
         seen.add(name)
 
 

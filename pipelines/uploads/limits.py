@@ -62,7 +62,7 @@ class UploadLimits(Value):
         """Raise `UploadTooLarge` if there are too many passages; call it before anything is ingested."""
         if self.passages is not None and passages > self.passages:
             raise UploadTooLarge(
-                f"The upload would make more than {self.passages:,} passages, and nothing of it was "
+                f"The upload would create more than {self.passages:,} passages, so nothing was "
                 "ingested: send fewer files at once, or have UPLOAD_PASSAGES_LIMIT raised."
             )
 
@@ -110,7 +110,7 @@ def _spent(limit: str, setting: str) -> UploadQuotaSpent:
     now = datetime.now(UTC)
     tomorrow = datetime.combine(now.date() + timedelta(days=1), time(), UTC)
     return UploadQuotaSpent(
-        f"You may upload {limit} in a day, and this would be more: send less, wait until tomorrow "
+        f"You may upload {limit} per day, and this upload would exceed that: send less, wait until tomorrow "
         f"(UTC), or have {setting} raised.",
         retry_after=round((tomorrow - now).total_seconds()),
     )

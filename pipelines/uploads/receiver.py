@@ -98,7 +98,7 @@ async def _listing(name: str, sent: Sent, sandbox: Sandbox[Listing]) -> Listing:
         except SourceUnreadable as error:
             raise InvalidInput(f"{name}: {error}") from error
     if not listing.names:
-        raise InvalidInput(f"There is nothing in {name} that Ibid reads.")
+        raise InvalidInput(f"{name} contains no file that Ibid reads.")
     return listing
 
 

@@ -63,11 +63,13 @@ def _write(archive: ZipFile, member: ZipInfo, target: Path, most: int) -> int:
         while piece := source.read(_PIECE):
             size += len(piece)
             if size > most:
-                raise SourceUnreadable("It unpacks to more than the upload may have.")
+                raise SourceUnreadable("Unpacked, it exceeds the limit of an upload.")
             try:
                 copy.write(piece)
             except OSError as error:
                 if error.errno == errno.ENOSPC:
-                    raise SourceUnreadable("No space is left to unpack it.") from error
+                    raise SourceUnreadable(
+                        "There is not enough disk space to unpack it."
+                    ) from error
                 raise
     return size

@@ -79,7 +79,7 @@ class UploadJob:
         async with self._database.reading() as session:
             corpus = await Corpora(session).find(name)
         if corpus and corpus.access != "public" and corpus.created_at > asked_at(task.id):
-            raise Vanished(f"The corpus {name!r} was made after this was sent: send it again.")
+            raise Vanished(f"The corpus {name!r} was created after this upload. Send it again.")
 
     async def _unpacked(self, task: Task, limits: UploadLimits, folder: Path) -> list[UploadedFile]:
         """Fetch each file into a folder of its own; unpack archives one by one and delete them."""

@@ -112,7 +112,7 @@ class HostedEmbedding(CohereEmbedding):
         try:
             return await self._whole(texts, input_type)
         except ModelUnavailable as error:
-            told = f"Cohere did not embed: {error}. What was there before still serves."
+            told = f"Cohere did not embed: {error}. The previous release still serves."
             raise _retold(error, told) from error
 
     async def _whole(self, texts: list[str], input_type: str) -> list[list[float]]:
@@ -162,9 +162,9 @@ class HostedEmbedding(CohereEmbedding):
         try:
             vectors = _embedded.decode(data).embeddings.get(self.embedding_type) or []
         except UNREADABLE as error:
-            raise ModelUnavailable("it sent what cannot be read") from error
+            raise ModelUnavailable("its response cannot be parsed") from error
         if len(vectors) != len(texts):
-            raise ModelUnavailable(f"it gave {len(vectors)} vectors for {len(texts)} texts")
+            raise ModelUnavailable(f"it returned {len(vectors)} vectors for {len(texts)} texts")
         if self.embedding_type == "float":
             return vectors
         return unit(np.asarray(vectors, dtype=np.float32)).tolist()
@@ -179,7 +179,7 @@ def checked_dimension(model: str, wanted: int | None) -> int:
     """Return the length of a model's vectors; raise `InvalidInput` for an unknown model or length."""
     if model not in DIMENSIONS:
         known = ", ".join(DIMENSIONS)
-        raise InvalidInput(f"COHERE_EMBED_MODEL {model!r} is not known; use one of {known}.")
+        raise InvalidInput(f"COHERE_EMBED_MODEL {model!r} is unknown. Use one of {known}.")
     if wanted is not None and wanted not in DIMENSIONS[model]:
         known = ", ".join(map(str, DIMENSIONS[model]))
         raise InvalidInput(f"COHERE_EMBED_DIMENSION {wanted}: {model} gives {known}.")

@@ -15,12 +15,12 @@ from storage.http.retry import policy, seconds
 BASE_URL = "https://api.cohere.com"
 _OK, _BUSY = 200, 429
 _REASONS = {
-    400: "it cannot take such a request",
+    400: "it rejected the request as invalid",
     401: "COHERE_API_KEY was refused",
     402: "the key has no credits left",
     403: "COHERE_API_KEY was refused",
-    404: "there is no such model; see COHERE_EMBED_MODEL and COHERE_RERANK_MODEL",
-    422: "it cannot take such a request",
+    404: "it has no such model; check COHERE_EMBED_MODEL and COHERE_RERANK_MODEL",
+    422: "it rejected the request as invalid",
     498: "COHERE_API_KEY was refused",
 }
 _AT_ONCE = 4
@@ -122,5 +122,5 @@ def _refusal(status: int, retry_after: str | None) -> ModelUnavailable:
     if status in _REASONS:
         return ModelRefused(_REASONS[status])
     if status == _BUSY:
-        return ModelBusy("its limit is reached", retry_after=seconds(retry_after))
+        return ModelBusy("its rate limit is reached", retry_after=seconds(retry_after))
     return ModelUnavailable(f"it answered with status {status}")

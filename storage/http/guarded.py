@@ -113,7 +113,7 @@ class SiteClient:
                     return _moved(address, answer.headers["Location"])
                 return Fetched(address, answer.content_type, await self._body(address, answer))
         except ClientError as error:
-            told = f"{without_secrets(address)} does not answer, or with what cannot be read."
+            told = f"{without_secrets(address)} does not answer, or its answer cannot be read."
             raise SiteUnavailable(told) from error
 
     async def _body(self, address: str, answer: ClientResponse) -> bytes:

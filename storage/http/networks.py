@@ -62,7 +62,9 @@ def _parse_network(text: str) -> Network:
     try:
         network = ip_network(text, strict=False)
     except ValueError:
-        raise ValueError(f"{text!r} is no address and no network such as 10.0.0.0/8") from None
+        raise ValueError(
+            f"{text!r} is neither an IP address nor a network such as 10.0.0.0/8"
+        ) from None
     address = text.partition("/")[0]
     if network.network_address != ip_address(address):
         raise ValueError(
@@ -84,7 +86,7 @@ class Guard:
             address = ip_address(host)
         except ValueError:
             if _NUMERIC.fullmatch(host):
-                told = f"{host!r} is neither a name nor an IP address as it is usually written."
+                told = f"{host!r} is neither a host name nor an IP address in the usual notation."
                 raise AddressRefused(told) from None
             return
         self.check(host, address, port)
@@ -95,11 +97,13 @@ class Guard:
             return
         if not _is_public(address):
             raise AddressRefused(
-                f"{host} is not on the public internet; whoever runs Ibid can admit its network in "
-                "ALLOWED_NETWORKS."
+                f"{host} is not on the public internet; the operator can allow its network "
+                "in ALLOWED_NETWORKS."
             )
         if port not in _PORTS:
-            raise AddressRefused(f"{host} is asked on the ports 80 and 443 only, not on {port}.")
+            raise AddressRefused(
+                f"{host} may be requested on ports 80 and 443 only, not on {port}."
+            )
 
 
 def _is_public(address: IPv4Address | IPv6Address) -> bool:

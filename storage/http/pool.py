@@ -41,7 +41,7 @@ def trusted() -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=named or certifi.where())
     except ssl.SSLError as error:
-        raise InvalidInput("SSL_CERT_FILE cannot be used: it holds no certificate.") from error
+        raise InvalidInput("SSL_CERT_FILE cannot be used: it contains no certificate.") from error
     except OSError as error:
         raise InvalidInput(f"SSL_CERT_FILE cannot be used: {error.strerror}.") from error
 

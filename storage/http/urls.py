@@ -27,16 +27,16 @@ def web_address(text: str) -> str:
     if len(text) > _LONGEST:
         raise ValueError(f"it is longer than {_LONGEST:,} characters")
     if any(map(_is_invisible, text)) or "\\" in text:
-        raise ValueError("it holds a character that no address has")
+        raise ValueError("it contains a character that is not allowed in an address")
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:  # an invalid port, or an unclosed bracket
         raise ValueError(_EXAMPLE) from None
     if parts.scheme not in _DEFAULT_PORTS:
-        raise ValueError("it begins with neither http:// nor https://")
+        raise ValueError("it must begin with http:// or https://")
     if "@" in parts.netloc:
-        raise ValueError("it holds a user or a password")
+        raise ValueError("it contains a user or a password")
     if "[" in parts.netloc and not _IPV6.fullmatch(parts.netloc):
         raise ValueError(_EXAMPLE)
     place = f"{parts.scheme}://{_host(parts.hostname or '')}"

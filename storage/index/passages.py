@@ -252,7 +252,7 @@ class PassageIndex:
     def _checked(self, vector: list[float]) -> list[float]:
         if len(vector) != self.dimension:
             raise IndexMismatch(
-                f"The embedding gave {len(vector)} dimensions, the index has {self.dimension}."
+                f"The embedding has {len(vector)} dimensions, but the index has {self.dimension}."
             )
         return vector
 

@@ -38,7 +38,7 @@ class Indexes:
         if self._index is None or time.monotonic() - self._asked > _FRESH:
             await self.find()
         if self._index is None:
-            raise NotFound("index", ALIAS, "Run `ibid ingest` to make one.")
+            raise NotFound("index", ALIAS, "Run `ibid ingest` to create one.")
         return self._index
 
     def pinned(self, index: PassageIndex) -> "Indexes":

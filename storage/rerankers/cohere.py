@@ -72,4 +72,4 @@ class CohereReranker:
                 for one in sorted(results, key=lambda one: (-one.relevance_score, one.index))
             ]
         except (*UNREADABLE, IndexError) as error:
-            raise ModelUnavailable("it sent what cannot be read") from error
+            raise ModelUnavailable("its response cannot be parsed") from error

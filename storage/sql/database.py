@@ -138,15 +138,17 @@ class Database:
         """Return what is wrong with the schema, in one sentence; an empty string if it is correct."""
         revision = await self.revision()
         if revision != HEAD:
-            return (
-                f"The schema is at {revision or 'nothing'}, not at {HEAD}: run `ibid db upgrade`."
-            )
+            return f"The schema is at revision {revision or 'none'}, not at {HEAD}. Run `ibid db upgrade`."
         from storage.sql.migrations import differences  # noqa: PLC0415 - Alembic takes 0.4 s
 
         with translated():
             async with self.engine.connect() as connection:
                 found = await connection.run_sync(differences)
-        return f"The schema is not what Ibid made: {'; '.join(found)}." if found else ""
+        return (
+            f"The schema differs from the one that Ibid creates: {'; '.join(found)}."
+            if found
+            else ""
+        )
 
     @asynccontextmanager
     async def migrating(self) -> AsyncGenerator[Any]:
@@ -194,7 +196,7 @@ async def _check_schema(connection: Any, schema: str) -> None:
     found = (await connection.execute(text("select current_schema()"))).scalar()
     if found != schema:
         raise InvalidInput(
-            f"{URL_NAME} cannot be used: there is no schema {schema!r}: make it with CREATE SCHEMA."
+            f"{URL_NAME} cannot be used: schema {schema!r} does not exist: use CREATE SCHEMA."
         )
 
 
@@ -225,7 +227,9 @@ def _engines(
         if not direct.options:
             direct = replace(direct, options=pooled.options)
         elif direct.schema != pooled.schema:
-            raise InvalidInput(f"{DIRECT} cannot be used: it names another schema than {URL_NAME}.")
+            raise InvalidInput(
+                f"{DIRECT} cannot be used: its schema differs from that of {URL_NAME}."
+            )
     return engine, postgres.build_engine(direct, patience, DIRECT), direct.schema
 
 

@@ -31,11 +31,11 @@ class translated:  # noqa: N801 - reads as the statement it is used in
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, UnicodeEncodeError):  # raised for a name with undecoded bytes
-            raise InvalidInput(f"{error.object[:80]!a} is not text in Unicode.") from error
+            raise InvalidInput(f"{error.object[:80]!a} is not valid Unicode text.") from error
         if isinstance(error, PoolTimeout):
-            raise DatabaseUnavailable("Every connection to the database is in use.") from error
+            raise DatabaseUnavailable("All connections to the database are in use.") from error
         if isinstance(error, StaleDataError) or _is_orphan(error):
-            raise Vanished("What was being changed was deleted meanwhile.") from error
+            raise Vanished("The object was deleted in the meantime.") from error
         if isinstance(error, IbidError) or not isinstance(error, DBAPIError | OSError):
             return
         raised = _told(error)
@@ -55,14 +55,14 @@ def _told(error: DBAPIError | OSError) -> IbidError | None:
     detail = said_by_postgres(str(cause).rpartition(">: ")[2]) or "it does not answer"
     if "full" in detail or state == _FULL or getattr(cause, "errno", None) == errno.ENOSPC:
         return StorageFull(
-            "No space is left for the database; free some and run the command again."
+            "There is no disk space left for the database. Free some space and run the command again."
         )
     if "surrogates not allowed" in detail:
         return InvalidInput(
-            f"{detail.partition(': ')[2].partition(' (')[0]} is not text in Unicode."
+            f"{detail.partition(': ')[2].partition(' (')[0]} is not valid Unicode text."
         )
     if state in _NOT_TEXT:
-        return InvalidInput("A text holds a NUL character, which Postgres does not keep.")
+        return InvalidInput("A text contains a NUL character, which Postgres cannot store.")
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return ConnectionLost("The connection to the database was lost.")
     if (

@@ -18,10 +18,10 @@ def parse_jobs_url(text: str) -> PostgresURL:
     url = parse_postgres_url(text)
     if url.is_pooled:
         raise ValueError(
-            "it is the address of a pooler, behind which locks are lost: name the server"
+            "it is the address of a connection pooler, which loses locks: use the address of the server"
         )
     if "application_name" in url.parameters:
-        raise ValueError("application_name is set by what keeps the jobs: leave it out")
+        raise ValueError("application_name is set by the job queue: leave it out")
     return url
 
 

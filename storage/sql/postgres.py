@@ -128,7 +128,7 @@ def _told(error: Exception, url: PostgresURL, patience: float) -> str:
     if isinstance(error, ssl.SSLError):
         return (
             f"The certificate of the database at {url.place} is not trusted ({error}); "
-            "name its root in sslrootcert=."
+            "set sslrootcert= to its root certificate."
         )
     return f"The database at {url.place} cannot be reached: {_reason(error, patience)}."
 
@@ -137,7 +137,7 @@ def _reason(error: Exception, patience: float) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer in {patience:g} seconds"
     if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
-        return "none of its servers is what target_session_attrs asks for"
+        return "none of its servers matches target_session_attrs"
     if isinstance(error, OSError):
         return failure(error)
-    return said_by_postgres(str(error)) or "it does not say why"
+    return said_by_postgres(str(error)) or "no reason given"

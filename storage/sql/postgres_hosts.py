@@ -54,7 +54,7 @@ def _host(text: str, port: str) -> Host:
     if not name:
         raise ValueError("name the host, or the folder of its socket as ?host=/run/postgresql")
     if not _NAME.fullmatch(name):
-        raise ValueError("its host is no name and no IP address")
+        raise ValueError("its host is neither a host name nor an IP address")
     return Host(name, _number(own or port))
 
 
@@ -68,5 +68,5 @@ def _number(text: str) -> int:
 
 def _numeric(text: str) -> str:
     if not is_ipv6(text):
-        raise ValueError("its host is no name and no IP address")
+        raise ValueError("its host is neither a host name nor an IP address")
     return text

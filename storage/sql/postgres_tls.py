@@ -30,7 +30,7 @@ def for_asyncpg(url: PostgresURL, name: str) -> ssl.SSLContext | str | bool:
             context.load_cert_chain(certificate, key, said.get("sslpassword", ""))
         except OSError as error:
             raise InvalidInput(
-                f"{name} cannot be used: sslcert, sslkey and sslpassword do not belong together."
+                f"{name} cannot be used: sslcert, sslkey and sslpassword do not match."
             ) from error
     return context
 
@@ -59,8 +59,8 @@ def _usable(name: str, parameter: str, path: str) -> str:
     try:
         text = Path(path).read_bytes()
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is no path"
+        reason = getattr(error, "strerror", None) or "it is not a path"
         raise InvalidInput(f"{name} cannot be used: {parameter}: {reason}.") from error
     if b"-----BEGIN" not in text:
-        raise InvalidInput(f"{name} cannot be used: {parameter}: it holds nothing in PEM.")
+        raise InvalidInput(f"{name} cannot be used: {parameter}: it contains no PEM data.")
     return path

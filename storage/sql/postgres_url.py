@@ -95,7 +95,7 @@ def parse_postgres_url(text: str) -> PostgresURL:
     if not parts or "\0" in unquote(text):
         raise ValueError(NO_ADDRESS)
     if not _SCHEMES.fullmatch(parts["scheme"].lower()):
-        raise ValueError("write postgresql:// at its beginning: Ibid has a driver of its own")
+        raise ValueError("begin it with postgresql://, because Ibid chooses the driver")
     try:
         given = _named(parse_qsl(parts["query"] or "", keep_blank_values=True, errors="strict"))
         user, password, database = (
@@ -103,7 +103,7 @@ def parse_postgres_url(text: str) -> PostgresURL:
             for name in ("user", "password", "database")
         )
     except UnicodeDecodeError:
-        raise ValueError("what is percent-encoded in it is not UTF-8") from None
+        raise ValueError("its percent-encoded characters are not UTF-8") from None
     if not database:
         raise ValueError("name the database at its end, as in postgresql://HOST/DATABASE")
     options = _options(given.pop("options", ""))
@@ -111,7 +111,7 @@ def parse_postgres_url(text: str) -> PostgresURL:
     if schema:
         path = '"' + schema.replace('"', '""') + '"'
         if options.setdefault("search_path", path) not in (path, schema):
-            raise ValueError("schema and search_path differ: leave one of them out")
+            raise ValueError("schema and search_path differ: remove one of them")
     url = PostgresURL(
         hosts=parse_hosts(parts["hosts"], given.pop("host", ""), given.pop("port", "")),
         database=database,
@@ -121,7 +121,7 @@ def parse_postgres_url(text: str) -> PostgresURL:
         options=options,
     )
     if "search_path" in options and not _SCHEMA.match(options["search_path"]):
-        raise ValueError("search_path names no schema")
+        raise ValueError("search_path contains no schema")
     return url
 
 
@@ -132,11 +132,11 @@ def _named(pairs: list[tuple[str, str]]) -> dict[str, str]:
         if name == "ssl":
             raise ValueError("write sslmode= instead of ssl=")
         if _NOT_OBEYED.fullmatch(name):
-            raise ValueError(f"Ibid does not obey {name}: leave it out")
+            raise ValueError(f"Ibid does not support {name}: remove it")
         if name not in _KNOWN:
             near = get_close_matches(name, _KNOWN, 1, 0.8)
             hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(sorted(_KNOWN))}"
-            raise ValueError(f"it has a parameter that is not known: {hint}")
+            raise ValueError(f"it has an unknown parameter: {hint}")
         if name in given and name != "host":
             raise ValueError(f"{name} is there twice")
         given[name] = f"{given[name]},{value}" if name in given else value
@@ -172,7 +172,9 @@ def _options(text: str) -> dict[str, str]:
         name, is_pair, value = pair.partition("=")
         name = name.lower().replace("-", "_")
         if word[:2] not in ("-c", "--") or not is_pair or not re.fullmatch(r"[a-z_][\w.]*", name):
-            raise ValueError("options may hold settings alone, as in options=-csearch_path=NAME")
+            raise ValueError(
+                "options may contain only settings, such as options=-csearch_path=NAME"
+            )
         options[name] = value
     return options
 

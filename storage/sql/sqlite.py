@@ -211,5 +211,5 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise StorageFull(f"No space is left to create {folder}.") from error
+            raise StorageFull(f"There is no disk space left to create {folder}.") from error
         raise DatabaseUnavailable(f"Cannot create {folder}: {error.strerror}.") from error

@@ -38,5 +38,5 @@ async def test_each_odd_file_gives_its_reason_and_the_rest_is_ingested(
     assert {Path(f.path).name: f.reason for f in report.failed} == {
         "gone.md": "The file cannot be opened: No such file or directory.",
         "loop.md": "The file cannot be opened: Too many levels of symbolic links.",
-        "pipe.txt": "It is not a file but a device, a pipe or a socket.",
+        "pipe.txt": "It is a device, a pipe or a socket, not a file.",
     }

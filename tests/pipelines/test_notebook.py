@@ -60,8 +60,8 @@ def test_half_a_character_is_replaced() -> None:
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
-        ("{", "its JSON is broken"),
-        ("[" * 200_000, "its JSON is broken"),
+        ("{", "its JSON is invalid"),
+        ("[" * 200_000, "its JSON is invalid"),
         ("[]", "no list of cells"),
         ('{"cells": {}}', "no list of cells"),
         ('{"cells": [1, {"cell_type": "markdown", "source": 3}]}', "no text"),

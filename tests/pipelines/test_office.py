@@ -89,11 +89,11 @@ LAUGHS = '<!DOCTYPE c [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><container>&b;</con
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"no archive", "damaged, or not what its name says"),
-        (b"", "damaged, or not what its name says"),
-        (zipped({"a.txt": "a"}), "damaged, or not what its name says"),
-        (zipped({"META-INF/container.xml": LAUGHS}), "damaged, or not what its name says"),
-        (docx("<w:p>")[:-200], "damaged, or not what its name says"),
+        (b"no archive", "damaged, or its suffix is wrong"),
+        (b"", "damaged, or its suffix is wrong"),
+        (zipped({"a.txt": "a"}), "damaged, or its suffix is wrong"),
+        (zipped({"META-INF/container.xml": LAUGHS}), "damaged, or its suffix is wrong"),
+        (docx("<w:p>")[:-200], "damaged, or its suffix is wrong"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(512), "protected by a password or in a format older"),
         (zipped(BOMB), "It unpacks to 30 MB from 0.0 MB"),
     ],

@@ -131,7 +131,7 @@ def test_a_title_that_a_program_made_up_is_not_believed(declared: str, title: st
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (pdf([]), "It has no text; it looks like a scan."),
+        (pdf([]), "It has no text. It looks like a scan."),
         (pdf([Words("Text")], trailer=LOCK), "protected by a password"),
         (b"%PDF-1.4\nnothing", "damaged"),
         (b"PK\x03\x04", "damaged"),

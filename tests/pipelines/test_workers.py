@@ -50,9 +50,9 @@ def test_each_costs_itself_only(pool: ReaderPool, tmp_path: Path) -> None:
         "b": "The b.md",
         "greed": "Reading it needed more than 0.9 GB of memory.",
         "c": "The c.md",
-        "crash": "The reader crashed on it.",
+        "crash": "The reader crashed while reading it.",
         "d": "The d.md",
-        "fault": "It is damaged, or not what its name says.",
+        "fault": "It is damaged, or its suffix is wrong.",
         "noise": "The noise.md",
         "e": "The e.md",
     }

@@ -39,16 +39,16 @@ async def test_an_address_of_qdrant_is_read(text: str, read: str) -> None:
     ("text", "told"),
     [
         ("grpc://localhost:6334", "only HTTP is supported; write http://HOST:6333"),
-        ("localhost:6333", "it begins with http:// or https://"),
-        ("localhost", "it begins with http:// or https://"),
-        ("qdrant://localhost", "it begins with http:// or https://"),
+        ("localhost:6333", "it must begin with http:// or https://"),
+        ("localhost", "it must begin with http:// or https://"),
+        ("qdrant://localhost", "it must begin with http:// or https://"),
         ("http://", "it is not an address such as"),
         ("http://localhost:0", "it is not an address such as"),
         ("http://localhost:port", "it is not an address such as"),
-        (f"http://user:{SECRET}@localhost", "the key goes into QDRANT_API_KEY"),
-        (f"http://{SECRET}@localhost", "the key goes into QDRANT_API_KEY"),
-        (f"http://localhost?api_key={SECRET}", "leave out ? and #"),
-        ("http://localhost:6333/dashboard#/collections", "leave out ? and #"),
+        (f"http://user:{SECRET}@localhost", "the key belongs in QDRANT_API_KEY"),
+        (f"http://{SECRET}@localhost", "the key belongs in QDRANT_API_KEY"),
+        (f"http://localhost?api_key={SECRET}", "remove ? and #"),
+        ("http://localhost:6333/dashboard#/collections", "remove ? and #"),
     ],
 )
 def test_what_is_no_address_of_qdrant_is_refused(text: str, told: str) -> None:

@@ -80,7 +80,7 @@ async def test_a_waiter_that_is_cancelled_leaves_no_lock(tmp_path: Path) -> None
 
 async def test_where_nothing_can_be_locked_it_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DatabaseUnavailable, match="Cannot lock"):
+    with pytest.raises(DatabaseUnavailable, match="Cannot create a lock"):
         await FileLocks(tmp_path / "file").take("lamp")
     with pytest.raises(DatabaseUnavailable, match=r"^JOBS_DATABASE_URL .*Connection refused\.$"):
         await PostgresLocks("postgresql://127.0.0.1:1/none").take("lamp")

@@ -148,7 +148,7 @@ async def test_a_model_that_rambles_is_told_and_paid(doubles: Doubles, docs: Pat
     assert isinstance(events[1], Condensed)
     assert events[1].query == f"{FOLLOW_UP}\n{COVERS}"
     (attempt,) = answer.attempts
-    assert (attempt.model, attempt.error) == ("double/rambles", "it gave no question")
+    assert (attempt.model, attempt.error) == ("double/rambles", "it returned no question")
     assert attempt.cost
     assert counted == {"double/rambles": 3}
 
@@ -164,7 +164,7 @@ async def test_an_obedient_model_brings_nothing_but_words_to_search(
     assert "lure.example" in rewritings(doubles)[0].body["messages"][-1]["content"]
     assert isinstance(events[1], Condensed)
     assert events[1].query == f"{FOLLOW_UP}\n{COVERS}"
-    assert [attempt.error for attempt in answer.attempts] == ["it gave no question"]
+    assert [attempt.error for attempt in answer.attempts] == ["it returned no question"]
 
 
 async def test_a_turn_that_fails_later_has_its_rewriting_written_down(

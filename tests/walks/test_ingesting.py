@@ -187,7 +187,7 @@ async def test_a_name_that_is_no_text_costs_only_its_file(services: Services, do
     (docs / os.fsdecode(b"caf\xe9.md")).write_text("# Coffee\n\nIt is served at eight.\n")
     report = await services.ingestion.run([docs])
     assert [failure.reason for failure in report.failed] == [
-        "Its name is not text in Unicode; rename it."
+        "Its name is not valid Unicode. Rename it."
     ]
     assert report.added == len(PAGES)
     report.model_dump_json()
@@ -278,7 +278,7 @@ async def test_documents_that_are_not_read_are_named_with_what_to_do(
     reasons = {Path(failure.path).name: failure.reason for failure in report.failed}
     assert reasons.keys() == {"old.doc", "more.zip"}
     assert "save it as .docx" in reasons["old.doc"]
-    assert "unpack it" in reasons["more.zip"]
+    assert "Unpack it" in reasons["more.zip"]
 
 
 @pytest.mark.parametrize("room", [True, False], ids=["room", "no room"])

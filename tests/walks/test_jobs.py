@@ -191,7 +191,7 @@ async def test_an_upload_is_not_let_into_a_closed_corpus_that_was_made_meanwhile
     finally:
         await worker.stop()
     assert over.status == "failed"
-    assert over.error == "The corpus 'plans' was made after this was sent: send it again."
+    assert over.error == "The corpus 'plans' was created after this upload. Send it again."
     assert await services.library.sources(["plans"]) == []
     assert kept(settings, "incoming") == []
 
@@ -266,7 +266,7 @@ async def test_a_source_is_not_removed_under_an_ingestion(services: Services, do
     await services.ingestion.run([docs])
     source = (await services.library.sources())[0]
     async with services.locks.held(lock_of("default")):
-        with pytest.raises(CorpusBusy, match="just now"):
+        with pytest.raises(CorpusBusy, match="being changed"):
             await services.library.delete_source(source.id)
     await services.library.delete_source(source.id)
     assert len(await services.library.sources()) == len(PAGES) - 1
@@ -302,7 +302,9 @@ async def test_any_work_can_be_a_job(settings: Settings, services: Services) -> 
     unknown = await services.jobs.submit(task)
     worker = build_worker(settings)
     await worker.start()
-    assert "no job of the kind 'sweep'" in str((await until_over(services, unknown)).error)
+    assert "no handler for jobs of the kind 'sweep'" in str(
+        (await until_over(services, unknown)).error
+    )
     await worker.stop()
 
     kinds = Worker(
@@ -344,7 +346,7 @@ async def test_a_database_that_is_not_there_is_told(settings: Settings) -> None:
 
 
 async def test_a_process_works_for_one_home(worker: Worker, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="runs jobs already"):
+    with pytest.raises(InvalidInput, match="already runs a worker"):
         await build_worker(Settings(ibid_home=tmp_path / "other")).start()
 
 

@@ -51,7 +51,7 @@ async def test_an_answer_says_what_rests_on_other_sources(services: Services) ->
     await services.library.prefer_peer_reviewed("lights", 0.1)
     told = await services.chat.answer(thread.id, "When is the boat tarred?", ["lights"])
     assert [claim.flags for claim in told.claims if claim.citations] == [(NOT_PEER_REVIEWED,)]
-    assert notes(told) == ["One claim rests on sources that are not known to be peer-reviewed."]
+    assert notes(told) == ["One claim has only sources that are not known to be peer-reviewed."]
     kept = (await services.history.messages(thread.id))[1][-1]
     assert kept.answer == told
     reviewed = await services.chat.answer(thread.id, QUESTION, ["lights"])

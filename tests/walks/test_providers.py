@@ -304,9 +304,9 @@ async def test_one_user_cannot_spend_what_is_meant_for_all(
         )
         said = await answered(ada)
         asked = len(doubles.asked)
-        with pytest.raises(BudgetSpent, match=r"^Your daily budget of \$0\.0001 is spent"):
+        with pytest.raises(BudgetSpent, match=r"^Your daily budget of \$0\.0001 is used up"):
             await answered(ada)
-        with pytest.raises(BudgetSpent, match="Search goes on"):
+        with pytest.raises(BudgetSpent, match="Search still works"):
             await drained(ada.chat.again(said.conversation_id, said.message_id))
         assert len(doubles.asked) == asked
         assert (await answered(eve)).status == "answered"

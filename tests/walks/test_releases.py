@@ -272,7 +272,7 @@ async def test_a_release_that_lost_passages_is_not_let_serve(manual: Services) -
     records = await manual.indexes.engine.scan("ibid-1", {})
     gone = Delete({"source_id": [str(records[0].payload["source_id"])]})
     await manual.indexes.engine.apply("ibid-1", [gone])
-    with pytest.raises(IndexDamaged, match="was not let serve"):
+    with pytest.raises(IndexDamaged, match="so it was not published"):
         await manual.reindexing.rollback()
     assert await manual.search.release() == "ibid-2"
 

@@ -109,7 +109,7 @@ def test_bytes_are_counted_while_an_archive_is_unpacked(tmp_path: Path) -> None:
     path = tmp_path / "docs.zip"
     path.write_bytes(packed.getvalue())
     assert len(unpacked(path, tmp_path / "whole", 4_000)) == 4
-    with pytest.raises(SourceUnreadable, match="more than the upload may have"):
+    with pytest.raises(SourceUnreadable, match="exceeds the limit of an upload"):
         unpacked(path, tmp_path / "cut", 2_500)
 
 

@@ -221,7 +221,7 @@ async def test_jobs_are_shown_and_cancelled_on_the_command_line(tmp_path: Path) 
             assert json.loads(cancelled.stdout)["status"] == "cancelled"
             again = script(home, "jobs", "cancel", job["id"])
     assert again.returncode == 2
-    assert again.stderr == "ibid: The job is cancelled: there is nothing to cancel.\n"
+    assert again.stderr == "ibid: The job cannot be cancelled: it is cancelled.\n"
     listed = json.loads(script(home, "jobs", "list", "--json").stdout)
     assert [one["id"] for one in listed["jobs"]] == [job["id"]]
     assert "upload into default: cancelled, waiting" in script(home, "jobs").stdout

@@ -62,7 +62,7 @@ class Rewriter:
             own = "\n".join((question, *asked(history)))
             if spoken.finish == "length" or not _is_query(query, own):
                 cost = spoken.usage.cost
-                raise ModelUnavailable("it gave no question", model=spoken.model, cost=cost)
+                raise ModelUnavailable("it returned no question", model=spoken.model, cost=cost)
         return Condensed(query=query, rewriting=Rewriting(model=spoken.model, usage=spoken.usage))
 
     async def _ask(self, prompt: Sequence[ChatMessage]) -> tuple[str, ResponseMetadata]:

@@ -75,5 +75,5 @@ async def _got(
         return msgspec.json.decode(content, type=kind)
     except UNREADABLE as error:
         raise ModelUnavailable(
-            f"{shown} is no server of models: it sent what cannot be read"
+            f"{shown} is not a model server: its response cannot be parsed"
         ) from error

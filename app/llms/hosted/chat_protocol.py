@@ -19,8 +19,8 @@ JSON = Mapping[str, Any]
 _NO_JSON = re.compile(rb"\s*[^\s{\[<]")
 """The beginning of data that is not JSON, such as a keep-alive."""
 _NO_ANSWER: Mapping[object, str] = {
-    "filter": "its filter cut the answer off",
-    "tool": "it asked for a tool, and there is none",
+    "filter": "its content filter stopped the answer",
+    "tool": "it called a tool, but there are none",
 }
 _THOUGHT = re.compile("think|thought|reason|summary|redact", re.IGNORECASE)
 _CODE = re.compile(r"[\w.-]{1,40}")
@@ -64,7 +64,7 @@ class ResponseReader:
         try:
             chunk: object = msgspec.json.decode(data)
         except (*UNREADABLE, RecursionError) as error:
-            raise self.failed("it sent what cannot be read") from error
+            raise self.failed("its response cannot be parsed") from error
         for each in cast("list[object]", chunk) if isinstance(chunk, list) else [chunk]:
             self._take(_fields(each))
 
@@ -112,15 +112,17 @@ class ResponseReader:
             return self.failed(_NO_ANSWER[finish], ModelRefused)
         if self.said.strip():
             is_broken = finish in (None, "error")
-            return self.failed("it broke off in mid-answer") if is_broken else None
+            return self.failed("it stopped in the middle of the answer") if is_broken else None
         if finish == "length":
-            told = "it used up its limit of tokens by thinking, and gave no answer"
+            told = "it used its token limit for reasoning and gave no answer"
             return self.failed(f"{told}{advice}", ModelRefused)
         if self._refused:
             return self.failed("it refused to answer", ModelRefused)
         if finish == "error":
-            return self.failed("it broke off with an error")
-        return self.failed("it thought, and gave no answer" if self.heard else "it gave no words")
+            return self.failed("it stopped with an error")
+        return self.failed(
+            "it returned reasoning but no answer" if self.heard else "it returned no text"
+        )
 
     def _take(self, chunk: JSON) -> None:
         model, usage = chunk.get("model"), _fields(chunk.get("usage"))
@@ -190,8 +192,8 @@ def _failure(told: JSON) -> str:
         return ""
     code = next((fields[name] for name in ("code", "status", "type") if fields.get(name)), None)
     if isinstance(code, int | str) and _CODE.fullmatch(str(code)):
-        return f"it broke off with error {code}"
-    return "it broke off with an error"
+        return f"it stopped with error {code}"
+    return "it stopped with an error"
 
 
 def _usage(counted: JSON) -> Usage:

@@ -183,7 +183,7 @@ class HostedLLM(OpenRouter):
         while _size(kept) > room and (oldest := _oldest_exchange(kept)):
             del kept[oldest]
         if _size(kept) > room:
-            told = f"the prompt does not fit into its {self.context_window:,} tokens"
+            told = f"the prompt exceeds its context window of {self.context_window:,} tokens"
             raise ModelRefused(told, model=self.model)
         return kept
 
@@ -206,7 +206,7 @@ def _oldest_exchange(messages: Sequence[ChatMessage]) -> slice | None:
 
 
 def _thought_aloud(model: str) -> ResponseMetadata:
-    told = "what it had said was a thought, and the answer follows"
+    told = "its text so far was reasoning; the answer follows"
     return ResponseMetadata(
         model=model, attempts=(Attempt(model=model, error=told),), restarted=True
     )

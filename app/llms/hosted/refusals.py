@@ -11,14 +11,14 @@ _TOO_LONG = 413
 _REFUSALS = {*BAD_REQUEST, 401, 402, 403, 404, _TOO_LONG}
 _BUSY = {429, 503}
 _REASONS = {
-    400: "it cannot answer such a request",
+    400: "it rejected the request as invalid",
     401: "the key was refused; see {key}",
     402: "the key has no credits left",
-    403: "it may not be asked this",
-    404: "there is no such model; see {models}",
+    403: "it refused access",
+    404: "it has no such model; check {models}",
     408: "it took too long",
     _TOO_LONG: "the prompt is too long for it",
-    422: "it cannot answer such a request",
+    422: "it rejected the request as invalid",
     429: "its rate limit is reached",
 }
 _ABOUT_LENGTH = re.compile(
@@ -56,5 +56,5 @@ def _reason(status: int, told: bytes) -> str:
     if status in BAD_REQUEST and _ABOUT_LENGTH.search(told):
         return _REASONS[_TOO_LONG]
     if status in BAD_REQUEST and _ABOUT_LIMIT.search(told):
-        return "LLM_MAX_TOKENS is more than it gives"
+        return "LLM_MAX_TOKENS is higher than its limit"
     return _REASONS.get(status, f"it answered with status {status}")

@@ -11,7 +11,7 @@ export const VERDICTS = {
 };
 
 const REASONS = {
-  nothing_relevant: "The documentation does not speak to this question.",
+  nothing_relevant: "The documentation does not cover this question.",
   not_supported: "The documentation does not bear out an answer to this question.",
   out_of_scope: "This question lies outside of what the documentation covers.",
 };

@@ -16,7 +16,7 @@ from storage.errors import SourceUnreadable
 _CONTAINER = "META-INF/container.xml"
 _OPF = "{http://www.idpf.org/2007/opf}"
 _DC = "{http://purl.org/dc/elements/1.1/}"
-_LOCKED = "It is protected against copying (DRM), so that its text cannot be read."
+_LOCKED = "It has copy protection (DRM), so its text cannot be read."
 _LOCKS = ("META-INF/rights.xml", "META-INF/sinf.xml")
 _HTML = ("application/xhtml+xml", "text/html")
 

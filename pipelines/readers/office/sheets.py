@@ -46,7 +46,7 @@ def read_csv(source: str) -> Page:
     try:
         _write_rows(writer, csv.reader(StringIO(source, newline=""), dialect))
     except csv.Error as error:
-        raise SourceUnreadable(f"Its rows cannot be told apart: {error}.") from error
+        raise SourceUnreadable(f"Its rows cannot be parsed: {error}.") from error
     return _page(writer, None)
 
 

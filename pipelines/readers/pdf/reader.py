@@ -18,12 +18,12 @@ from storage.errors import SourceUnreadable
 from storage.shapes import Metadata, Span
 
 _REASONS = {
-    pdfium_c.FPDF_ERR_PASSWORD: "It is protected by a password; save it without one and try again.",
-    pdfium_c.FPDF_ERR_SECURITY: "It is protected in a way that does not let its text be read.",
+    pdfium_c.FPDF_ERR_PASSWORD: "It is protected by a password. Save it without a password and try again.",
+    pdfium_c.FPDF_ERR_SECURITY: "Its protection does not allow its text to be read.",
 }
-_DAMAGED = "It is damaged, or no PDF."
-_NO_TEXT = "It has no text; it looks like a scan."
-_NO_PAGES = "It has no pages that can be read."
+_DAMAGED = "It is damaged, or it is not a PDF."
+_NO_TEXT = "It has no text. It looks like a scan."
+_NO_PAGES = "It has no readable pages."
 _MOST_PAGES = 20_000
 _DEEPEST_OUTLINE = 6
 _MOST_BOOKMARKS = 20_000

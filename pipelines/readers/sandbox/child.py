@@ -26,7 +26,7 @@ if sys.platform != "win32":
     import resource
 
 _NOTHING = msgspec.Raw(b"\xc0")  # nil
-_DAMAGED = "It is damaged, or not what its name says."
+_DAMAGED = "It is damaged, or its suffix is wrong."
 _LENGTH = 4
 _IS_DEADLY = platform.system() == "Linux"
 

@@ -24,7 +24,7 @@ SECONDS = 60.0
 MEMORY = 1_500_000_000
 """The default memory limit of the process, in bytes."""
 
-_CRASHED = "The reader crashed on it."
+_CRASHED = "The reader crashed while reading it."
 _CLOSED = "Reading was interrupted."
 _GIGABYTE = 1_000_000_000
 _LOOK = 0.5

@@ -192,5 +192,5 @@ def _sentence(what: str, folder: Path) -> str:
     with suppress(OSError):
         lines = (folder / LOG).read_text(errors="replace").split("\n")
         if words := [line for line in lines if line.strip()]:
-            return f"{sentence} Its last words: {words[-1]}"
+            return f"{sentence} Its last output: {words[-1]}"
     return sentence

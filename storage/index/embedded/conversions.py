@@ -130,17 +130,17 @@ def _of_system(error: OSError, path: Path) -> IbidError:
 
 def _of_engine(reason: str, path: Path, *, panicked: bool) -> IbidError:
     if "WouldBlock" in reason:
-        return IndexLocked(f"Another process has the index in {path} open. Close it and try again.")
+        return IndexLocked(f"Another process is using the index in {path}. Stop it and try again.")
     if "No space left" in reason:
         return StorageFull(f"The disk that holds {path} is full. Free some space and try again.")
     if "Vector dimension error" in reason:
         return IndexMismatch(
             f"The index in {path} was built with another embedding ({reason}). "
-            "Configure that one, or run `ibid ingest` for a new index."
+            "Configure that embedding, or run `ibid ingest` for a new index."
         )
     if panicked or reason.startswith("Service runtime error"):
         return damaged(path, reason)
-    return IndexUnavailable(f"The index in {path} refused: {reason}.")
+    return IndexUnavailable(f"The index in {path} refused the request: {reason}.")
 
 
 # `ConditionType` exists only in the stubs of `qdrant_edge`.

@@ -67,7 +67,7 @@ class EmbeddedEngine:
             self._collections.mkdir(parents=True, exist_ok=True)
             lock = try_lock(folder)
             if lock is None:
-                raise IndexLocked(f"Another process has the index in {folder} open.")
+                raise IndexLocked(f"Another process is using the index in {folder}.")
             undo.callback(os.close, lock)
             self._aliases = self._read_aliases()
             self._written = Counter(_counts(self._written_file))
@@ -275,13 +275,13 @@ class EmbeddedEngine:
 
     def _path(self, collection: str) -> Path:
         if not _NAME.fullmatch(collection):
-            raise InvalidInput(f"{collection!r} cannot be the name of a collection.")
+            raise InvalidInput(f"{collection!r} is not a valid name of a collection.")
         return self._collections / collection
 
     def _existing(self, collection: str) -> Path:
         path = self._path(collection)
         if not path.is_dir():
-            raise NotFound("collection", collection, "Run `ibid ingest` to make one.")
+            raise NotFound("collection", collection, "Run `ibid ingest` to create one.")
         return path
 
     def _read_aliases(self) -> dict[str, str]:

@@ -98,5 +98,5 @@ def require_space(folder: Path, needed: int) -> None:
     if shutil.disk_usage(folder).free < needed:
         raise StorageFull(
             f"The disk that holds {folder} has less than {needed >> 20} MiB left. Free some space "
-            "and try again; what is indexed already is kept."
+            "and try again. The existing index is kept."
         )

@@ -23,7 +23,7 @@ async def optimize_shard(folder: Path) -> None:
     try:
         if code := await child.wait():
             raise IndexUnavailable(
-                f"The index in {folder} could not be optimised: exit code {code}."
+                f"The index in {folder} could not be optimized: exit code {code}."
             )
     finally:
         if child.returncode is None:

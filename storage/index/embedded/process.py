@@ -110,7 +110,7 @@ class EngineProcess:
         if not secrets.compare_digest(hello.token.encode(), self._token.encode()):
             raise ConnectionRefusedError
         if hello.version != VERSION:
-            reason = "Another version of Ibid has this index open. Stop it and try again."
+            reason = "Another version of Ibid is using this index. Stop it and try again."
             writer.write(frame(EngineFailure(0, IndexUnavailable.__name__, reason)))
             raise ConnectionRefusedError
         writer.write(frame(EngineResponse(0, _encoded(None))))

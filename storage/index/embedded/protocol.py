@@ -108,7 +108,7 @@ def frame(message: Struct) -> bytes:
     """Encode a message as a frame; raise `InvalidInput` if it is too large to be received."""
     body = msgspec.msgpack.encode(message)
     if len(body) > _LARGEST:
-        raise InvalidInput(f"{len(body) >> 20} MiB are too much for one call to the index.")
+        raise InvalidInput(f"{len(body) >> 20} MiB are too large for one call to the index.")
     return len(body).to_bytes(4, "big") + body
 
 

@@ -144,18 +144,18 @@ def translated(place: str, collection: str = "") -> Generator[None]:
 def _meaning(reason: str, place: str, collection: str) -> IbidError:
     """Choose the error by the text, which is the same over REST, over gRPC and in memory; classes differ."""
     if "doesn't exist" in reason or f"Collection {collection} not found" in reason:
-        return NotFound("collection", collection, "Run `ibid ingest` to make one.")
+        return NotFound("collection", collection, "Run `ibid ingest` to create one.")
     if "No space left" in reason or "disk space" in reason:
         return StorageFull(
-            f"The Qdrant server at {place} has no space left. Remove something, or enlarge it."
+            f"The Qdrant server at {place} has no disk space left. Free some space, or enlarge the disk."
         )
     if "Vector dimension error" in reason or "not aligned" in reason:
         return IndexMismatch(
             f"The collection {collection!r} was built with another embedding. "
-            "Configure that one, or run `ibid ingest` for a new index."
+            "Configure that embedding, or run `ibid ingest` for a new index."
         )
     if any(refusal in reason for refusal in _REFUSALS):
-        return IndexUnavailable(f"The Qdrant server at {place} refuses QDRANT_API_KEY.")
+        return IndexUnavailable(f"The Qdrant server at {place} rejects QDRANT_API_KEY.")
     return IndexUnavailable(f"The Qdrant server at {place} (QDRANT_URL) cannot be used: {reason}")
 
 

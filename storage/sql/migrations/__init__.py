@@ -34,7 +34,7 @@ def upgrade(connection: Connection) -> None:
         if not isinstance(error.__cause__, ResolutionError):
             raise
         raise DatabaseUnavailable(
-            "The database was written by a newer version of Ibid: use that one."
+            "The database was written by a newer version of Ibid. Use that version."
         ) from error
 
 

@@ -81,7 +81,7 @@ class Corpora:
             with suppress(IntegrityError):  # another process has created it in the meantime
                 await self._session.flush()
                 return
-        raise AlreadyExists(f"There is a corpus {corpus.name!r} already.")
+        raise AlreadyExists(f"The corpus {corpus.name!r} already exists.")
 
     async def find(self, name: str, *, to_write: bool = False) -> Corpus | None:
         """Return the corpus with this name, or None; `to_write` locks its row."""
@@ -241,7 +241,7 @@ class Sources:
             raise NotFound(
                 f"version of source {source_id}",
                 version or source.version,
-                "A text is kept while its version is live or cited.",
+                "A text is kept only while its version is live or cited.",
             )
         return found
 

@@ -32,7 +32,7 @@ class Users:
         """Return the user with this name; raises `NotFound`."""
         user = await self.find(name)
         if user is None:
-            raise NotFound("user", name, "A user is known after signing in once.")
+            raise NotFound("user", name, "A user is known only after the first sign-in.")
         return user
 
     async def named(self, name: str) -> User:

@@ -94,7 +94,7 @@ def test_a_token_of_each_shape_is_taken(shape: tuple[str, Shape, Issuer], tmp_pa
         issuer.rotate()
         assert call(client, made.token(issuer)).status_code == 200
         for changes, reason in [
-            ({"iss": "https://evil.example"}, "`iss` is another one"),
+            ({"iss": "https://evil.example"}, "`iss` is different"),
             ({"iss": None}, "`iss` is missing"),
             ({"exp": 1}, "has expired: its `exp`"),
             ({"exp": None}, "`exp` is missing"),
@@ -107,7 +107,7 @@ def test_a_token_of_each_shape_is_taken(shape: tuple[str, Shape, Issuer], tmp_pa
         else:
             party = next(each for each in ("azp", "client_id") if each in made.claims(issuer.url))
             refused = call(client, made.token(issuer, **{party: "other"}))
-            assert_problem(refused, 401, f"`{party}` is another one; it must be '")
+            assert_problem(refused, 401, f"`{party}` is different; it must be '")
             assert_problem(
                 call(client, made.token(issuer, **{party: None})), 401, "neither `azp` nor"
             )
@@ -152,6 +152,6 @@ def test_what_a_refusal_expects_is_told_in_ascii(tmp_path: Path, issuer: Issuer)
         refused = call(client, issuer.token("ada"))
         assert_problem(refused, 401, "\u00e9")
         assert refused.headers["www-authenticate"].endswith(
-            """error_description="The token's `aud` names others; it must name 'a'b'c''.\""""
+            """error_description="The token's `aud` has other values; it must contain 'a'b'c''.\""""
         )
         assert call(client, issuer.token("ada", aud=told["auth_audience"])).status_code == 200

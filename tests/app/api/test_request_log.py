@@ -199,8 +199,8 @@ def test_a_refused_sign_in_says_why_and_from_where(
     door: Client, issuer: Issuer, lines: Lines
 ) -> None:
     bad = {
-        "ibid_unknown": "The key is unknown, revoked or past its time.",
-        issuer.token("ada", aud="other"): "`aud` names others",
+        "ibid_unknown": "The key is unknown, revoked or expired.",
+        issuer.token("ada", aud="other"): "`aud` has other values",
         "ibid_other": "Too many bad keys or tokens came from your address.",
     }
     for credential, why in bad.items():

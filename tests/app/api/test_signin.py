@@ -308,7 +308,7 @@ def test_a_key_ends_with_its_time(door: Client, monkeypatch: pytest.MonkeyPatch)
     assert call(door, "GET", "/corpora", credential).status_code == 200
     later = datetime.now(UTC) + timedelta(days=1)
     monkeypatch.setattr("storage.sql.tables._now", lambda: later)
-    assert_problem(call(door, "GET", "/corpora", credential), 401, "past its time")
+    assert_problem(call(door, "GET", "/corpora", credential), 401, "revoked or expired")
 
 
 # Limits and browsers

@@ -20,7 +20,7 @@ def send(client: httpx.Client, files: Mapping[str, str | bytes], **fields: str) 
     return client.post(f"{API}/sources", files=sent, data=fields)
 
 
-def job_of(client: httpx.Client, response: httpx.Response, seconds: float = 60) -> JSON:
+def job_of(client: httpx.Client, response: httpx.Response, seconds: float = 240) -> JSON:
     """Wait for the job that the response started and return it."""
     assert response.status_code == 202, response.text
     return until_over(client, response.json()["id"], seconds)

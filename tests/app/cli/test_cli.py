@@ -78,7 +78,7 @@ def test_an_answer_is_shown_with_its_footnotes(home: Path) -> None:
 def test_what_is_not_spoken_to_is_declined(home: Path) -> None:
     result = ibid(home, "ask", CHESS)
     assert result.exit_code == 0
-    assert "does not speak to this question" in result.stdout
+    assert "does not cover this question" in result.stdout
     assert "no model was asked" in result.stdout
     assert told(home, "ask", CHESS)["status"] == "abstained"
 
@@ -156,16 +156,16 @@ def test_the_script_is_installed(tmp_path: Path) -> None:
         (["ingest", "nowhere"], "There is no file or folder nowhere"),
         (["ingest", "empty"], "nothing to read in empty"),
         (["ingest", "picture.png"], "picture.png: Ibid reads .csv"),
-        (["ingest", "../docs", "--corpus", "a b"], "cannot name a corpus"),
+        (["ingest", "../docs", "--corpus", "a b"], "is not a valid corpus name"),
         (["ingest", "../docs", "--base-url", "ftp://x"], "http"),
-        (["ingest", "../docs", "--base-url", "https://h/\n)"], "no address has"),
+        (["ingest", "../docs", "--base-url", "https://h/\n)"], "not allowed in an address"),
         (["corpora", "create", "x", "--base-url", "https://u:pw@h"], "a user or a password"),
         (["search", ""], "empty"),
         (["search", " \n"], "empty"),
         (["search", "x" * 100_000], "100,000 characters"),
-        (["search", "lamp", "-k", "0"], "1 to 100"),
+        (["search", "lamp", "-k", "0"], "between 1 and 100"),
         (["search", "lamp", "--corpus", "ships"], "There are: default."),
-        (["search", "lamp", "--corpus", "\udcff"], "not text"),
+        (["search", "lamp", "--corpus", "\udcff"], "not valid Unicode"),
         (["ask", ""], "empty"),
         (["ask", "x" * 100_000], "100,000 characters"),
         (["ask", "lamp", "--corpus", "ships"], "There are: default."),
@@ -199,7 +199,7 @@ def test_a_question_from_a_broken_terminal_is_searched_as_far_as_it_goes(home: P
     [
         ("binary.md", bytes(range(256)) * 20, "It is a binary file, not text."),
         ("large.txt", b"A word and another. " * 2_600_000, "larger than the limit"),
-        ("blank.md", b" \n\n", "There is no text in it."),
+        ("blank.md", b" \n\n", "It contains no text."),
     ],
 )
 def test_a_file_without_readable_text_is_named_with_the_reason(

@@ -143,4 +143,4 @@ def test_what_was_not_written_by_ibid_is_refused(tmp_path: Path, golden: Path) -
     assert_refused(ibid(tmp_path, "eval", "report", tmp_path / "none"), "No such file")
     assert_refused(ibid(tmp_path / "home", "eval", "make", "none"), "no corpus 'none'")
     unknown = ibid(tmp_path / "home", "eval", "retrieval", golden, "--language", "Klingon")
-    assert_refused(unknown, "no language code")
+    assert_refused(unknown, "not a language code")

@@ -41,7 +41,7 @@ def test_a_user_is_given_a_role_and_deleted(desk: Path) -> None:
     assert "ada  editor" in ibid(desk, "users", "list").stdout
     assert ibid(desk, "users", "delete", "ada", "--yes").exit_code == 0
     assert_refused(ibid(desk, "users", "delete", "ada", "--yes"), "no user 'ada'")
-    assert_refused(ibid(desk, "users", "role", "local", "reader"), "not a matter of a role")
+    assert_refused(ibid(desk, "users", "role", "local", "reader"), "A role cannot set the rights")
 
 
 def test_a_corpus_is_opened_to_some_and_to_all(desk: Path) -> None:
@@ -94,4 +94,4 @@ def test_the_doctor_fetches_the_keys_of_the_issuer(desk: Path, issuer: Issuer) -
     assert f"from {issuer.jwks_url}: it redirects to {issuer.url}/elsewhere" in ill.stdout
     half = ibid(desk, "doctor", **settings | {"AUTH_AUDIENCE": ""})
     assert "AUTH_AUTHORIZED_PARTIES; neither is set" in half.stdout
-    assert "off: whoever reaches the server comes in" in ibid(desk, "doctor").stdout
+    assert "off: everybody who can reach the server has access" in ibid(desk, "doctor").stdout

@@ -88,4 +88,4 @@ def test_a_home_of_somebody_else_is_left_and_told_of(tmp_path: Path) -> None:
 
 
 def test_the_doctor_says_that_a_home_is_closed(tmp_path: Path) -> None:
-    assert "is closed to other users" in ibid(tmp_path / "home", "doctor").output
+    assert "is readable only by this user" in ibid(tmp_path / "home", "doctor").output

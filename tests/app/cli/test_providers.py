@@ -43,7 +43,7 @@ def test_a_turn_and_what_it_cost(home: Path, doubles: Doubles) -> None:
     assert re.search(r"^Daily budget of local: \$0\.0\d+, of \$0\.50\.$", each.stdout, re.MULTILINE)
     report = json.loads(ibid(home, "usage", "--json", "--days", "1").stdout)
     assert {one["model"] for one in report["spent"]} >= {"double/cut", "double/answers"}
-    assert_refused(ibid(home, "usage", "--days", "0"), "1 to 366")
+    assert_refused(ibid(home, "usage", "--days", "0"), "between 1 and 366")
 
 
 def test_a_key_may_end_with_a_line_break(home: Path, doubles: Doubles) -> None:
@@ -76,21 +76,25 @@ def test_a_turn_without_a_model_has_failed(home: Path, doubles: Doubles) -> None
     ("name", "value", "told"),
     [
         ("LLM_FALLBACKS", "llama3", "MODEL@BASE_URL"),
-        ("OPENROUTER_MODELS", " , ", "names no model"),
-        ("OPENROUTER_APP_URL", "docs.example.com", "OPENROUTER_APP_URL is not valid: it begins"),
+        ("OPENROUTER_MODELS", " , ", "contains no model"),
+        (
+            "OPENROUTER_APP_URL",
+            "docs.example.com",
+            "OPENROUTER_APP_URL is not valid: it must begin",
+        ),
         ("LLM_FALLBACK_API_KEYS", f"a={KEY},b={KEY} ", "the host of entry 1 is in none of"),
         (
             "LLM_FALLBACK_API_KEYS",
             f"a={KEY}\n{KEY}",
-            "LLM_FALLBACK_API_KEYS is not valid: it holds",
+            "LLM_FALLBACK_API_KEYS is not valid: it contains",
         ),
-        ("LLM_FALLBACK_API_KEYS", KEY, "entry 1 is not of the form HOST=KEY"),
+        ("LLM_FALLBACK_API_KEYS", KEY, "entry 1 does not have the form HOST=KEY"),
         ("OPENROUTER_PROVIDER", "fast", "OPENROUTER_PROVIDER"),
-        ("OPENROUTER_API_KEY", f"{KEY}\n{KEY}", "OPENROUTER_API_KEY is not valid: it holds"),
+        ("OPENROUTER_API_KEY", f"{KEY}\n{KEY}", "OPENROUTER_API_KEY is not valid: it contains"),
         ("DAILY_BUDGET", "-1", "DAILY_BUDGET"),
         ("COHERE_RERANK_MODEL", "rerank-v3.5", "COHERE_API_KEY"),
         ("LLM_FIRST_TOKEN_SECONDS", "0", "LLM_FIRST_TOKEN_SECONDS"),
-        ("RATE_LIMIT_STORE", "memcached://127.0.0.1", "RATE_LIMIT_STORE is not valid: say file"),
+        ("RATE_LIMIT_STORE", "memcached://127.0.0.1", "RATE_LIMIT_STORE is not valid: use `file`"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named(
@@ -109,7 +113,7 @@ def test_one_key_is_not_sent_to_two_servers(home: Path, doubles: Doubles) -> Non
 
 def test_thinking_that_uses_up_the_limit_is_told(home: Path, doubles: Doubles) -> None:
     failed = ibid(home, "ask", FUEL, **hosted(doubles, "thinks-out"))
-    assert_refused(failed, "by thinking, and gave no answer; raise LLM_MAX_TOKENS", code=1)
+    assert_refused(failed, "for reasoning and gave no answer; raise LLM_MAX_TOKENS", code=1)
 
 
 def test_the_doctor_looks_at_a_server_of_ones_own(home: Path, doubles: Doubles) -> None:
@@ -131,9 +135,15 @@ def test_the_doctor_finds_nothing_wrong(home: Path, doubles: Doubles) -> None:
     )
     well = ibid(home, "doctor", **settings)
     assert well.exit_code == 0, well.output
-    for told in ("migrated", "ibid-1 serves", "256 dimensions", "rerank-v3.5 ranks", "key is good"):
+    for told in (
+        "migrated",
+        "ibid-1 serves",
+        "256 dimensions",
+        "rerank-v3.5 ranks",
+        "key is valid",
+    ):
         assert told in well.stdout
-    assert "count requests together" in well.stdout
+    assert "share their counts" in well.stdout
     assert "FAIL" not in well.stdout
     assert KEY not in well.output
     assert ibid(home, "doctor").exit_code == 0, "with no service at all, too"
@@ -145,7 +155,7 @@ def test_the_doctor_notes_that_another_embedding_waits_to_be_built(
     other = {"EMBEDDING": "cohere", "COHERE_API_KEY": "any"}
     well = ibid(home, "doctor", **hosted(doubles, "answers") | other)
     assert well.exit_code == 0, well.output
-    assert "differs from what serves: embedding, dimension" in well.stdout
+    assert "differs from the active release: embedding, dimension" in well.stdout
     assert "ibid reindex" in well.stdout
 
 
@@ -160,7 +170,7 @@ def test_the_doctor_notes_that_another_embedding_waits_to_be_built(
         ({"EMBEDDING": "cohere", "COHERE_API_KEY": "bad-key"}, "COHERE_API_KEY was refused"),
         ({"EMBEDDING": "cohere"}, "COHERE_API_KEY, which is not set"),
         ({"COHERE_API_KEY": "any", "COHERE_RERANK_MODEL": "rerank-v0"}, "no such model"),
-        ({"RATE_LIMIT_STORE": "redis://127.0.0.1:9"}, "counts requests for itself"),
+        ({"RATE_LIMIT_STORE": "redis://127.0.0.1:9"}, "counts requests separately"),
         ({"DATABASE_URL": "sqlite+aiosqlite:////proc/none/ibid.db"}, "Cannot create"),
     ],
 )

@@ -128,7 +128,7 @@ def test_no_part_of_a_password_is_shown(before: str, after: str, scheme: str) ->
 def test_an_address_beside_a_key_has_no_password_of_its_own(tmp_path: Path, name: str) -> None:
     result = ibid(tmp_path, "ask", "lamp", **{name: "https://user:pw@models.example/v1"})
     assert result.exit_code == 2
-    assert f"{name} is not valid: put no user or password into it" in result.output
+    assert f"{name} is not valid: remove the user and password" in result.output
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def test_the_doctor_tells_it_and_names_strangers_in_the_file(tmp_path: Path) -> 
     ]
     assert [each["told"] for each in findings] == [
         "QDRANT_HOST in .env is not a setting: did you mean QDRANT_URL?",
-        "no settings, and not read, in .env: POSTGRES_PASSWORD",
+        "not settings, and ignored, in .env: POSTGRES_PASSWORD",
     ]
     assert result.exit_code == 0
     assert VALUE not in result.output

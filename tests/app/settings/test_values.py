@@ -97,7 +97,7 @@ def test_names_and_schemes_are_the_same_in_capitals(name: str, value: str, read:
 def test_networks_are_read_in_one_way(name: str) -> None:
     read = Settings.model_validate({name: "127.0.0.1, 10.0.0.0/8,::1"})
     assert getattr(read, name) == "127.0.0.1/32,10.0.0.0/8,::1/128"
-    with pytest.raises(ValidationError, match="'nginx' is no address and no network"):
+    with pytest.raises(ValidationError, match="'nginx' is neither an IP address nor a network"):
         Settings.model_validate({name: "nginx"})
     with pytest.raises(ValidationError, match=r"10.0.0.0/8 for the network, or 10.1.2.3 for the"):
         Settings.model_validate({name: "10.1.2.3/8"})

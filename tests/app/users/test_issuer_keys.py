@@ -57,16 +57,16 @@ async def test_a_token_without_kid_is_good_while_one_key_fits(single: Issuer) ->
 @pytest.mark.parametrize(
     ("header", "told"),
     [
-        ({"kid": "unknown"}, "`kid` is of a key that the issuer does not publish.$"),
-        ({"alg": "HS256"}, "HS256, a shared secret, .* have the issuer sign with a key pair"),
-        ({"alg": "none"}, "`alg` is not taken here; it must be EdDSA or ES256"),
-        ({"alg": ["EdDSA"]}, "`alg` is not taken here"),
-        ({"alg": None}, "`alg` is not taken here"),
-        ({"alg": "RS256"}, "`alg` is not that of the key which its `kid` names; .* be EdDSA"),
+        ({"kid": "unknown"}, "`kid` names a key that the issuer does not publish.$"),
+        ({"alg": "HS256"}, "HS256, a shared secret, .* the issuer to sign with a key pair"),
+        ({"alg": "none"}, "`alg` is not accepted; it must be EdDSA or ES256"),
+        ({"alg": ["EdDSA"]}, "`alg` is not accepted"),
+        ({"alg": None}, "`alg` is not accepted"),
+        ({"alg": "RS256"}, "`alg` does not match the key of its `kid`; .* be EdDSA"),
         ({"alg": "RS256", "kid": None}, "malformed: its header"),
         ({"kid": 1}, "malformed: its header"),
         ({"crit": ["x"], "x": 1}, "malformed: its header"),
-        ({}, "signature is not good"),
+        ({}, "signature is invalid"),
     ],
 )
 async def test_a_header_that_is_wrong_is_named(
@@ -103,8 +103,8 @@ async def test_the_token_of_another_issuer_is_told_by_its_iss(single: Issuer) ->
     ("token", "told"),
     [
         ("a.b.c.d.e", "is encrypted"),
-        ("opaque", "is no JWT"),
-        ("a.b", "is no JWT"),
+        ("opaque", "is not a JWT"),
+        ("a.b", "is not a JWT"),
         ("....", "is encrypted"),
         ("..", "malformed: its header"),
         ("x" * 16_385, "more than 16,384 characters"),
@@ -130,11 +130,11 @@ async def test_a_token_with_two_hundred_groups_is_taken(single: Issuer) -> None:
     [
         (
             (302, {"location": "/elsewhere?x=1"}, b""),
-            "redirects to {url}/elsewhere, so set AUTH_JWKS",
+            "redirects to {url}/elsewhere: set AUTH_JWKS",
         ),
         (
             (301, {"location": "https://user:planted@b.example/c"}, b""),
-            "to https://b.example/c, so",
+            "to https://b.example/c: set",
         ),
         ((404, {}, b"{}"), "status 404"),
         ((500, {}, b"{}"), "status 500"),
@@ -142,7 +142,7 @@ async def test_a_token_with_two_hundred_groups_is_taken(single: Issuer) -> None:
         ((200, {}, b""), "not JSON"),
         ((200, {}, b"[]"), "not a JSON object with a list `keys`"),
         ((200, {}, b'{"keys": {}}'), "not a JSON object with a list `keys`"),
-        ((200, {}, b'{"keys": []}'), "lists no keys, .* shared secret"),
+        ((200, {}, b'{"keys": []}'), "lists no keys: .* shared secret"),
         ((200, {}, b'{"keys": [{"kty": "oct", "k": "AAAA"}]}'), "none of its 1 keys can check"),
     ],
 )

@@ -139,7 +139,7 @@ def test_what_was_withheld_or_copied_is_told_below() -> None:
     gap = Claim(text="", start=len(text), end=len(text), flags=("withheld",))
     html = render(answer(text, copied, gap, gap))
     assert [note.text() for note in parsed(html).css("p.told")] == [
-        "2 claims are withheld: nothing in their sources supports them.",
+        "2 claims are withheld because no source supports them.",
         "One claim repeats its source word for word, without quotation marks.",
     ]
     assert not parsed(render(answer(text, claim(text, "One.", 1)))).css("p.told")

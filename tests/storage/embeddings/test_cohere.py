@@ -151,7 +151,7 @@ def test_windows_lose_nothing(text: str, room: int) -> None:
         ("@status-404", "any", ModelRefused, "COHERE_EMBED_MODEL"),
         ("@status-500", "any", ModelUnavailable, "status 500"),
         ("@resets", "any", ModelUnavailable, "connection"),
-        ("@deep", "any", ModelUnavailable, "cannot be read"),
+        ("@deep", "any", ModelUnavailable, "cannot be parsed"),
     ],
 )
 async def test_what_goes_wrong_is_told_as_ours(

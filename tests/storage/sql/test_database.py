@@ -354,7 +354,7 @@ async def test_an_address_that_is_none_is_told_without_its_password(wrong: str) 
 
 async def test_a_name_that_is_not_text_is_told(url: str) -> None:
     async with Database.open(url) as database:
-        with pytest.raises(InvalidInput, match="not text"):
+        with pytest.raises(InvalidInput, match="not valid Unicode"):
             await add(database, "caf\udce9")
         assert await names(database) == []
 
@@ -372,7 +372,7 @@ async def test_a_full_disk_is_told_and_keeps_what_is_there(file_url: str) -> Non
             pages = (await connection.execute(text("pragma page_count"))).scalar()
             await connection.execute(text(f"pragma max_page_count = {pages}"))
         long = Source(id=uuid4(), corpus="before", location="x" * 50_000)
-        with pytest.raises(StorageFull, match="free some"):
+        with pytest.raises(StorageFull, match="Free some"):
             async with database.transaction() as session:
                 await Sources(session).save([long])
         assert await names(database) == ["before"]

@@ -86,7 +86,7 @@ async def test_two_schemas_of_one_database_know_nothing_of_each_other(
 
 @pytest.mark.parametrize("query", PATHS)
 async def test_a_schema_that_is_not_there_is_told(postgres: Postgres, url: str, query: str) -> None:
-    with pytest.raises(InvalidInput, match=r"no schema 'ibid': make it with CREATE SCHEMA"):
+    with pytest.raises(InvalidInput, match=r"schema 'ibid' does not exist: use CREATE SCHEMA"):
         async with Database.open(f"{url}?{query}"):
             pass
     assert schemas(postgres, url) == set()
@@ -113,7 +113,9 @@ async def test_migrations_go_to_the_same_schema_by_the_direct_address(
     async with Database.open(f"{url}?schema=ibid", direct_url=url) as database:
         await work(database)
     assert schemas(postgres, url) == {"ibid"}
-    with pytest.raises(InvalidInput, match="DATABASE_DIRECT_URL cannot be used: it names another"):
+    with pytest.raises(
+        InvalidInput, match="DATABASE_DIRECT_URL cannot be used: its schema differs"
+    ):
         async with Database.open(f"{url}?schema=ibid", direct_url=f"{url}?schema=public"):
             pass
 
@@ -295,11 +297,11 @@ async def test_a_client_has_a_certificate(
     ("query", "told"),
     [
         ("sslrootcert=/no/such", "sslrootcert: No such file"),
-        ("sslrootcert={0}/empty", "sslrootcert: it holds nothing in PEM"),
+        ("sslrootcert={0}/empty", "sslrootcert: it contains no PEM data"),
         ("sslcert={0}/no", "sslcert: No such file"),
-        ("sslcert={0}/postgres.pem&sslkey={0}/locked.key", "do not belong together"),
-        ("sslcert={0}/locked.pem&sslkey={0}/locked.key", "do not belong together"),
-        ("sslcert={0}/postgres.pem&sslkey={0}/server.key", "do not belong together"),
+        ("sslcert={0}/postgres.pem&sslkey={0}/locked.key", "do not match"),
+        ("sslcert={0}/locked.pem&sslkey={0}/locked.key", "do not match"),
+        ("sslcert={0}/postgres.pem&sslkey={0}/server.key", "do not match"),
     ],
 )
 async def test_files_that_cannot_be_used_are_told(

@@ -64,7 +64,7 @@ async def test_all_else_is_no_question_and_the_words_serve(words: str) -> None:
     condensed = await said(words)
     assert condensed.query == condense(OFTEN, history(LAMP))
     assert condensed.rewriting is None
-    assert [attempt.error for attempt in condensed.attempts] == ["it gave no question"]
+    assert [attempt.error for attempt in condensed.attempts] == ["it returned no question"]
 
 
 async def test_markup_of_the_users_own_is_a_word_like_any_other() -> None:

@@ -24,5 +24,5 @@ async def test_a_page_is_no_list_of_models(http: ClientSession, said: bytes) -> 
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(said), said))
 
     async with service(serve) as url:
-        with pytest.raises(ModelUnavailable, match="is no server of models"):
+        with pytest.raises(ModelUnavailable, match="is not a model server"):
             await models(http, url, "any")
