@@ -29,7 +29,7 @@ from storage.errors import IbidError, IndexMismatch, InvalidInput
 from storage.index.releases import ALIAS
 from storage.private import is_open_to_others
 from storage.sql.database import HEAD
-from storage.sql.repositories.corpora import Releases
+from storage.sql.repositories.releases import Releases
 from storage.sql.repositories.usage import Ledger
 from storage.system_folders import has_temporary_folder
 

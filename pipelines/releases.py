@@ -25,7 +25,9 @@ from storage.index.passages import PassageIndex
 from storage.index.releases import Indexes
 from storage.locks import Locks
 from storage.sql.database import Database, Session
-from storage.sql.repositories.corpora import Corpora, Releases, Sources
+from storage.sql.repositories.corpora import Corpora
+from storage.sql.repositories.releases import Releases
+from storage.sql.repositories.sources import Sources
 from storage.sql.tables import Corpus, Release, Source, SourceText
 
 _log = logging.getLogger("ibid.releases")
