@@ -36,7 +36,7 @@ from pipelines.ingestion.service import Ingestion
 from pipelines.jobs.models import JobHandler, SimpleJob
 from pipelines.jobs.queue import Jobs
 from pipelines.jobs.store import JobStore
-from pipelines.releases import Reindexing
+from pipelines.releases.build import Reindexing
 from pipelines.uploads.limits import UploadLimits, UploadQuota
 from pipelines.uploads.receiver import Intake
 from pipelines.uploads.upload_job import KIND as UPLOAD

@@ -9,7 +9,7 @@ from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from app.wiring import Services
-    from pipelines.releases import Built, Proposal, ReleaseSummary
+    from pipelines.releases.build import Built, Proposal, ReleaseSummary
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 

@@ -21,7 +21,7 @@ from pipelines.jobs.models import Job, JobHandler, SimpleJob, Task, incoming, ne
 from pipelines.jobs.worker import Worker
 from pipelines.jobs.worker import _forget as forget
 from pipelines.readers.sandbox.pool import ReaderPool
-from pipelines.releases import Reindexing
+from pipelines.releases.build import Reindexing
 from storage.domain import Value
 from storage.errors import CorpusBusy, DatabaseUnavailable, InvalidInput, NotFound
 from tests.bench.meters import family

@@ -10,7 +10,7 @@ import pytest
 from app.evaluation.golden_generation import make_golden, write_golden
 from app.settings import Settings
 from app.wiring import Services, open_services
-from pipelines.releases import Reindexing
+from pipelines.releases.build import Reindexing
 from storage.domain import Fingerprint, Passage
 from storage.errors import IndexDamaged, NotFound, ReleaseRefused
 from storage.index.engine import Delete
@@ -234,7 +234,7 @@ async def test_a_build_that_was_cut_off_goes_on_where_it_was(
 ) -> None:
     passages = len(await everything(manual))
     another = _as_another_embedding(manual)
-    monkeypatch.setattr("pipelines.releases._BATCH", 1)
+    monkeypatch.setattr("pipelines.releases.build._BATCH", 1)
     original, calls = PassageIndex.publish, 0
 
     async def break_off(index: PassageIndex, versions: object) -> None:
