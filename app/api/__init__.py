@@ -45,7 +45,7 @@ from app.usage.budgets import Usages
 from app.wiring import Services, build_state, open_services
 from app.worker_process import WorkerSupervisor, open_working
 from pipelines.jobs.queue import Jobs
-from pipelines.releases.build import Reindexing
+from pipelines.releases.service import Reindexing
 from pipelines.uploads.receiver import Intake
 
 _LARGEST_BODY = 1_000_000

@@ -37,7 +37,7 @@ async def main():
         if work == "ingest":
             await services.ingestion.run([Path(docs)])
         elif work == "reindex":
-            await services.reindexing.run("sources")
+            await services.reindexing.reindex("sources")
         else:
             await services.reindexing.rollback()
 
@@ -127,11 +127,11 @@ async def test_a_release(tmp_path: Path, work: str, step: str, when: str) -> Non
     async with open_services(settings) as services:
         await services.ingestion.run([docs])
         for _ in range(2):
-            await services.reindexing.run("passages")
+            await services.reindexing.reindex("passages")
     killed(home, docs, work, step, when)
     async with open_services(settings) as services:
         await assert_all_is_whole(services, len(PAGES))
-        await services.reindexing.run()
+        await services.reindexing.reindex()
         await assert_all_is_whole(services, len(PAGES))
         states = [one.state for one in await services.reindexing.releases()]
         assert states == ["serving", "kept"]
