@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 from sqlalchemy import URL, Connection, event
@@ -41,7 +41,7 @@ _REFUSED = ("22", "42", "55")
 _KEPT, _MORE, _RECYCLED = 5, 5, 240
 _LONGEST_STATEMENT = 60.0
 _PAUSE = 0.25
-_connect: Callable[..., Awaitable[Any]] = asyncpg.connect  # pyright: ignore[reportUnknownVariableType]
+_connect: Callable[..., Awaitable[Any]] = cast("Any", asyncpg).connect
 
 
 def build_engine(url: PostgresURL, patience: float, name: str = "DATABASE_URL") -> AsyncEngine:
