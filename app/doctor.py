@@ -11,8 +11,6 @@ from tempfile import gettempdir
 from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
-from app.misspelt_settings import misspelt, strangers
-from app.model_servers import served_models
 from app.providers import (
     build_embeddings,
     build_reranker,
@@ -22,6 +20,8 @@ from app.providers import (
     revealed,
 )
 from app.settings import Settings
+from app.settings.misspelt import misspelt, strangers
+from app.settings.model_servers import served_models
 from app.users.policy import build_claim_policy
 from app.wiring import open_database, open_engine, prepare_home
 from storage.domain import Passage, Value
@@ -218,7 +218,7 @@ async def _limits(settings: Settings) -> Findings:
     if not settings.rate_limit_store:
         yield Finding(name="limits", state="ok", told="no store is set for all processes")
         return
-    from app.api.rate_limit import build_counts  # noqa: PLC0415 - Litestar takes a moment
+    from app.rate_limiting.limiter import build_counts  # noqa: PLC0415 - Litestar takes a moment
 
     counts = build_counts(settings)
     async with counts:

@@ -16,9 +16,10 @@ from sqlalchemy import URL, Connection, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from storage.addresses import failure, said_by_postgres
 from storage.errors import DatabaseUnavailable, InvalidInput
+from storage.service_urls import failure
 from storage.sql import postgres_tls
+from storage.sql.postgres_messages import said_by_postgres
 from storage.sql.postgres_url import PostgresURL
 
 _FATAL = (
