@@ -11,8 +11,6 @@ from tempfile import gettempdir
 from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
-from app.misspelt_settings import misspelt, strangers
-from app.model_servers import served_models
 from app.providers import (
     build_embeddings,
     build_reranker,
@@ -22,6 +20,8 @@ from app.providers import (
     revealed,
 )
 from app.settings import Settings
+from app.settings.misspelt import misspelt, strangers
+from app.settings.model_servers import served_models
 from app.users.policy import build_claim_policy
 from app.wiring import open_database, open_engine, prepare_home
 from storage.domain import Passage, Value
@@ -29,7 +29,7 @@ from storage.errors import IbidError, IndexMismatch, InvalidInput
 from storage.index.releases import ALIAS
 from storage.private import is_open_to_others
 from storage.sql.database import HEAD
-from storage.sql.repositories.corpora import Releases
+from storage.sql.repositories.releases import Releases
 from storage.sql.repositories.usage import Ledger
 from storage.system_folders import has_temporary_folder
 
@@ -110,7 +110,9 @@ def _temporary_files() -> Finding:
     name = "temporary files"
     if has_temporary_folder():
         return Finding(name=name, state="ok", told=f"they are written to {gettempdir()}")
-    return Finding(name=name, state="wrong", told="there is no folder for them", mend="Set TMPDIR.")
+    return Finding(
+        name=name, state="wrong", told="there is there is no folder for them", mend="Set TMPDIR."
+    )
 
 
 async def _database(settings: Settings) -> Findings:
@@ -220,7 +222,7 @@ async def _limits(settings: Settings) -> Findings:
     if not settings.rate_limit_store:
         yield Finding(name="limits", state="ok", told="no shared store is set")
         return
-    from app.api.rate_limit import build_counts  # noqa: PLC0415 - Litestar takes a moment
+    from app.rate_limiting.limiter import build_counts  # noqa: PLC0415 - Litestar takes a moment
 
     counts = build_counts(settings)
     async with counts:

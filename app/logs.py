@@ -14,8 +14,8 @@ from urllib.parse import unquote
 
 from pydantic import SecretStr
 
-from app.setting_types import listed
 from app.settings import Settings
+from app.settings.types import listed
 from app.text.visible import visible
 from storage.logs import REQUEST_ID, format_exception
 

@@ -9,8 +9,8 @@ from llama_index.core.llms import LLM
 from pydantic import SecretStr
 
 from app.chat.condensing.llm import Rewriter
-from app.model_servers import served_models
 from app.settings import Settings
+from app.settings.model_servers import served_models
 from app.verification import Verifier
 from app.verification.llm_judge import LLMJudge
 from app.verification.local.verifier import LocalVerifier

@@ -36,7 +36,7 @@ from pipelines.ingestion.service import Ingestion
 from pipelines.jobs.models import JobHandler, SimpleJob
 from pipelines.jobs.queue import Jobs
 from pipelines.jobs.store import JobStore
-from pipelines.releases import Reindexing
+from pipelines.releases.service import Reindexing
 from pipelines.uploads.limits import UploadLimits, UploadQuota
 from pipelines.uploads.receiver import Intake
 from pipelines.uploads.upload_job import KIND as UPLOAD
@@ -171,7 +171,7 @@ async def open_kinds(settings: Settings) -> AsyncGenerator[dict[str, JobHandler]
                 services.ingestion, services.database, services.blobs, services.locks
             ),
             REINDEX: SimpleJob(
-                "building", lambda progress: services.reindexing.run(progress=progress)
+                "building", lambda progress: services.reindexing.reindex(progress=progress)
             ),
         }
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
-import fsspec  # pyright: ignore[reportMissingTypeStubs]
+import fsspec
 
 from storage.errors import BlobsUnavailable, InvalidInput, NotFound, StorageFull
 

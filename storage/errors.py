@@ -35,11 +35,7 @@ IbidError
 """
 
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:  # a command that only reports an error needs no pydantic
-    from storage.domain import Attempt
-
+from typing import Protocol
 
 _FOLDERS = re.compile(r"(?<![\w:/.])/(?:[^\s/]+/)+|(?<!\w)[A-Za-z]:\\(?:[^\s\\]+\\)+")
 
@@ -220,6 +216,25 @@ class SiteUnavailable(IbidError):
     may_be_logged = True
 
 
+class FailedAttempt(Protocol):
+    """What an error tells of an attempt to get an answer; `storage.domain.Attempt` is one."""
+
+    @property
+    def model(self) -> str:
+        """The name of the model."""
+        ...
+
+    @property
+    def error(self) -> str:
+        """The message of the error."""
+        ...
+
+    @property
+    def cost(self) -> float | None:
+        """In US dollars; None if the model reported no cost."""
+        ...
+
+
 class ModelUnavailable(IbidError):
     """A model did not answer; the question is stored and can be asked again."""
 
@@ -231,7 +246,7 @@ class ModelUnavailable(IbidError):
         *,
         model: str = "",
         cost: float | None = 0.0,
-        attempts: "tuple[Attempt, ...]" = (),
+        attempts: tuple[FailedAttempt, ...] = (),
     ) -> None:
         super().__init__(told)
         self.model = model

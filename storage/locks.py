@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from storage.addresses import said_by_postgres
 from storage.errors import DatabaseUnavailable
 from storage.index.embedded.files import try_lock_file
 from storage.sql import libpq
+from storage.sql.postgres_messages import said_by_postgres
 
 _PAUSE = 0.2
 

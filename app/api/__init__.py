@@ -28,7 +28,6 @@ from app.api.jobs import JobController, uploads_up_to
 from app.api.messages import MessageController
 from app.api.openapi_page import SCHEMA_HEADERS, SchemaPage
 from app.api.proxies import Proxies
-from app.api.rate_limit import build_counts
 from app.api.releases import ReleaseController
 from app.api.request_log import RequestLog, note_exception
 from app.api.search import ReadingController
@@ -39,13 +38,14 @@ from app.chat.service import ChatService
 from app.conversations.service import History
 from app.corpora.service import Library
 from app.parent_process import ParentPipe
+from app.rate_limiting.limiter import build_counts
 from app.retrieval.search import Search
 from app.settings import Settings
 from app.usage.budgets import Usages
 from app.wiring import Services, build_state, open_services
 from app.worker_process import WorkerSupervisor, open_working
 from pipelines.jobs.queue import Jobs
-from pipelines.releases import Reindexing
+from pipelines.releases.service import Reindexing
 from pipelines.uploads.receiver import Intake
 
 _LARGEST_BODY = 1_000_000

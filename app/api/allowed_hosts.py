@@ -6,8 +6,8 @@ from typing import Any
 from litestar import Request
 from litestar.config.cors import CORSConfig
 
-from app.addresses import hostname, is_same_site
 from app.settings import Settings
+from app.settings.origins import hostname, is_same_site
 from storage.errors import InvalidInput
 
 ANY_HOST = {"any_host": True}

@@ -17,8 +17,8 @@ from litestar.types import Middleware
 
 from app.api.failures import failures_of
 from app.api.proxies import address_of
-from app.setting_types import listed
 from app.settings import Settings
+from app.settings.types import listed
 from app.wiring import Services
 from storage.domain import LOCAL, STRANGER, Principal
 from storage.errors import NotSignedIn

@@ -8,7 +8,7 @@ from litestar import Litestar
 from litestar.middleware.rate_limit import RateLimitConfig, RateLimitMiddleware
 from litestar.stores.base import Store
 
-from app.addresses import network_of
+from app.api.client_address import network_of
 from storage.errors import TooManyFailures
 
 _MOST_KNOWN = 10_000

@@ -8,7 +8,7 @@ from app.wiring import REINDEX, Services
 from app.worker_process import WorkerSupervisor
 from pipelines.jobs.models import Job, Task, new_id
 from pipelines.jobs.queue import Jobs
-from pipelines.releases import Proposal, Reindexing, ReleaseSummary
+from pipelines.releases.service import Proposal, Reindexing, ReleaseSummary
 from storage.domain import Value
 
 _ASKING = "asking for a reindex"

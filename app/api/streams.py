@@ -5,8 +5,8 @@ from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from app.addresses import network_of
 from app.api.auth import principal_of
+from app.api.client_address import network_of
 from app.api.proxies import address_of
 from app.api.shutdown import asks_for_stream
 from app.chat.limits import AtOnce

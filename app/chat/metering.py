@@ -5,7 +5,7 @@ from uuid import UUID
 
 from app.chat.events import ChatEvent, Completed, Condensed, Condensing, Restarted, Retrieved, Token
 from app.usage.budgets import of_attempts, of_rewriting
-from storage.domain import Attempt
+from storage.errors import FailedAttempt
 from storage.sql.repositories.usage import today
 from storage.sql.tables import Spending
 
@@ -57,7 +57,7 @@ class TurnMeter:
         )
         return [*self._before(user_id), *([own] if self._asked else [])]
 
-    def lost(self, user_id: UUID, attempts: Sequence[Attempt]) -> list[Spending]:
+    def lost(self, user_id: UUID, attempts: Sequence[FailedAttempt]) -> list[Spending]:
         """Return the usage of a turn that no model answered: the failed `attempts` and the rewriting."""
         return [*self._before(user_id), *of_attempts(user_id, attempts)]
 

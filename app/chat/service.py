@@ -20,8 +20,14 @@ from app.conversations.messages import Messages
 from app.retrieval.search import NO_FILTER, Scope, checked_query
 from app.usage.budgets import Budget, of_answer
 from app.verification.checker import Verify
-from storage.domain import LOCAL, Answer, Attempt, Principal
-from storage.errors import DatabaseUnavailable, IndexUnavailable, InvalidInput, ModelUnavailable
+from storage.domain import LOCAL, Answer, Principal
+from storage.errors import (
+    DatabaseUnavailable,
+    FailedAttempt,
+    IndexUnavailable,
+    InvalidInput,
+    ModelUnavailable,
+)
 from storage.http.retry import while_away
 from storage.logs import log_failure
 from storage.sql.database import Database, retried
@@ -193,7 +199,7 @@ class ChatService:
             user = await Users(session).named(self._principal.name)
             await Ledger(session).add(heard.spent(user.id, self._engine.model))
 
-    async def _write_off(self, heard: TurnMeter, attempts: Sequence[Attempt]) -> None:
+    async def _write_off(self, heard: TurnMeter, attempts: Sequence[FailedAttempt]) -> None:
         """Record what was spent on models that failed to answer."""
         async with self._database.transaction() as session:
             user = await Users(session).named(self._principal.name)

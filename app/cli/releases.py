@@ -9,7 +9,8 @@ from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from app.wiring import Services
-    from pipelines.releases import Built, Proposal, ReleaseSummary
+    from pipelines.releases.publish import Built
+    from pipelines.releases.service import Proposal, ReleaseSummary
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -26,7 +27,7 @@ def reindex(origin: Literal["sources", "passages"] | None, as_json: bool) -> Non
 
     async def work(services: "Services") -> None:
         with progress_bar("Building", shown=not as_json) as progress:
-            built = await services.reindexing.run(origin, progress)
+            built = await services.reindexing.reindex(origin, progress)
         _tell(built, as_json=as_json)
 
     run(work)

@@ -38,8 +38,8 @@ def load_settings() -> "Settings":
     from pydantic import ValidationError  # noqa: PLC0415
     from pydantic_settings import SettingsError  # noqa: PLC0415
 
-    from app.misspelt_settings import misspelt  # noqa: PLC0415
     from app.settings import Settings  # noqa: PLC0415
+    from app.settings.misspelt import misspelt  # noqa: PLC0415
 
     try:
         settings = Settings()

@@ -51,7 +51,7 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
 
 async def _open_once(settings: "Settings") -> None:
     """Open the services once, so that an error is one line here and not a traceback in a worker."""
-    from app.api.rate_limit import build_counts  # noqa: PLC0415 - Litestar takes a moment
+    from app.rate_limiting.limiter import build_counts  # noqa: PLC0415 - Litestar takes a moment
 
     build_counts(settings)
 

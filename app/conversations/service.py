@@ -11,7 +11,7 @@ from storage.domain import LOCAL, Answer, Principal
 from storage.errors import InvalidInput
 from storage.sql.database import Database, Session, retried
 from storage.sql.repositories.conversations import ConversationCursor, Conversations, Tree
-from storage.sql.repositories.corpora import Sources
+from storage.sql.repositories.sources import Sources
 from storage.sql.tables import WHOLE, Conversation, Feedback, Message
 
 LONGEST_REASON = 2_000

@@ -13,7 +13,8 @@ from storage.errors import CorpusBusy, InvalidInput, NotFound
 from storage.index.releases import Indexes
 from storage.locks import Locks
 from storage.sql.database import Database, retried
-from storage.sql.repositories.corpora import Corpora, Sources
+from storage.sql.repositories.corpora import Corpora
+from storage.sql.repositories.sources import Sources
 from storage.sql.tables import Corpus, Source, SourceText
 
 _CONTEXT = 600

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from pydantic import BaseModel, ValidationError, field_validator
 
@@ -25,7 +26,9 @@ class LabelledClaim(BaseModel):
     @field_validator("evidence", mode="before")
     @classmethod
     def _joined(cls, given: object) -> object:
-        return "\n".join(map(str, given)) if isinstance(given, list) else given  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        if isinstance(given, list):
+            return "\n".join(map(str, cast("list[object]", given)))
+        return given
 
 
 class ClaimsMeasured(Value):

@@ -16,7 +16,8 @@ from storage.index.passages import PassageIndex
 from storage.index.releases import Indexes
 from storage.logs import log_failure
 from storage.sql.database import Database
-from storage.sql.repositories.corpora import Corpora, Sources
+from storage.sql.repositories.corpora import Corpora
+from storage.sql.repositories.sources import Sources
 
 _log = logging.getLogger("ibid.calibration")
 

@@ -3,7 +3,7 @@
 import re
 from urllib.parse import quote, urlsplit
 
-from app.text.addresses import find_address
+from app.text.autolinks import find_address
 from app.text.visible import one_line
 
 _ACTIVE = re.compile(r"[\\`*_\[\]<>|~&$]|!(?=\[)")

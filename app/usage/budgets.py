@@ -9,8 +9,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from storage.domain import Answer, Attempt, Rewriting, Usage, Value
-from storage.errors import BudgetSpent, InvalidInput
+from storage.domain import Answer, Rewriting, Usage, Value
+from storage.errors import BudgetSpent, FailedAttempt, InvalidInput
 from storage.sql.database import Database
 from storage.sql.repositories.usage import Ledger, today
 from storage.sql.repositories.users import Users
@@ -168,7 +168,7 @@ def of_rewriting(user_id: UUID, rewriting: Rewriting | None) -> list[Spending]:
     return [_of_call(user_id, rewriting.model, rewriting.usage)] if rewriting else []
 
 
-def of_attempts(user_id: UUID, attempts: Sequence[Attempt]) -> list[Spending]:
+def of_attempts(user_id: UUID, attempts: Sequence[FailedAttempt]) -> list[Spending]:
     """Return the ledger rows of failed attempts: each is one call; an unknown cost counts as 0."""
     return [
         Spending(user_id=user_id, day=today(), model=one.model, calls=1, cost=one.cost or 0.0)

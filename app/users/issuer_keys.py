@@ -18,10 +18,10 @@ from aiohttp import (
     ClientTimeout,
 )
 
-from storage.addresses import without_secrets
 from storage.errors import IbidError, SignInUnavailable
 from storage.http.pool import open_pool, read_limited
 from storage.parsing import parse_json
+from storage.service_urls import without_secrets
 
 _log = logging.getLogger("ibid.people")
 

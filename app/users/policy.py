@@ -1,7 +1,7 @@
 """Builds the requirements for tokens from the settings."""
 
-from app.setting_types import listed
 from app.settings import Settings
+from app.settings.types import listed
 from app.users.claims import ClaimPolicy
 from storage.errors import InvalidInput
 

@@ -10,7 +10,7 @@ from storage.domain import LOCAL, RIGHTS, Principal, Right, Role
 from storage.errors import InvalidInput, NotSignedIn
 from storage.sql.commit_cache import CommitCache
 from storage.sql.database import Database, retried
-from storage.sql.repositories.corpora import Sources
+from storage.sql.repositories.sources import Sources
 from storage.sql.repositories.users import Keys, Sessions, Users
 from storage.sql.tables import ApiKey, User
 

@@ -3,14 +3,14 @@
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from typing import cast
+from typing import Any, cast
 
 import sentencex
 
 from storage.shapes import Span
 
 # The package is written in Rust and has no type hints.
-_segment = cast("Callable[[str, str], list[str]]", sentencex.segment)  # pyright: ignore[reportAttributeAccessIssue]
+_segment: Callable[[str, str], list[str]] = cast("Any", sentencex).segment
 
 # Dollars enclose math by the rules of markdown-it, so that prices do not count: no space next to a
 # dollar inside, no digit after the closing one.

@@ -20,7 +20,8 @@ from storage.index.releases import ALIAS, Indexes
 from storage.locks import Locks
 from storage.logs import log_failure
 from storage.sql.database import Database
-from storage.sql.repositories.corpora import Corpora, Sources
+from storage.sql.repositories.corpora import Corpora
+from storage.sql.repositories.sources import Sources
 from storage.sql.tables import Corpus, Source, SourceText
 
 _log = logging.getLogger("ibid.ingestion")

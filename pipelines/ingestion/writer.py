@@ -14,7 +14,7 @@ from pipelines.ingestion.transformations import EmbedNew, SectionSplitter
 from storage.concurrency import BackgroundWriter
 from storage.index.passages import Content, PassageIndex
 from storage.sql.database import Database
-from storage.sql.repositories.corpora import Sources
+from storage.sql.repositories.sources import Sources
 from storage.sql.tables import Corpus
 
 Calibrate = Callable[[str, PassageIndex], Awaitable[None]]

@@ -24,7 +24,8 @@ from storage.domain import LOCAL
 from storage.errors import NotFound, SourceUnreadable, Vanished
 from storage.locks import Locks
 from storage.sql.database import Database
-from storage.sql.repositories.corpora import Corpora, Sources
+from storage.sql.repositories.corpora import Corpora
+from storage.sql.repositories.sources import Sources
 from storage.sql.tables import Source
 
 KIND = "upload"

@@ -78,15 +78,16 @@ class HostedEmbedding(CohereEmbedding):
     ) -> "HostedEmbedding":
         """Build the embedding without a request; raise `InvalidInput` for an unknown model or dimension."""
         checked_dimension(model, dimension)
-        hosted = cls(  # pyright: ignore[reportCallIssue]
-            api_key=api_key,
-            model_name=model,
-            base_url=base_url,
-            embed_batch_size=_BATCH,
-            truncate="NONE",
-            embedding_type=embedding_type,
-            dimension=dimension if len(DIMENSIONS[model]) > 1 else None,  # pyright: ignore[reportCallIssue]
-        )
+        fields: dict[str, Any] = {
+            "api_key": api_key,
+            "model_name": model,
+            "base_url": base_url,
+            "embed_batch_size": _BATCH,
+            "truncate": "NONE",
+            "embedding_type": embedding_type,
+            "dimension": dimension if len(DIMENSIONS[model]) > 1 else None,
+        }
+        hosted = cls(**fields)
         hosted._api = CohereAPI(api_key, base_url, http=http, calls=calls)
         hosted._pace = RateLimiter(inputs_per_minute)
         return hosted

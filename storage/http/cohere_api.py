@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 from aiohttp import ClientError, ClientSession
 
-from storage.addresses import place
 from storage.errors import ModelBusy, ModelRefused, ModelSilent, ModelUnavailable
 from storage.http.pool import lent
 from storage.http.retry import policy, seconds
+from storage.service_urls import place
 
 BASE_URL = "https://api.cohere.com"
 _OK, _BUSY = 200, 429

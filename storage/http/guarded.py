@@ -24,11 +24,11 @@ from aiohttp import (
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from storage.addresses import without_secrets
 from storage.errors import AddressRefused, SiteUnavailable
 from storage.http.networks import Guard, Network
 from storage.http.pool import read_limited, trusted
 from storage.http.urls import web_address
+from storage.service_urls import without_secrets
 
 LARGEST = 20_000_000
 """Maximum size of a decompressed page, in bytes."""

@@ -1,7 +1,7 @@
 """The interface between `PassageIndex` and a vector engine, with plain values.
 
 Two engines implement it: `EngineClient`, which calls the `EmbeddedEngine` (Qdrant's Rust engine) in a
-separate process, and `ServerEngine` (a Qdrant server). `tests/contracts/test_engine.py` checks that
+separate process, and `ServerEngine` (a Qdrant server). `tests/contracts` checks that
 both give the same results.
 """
 

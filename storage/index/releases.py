@@ -11,7 +11,7 @@ from storage.errors import NotFound
 from storage.index.engine import IndexEngine
 from storage.index.passages import Embeddings, PassageIndex
 from storage.sql.database import Database
-from storage.sql.repositories.corpora import Releases
+from storage.sql.repositories.releases import Releases
 from storage.sql.tables import Release
 
 ALIAS = "ibid"

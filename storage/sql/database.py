@@ -12,9 +12,9 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from storage.addresses import NO_ADDRESS
 from storage.concurrency import to_its_end
 from storage.errors import ConnectionLost, InvalidInput
+from storage.service_urls import NO_ADDRESS
 from storage.sql import sqlite
 from storage.sql.driver_errors import translated
 from storage.sql.postgres_url import is_postgres, parse_postgres_url

@@ -7,7 +7,6 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 
-from storage.addresses import said_by_postgres
 from storage.errors import (
     ConnectionLost,
     DatabaseUnavailable,
@@ -16,6 +15,7 @@ from storage.errors import (
     StorageFull,
     Vanished,
 )
+from storage.sql.postgres_messages import said_by_postgres
 
 _NOT_TEXT = ("22021", "22P05")
 _FULL = "53100"

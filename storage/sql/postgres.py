@@ -9,16 +9,17 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 from sqlalchemy import URL, Connection, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from storage.addresses import failure, said_by_postgres
 from storage.errors import DatabaseUnavailable, InvalidInput
+from storage.service_urls import failure
 from storage.sql import postgres_tls
+from storage.sql.postgres_messages import said_by_postgres
 from storage.sql.postgres_url import PostgresURL
 
 _FATAL = (
@@ -41,7 +42,7 @@ _REFUSED = ("22", "42", "55")
 _KEPT, _MORE, _RECYCLED = 5, 5, 240
 _LONGEST_STATEMENT = 60.0
 _PAUSE = 0.25
-_connect: Callable[..., Awaitable[Any]] = asyncpg.connect  # pyright: ignore[reportUnknownVariableType]
+_connect: Callable[..., Awaitable[Any]] = cast("Any", asyncpg).connect
 
 
 def build_engine(url: PostgresURL, patience: float, name: str = "DATABASE_URL") -> AsyncEngine:

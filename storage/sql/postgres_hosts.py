@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
-from storage.addresses import is_ipv6
+from storage.service_urls import is_ipv6
 
 _PORT, _LAST_PORT = 5432, 65_535
 _NAME = re.compile(r"(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?", re.ASCII)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from urllib.parse import parse_qsl, unquote
 
-from storage.addresses import NO_ADDRESS
+from storage.service_urls import NO_ADDRESS
 from storage.sql.postgres_hosts import Host, parse_hosts
 
 _PARTS = re.compile(

@@ -119,7 +119,7 @@ async def test_a_corpus_is_measured_anew_once_a_tenth_of_it_has_changed(
 @pytest.mark.usefixtures("beacons")
 async def test_each_release_has_a_calibration_of_its_own(services: Services) -> None:
     first = await measured(services)
-    built = await services.reindexing.run()
+    built = await services.reindexing.reindex()
     both = await measured(services)
     assert both.keys() == {built.before, built.release}
     assert both[built.before] == first[built.before]
@@ -127,7 +127,7 @@ async def test_each_release_has_a_calibration_of_its_own(services: Services) -> 
     await services.reindexing.rollback()
     assert await measured(services) == both
     for _ in range(4):
-        await services.reindexing.run()
+        await services.reindexing.reindex()
     assert built.before not in await measured(services)
 
 

@@ -136,7 +136,7 @@ async def test_releases_count_what_may_be_seen(two: Services) -> None:
     def counted(principal: Principal) -> list[tuple[int, int]]:
         return [(one.sources, one.passages) for one in releases[principal.name]]
 
-    await two.reindexing.run()
+    await two.reindexing.reindex()
     releases = {who.name: await two.acting_for(who).reindexing.releases() for who in EVERYBODY}
     everything, public = counted(ADMIN), counted(STRANGE_EDITOR)
     assert [sources for sources, _ in everything] == [len(PAGES) + 1] * 2
@@ -149,7 +149,7 @@ async def test_releases_count_what_may_be_seen(two: Services) -> None:
 async def test_a_release_holds_every_corpus_and_is_an_admins_to_build(two: Services) -> None:
     for principal in EVERYBODY[1:]:
         reindexing = two.acting_for(principal).reindexing
-        for attempt in (reindexing.run(), reindexing.rollback()):
+        for attempt in (reindexing.reindex(), reindexing.rollback()):
             with pytest.raises(Forbidden, match="admin"):
                 await attempt
     task = Task(id=new_id(), kind=REINDEX, corpus=None, arguments={})

@@ -21,7 +21,7 @@ from pipelines.jobs.models import Job, JobHandler, SimpleJob, Task, incoming, ne
 from pipelines.jobs.worker import Worker
 from pipelines.jobs.worker import _forget as forget
 from pipelines.readers.sandbox.pool import ReaderPool
-from pipelines.releases import Reindexing
+from pipelines.releases.service import Reindexing
 from storage.domain import Value
 from storage.errors import CorpusBusy, DatabaseUnavailable, InvalidInput, NotFound
 from tests.bench.meters import family
@@ -256,7 +256,7 @@ async def test_what_was_sent_is_read_again_for_a_release_by_a_new_reader(
         services.database, services.indexes, configured, services.locks, services.blobs, kept=2
     )
     before = {source.location: source.url for source in await services.library.sources()}
-    assert (await newer.run()).passages == 2 * SECTIONS
+    assert (await newer.reindex()).passages == 2 * SECTIONS
     found = await services.search.passages("the keeper of this beacon", limit=50)
     assert [passage.metadata for passage in found] == [{"reader": "new"}] * 2 * SECTIONS
     assert {s.location: s.url for s in await services.library.sources()} == before

@@ -37,37 +37,37 @@ async def main():
         if work == "ingest":
             await services.ingestion.run([Path(docs)])
         elif work == "reindex":
-            await services.reindexing.run("sources")
+            await services.reindexing.reindex("sources")
         else:
             await services.reindexing.rollback()
 
 asyncio.run(main())
 """
-INDEX, SQL = "storage.index.passages:PassageIndex", "storage.sql.repositories.corpora"
+INDEX, SQL = "storage.index.passages:PassageIndex", "storage.sql.repositories"
 ALL = "storage.index.releases:Indexes"
 INGESTING = (
-    (f"{SQL}:Sources:reserve", "after", 1),
-    (f"{SQL}:Sources:save", "before", 1),
-    (f"{SQL}:Sources:save", "after", 1),
+    (f"{SQL}.sources:Sources:reserve", "after", 1),
+    (f"{SQL}.sources:Sources:save", "before", 1),
+    (f"{SQL}.sources:Sources:save", "after", 1),
     (f"{INDEX}:stage", "before", 1),
     (f"{INDEX}:stage", "after", 0),
     (f"{INDEX}:publish", "before", 0),
     (f"{INDEX}:publish", "after", 0),
     (f"{ALL}:remove", "before", 0),
     (f"{ALL}:remove", "after", 0),
-    (f"{SQL}:Sources:prune_texts", "before", 0),
+    (f"{SQL}.sources:Sources:prune_texts", "before", 0),
 )
 """Where the run is killed, and how many passages the next one must embed."""
 RELEASING = (
     ("reindex", f"{ALL}:create", "after"),
     ("reindex", f"{INDEX}:publish", "after"),
-    ("reindex", f"{SQL}:Releases:hold", "after"),
+    ("reindex", f"{SQL}.releases:Releases:hold", "after"),
     ("reindex", f"{ALL}:flip", "before"),
     ("reindex", f"{ALL}:follow", "after"),
-    ("reindex", f"{SQL}:Releases:serve", "before"),
+    ("reindex", f"{SQL}.releases:Releases:serve", "before"),
     ("reindex", f"{ALL}:drop", "before"),
     ("rollback", f"{ALL}:flip", "before"),
-    ("rollback", f"{SQL}:Releases:serve", "before"),
+    ("rollback", f"{SQL}.releases:Releases:serve", "before"),
 )
 
 
@@ -127,11 +127,11 @@ async def test_a_release(tmp_path: Path, work: str, step: str, when: str) -> Non
     async with open_services(settings) as services:
         await services.ingestion.run([docs])
         for _ in range(2):
-            await services.reindexing.run("passages")
+            await services.reindexing.reindex("passages")
     killed(home, docs, work, step, when)
     async with open_services(settings) as services:
         await assert_all_is_whole(services, len(PAGES))
-        await services.reindexing.run()
+        await services.reindexing.reindex()
         await assert_all_is_whole(services, len(PAGES))
         states = [one.state for one in await services.reindexing.releases()]
         assert states == ["serving", "kept"]

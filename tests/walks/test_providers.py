@@ -123,7 +123,7 @@ async def test_an_index_of_int8_copies_asks_for_int8_and_one_of_floats_goes_on_w
         assert "2.4 litres" in (await answered(services)).text
         assert asked_of(doubles, "search_query") == [["float"]]
 
-        await services.reindexing.run()
+        await services.reindexing.reindex()
         assert asked_of(doubles, "search_document") == [["int8"]]
         assert "2.4 litres" in (await answered(services)).text
         assert asked_of(doubles, "search_query") == [["int8"]]

@@ -10,7 +10,7 @@ import pytest
 from app.evaluation.golden_generation import make_golden, write_golden
 from app.settings import Settings
 from app.wiring import Services, open_services
-from pipelines.releases import Reindexing
+from pipelines.releases.service import Reindexing
 from storage.domain import Fingerprint, Passage
 from storage.errors import IndexDamaged, NotFound, ReleaseRefused
 from storage.index.engine import Delete
@@ -60,7 +60,7 @@ async def test_a_copy_of_the_passages_answers_alike_and_costs_no_embedding(
 ) -> None:
     before = await everything(manual)
     embedded = counted(monkeypatch)
-    built = await reindexing(manual, quantized=True).run()
+    built = await reindexing(manual, quantized=True).reindex()
     assert (built.before, built.release) == ("ibid-1", "ibid-2")
     assert embedded == []
     assert await everything(manual) == before
@@ -72,7 +72,7 @@ async def test_another_embedding_embeds_everything_once(
 ) -> None:
     passages = len(await everything(manual))
     embedded = counted(monkeypatch)
-    await _as_another_embedding(manual).run()
+    await _as_another_embedding(manual).reindex()
     assert len(embedded) == passages
     assert any("2.4 litres" in text for text in await texts(manual))
 
@@ -95,7 +95,7 @@ async def test_files_are_read_again_when_they_would_be_read_otherwise(
     (docs / "foghorn.mdx").unlink()
     (docs / "tides.txt").write_text("Something else, not ingested yet.")
     embedded = counted(monkeypatch)
-    await reindexing(manual, reader="next").run()
+    await reindexing(manual, reader="next").reindex()
     found = await everything(manual)
     assert embedded == [], "the same section and text keep their vectors"
     assert sorted(p.text for p in found.values()) == sorted(p.text for p in passages.values())
@@ -124,8 +124,8 @@ async def test_an_upgrade_or_a_setting_alone_builds_nothing(
 async def test_an_answers_quotes_stay_where_they_were(manual: Services) -> None:
     conversation = await manual.chat.start()
     answer = await manual.chat.answer(conversation.id, QUESTION)
-    await reindexing(manual, reader="next").run()
-    await reindexing(manual, reader="after next").run()
+    await reindexing(manual, reader="next").reindex()
+    await reindexing(manual, reader="after next").reindex()
     for citation in answer.citations:
         source = await manual.library.text(citation.source_id, citation.source_version)
         assert source.text[citation.start : citation.end] == citation.quote
@@ -133,7 +133,7 @@ async def test_an_answers_quotes_stay_where_they_were(manual: Services) -> None:
 
 async def test_the_last_few_are_kept(manual: Services) -> None:
     for number in range(3):
-        await reindexing(manual, reader=f"next {number}").run()
+        await reindexing(manual, reader=f"next {number}").reindex()
     standing = await manual.reindexing.releases()
     assert [(one.name, one.state) for one in standing] == [
         ("ibid-4", "serving"),
@@ -158,7 +158,7 @@ async def test_searches_meanwhile_neither_fail_nor_miss(manual: Services) -> Non
         return looks, misses
 
     looking = [asyncio.create_task(look()) for _ in range(4)]
-    await _as_another_embedding(manual).run()
+    await _as_another_embedding(manual).reindex()
     await manual.reindexing.rollback()
     await manual.reindexing.rollback()
     done.set()
@@ -175,7 +175,7 @@ async def test_what_is_ingested_during_a_build_is_in_both(manual: Services, docs
 
     built = reindexing(manual, reader="next")
     built._gate = change
-    await built.run()
+    await built.reindex()
     for _ in range(2):
         found = await texts(manual, "paraffin tides high water")
         assert any("3.1 litres" in text for text in found)
@@ -185,7 +185,7 @@ async def test_what_is_ingested_during_a_build_is_in_both(manual: Services, docs
 
 
 async def test_a_rollback_makes_up_for_what_changed_since(manual: Services, docs: Path) -> None:
-    await _as_another_embedding(manual).run()
+    await _as_another_embedding(manual).reindex()
     (docs / "lamp/lighting.md").write_text("# The lamp\n\nIt burns 3.1 litres of paraffin.\n")
     (docs / "tides.txt").unlink()
     await manual.ingestion.run([docs])
@@ -199,7 +199,7 @@ async def test_a_rollback_makes_up_for_what_changed_since(manual: Services, docs
 
 
 async def test_what_is_removed_is_purged_from_every_release(manual: Services, docs: Path) -> None:
-    await reindexing(manual, reader="next").run()
+    await reindexing(manual, reader="next").reindex()
     (docs / "tides.txt").unlink()
     await manual.ingestion.run([docs])
     for collection in await manual.indexes.engine.collections():
@@ -221,12 +221,12 @@ async def test_a_release_that_the_gate_refuses_does_not_serve(manual: Services) 
     refused = reindexing(manual, reader="next")
     refused._gate = refuse
     with pytest.raises(ReleaseRefused):
-        await refused.run()
+        await refused.reindex()
     assert await manual.search.release() == "ibid-1"
     states = [(one.name, one.state) for one in await manual.reindexing.releases()]
     assert states == [("ibid-2", "building"), ("ibid-1", "serving")]
     refused._gate = None
-    assert (await refused.run()).release == "ibid-2", "it is not built twice"
+    assert (await refused.reindex()).release == "ibid-2", "it is not built twice"
 
 
 async def test_a_build_that_was_cut_off_goes_on_where_it_was(
@@ -234,7 +234,7 @@ async def test_a_build_that_was_cut_off_goes_on_where_it_was(
 ) -> None:
     passages = len(await everything(manual))
     another = _as_another_embedding(manual)
-    monkeypatch.setattr("pipelines.releases._BATCH", 1)
+    monkeypatch.setattr("pipelines.releases.build._BATCH", 1)
     original, calls = PassageIndex.publish, 0
 
     async def break_off(index: PassageIndex, versions: object) -> None:
@@ -248,16 +248,16 @@ async def test_a_build_that_was_cut_off_goes_on_where_it_was(
     with monkeypatch.context() as patch:
         patch.setattr(PassageIndex, "publish", break_off)
         with pytest.raises(asyncio.CancelledError):
-            await another.run()
+            await another.reindex()
     assert any("2.4 litres" in text for text in await texts(manual))
     assert 0 < len(embedded) < passages
-    await another.run()
+    await another.reindex()
     assert len(embedded) == passages
     assert len(await everything(manual)) == passages
 
 
 async def test_a_flip_that_was_cut_off_is_finished(manual: Services) -> None:
-    await reindexing(manual, reader="next").run()
+    await reindexing(manual, reader="next").reindex()
     await manual.indexes.engine.point("ibid", "ibid-1")
     standing = await manual.reindexing.releases()
     assert [(one.name, one.state) for one in standing] == [
@@ -268,7 +268,7 @@ async def test_a_flip_that_was_cut_off_is_finished(manual: Services) -> None:
 
 
 async def test_a_release_that_lost_passages_is_not_let_serve(manual: Services) -> None:
-    await reindexing(manual, reader="next").run()
+    await reindexing(manual, reader="next").reindex()
     records = await manual.indexes.engine.scan("ibid-1", {})
     gone = Delete({"source_id": [str(records[0].payload["source_id"])]})
     await manual.indexes.engine.apply("ibid-1", [gone])
@@ -280,7 +280,7 @@ async def test_a_release_that_lost_passages_is_not_let_serve(manual: Services) -
 async def test_there_must_be_something_to_go_back_to(manual: Services) -> None:
     with pytest.raises(NotFound, match="no kept release"):
         await manual.reindexing.rollback()
-    await reindexing(manual, reader="next").run()
+    await reindexing(manual, reader="next").reindex()
     with pytest.raises(NotFound, match="Kept are: ibid-1"):
         await manual.reindexing.rollback("ibid-7")
 
@@ -303,7 +303,7 @@ async def test_the_gate_holds_a_release_to_the_golden_set(
 ) -> None:
     golden = await make_golden(manual.search, manual.indexes, "default")
     write_golden(golden, settings.golden_folder / "default")
-    assert (await manual.reindexing.run()).release == "ibid-2"
+    assert (await manual.reindexing.reindex()).release == "ibid-2"
 
     original = PassageIndex.search
 
@@ -314,5 +314,5 @@ async def test_the_gate_holds_a_release_to_the_golden_set(
 
     monkeypatch.setattr(PassageIndex, "search", search)
     with pytest.raises(ReleaseRefused, match=r"ibid-2 finds 100\.0% and serves on"):
-        await manual.reindexing.run()
+        await manual.reindexing.reindex()
     assert await manual.search.release() == "ibid-2"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from app.chat.answer.blocks import Blocks
 from app.chat.answer.targets import Targets
-from app.text.addresses import find_address, may_hold_address
+from app.text.autolinks import find_address, may_hold_address
 from app.text.markers import Marker, Piece
 from storage.domain import Passage
 

@@ -1,20 +1,27 @@
 """A model that needs no key, server or download: it answers with quoted and cited sentences."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from math import log
 from operator import mul
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
-from llama_index.core.llms import CompletionResponse, CompletionResponseGen, CustomLLM, LLMMetadata
-from llama_index.core.llms.callbacks import llm_completion_callback  # pyright: ignore[reportUnknownVariableType]
+from llama_index.core.llms import (
+    CompletionResponse,
+    CompletionResponseGen,
+    CustomLLM,
+    LLMMetadata,
+    callbacks,
+)
 
 from app.llms.extractive_model.candidates import Quote, quotes, words_in
 from app.llms.extractive_model.question import AnalyzedQuestion
 from app.llms.prompts import Quotable, read
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
 
 NOTHING = "There is no passage that an answer could be quoted from."
 
@@ -29,6 +36,11 @@ _TELLING = 0.25
 """If the first quote suits the question this well, the answer begins there and goes on after it."""
 _SENTENCE = re.compile(r".*[.!?]\)?” \[\d+\]")
 """A quoted sentence with its marker; only after one can another quote follow in the same paragraph."""
+
+
+def _with_callbacks(method: _Method) -> _Method:
+    """Report the calls of a method to LlamaIndex's callbacks; their decorator has no type hints."""
+    return cast("Any", callbacks).llm_completion_callback()(method)
 
 
 class ExtractiveLLM(CustomLLM):
@@ -49,12 +61,12 @@ class ExtractiveLLM(CustomLLM):
         """The metadata; the context window is so large that no prompt exceeds it."""
         return LLMMetadata(model_name="extractive", context_window=10_000_000, is_chat_model=False)
 
-    @llm_completion_callback()  # pyright: ignore[reportUntypedFunctionDecorator]
+    @_with_callbacks
     def complete(self, prompt: str, *_: Any, **__: Any) -> CompletionResponse:
         """Return the whole answer, in a few milliseconds."""
         return CompletionResponse(text=self._answer(prompt))
 
-    @llm_completion_callback()  # pyright: ignore[reportUntypedFunctionDecorator]
+    @_with_callbacks
     def stream_complete(self, prompt: str, *_: Any, **__: Any) -> CompletionResponseGen:
         """Yield the same text, a few words at a time."""
 

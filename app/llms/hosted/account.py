@@ -6,9 +6,9 @@ import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from app.llms.hosted.refusals import refusal
-from storage.addresses import without_secrets
 from storage.errors import ModelUnavailable
 from storage.http.pool import UNREADABLE
+from storage.service_urls import without_secrets
 
 T = TypeVar("T")
 

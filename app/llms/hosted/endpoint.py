@@ -13,8 +13,8 @@ from app.llms.hosted.deadline import StreamDeadline
 from app.llms.hosted.parameters import refused_in, without
 from app.llms.hosted.refusals import BAD_REQUEST, refusal
 from app.llms.hosted.sse import DONE, Events
-from storage.addresses import place
 from storage.http.pool import lent
+from storage.service_urls import place
 
 _log = logging.getLogger("ibid.llms")
 

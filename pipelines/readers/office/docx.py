@@ -28,7 +28,7 @@ def read_docx(data: bytes) -> Page:
         converted = library.convert_to_html(
             BytesIO(data),
             style_map=_STYLES,
-            convert_image=library.images.img_element(lambda _: {"src": ""}),  # pyright: ignore[reportUnknownLambdaType]
+            convert_image=library.images.img_element(_without_picture),
         )
         html = str(converted.value)
         if not _HEADING.search(html):
@@ -37,3 +37,7 @@ def read_docx(data: bytes) -> Page:
     # A link cannot open a bookmark in a Word document.
     headings = tuple(replace(heading, anchor=None) for heading in page.headings)
     return replace(page, headings=headings, title=page.title or title)
+
+
+def _without_picture(_: object) -> dict[str, str]:
+    return {"src": ""}

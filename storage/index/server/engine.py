@@ -9,7 +9,6 @@ from functools import partial
 
 from qdrant_client import AsyncQdrantClient, models
 
-from storage.addresses import IN_MEMORY, place
 from storage.index.engine import (
     DENSE,
     MOST_CANDIDATES,
@@ -26,6 +25,8 @@ from storage.index.engine import (
 from storage.index.fusion import fuse
 from storage.index.passages import FILTERED
 from storage.index.server import conversions
+from storage.index.server.qdrant_url import IN_MEMORY
+from storage.service_urls import place
 
 _TIMEOUT = 30
 """Timeout of a request, in seconds."""

@@ -9,10 +9,9 @@ from alembic.migration import MigrationContext
 from alembic.script.revision import ResolutionError
 from alembic.util import CommandError
 from sqlalchemy import Connection
-from sqlmodel import SQLModel
 
-import storage.sql.tables  # noqa: F401  # pyright: ignore[reportUnusedImport] - registers the tables
 from storage.errors import DatabaseUnavailable
+from storage.sql.tables import SCHEMA
 
 
 def configuration(connection: Connection | None = None) -> Config:
@@ -40,7 +39,7 @@ def upgrade(connection: Connection) -> None:
 
 def differences(connection: Connection) -> list[str]:
     """Return the differences between the schema and Ibid's tables; tables of other programs are ignored."""
-    ours = set(SQLModel.metadata.tables)
+    ours = set(SCHEMA.tables)
 
     def is_ours(_thing: object, name: str | None, kind: str, *_: object) -> bool:
         return kind != "table" or name in ours
@@ -48,4 +47,4 @@ def differences(connection: Connection) -> list[str]:
     context = MigrationContext.configure(
         connection, opts={"compare_type": True, "include_object": is_ours}
     )
-    return [str(found) for found in compare_metadata(context, SQLModel.metadata)]
+    return [str(found) for found in compare_metadata(context, SCHEMA)]

@@ -1,41 +1,22 @@
-"""Queries about corpora, sources and releases."""
+"""Queries about corpora: who may see them, their editions and their calibrations."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam
+from sqlalchemy import bindparam
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import and_, case, col, delete, exists, func, or_, select, update
+from sqlmodel import col, delete, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import Select
 
-from storage.domain import (
-    LOCAL,
-    Calibration,
-    Calibrations,
-    Edition,
-    Principal,
-    SourceVersion,
-)
+from storage.domain import LOCAL, Calibration, Calibrations, Edition, Principal
 from storage.errors import AlreadyExists, NotFound
 from storage.sql.repositories.access import is_listed, is_open_to_any, opens_to
-from storage.sql.tables import (
-    CitedVersion,
-    Corpus,
-    CorpusReader,
-    DeletedCorpus,
-    ManifestEntry,
-    Release,
-    Source,
-    SourceText,
-)
-from storage.sql.upsert import column_values, inserting
-
-_PARAMETERS = 10_000
-"""The maximum in one statement; SQLite and Postgres both accept about thirty thousand."""
+from storage.sql.repositories.sources import is_live
+from storage.sql.tables import Corpus, CorpusReader, DeletedCorpus, Release, Source
 
 
 class Corpora:
@@ -133,258 +114,13 @@ class Corpora:
         return dict((await self._session.exec(statement)).all())
 
 
-class Sources:
-    """The sources of all corpora, and the texts of their versions."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def of(self, corpus: str) -> list[Source]:
-        """Return every source that a corpus has ever had, including removed sources."""
-        return list(await self._session.exec(select(Source).where(col(Source.corpus) == corpus)))
-
-    async def served(self) -> list[Source]:
-        """Return the live sources of all corpora."""
-        return list(await self._session.exec(select(Source).where(_is_live())))
-
-    async def reserve(self, source_ids: Collection[UUID]) -> dict[UUID, int]:
-        """Reserve a new version number for each source; sources that are not stored yet are left out."""
-        statement = (
-            update(Source)
-            .where(col(Source.id).in_(source_ids))
-            .values(newest=col(Source.newest) + 1)
-            .returning(col(Source.id), col(Source.newest))
-        )
-        found = await self._session.exec(statement)
-        return {source_id: newest for source_id, newest in found.all()}  # noqa: C416 - rows
-
-    async def characters(self, corpora: Collection[str]) -> int:
-        """Return the total length of the live texts of these corpora, in characters."""
-        statement = select(func.sum(func.length(SourceText.text))).where(
-            col(SourceText.source_id) == col(Source.id),
-            col(SourceText.version) == col(Source.version),
-            col(Source.corpus).in_(corpora),
-            _is_live(),
-        )
-        return (await self._session.exec(statement)).one() or 0
-
-    async def live(self, corpora: Sequence[str], limit: int, offset: int) -> list[Source]:
-        """Return a page of the live sources, sorted by corpus and location."""
-        statement = (
-            select(Source)
-            .where(col(Source.corpus).in_(corpora), _is_live())
-            .order_by(col(Source.corpus), col(Source.location))
-        )
-        return list(await self._session.exec(statement.limit(limit).offset(offset)))
-
-    async def counts(self) -> dict[str, tuple[int, int]]:
-        """Return the numbers of live sources and of their passages, by corpus."""
-        rows = await self._session.exec(
-            select(Source.corpus, func.count(), func.sum(Source.passages))
-            .where(_is_live())
-            .group_by(col(Source.corpus))
-        )
-        return {corpus: (sources, int(passages or 0)) for corpus, sources, passages in rows}
-
-    async def turnover(self, corpus: str, since: datetime) -> tuple[int, int]:
-        """Return how many passages of a corpus were added or removed since a time, and how many are live."""
-        moved = or_(col(Source.ingested_at) > since, col(Source.removed_at) > since)
-        passages = col(Source.passages)
-        rows = await self._session.exec(
-            select(
-                func.sum(case((moved, passages), else_=0)),
-                func.sum(case((_is_live(), passages), else_=0)),
-            ).where(col(Source.corpus) == corpus)
-        )
-        changed, there = rows.one()
-        return int(changed or 0), int(there or 0)
-
-    async def seen_by(self, reader: Principal, source_id: UUID) -> Source:
-        """Return a source; raises `NotFound`, also if the reader may not see its corpus."""
-        statement = (
-            select(Source)
-            .join(Corpus, col(Corpus.name) == col(Source.corpus))
-            .where(col(Source.id) == source_id, opens_to(reader))
-        )
-        source = (await self._session.exec(statement)).first()
-        if source is None:
-            raise NotFound("source", source_id)
-        return source
-
-    async def get(self, source_id: UUID) -> Source:
-        """Return a source; raises `NotFound`."""
-        source = await self._session.get(Source, source_id)
-        if source is None:
-            raise NotFound("source", source_id)
-        return source
-
-    async def save(self, sources: Sequence[Source], texts: Sequence[SourceText] = ()) -> None:
-        """Save sources, new or read in an earlier session, and texts; existing texts are replaced."""
-        self._session.add_all(sources)
-        await self._session.flush()
-        await self.keep_texts(texts)
-
-    async def keep_texts(self, texts: Iterable[SourceText]) -> None:
-        """Save texts; existing texts of the same versions are replaced."""
-        if rows := [column_values(text) for text in texts]:
-            insert = inserting(self._session, SourceText)
-            taken = {name: insert.excluded[name] for name in ("title", "url", "text", "details")}
-            key = ["source_id", "version"]
-            replace = insert.on_conflict_do_update(index_elements=key, set_=taken)
-            await self._session.exec(replace, params=rows)
-
-    async def text(self, source_id: UUID, version: int | None) -> SourceText:
-        """Return the canonical text of a version, by default of the live one; raises `NotFound`."""
-        source = await self.get(source_id)
-        found = await self._session.get(SourceText, (source_id, version or source.version))
-        if found is None:
-            raise NotFound(
-                f"version of source {source_id}",
-                version or source.version,
-                "A text is kept only while its version is live or cited.",
-            )
-        return found
-
-    async def texts(self, versions: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], str]:
-        """Return the canonical texts of several versions; texts that are no longer stored are left out."""
-        wanted = [
-            and_(col(SourceText.source_id) == source_id, col(SourceText.version) == version)
-            for source_id, version in set(versions)
-        ]
-        if not wanted:
-            return {}
-        statement = select(SourceText.source_id, SourceText.version, SourceText.text)
-        rows = await self._session.exec(statement.where(or_(*wanted)))
-        return {(source_id, version): text for source_id, version, text in rows}
-
-    async def live_versions(self, source_ids: Collection[UUID]) -> dict[UUID, int]:
-        """Return the live version of each source; removed sources are left out."""
-        statement = select(Source.id, Source.version).where(
-            col(Source.id).in_(source_ids), _is_live()
-        )
-        return dict((await self._session.exec(statement)).all())
-
-    async def forget_digests(self) -> None:
-        """Make every source look changed, for the case that the index with their passages is lost."""
-        await self._session.exec(update(Source).values(digest=None, staged=None))
-
-    async def prune_texts(self) -> None:
-        """Delete the texts of versions that no release holds, no ingestion writes and no message cites."""
-        cited = exists().where(
-            col(CitedVersion.source_id) == col(SourceText.source_id),
-            col(CitedVersion.version) == col(SourceText.version),
-        )
-        held = exists().where(
-            col(ManifestEntry.source_id) == col(SourceText.source_id),
-            col(ManifestEntry.version) == col(SourceText.version),
-        )
-        needed = exists().where(
-            col(Source.id) == col(SourceText.source_id),
-            or_(
-                and_(_is_live(), col(Source.version) == col(SourceText.version)),
-                col(Source.staged).is_not(None),
-            ),
-        )
-        await self._session.exec(delete(SourceText).where(~cited, ~held, ~needed))
-
-
-class Releases:
-    """The built indexes, and the manifests of releases that do not serve."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def all(self) -> list[Release]:
-        """Return all releases, oldest first."""
-        return list(await self._session.exec(select(Release).order_by(col(Release.created_at))))
-
-    async def find(self, collection: str) -> Release | None:
-        """Return the release with this name, or None."""
-        return await self._session.get(Release, collection)
-
-    def add(self, release: Release) -> None:
-        """Add a new release to the session."""
-        self._session.add(release)
-
-    async def remove(self, collection: str) -> None:
-        """Remove a release and its manifest; do nothing if it does not exist."""
-        await self._session.exec(delete(Release).where(col(Release.collection) == collection))
-
-    async def serve(self, collection: str) -> None:
-        """Make a release the serving one: copy its manifest to the sources.
-
-        What the sources held before becomes the manifest of the previous release.
-        """
-        releases = {release.collection: release for release in await self.all()}
-        before = [r for r in releases.values() if r.state == "serving"]
-        if before == [releases[collection]]:
-            return
-        sources = await Sources(self._session).served()
-        for release in before:
-            if release.collection != collection:
-                release.state = "kept"
-                self._write(release.collection, {s.id: s.held() for s in sources})
-        held = await self.holdings(collection)
-        for source in sources:
-            if source.id in held:
-                source.serve(held[source.id])
-            else:  # the next ingestion finds it changed and adds it
-                source.digest = None
-        await self._session.exec(
-            delete(ManifestEntry).where(col(ManifestEntry.collection) == collection)
-        )
-        releases[collection].state = "serving"
-
-    async def holdings(self, collection: str) -> dict[UUID, SourceVersion]:
-        """Return the manifest of a release that does not serve."""
-        statement = select(ManifestEntry).where(col(ManifestEntry.collection) == collection)
-        return {line.source_id: line.held for line in await self._session.exec(statement)}
-
-    async def holdings_seen_by(self, reader: Principal, collection: str) -> list[SourceVersion]:
-        """Return the part of such a manifest in corpora that the reader may see."""
-        statement = (
-            select(ManifestEntry)
-            .join(Source, col(Source.id) == col(ManifestEntry.source_id))
-            .join(Corpus, col(Corpus.name) == col(Source.corpus))
-            .where(col(ManifestEntry.collection) == collection, opens_to(reader))
-        )
-        return [line.held for line in await self._session.exec(statement)]
-
-    async def hold(self, collection: str, versions: Mapping[UUID, SourceVersion]) -> None:
-        """Write versions into a release's manifest; existing entries of the same sources are replaced."""
-        await self.let_go(versions, collection)
-        self._write(collection, versions)
-
-    async def let_go(self, source_ids: Collection[UUID], collection: str | None = None) -> None:
-        """Remove sources from the manifest of one release, or of all releases."""
-        ids = list(source_ids)
-        for start in range(0, len(ids), _PARAMETERS):
-            some = col(ManifestEntry.source_id).in_(ids[start : start + _PARAMETERS])
-            statement = delete(ManifestEntry).where(some)
-            if collection is not None:
-                statement = statement.where(col(ManifestEntry.collection) == collection)
-            await self._session.exec(statement)
-
-    def _write(self, collection: str, versions: Mapping[UUID, SourceVersion]) -> None:
-        self._session.add_all(
-            ManifestEntry(collection=collection, source_id=key, version=held.version, held=held)
-            for key, held in versions.items()
-        )
-
-
-def _is_live() -> ColumnElement[bool]:
-    return and_(col(Source.version) > 0, col(Source.removed_at).is_(None))
-
-
 def _editions() -> Select[Corpus, Any]:
     """Select the corpora with every live edition key.
 
     Each key is found from the previous one by a step in the index, so no rows are scanned.
     """
-    least = select(func.min(Source.edition).label("key")).where(_is_live()).cte(recursive=True)
-    following = select(func.min(Source.edition)).where(
-        _is_live(), col(Source.edition) > least.c.key
-    )
+    least = select(func.min(Source.edition).label("key")).where(is_live()).cte(recursive=True)
+    following = select(func.min(Source.edition)).where(is_live(), col(Source.edition) > least.c.key)
     there = least.union_all(select(following.scalar_subquery()).where(least.c.key.is_not(None)))
     name = col(Corpus.name)
     its_own = func.substr(there.c.key, 1, func.length(name) + 1) == name.concat("\n")

@@ -15,7 +15,7 @@ import pytest
 from litestar.testing import TestClient
 
 from app.api import create_app
-from app.api.rate_limit import PERIOD, FileCounts, build_counts
+from app.rate_limiting.limiter import PERIOD, FileCounts, build_counts
 from app.settings import Settings
 from storage.errors import InvalidInput
 from tests.app.api.calls import API, Client
@@ -116,7 +116,7 @@ def test_a_server_that_lost_the_store_counts_for_itself(
     assert {each.msg for each in caplog.records} == {"rate_limit_store_failed"}
     assert "hidden" not in str([vars(each) for each in caplog.records])
 
-    monkeypatch.setattr("app.api.rate_limit._REST", 0)
+    monkeypatch.setattr("app.rate_limiting.limiter._REST", 0)
     assert asked(one, issuer) == 200, "it had not noticed, and has no count of its own"
     redis.start()
     assert [asked(one, issuer, "eve") for _ in range(4)] == [200, 200, 200, 429]

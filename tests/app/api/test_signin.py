@@ -307,7 +307,7 @@ def test_a_key_ends_with_its_time(door: Client, monkeypatch: pytest.MonkeyPatch)
     credential = key(door, "ask", days=1)
     assert call(door, "GET", "/corpora", credential).status_code == 200
     later = datetime.now(UTC) + timedelta(days=1)
-    monkeypatch.setattr("storage.sql.tables._now", lambda: later)
+    monkeypatch.setattr("storage.sql.tables.users.now", lambda: later)
     assert_problem(call(door, "GET", "/corpora", credential), 401, "revoked or expired")
 
 

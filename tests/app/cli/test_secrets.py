@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from app.settings import Settings
-from storage.addresses import HIDDEN, without_secrets
+from storage.service_urls import HIDDEN, without_secrets
 from tests.app.cli.commands import ibid
 
 SECRET = "pLanted9"

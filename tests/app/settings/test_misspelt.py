@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.misspelt_settings import SETTINGS, misspelt, strangers
+from app.settings.misspelt import SETTINGS, misspelt, strangers
 from tests.app.cli.commands import ibid
 
 VALUE = "pLanted9"

@@ -20,8 +20,9 @@ from storage.errors import DatabaseUnavailable, InvalidInput, NotFound, StorageF
 from storage.sql.database import HEAD, Database
 from storage.sql.migrations import configuration
 from storage.sql.repositories.conversations import Conversations
-from storage.sql.repositories.corpora import Corpora, Sources
+from storage.sql.repositories.corpora import Corpora
 from storage.sql.repositories.messages import StoredMessages
+from storage.sql.repositories.sources import Sources
 from storage.sql.tables import Corpus, Message, Source, SourceText
 from tests.conftest import fresh_database
 from tests.postgres import Postgres

@@ -17,8 +17,9 @@ from storage.errors import DatabaseUnavailable
 from storage.sql.database import HEAD, Database
 from storage.sql.migrations import configuration
 from storage.sql.repositories.conversations import Conversations, Tree
-from storage.sql.repositories.corpora import Corpora, Sources
+from storage.sql.repositories.corpora import Corpora
 from storage.sql.repositories.messages import StoredMessages
+from storage.sql.repositories.sources import Sources
 from storage.sql.repositories.users import Users
 from storage.sql.tables import CitedVersion, Conversation, Corpus, Message, Source, SourceText, User
 from tests.conftest import fresh_database

@@ -1,4 +1,4 @@
-"""Check the service addresses that an operator configures, and show them without their secrets."""
+"""Check the URLs of services that an operator configures, and show them without their secrets."""
 
 import os
 import re
@@ -7,8 +7,6 @@ from ipaddress import IPv6Address
 from urllib.parse import urlsplit
 
 _PORTS = {"http": 80, "https": 443, "redis": 6379, "rediss": 6379}
-IN_MEMORY = ":memory:"
-"""Used instead of a Qdrant URL: the client's own in-memory server, for experiments and tests."""
 HIDDEN = "(hidden)"
 NO_ADDRESS = (
     "it is not an address such as SCHEME://HOST:PORT/PATH; in a user or password, percent-encode "
@@ -45,12 +43,6 @@ def failure(error: OSError) -> str:
     return os.strerror(number)
 
 
-def said_by_postgres(told: str) -> str:
-    """Return a message of a Postgres server or client on one line, without the name of the user."""
-    line = " ".join(re.sub(r"Is the server running .*?\?", "", told, flags=re.DOTALL).split())
-    return re.sub(r"\b(user|role)(?: name)?:? (?:\"[^\"]*\"|[^\s,\"]+$)", r"\1", line).rstrip(".")
-
-
 def check_address(
     address: str, schemes: Collection[str] | None = None, *, keyed: bool = False
 ) -> None:
@@ -72,32 +64,6 @@ def check_address(
         raise ValueError(NO_ADDRESS)
     if keyed and "@" in parts.netloc:
         raise ValueError("remove the user and password: the key has its own setting")
-
-
-def parse_qdrant_url(text: str) -> str:
-    """Return the URL with Qdrant's default port if it has none, and without a slash at the end.
-
-    Raises `ValueError`, whose message never repeats the address.
-    """
-    if text == IN_MEMORY:
-        return text
-    if text.lower().startswith(("grpc://", "grpcs://")):
-        raise ValueError("only HTTP is supported; write http://HOST:6333")
-    if "://" not in text:
-        raise ValueError("it must begin with http:// or https://, as in http://HOST:6333")
-    check_address(text, ("http", "https"))
-    parts = urlsplit(text)
-    if "@" in parts.netloc:
-        raise ValueError("remove the user and password: the key belongs in QDRANT_API_KEY")
-    if "?" in text or "#" in text:
-        raise ValueError("it may have a path, but no query or fragment: remove ? and #")
-    host = parts.hostname or ""
-    if not re.fullmatch(r"[\w.-]+", host, re.ASCII) and not is_ipv6(host):
-        raise ValueError("its host is neither a host name nor an IP address")
-    if not re.fullmatch(r"[!-~]*", parts.path):
-        raise ValueError("its path may contain only ASCII characters, and no blank")
-    address = place(f"{parts.scheme}://{parts.netloc}" + ("" if parts.port else ":6333"))
-    return f"{parts.scheme}://{address}{parts.path.rstrip('/')}"
 
 
 def is_ipv6(host: str) -> bool:

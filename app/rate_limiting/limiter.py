@@ -14,8 +14,8 @@ from litestar.stores.file import FileStore
 from litestar.stores.memory import MemoryStore
 
 from app.settings import Settings
-from storage.addresses import place as place_of
 from storage.errors import InvalidInput
+from storage.service_urls import place as place_of
 
 _log = logging.getLogger("ibid.limits")
 

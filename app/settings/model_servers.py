@@ -3,10 +3,10 @@
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from app.setting_types import HTTP, listed
-from app.settings import Settings
-from storage.addresses import check_address
+from app.settings.settings import Settings
+from app.settings.types import HTTP, listed
 from storage.errors import InvalidInput
+from storage.service_urls import check_address
 
 
 class ServedModel(NamedTuple):

@@ -6,9 +6,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, SecretStr
 
-from app.addresses import parse_public_url
-from storage.addresses import check_address, parse_qdrant_url
+from app.settings.origins import parse_public_url
 from storage.http.networks import parse_networks
+from storage.index.server.qdrant_url import parse_qdrant_url
+from storage.service_urls import check_address
 from storage.sql.libpq import parse_jobs_url
 from storage.sql.postgres_url import is_postgres, parse_postgres_url
 

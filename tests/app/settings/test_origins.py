@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from app.addresses import hostname, is_same_site, parse_address, parse_origin, parse_public_url
+from app.api.client_address import parse_address
 from app.settings import Settings
+from app.settings.origins import hostname, is_same_site, parse_origin, parse_public_url
 
 
 def settings(**values: Any) -> Settings:

@@ -13,8 +13,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from app.addresses import parse_origin
-from app.setting_types import (
+from app.settings.origins import parse_origin
+from app.settings.types import (
     ALGORITHMS,
     Algorithms,
     CountStore,
@@ -32,8 +32,8 @@ from app.setting_types import (
     WebAddress,
     listed,
 )
-from storage.addresses import without_secrets
 from storage.http.networks import Network, parse_networks
+from storage.service_urls import without_secrets
 
 
 class Settings(BaseSettings):

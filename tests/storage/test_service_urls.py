@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from qdrant_client import AsyncQdrantClient
 
-from storage.addresses import parse_qdrant_url, place
 from storage.index.server.engine import open_server
+from storage.index.server.qdrant_url import parse_qdrant_url
+from storage.service_urls import place
 
 SECRET = "pLanted9"
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pydantic_settings import DotEnvSettingsSource
 
-from app.settings import Settings
+from app.settings.settings import Settings
 
 SETTINGS = tuple(name.upper() for name in Settings.model_fields)
 _LONG = tuple(name for name in SETTINGS if len(name) > len("AUTH"))

@@ -1,12 +1,9 @@
-"""Parsers for origins, the public URL, IP addresses and `Host` headers."""
+"""Parsers for origins, the public URL and `Host` headers."""
 
-import ipaddress
 import re
 from urllib.parse import urlsplit
 
-from storage.addresses import without_secrets
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+from storage.service_urls import without_secrets
 
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://((?:\*\.)?[\w.-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?")
@@ -39,26 +36,6 @@ def parse_public_url(text: str) -> str:
     if "*" in parts.netloc:
         raise ValueError("it must name one host")
     return parse_origin(f"{parts.scheme}://{parts.netloc}") + path
-
-
-def parse_address(text: str) -> Address | None:
-    """Parse a client's IP address, with or without port and brackets; None if it is not an IP address."""
-    bare = text.strip()
-    if found := re.fullmatch(r"\[(.+)\](?::\d+)?|([\d.]+):\d+", bare):
-        bare = found[1] or found[2]
-    try:
-        address = ipaddress.ip_address(bare)
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
-
-
-def network_of(address: str) -> str:
-    """Return what counts as one client: an IPv4 address, or an IPv6 /64, which is one household's network."""
-    parsed = parse_address(address)
-    if isinstance(parsed, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed or address)
 
 
 def is_same_site(origin: str, host: str) -> bool:

@@ -1,0 +1,196 @@
+"""Build a release beside the one that serves: read files again, or copy passages and embed them."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import aclosing
+from itertools import groupby
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+from uuid import UUID
+
+from pipelines.ingestion.diff import SourceChange, as_before
+from pipelines.ingestion.transformations import embedded_text
+from pipelines.ingestion.writer import Writer, written
+from pipelines.uploads.upload_job import copies_of
+from storage.blobs import Blobs
+from storage.domain import Fingerprint, Passage, SourceVersion
+from storage.index.passages import PassageIndex
+from storage.index.releases import Indexes
+from storage.sql.database import Database
+from storage.sql.repositories.corpora import Corpora
+from storage.sql.repositories.releases import Releases
+from storage.sql.repositories.sources import Sources
+from storage.sql.tables import Corpus, Source, SourceText
+
+Origin = Literal["sources", "passages"]
+"""What a release is built from: the files, which are read again, or the passages of the serving release."""
+Progress = Callable[[int, int], None]
+
+_BATCH = 256
+"""Number of passages that are copied in one batch."""
+
+
+class ReleaseBuilder:
+    """Builds releases with the configured settings, and synchronizes them with the one that serves."""
+
+    def __init__(
+        self, database: Database, indexes: Indexes, configured: Fingerprint, blobs: Blobs
+    ) -> None:
+        self._database = database
+        self._indexes = indexes
+        self._configured = configured
+        self._blobs = blobs
+
+    async def build(
+        self, serving: PassageIndex, origin: Origin | None, progress: Progress | None
+    ) -> PassageIndex:
+        """Build a release, or resume an earlier build.
+
+        By default read the files again only if the reader or the splitter has changed.
+        """
+        target = await self._begun()
+        if (origin or self._origin(serving)) == "sources":
+            await self._read_again(target, serving, progress)
+        await self.synchronize(target, serving, progress)
+        await self._indexes.engine.optimize(target.collection)
+        return target
+
+    async def synchronize(
+        self, target: PassageIndex, serving: PassageIndex, progress: Progress | None = None
+    ) -> None:
+        """Copy served sources that the release lacks or has in another version; remove deleted ones."""
+        await self._take_away(target)
+        done, total = 0, len(await self._outstanding(target))
+        for corpus, sources in await self._by_corpus(target):
+            for batch in _cut(sources):
+                await self._copy(corpus, batch, target, serving)
+                done += len(batch)
+                if progress:
+                    progress(done, total)
+
+    async def _begun(self) -> PassageIndex:
+        """Return the unfinished release of an earlier run, or create a new one.
+
+        Drop unfinished releases that have other settings or no collection.
+        """
+        there = await self._indexes.engine.collections()
+        target: PassageIndex | None = None
+        async with self._database.reading() as session:
+            releases = await Releases(session).all()
+        for release in releases:
+            if release.state != "building":
+                continue
+            if release.fingerprint == self._configured and release.collection in there:
+                target = self._indexes.at(release)
+            else:
+                await self._indexes.drop(release.collection)
+        return target or await self._indexes.create(self._configured)
+
+    def _origin(self, serving: PassageIndex) -> Origin:
+        changed = serving.fingerprint.differences(self._configured)
+        return "sources" if {"reader", "splitter"} & {*changed} else "passages"
+
+    async def _read_again(
+        self, target: PassageIndex, serving: PassageIndex, progress: Progress | None
+    ) -> None:
+        """Read the sources whose files are unchanged again; the others are copied afterwards.
+
+        Fetch uploaded files to a temporary folder, one corpus at a time.
+        """
+        done, total = 0, len(await self._outstanding(target))
+        writer = Writer(target, serving)
+        for corpus, sources in await self._by_corpus(target):
+            with TemporaryDirectory(prefix="ibid-") as folder:
+                copies = await copies_of(sources, self._blobs, Path(folder))
+                changes = await asyncio.to_thread(as_before, sources, corpus, copies)
+                writing = written(self._database, writer, corpus, changes, self._write)
+                async with aclosing(writing) as built:
+                    async for batch, _ in built:
+                        done += len(batch)
+                        if progress:
+                            progress(done, total)
+
+    async def _write(self, corpus: Corpus, changes: Sequence[SourceChange], writer: Writer) -> None:
+        held = {change.source.id: change.held(corpus) for change in changes}
+        texts = [change.source_text(corpus) for change in changes]
+        await writer.write(corpus, changes)
+        await self._hold(writer.index, held, texts)
+
+    async def _copy(
+        self,
+        corpus: Corpus,
+        sources: Sequence[Source],
+        target: PassageIndex,
+        serving: PassageIndex,
+    ) -> None:
+        copied = await serving.passages([source.id for source in sources])
+        passages = [passage for passage, _ in copied]
+        vectors = [vector for _, vector in copied]
+        if not target.fingerprint.shares_vectors(serving.fingerprint):
+            vectors = await _vectors(passages, target)
+        versions = {p.source_id: p.version for p in passages}
+        held = {s.id: _held(s, versions.get(s.id, s.version), passages) for s in sources}
+        await target.stage(passages, vectors, corpus.language)
+        await target.publish((key, version.version) for key, version in held.items())
+        await self._hold(target, held)
+
+    async def _take_away(self, target: PassageIndex) -> None:
+        async with self._database.reading() as session:
+            served = {source.id for source in await Sources(session).served()}
+            gone = (await Releases(session).holdings(target.collection)).keys() - served
+        if gone:
+            await target.remove(gone)
+            async with self._database.transaction() as session:
+                await Releases(session).let_go(gone, target.collection)
+
+    async def _hold(
+        self,
+        index: PassageIndex,
+        held: dict[UUID, SourceVersion],
+        texts: Sequence[SourceText] = (),
+    ) -> None:
+        async with self._database.transaction() as session:
+            await Releases(session).hold(index.collection, held)
+            await Sources(session).keep_texts(texts)
+
+    async def _outstanding(self, target: PassageIndex) -> list[Source]:
+        """Return the served sources that the release lacks or has with another digest."""
+        async with self._database.reading() as session:
+            held = await Releases(session).holdings(target.collection)
+            served = await Sources(session).served()
+        return [s for s in served if s.id not in held or held[s.id].digest != s.held().digest]
+
+    async def _by_corpus(self, target: PassageIndex) -> list[tuple[Corpus, list[Source]]]:
+        async with self._database.reading() as session:
+            corpora = {corpus.name: corpus for corpus in await Corpora(session).all()}
+        outstanding = sorted(await self._outstanding(target), key=lambda s: (s.corpus, s.location))
+        grouped = groupby(outstanding, key=lambda source: source.corpus)
+        return [(corpora[name], list(sources)) for name, sources in grouped if name in corpora]
+
+
+async def _vectors(passages: Sequence[Passage], target: PassageIndex) -> list[list[float]]:
+    """Embed the passages, but reuse the vectors that an earlier run has already written."""
+    written = await target.passages({passage.source_id for passage in passages}, staged=True)
+    known = {(passage.section, passage.text): vector for passage, vector in written}
+    new = [passage for passage in passages if (passage.section, passage.text) not in known]
+    texts = [embedded_text(passage.section, passage.text) for passage in new]
+    made = await target.embedding.aget_text_embedding_batch(texts)
+    known |= {(p.section, p.text): vector for p, vector in zip(new, made, strict=True)}
+    return [known[passage.section, passage.text] for passage in passages]
+
+
+def _held(source: Source, version: int, passages: Sequence[Passage]) -> SourceVersion:
+    count = sum(passage.source_id == source.id for passage in passages)
+    return source.held().model_copy(update={"version": version, "passages": count})
+
+
+def _cut(sources: Sequence[Source]) -> Iterator[list[Source]]:
+    batch: list[Source] = []
+    for source in sources:
+        batch.append(source)
+        if sum(one.passages for one in batch) >= _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

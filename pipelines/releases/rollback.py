@@ -1,0 +1,18 @@
+"""Going back to an earlier release that was kept."""
+
+from storage.errors import NotFound
+from storage.index.passages import PassageIndex
+from storage.index.releases import Indexes
+from storage.sql.database import Database
+from storage.sql.repositories.releases import Releases
+
+
+async def find_kept(database: Database, indexes: Indexes, name: str | None) -> PassageIndex:
+    """Return the kept release with this name, by default the latest; raise `NotFound`."""
+    async with database.reading() as session:
+        kept = await Releases(session).kept()
+    chosen = [release for release in kept if name in (None, release.collection)]
+    if not chosen:
+        names = ", ".join(release.collection for release in kept) or "none"
+        raise NotFound("kept release", name or "to go back to", f"Kept are: {names}.")
+    return indexes.at(chosen[-1])
