@@ -59,7 +59,10 @@ def create_corpus(name: str, base_url: str | None, language: str) -> None:
 @click.option("--user", "names", multiple=True, help="This user; may be given several times.")
 @click.option("--group", "groups", multiple=True, help="This group of the issuer's; likewise.")
 def set_access(name: str, public: bool, names: tuple[str, ...], groups: tuple[str, ...]) -> None:
-    """Set who may read corpus NAME: everyone, or only the given users and groups. Default: only admins."""
+    """Set who may read corpus NAME.
+
+    With --public everyone may, else the given users and groups. Without an option only admins may.
+    """
     if public and (names or groups):
         raise click.UsageError("A corpus is public, or for those who are listed.")
     listed = [*(f"user:{one}" for one in names), *(f"group:{one}" for one in groups)]
@@ -76,7 +79,10 @@ def set_access(name: str, public: bool, names: tuple[str, ...], groups: tuple[st
 @click.argument("name")
 @click.argument("weight", type=float)
 def prefer_peer_reviewed(name: str, weight: float) -> None:
-    """Prefer sources of corpus NAME that are marked `peer_reviewed`, by a WEIGHT from 0 (not at all) to 1."""
+    """Prefer peer-reviewed sources of corpus NAME.
+
+    WEIGHT is a number from 0 (no preference) to 1. Sources are marked with `peer_reviewed`.
+    """
 
     async def work(services: "Services") -> None:
         shelf = await services.library.prefer_peer_reviewed(name, weight)

@@ -7,7 +7,8 @@ import click
 
 from app.cli.ingest import tell
 from app.cli.output import show_answer
-from app.cli.runtime import load_settings, progress_bar, run
+from app.cli.progress import progress_bar
+from app.cli.runtime import load_settings, run
 from app.cli.terminal import say
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from app.cli.progress import progress_bar
 from app.cli.releases import propose
-from app.cli.runtime import MISUSED, progress_bar, run
+from app.cli.runtime import MISUSED, run
 from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:

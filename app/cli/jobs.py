@@ -1,11 +1,11 @@
-"""`ibid jobs` and `ibid worker`: show, cancel and run background jobs."""
+"""`ibid jobs`: list, show and cancel background jobs."""
 
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import click
 
-from app.cli.runtime import load_settings, run
+from app.cli.runtime import run
 from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
@@ -65,32 +65,6 @@ def cancel(job_id: UUID, as_json: bool) -> None:
         _tell(await services.jobs.cancel(job_id), as_json=as_json)
 
     run(work)
-
-
-@click.command()
-def worker() -> None:
-    """Run jobs in this process until it is stopped. Any number of workers may run at once."""
-    settings = load_settings()
-
-    async def work(_: "Services") -> None:
-        import asyncio  # noqa: PLC0415
-        import signal  # noqa: PLC0415
-
-        from app.logs import configure_logging  # noqa: PLC0415
-        from app.wiring import build_worker  # noqa: PLC0415
-
-        configure_logging(settings)
-        runs_jobs, stop = build_worker(settings), asyncio.Event()
-        for told in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(told, stop.set)
-        await runs_jobs.start()
-        say("Ibid works. Ctrl-C stops it; what it leaves is finished later.", err=True)
-        try:
-            await stop.wait()
-        finally:
-            await runs_jobs.stop()
-
-    run(work, settings)
 
 
 def _tell(job: "Job", *, as_json: bool) -> None:

@@ -2,17 +2,15 @@
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.ingest import progress_bar
+from app.cli.progress import progress_bar
 from app.cli.runtime import MISUSED, fail, load_settings
 from app.cli.terminal import say, say_json
+from app.providers import configured_fingerprint
+from pipelines.ingestion import estimate
 from storage.errors import IbidError
-
-if TYPE_CHECKING:
-    from pipelines.ingestion.estimate import Plan
 
 
 @click.command()
@@ -21,12 +19,10 @@ if TYPE_CHECKING:
 def plan(paths: tuple[Path, ...], as_json: bool) -> None:
     """Estimate what ingesting PATHS needs, and compare it with free plans. Nothing is embedded or stored."""
     settings = load_settings()
-    from app.providers import configured_fingerprint  # noqa: PLC0415 - LlamaIndex takes a second
-    from pipelines.ingestion.estimate import plan as made  # noqa: PLC0415
-
     try:
+        dimension = configured_fingerprint(settings).dimension
         with progress_bar("Reading", shown=not as_json) as progress:
-            found = asyncio.run(made(paths, configured_fingerprint(settings).dimension, progress))
+            found = asyncio.run(estimate.plan(paths, dimension, progress))
     except IbidError as error:
         fail(str(error), MISUSED)
     if as_json:
@@ -36,7 +32,7 @@ def plan(paths: tuple[Path, ...], as_json: bool) -> None:
         _show(found)
 
 
-def _show(found: "Plan") -> None:
+def _show(found: estimate.Plan) -> None:
     for failure in found.failed:
         say(f"ibid: {failure.path}: {failure.reason}", err=True)
     say(

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from app.cli.runtime import progress_bar, run
+from app.cli.progress import progress_bar
+from app.cli.runtime import run
 from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:

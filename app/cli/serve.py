@@ -3,15 +3,14 @@
 import ipaddress
 import os
 import socket
-from typing import TYPE_CHECKING
 
 import click
 
+from app import serving
+from app.api.rate_limit import build_counts
 from app.cli.runtime import MISUSED, fail, load_settings, run
 from app.cli.terminal import say
-
-if TYPE_CHECKING:
-    from app.settings import Settings
+from app.settings import Settings
 
 
 @click.command()
@@ -40,8 +39,6 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     if workers > 1 and not settings.rate_limit_store:
         os.environ["RATE_LIMIT_STORE"] = "file"
     run(lambda _: _open_once(settings), settings)
-    from app import serving  # noqa: PLC0415 - only this command serves
-
     shown = f"[{host}]" if ":" in host else host
     place = settings.public_url or f"http://{shown}:{port}"
     if settings.log_format == "text":
@@ -49,10 +46,8 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     serving.serve(settings, address, port, workers)
 
 
-async def _open_once(settings: "Settings") -> None:
+async def _open_once(settings: Settings) -> None:
     """Open the services once, so that an error is one line here and not a traceback in a worker."""
-    from app.api.rate_limit import build_counts  # noqa: PLC0415 - Litestar takes a moment
-
     build_counts(settings)
 
 

@@ -6,9 +6,9 @@ import click
 
 from app.cli.runtime import run
 from app.cli.terminal import say, say_json
+from app.usage.budgets import UsageReport, dollars
 
 if TYPE_CHECKING:
-    from app.usage.budgets import UsageReport
     from app.wiring import Services
 
 
@@ -28,9 +28,7 @@ def usage(days: int, as_json: bool) -> None:
     run(work)
 
 
-def _show(report: "UsageReport") -> None:
-    from app.usage.budgets import dollars  # noqa: PLC0415
-
+def _show(report: UsageReport) -> None:
     for one in report.spent:
         say(
             f"{one.day}  {one.user}  {one.model}  {one.calls} calls, {one.prompt_tokens} + "

@@ -44,7 +44,7 @@ def create_key(name: str, rights: "tuple[Right, ...]", days: int | None) -> None
 @keys.command("list")
 @_as_json
 def list_keys(as_json: bool) -> None:
-    """List the keys by prefix, with their scopes and the time of their last use."""
+    """List the keys. The list shows their prefixes, scopes and times of last use."""
 
     async def work(services: "Services") -> None:
         found = await services.people.keys()
@@ -103,7 +103,10 @@ def list_users(as_json: bool) -> None:
 @click.argument("name")
 @click.argument("role", type=click.Choice(["reader", "editor", "admin"]))
 def set_role(name: str, role: "Role") -> None:
-    """Set the role of NAME: readers ask questions, editors also ingest, admins may do everything."""
+    """Set the role of user NAME.
+
+    Readers ask questions, editors also ingest, admins may do everything.
+    """
 
     async def work(services: "Services") -> None:
         await services.people.set_role(name, role)

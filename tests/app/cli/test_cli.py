@@ -11,7 +11,6 @@ import pytest
 from litestar.testing import TestClient
 
 from app.api import create_app
-from app.cli import main
 from app.settings import Settings
 from storage.index.embedded.client import open_embedded
 from tests.app.cli.commands import CHESS, FUEL, assert_refused, ibid, script
@@ -129,16 +128,6 @@ def test_corpora_are_made_listed_filled_and_deleted(home: Path, tmp_path: Path) 
     assert ibid(home, "corpora", "list").stdout.startswith("boats: 1 sources, 1 passages, en")
     assert ibid(home, "corpora", "delete", "boats", "--yes").stdout == "Deleted boats.\n"
     assert_refused(ibid(home, "search", FUEL, "--corpus", "boats"), "There are: default.")
-
-
-@pytest.mark.parametrize(
-    "command", [[], ["corpora"], *([name] for name in main.commands), ["corpora", "create"]]
-)
-def test_every_command_explains_itself(tmp_path: Path, command: list[str]) -> None:
-    result = ibid(tmp_path / "home", *command, "--help")
-    assert result.exit_code == 0
-    assert result.stdout.startswith("Usage: ")
-    assert not (tmp_path / "home").exists(), "help touches nothing"
 
 
 def test_the_script_is_installed(tmp_path: Path) -> None:
