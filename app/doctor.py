@@ -8,9 +8,12 @@ import os
 from collections.abc import AsyncGenerator, Callable
 from datetime import date
 from tempfile import gettempdir
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from uuid import uuid4
 
+from aiohttp import ClientSession
+
+from app.llms.hosted.account import account, models
 from app.misspelt_settings import misspelt, strangers
 from app.model_servers import served_models
 from app.providers import (
@@ -22,6 +25,7 @@ from app.providers import (
     revealed,
 )
 from app.settings import Settings
+from app.users.issuer_keys import fetch_keys
 from app.users.policy import build_claim_policy
 from app.wiring import open_database, open_engine, prepare_home
 from storage.domain import Passage, Value
@@ -32,9 +36,6 @@ from storage.sql.database import HEAD
 from storage.sql.repositories.corpora import Releases
 from storage.sql.repositories.usage import Ledger
 from storage.system_folders import has_temporary_folder
-
-if TYPE_CHECKING:
-    from aiohttp import ClientSession
 
 _REINGEST = "Ingest again into a new index: an index of fields is made when a collection is."
 Findings = AsyncGenerator["Finding", None]
@@ -146,7 +147,7 @@ async def _index(settings: Settings) -> Findings:
         yield Finding(name="index", state="note", told=told, mend="Run `ibid reindex`.")
 
 
-async def _embedding(settings: Settings, http: "ClientSession | None") -> Findings:
+async def _embedding(settings: Settings, http: ClientSession | None) -> Findings:
     made = configured_fingerprint(settings)
     embedding, dimension = build_embeddings(settings, http)(made), made.dimension
     vector = await embedding.aget_query_embedding("lighthouse")
@@ -156,7 +157,7 @@ async def _embedding(settings: Settings, http: "ClientSession | None") -> Findin
     yield Finding(name="embedding", state="ok", told=told)
 
 
-async def _reranker(settings: Settings, http: "ClientSession | None") -> Findings:
+async def _reranker(settings: Settings, http: ClientSession | None) -> Findings:
     reranker = build_reranker(settings, http)
     if reranker is None:
         yield Finding(name="reranker", state="ok", told="none is set")
@@ -165,7 +166,7 @@ async def _reranker(settings: Settings, http: "ClientSession | None") -> Finding
     yield Finding(name="reranker", state="ok", told=f"{reranker.model} ranks")
 
 
-async def _models(settings: Settings, http: "ClientSession | None") -> Findings:
+async def _models(settings: Settings, http: ClientSession | None) -> Findings:
     served = served_models(settings)
     if settings.llm == "openrouter" and not settings.openrouter_api_key:
         raise InvalidInput("LLM=openrouter needs OPENROUTER_API_KEY, which is not set.")
@@ -176,8 +177,6 @@ async def _models(settings: Settings, http: "ClientSession | None") -> Findings:
         key = settings.openrouter_api_key.get_secret_value()
         async for finding in _openrouter(settings, key, http):
             yield finding
-    from app.llms.hosted.account import models  # noqa: PLC0415 - with aiohttp
-
     for name, url, own in served:
         there = name in await models(http, url, own, "LLM_FALLBACK_API_KEYS")
         told = f"{name} is {'' if there else 'not '}at {url}"
@@ -185,9 +184,7 @@ async def _models(settings: Settings, http: "ClientSession | None") -> Findings:
         yield Finding(name="fallback", state="ok" if there else "wrong", told=told, mend=mend)
 
 
-async def _openrouter(settings: Settings, key: str, http: "ClientSession") -> Findings:
-    from app.llms.hosted.account import account, models  # noqa: PLC0415 - with aiohttp
-
+async def _openrouter(settings: Settings, key: str, http: ClientSession) -> Findings:
     base = settings.openrouter_base_url.rstrip("/")
     mine = await account(http, base, key)
     yield _credits(mine.limit_remaining, is_free=mine.is_free_tier)
@@ -204,8 +201,6 @@ async def _sign_in(settings: Settings) -> Findings:
     if settings.auth == "off":
         yield Finding(name="sign-in", state="ok", told="off: whoever reaches the server comes in")
         return
-    from app.users.issuer_keys import fetch_keys  # noqa: PLC0415 - cryptography takes 0.1 s
-
     build_claim_policy(settings, required(settings.auth_issuer, "AUTH=jwt", "AUTH_ISSUER"))
     url = required(settings.auth_jwks_url, "AUTH=jwt", "AUTH_JWKS_URL")
     keys = await fetch_keys(url, settings.algorithms)
@@ -218,7 +213,7 @@ async def _limits(settings: Settings) -> Findings:
     if not settings.rate_limit_store:
         yield Finding(name="limits", state="ok", told="no store is set for all processes")
         return
-    from app.api.rate_limit import build_counts  # noqa: PLC0415 - Litestar takes a moment
+    from app.api.rate_limit import build_counts  # noqa: PLC0415 - Litestar takes 0.7 s
 
     counts = build_counts(settings)
     async with counts:
