@@ -25,9 +25,9 @@ _file = click.Path(path_type=Path, dir_okay=False)
 
 @click.command("retrieval")
 @_folder
-@click.option("--corpus", help="Search this corpus as it serves, not the set's own documents.")
-@click.option("--language", help="ISO 639 code of the documents; else told by their words.")
-@click.option("--against", type=_file, help="Compare with what --json printed earlier.")
+@click.option("--corpus", help="Search this corpus instead of the documents of FOLDER.")
+@click.option("--language", help="ISO 639 code of the documents; by default it is detected.")
+@click.option("--against", type=_file, help="Compare with this earlier output of --json.")
 @click.option("--per-query", type=_file, help="Write every question's result to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the measures as JSON.")
 def retrieval(
@@ -47,10 +47,10 @@ def retrieval(
     with scratch() as home:
 
         async def work(services: Services) -> None:
-            result = await _measured(services, folder, home, corpus, language, shown=not as_json)
+            result = await _measure(services, folder, home, corpus, language, shown=not as_json)
             if per_query:
                 _write_questions(per_query, result)
-            _tell(result, earlier, as_json=as_json)
+            _show(result, earlier, as_json=as_json)
 
         run(work, load_settings() if corpus else apart(home))
 
@@ -78,7 +78,7 @@ def make(corpus: str, out: Path | None) -> None:
 
 @click.command("report")
 @click.argument("measured", type=_file)
-@click.option("--against", type=_file, help="Show what --json printed earlier beside it.")
+@click.option("--against", type=_file, help="Compare with this earlier output of --json.")
 @click.option("--out", type=_file, default=Path("evaluation.html"), show_default=True)
 def report(measured: Path, against: Path | None, out: Path) -> None:
     """Write an HTML page with plots of MEASURED, a file that `--per-query` wrote."""
@@ -90,11 +90,11 @@ def report(measured: Path, against: Path | None, out: Path) -> None:
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}.", MISUSED)
     except (ValidationError, UnicodeDecodeError):
-        fail(f"{measured} is not what `ibid eval retrieval --per-query` writes.", MISUSED)
+        fail(f"{measured} is not a file that `ibid eval retrieval --per-query` wrote.", MISUSED)
     say(f"Wrote {out}.")
 
 
-async def _measured(
+async def _measure(
     services: Services,
     folder: Path,
     home: Path,
@@ -128,7 +128,7 @@ def _metrics(path: Path) -> dict[str, float]:
     except OSError as error:
         fail(f"{path} cannot be read: {error.strerror}.", MISUSED)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
-        fail(f"{path} is not what `ibid eval retrieval --json` prints.", MISUSED)
+        fail(f"{path} is not an output of `ibid eval retrieval --json`.", MISUSED)
 
 
 def _write_questions(path: Path, result: Evaluation) -> None:
@@ -139,7 +139,7 @@ def _write_questions(path: Path, result: Evaluation) -> None:
         fail(f"{path} cannot be written: {error.strerror}.", MISUSED)
 
 
-def _tell(result: Evaluation, earlier: Mapping[str, float], *, as_json: bool) -> None:
+def _show(result: Evaluation, earlier: Mapping[str, float], *, as_json: bool) -> None:
     differences = {
         name: value - earlier[name] for name, value in result.metrics.items() if name in earlier
     }

@@ -36,7 +36,7 @@ def list_jobs(limit: int, as_json: bool) -> None:
             say_json({"jobs": [job.model_dump(mode="json") for job in found]})
             return
         if not found:
-            say("There are no jobs: files that are uploaded over REST make some.")
+            say("There are no jobs. Uploading files over REST creates one.")
         for job in found:
             say(_line(job))
 
@@ -50,7 +50,7 @@ def show(job_id: UUID, as_json: bool) -> None:
     """Show the status and progress of job JOB_ID."""
 
     async def work(services: "Services") -> None:
-        _tell(await services.jobs.get(job_id), as_json=as_json)
+        _show(await services.jobs.get(job_id), as_json=as_json)
 
     run(work)
 
@@ -62,12 +62,12 @@ def cancel(job_id: UUID, as_json: bool) -> None:
     """Cancel job JOB_ID. What it has done so far stays."""
 
     async def work(services: "Services") -> None:
-        _tell(await services.jobs.cancel(job_id), as_json=as_json)
+        _show(await services.jobs.cancel(job_id), as_json=as_json)
 
     run(work)
 
 
-def _tell(job: "Job", *, as_json: bool) -> None:
+def _show(job: "Job", *, as_json: bool) -> None:
     if as_json:
         say_json(job.model_dump(mode="json"))
         return

@@ -56,9 +56,9 @@ def _signature(answer: Answer) -> str:
     model = answer.model
     told = [f"Answered by {model}." if model else "Declined: no model was asked to answer."]
     if answer.rewriting:
-        told.append(f"{answer.rewriting.model} made the question whole.")
+        told.append(f"{answer.rewriting.model} rewrote the question.")
     if answer.finish == "length":
-        told.append("It ran into its limit: the answer is not whole.")
+        told.append("The answer is cut off: it reached the limit LLM_MAX_TOKENS.")
     told += [f"{tried.model} did not answer: {tried.error}." for tried in answer.attempts]
     return " ".join(told)
 

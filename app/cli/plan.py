@@ -42,13 +42,13 @@ def _show(found: estimate.Plan) -> None:
         "(the local embedding needs neither).\n"
         f"Qdrant: {found.points:,} points, about {_megabytes(found.memory_float32)} of memory as "
         f"float32 or {_megabytes(found.memory_int8)} as int8, {_megabytes(found.disk)} of disk.\n"
-        f"SQL: about {_megabytes(found.sql)}.\n\nBeside the free plans:"
+        f"SQL: about {_megabytes(found.sql)}.\n\nCompared with the free plans:"
     )
     for fit in found.fits:
-        fits = "fits" if fit.fits else "TOO MUCH"
+        fits = "fits" if fit.fits else "DOES NOT FIT"
         say(f"  {fit.plan}: {fit.needed:,} of {fit.limit:,} {fit.what}: {fits}")
     say("It fits the free plans." if found.is_free else "It does not fit the free plans.")
-    say("A reindex keeps two indexes for a while: then memory and disk are needed twice.")
+    say("During a reindex there are two indexes, which need twice the memory and disk.")
 
 
 def _megabytes(count: int) -> str:

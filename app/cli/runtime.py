@@ -82,7 +82,7 @@ def _run(
     except IbidError as error:
         fail(str(error), MISUSED)
     except KeyboardInterrupt:
-        fail("Interrupted. What was there before still serves.", INTERRUPTED)
+        fail("Interrupted. The active index stays active.", INTERRUPTED)
 
 
 def _wiring():

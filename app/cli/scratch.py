@@ -23,7 +23,7 @@ def scratch() -> Generator[Path]:
     home = load_settings().ibid_home
     ensure_temporary_folder(home)
     if not has_temporary_folder():
-        fail(f"Temporary files can be written nowhere, not even to {home}: set TMPDIR.", MISUSED)
+        fail(f"No folder for temporary files is writable, not even {home}: set TMPDIR.", MISUSED)
     with TemporaryDirectory(prefix="ibid-eval-", ignore_cleanup_errors=True) as made:
         folder = Path(made).resolve()
         try:

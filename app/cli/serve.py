@@ -21,19 +21,19 @@ from app.settings import Settings
     default=1,
     show_default=True,
     type=click.IntRange(1, 64),
-    help="Processes that answer.",
+    help="Number of processes.",
 )
-@click.option("--insecure", is_flag=True, help="Listen beyond this machine, open to anyone.")
+@click.option("--insecure", is_flag=True, help="Allow other machines without sign-in.")
 def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     """Serve the chat page at / and the REST API, with its documentation at /schema."""
     settings = load_settings()
     if settings.auth == "off" and not insecure and not _is_loopback(host):
         fail(
-            f"{host} can be reached from other machines and there is no sign-in: "
-            "use 127.0.0.1, set AUTH=jwt, or say --insecure.",
+            f"{host} can be reached from other machines and sign-in is off: "
+            "use 127.0.0.1, set AUTH=jwt, or give --insecure.",
             MISUSED,
         )
-    address = _listening(host, port)
+    address = _resolve(host, port)
     if insecure and "allowed_hosts" not in settings.model_fields_set:
         os.environ["ALLOWED_HOSTS"] = "*"
     if workers > 1 and not settings.rate_limit_store:
@@ -51,7 +51,7 @@ async def _open_once(settings: Settings) -> None:
     build_counts(settings)
 
 
-def _listening(host: str, port: int) -> str:
+def _resolve(host: str, port: int) -> str:
     """Resolve the host and return its IP address. Exit if the server cannot listen there."""
     try:
         family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]

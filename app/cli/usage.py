@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--days", default=30, show_default=True, help="How many, today among them.")
+@click.option("--days", default=30, show_default=True, help="Number of days, including today.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def usage(days: int, as_json: bool) -> None:
     """Show the costs of models by day, user and model."""

@@ -144,6 +144,7 @@ def test_the_script_is_installed(tmp_path: Path) -> None:
     [
         (["ingest", "nowhere"], "There is no file or folder nowhere"),
         (["ingest", "empty"], "nothing to read in empty"),
+        (["ingest", "https://docs.example.com"], "give files or folders"),
         (["ingest", "picture.png"], "picture.png: Ibid reads .csv"),
         (["ingest", "../docs", "--corpus", "a b"], "cannot name a corpus"),
         (["ingest", "../docs", "--base-url", "ftp://x"], "http"),
