@@ -8,9 +8,12 @@ import os
 from collections.abc import AsyncGenerator, Callable
 from datetime import date
 from tempfile import gettempdir
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from uuid import uuid4
 
+from aiohttp import ClientSession
+
+from app.llms.hosted.account import account, models
 from app.providers import (
     build_embeddings,
     build_reranker,
@@ -22,6 +25,7 @@ from app.providers import (
 from app.settings import Settings
 from app.settings.misspelt import misspelt, strangers
 from app.settings.model_servers import served_models
+from app.users.issuer_keys import fetch_keys
 from app.users.policy import build_claim_policy
 from app.wiring import open_database, open_engine, prepare_home
 from storage.domain import Passage, Value
@@ -32,9 +36,6 @@ from storage.sql.database import HEAD
 from storage.sql.repositories.releases import Releases
 from storage.sql.repositories.usage import Ledger
 from storage.system_folders import has_temporary_folder
-
-if TYPE_CHECKING:
-    from aiohttp import ClientSession
 
 _REINGEST = "Run `ibid reindex`: the indexes of fields are created with a collection."
 Findings = AsyncGenerator["Finding", None]
@@ -111,7 +112,10 @@ def _temporary_files() -> Finding:
     if has_temporary_folder():
         return Finding(name=name, state="ok", told=f"they are written to {gettempdir()}")
     return Finding(
-        name=name, state="wrong", told="there is there is no folder for them", mend="Set TMPDIR."
+        name=name,
+        state="wrong",
+        told="there is no folder for them",
+        mend="Set TMPDIR.",
     )
 
 
@@ -148,7 +152,7 @@ async def _index(settings: Settings) -> Findings:
         yield Finding(name="index", state="note", told=told, mend="Run `ibid reindex`.")
 
 
-async def _embedding(settings: Settings, http: "ClientSession | None") -> Findings:
+async def _embedding(settings: Settings, http: ClientSession | None) -> Findings:
     made = configured_fingerprint(settings)
     embedding, dimension = build_embeddings(settings, http)(made), made.dimension
     vector = await embedding.aget_query_embedding("lighthouse")
@@ -158,7 +162,7 @@ async def _embedding(settings: Settings, http: "ClientSession | None") -> Findin
     yield Finding(name="embedding", state="ok", told=told)
 
 
-async def _reranker(settings: Settings, http: "ClientSession | None") -> Findings:
+async def _reranker(settings: Settings, http: ClientSession | None) -> Findings:
     reranker = build_reranker(settings, http)
     if reranker is None:
         yield Finding(name="reranker", state="ok", told="none is set")
@@ -167,7 +171,7 @@ async def _reranker(settings: Settings, http: "ClientSession | None") -> Finding
     yield Finding(name="reranker", state="ok", told=f"{reranker.model} ranks")
 
 
-async def _models(settings: Settings, http: "ClientSession | None") -> Findings:
+async def _models(settings: Settings, http: ClientSession | None) -> Findings:
     served = served_models(settings)
     if settings.llm == "openrouter" and not settings.openrouter_api_key:
         raise InvalidInput("LLM=openrouter needs OPENROUTER_API_KEY, which is not set.")
@@ -178,8 +182,6 @@ async def _models(settings: Settings, http: "ClientSession | None") -> Findings:
         key = settings.openrouter_api_key.get_secret_value()
         async for finding in _openrouter(settings, key, http):
             yield finding
-    from app.llms.hosted.account import models  # noqa: PLC0415 - with aiohttp
-
     for name, url, own in served:
         there = name in await models(http, url, own, "LLM_FALLBACK_API_KEYS")
         told = f"{name} is {'' if there else 'not '}at {url}"
@@ -187,9 +189,7 @@ async def _models(settings: Settings, http: "ClientSession | None") -> Findings:
         yield Finding(name="fallback", state="ok" if there else "wrong", told=told, mend=mend)
 
 
-async def _openrouter(settings: Settings, key: str, http: "ClientSession") -> Findings:
-    from app.llms.hosted.account import account, models  # noqa: PLC0415 - with aiohttp
-
+async def _openrouter(settings: Settings, key: str, http: ClientSession) -> Findings:
     base = settings.openrouter_base_url.rstrip("/")
     mine = await account(http, base, key)
     yield _credits(mine.limit_remaining, is_free=mine.is_free_tier)
@@ -208,8 +208,6 @@ async def _sign_in(settings: Settings) -> Findings:
             name="sign-in", state="ok", told="off: everybody who can reach the server has access"
         )
         return
-    from app.users.issuer_keys import fetch_keys  # noqa: PLC0415 - cryptography takes 0.1 s
-
     build_claim_policy(settings, required(settings.auth_issuer, "AUTH=jwt", "AUTH_ISSUER"))
     url = required(settings.auth_jwks_url, "AUTH=jwt", "AUTH_JWKS_URL")
     keys = await fetch_keys(url, settings.algorithms)
@@ -222,7 +220,7 @@ async def _limits(settings: Settings) -> Findings:
     if not settings.rate_limit_store:
         yield Finding(name="limits", state="ok", told="no shared store is set")
         return
-    from app.rate_limiting.limiter import build_counts  # noqa: PLC0415 - Litestar takes a moment
+    from app.rate_limiting.limiter import build_counts  # noqa: PLC0415 - Litestar takes 0.7 s
 
     counts = build_counts(settings)
     async with counts:

@@ -2,13 +2,16 @@
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from aiohttp import ClientSession
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.llms import LLM
 from pydantic import SecretStr
 
 from app.chat.condensing.llm import Rewriter
+from app.llms.extractive_model.model import ExtractiveLLM
+from app.llms.hosted.model_limits import Catalogue
 from app.settings import Settings
 from app.settings.model_servers import served_models
 from app.verification import Verifier
@@ -18,23 +21,18 @@ from pipelines.ingestion.fingerprint import fingerprint
 from storage.domain import Fingerprint
 from storage.embeddings.local import DIMENSION, LOCAL_MODEL, LocalEmbedding
 from storage.errors import InvalidInput
+from storage.http.cohere_api import Calls, CohereAPI
+from storage.http.pool import open_pool
 from storage.index.passages import Embeddings
-
-if TYPE_CHECKING:
-    from aiohttp import ClientSession
-
-    from storage.http.cohere_api import Calls
-    from storage.rerankers.cohere import Reranker
+from storage.rerankers.cohere import CohereReranker, Reranker
 
 
 @asynccontextmanager
-async def open_http(settings: Settings) -> AsyncGenerator["ClientSession | None"]:
+async def open_http(settings: Settings) -> AsyncGenerator[ClientSession | None]:
     """Open one pool of connections for all hosted models; yield None if there are no hosted models."""
     if not (settings.openrouter_api_key or settings.cohere_api_key or settings.llm_fallbacks):
         yield None
         return
-    from storage.http.pool import open_pool  # noqa: PLC0415 - with aiohttp and its certificates
-
     async with open_pool() as http:
         yield http
 
@@ -43,7 +41,7 @@ def configured_fingerprint(settings: Settings) -> Fingerprint:
     """Return the fingerprint of a release that would be built now. It needs no key."""
     embedding, dimension, hosted = LOCAL_MODEL, DIMENSION, settings.embedding == "cohere"
     if hosted:
-        from storage.embeddings.cohere import checked_dimension  # noqa: PLC0415 - the SDK takes a second
+        from storage.embeddings.cohere import checked_dimension  # noqa: PLC0415 - Cohere's SDK takes a second
 
         embedding = settings.cohere_embed_model
         dimension = checked_dimension(embedding, settings.cohere_embed_dimension)
@@ -63,7 +61,7 @@ def check_keys(settings: Settings) -> None:
 
 
 def build_embeddings(
-    settings: Settings, http: "ClientSession | None" = None, calls: "Calls | None" = None
+    settings: Settings, http: ClientSession | None = None, calls: Calls | None = None
 ) -> Embeddings:
     """Return a function that builds the embedding model of a release from its fingerprint.
 
@@ -75,7 +73,7 @@ def build_embeddings(
             return LocalEmbedding()
         name = f"An index built with {made.embedding}"
         key = _required(settings.cohere_api_key, name, "COHERE_API_KEY")
-        from storage.embeddings.cohere import HostedEmbedding, has_choice  # noqa: PLC0415 - a second
+        from storage.embeddings.cohere import HostedEmbedding, has_choice  # noqa: PLC0415 - its SDK
 
         return HostedEmbedding.named(
             made.embedding,
@@ -92,21 +90,18 @@ def build_embeddings(
 
 
 def build_reranker(
-    settings: Settings, http: "ClientSession | None" = None, calls: "Calls | None" = None
-) -> "Reranker | None":
+    settings: Settings, http: ClientSession | None = None, calls: Calls | None = None
+) -> Reranker | None:
     """Build the reranker, or return None if none is configured. Raise `InvalidInput` without its key."""
     model = settings.cohere_rerank_model
     if not model:
         return None
     key = _required(settings.cohere_api_key, f"COHERE_RERANK_MODEL={model}", "COHERE_API_KEY")
-    from storage.http.cohere_api import CohereAPI  # noqa: PLC0415 - with aiohttp
-    from storage.rerankers.cohere import CohereReranker  # noqa: PLC0415
-
     api = CohereAPI(key, settings.cohere_base_url, http=http, calls=calls)
     return CohereReranker(api, model, settings.cohere_reranks_per_minute)
 
 
-def build_hosted(settings: Settings, http: "ClientSession | None" = None) -> list[LLM]:
+def build_hosted(settings: Settings, http: ClientSession | None = None) -> list[LLM]:
     """Build the hosted models in order of preference; an empty list means the extractive model.
 
     Raise `InvalidInput` if a key or a model is missing.
@@ -127,7 +122,7 @@ def build_llm(settings: Settings, hosted: Sequence[LLM]) -> LLM:
     """Build the model that writes answers."""
     if not hosted:
         return _extractive()
-    from app.llms.fallback import FallbackLLM  # noqa: PLC0415 - the SDK takes a second
+    from app.llms.fallback import FallbackLLM  # noqa: PLC0415 - OpenAI's SDK takes a second
 
     last = [_extractive()] if settings.llm_last_resort == "extractive" else []
     return FallbackLLM(
@@ -150,10 +145,9 @@ def revealed(key: SecretStr | None) -> str | None:
     return key.get_secret_value() if key else None
 
 
-def _of_openrouter(settings: Settings, key: str, http: "ClientSession | None") -> Iterator[LLM]:
+def _of_openrouter(settings: Settings, key: str, http: ClientSession | None) -> Iterator[LLM]:
     """Yield the OpenRouter models. Each has the models after it as OpenRouter's own fallbacks."""
-    from app.llms.hosted.model import HostedLLM  # noqa: PLC0415
-    from app.llms.hosted.model_limits import Catalogue  # noqa: PLC0415
+    from app.llms.hosted.model import HostedLLM  # noqa: PLC0415 - OpenAI's SDK
 
     base, names = settings.openrouter_base_url, settings.models
     catalogue = Catalogue(base, http, settings.ibid_home / "models.json") if http else None
@@ -171,11 +165,11 @@ def _of_openrouter(settings: Settings, key: str, http: "ClientSession | None") -
         )
 
 
-def _served(settings: Settings, http: "ClientSession | None") -> Iterator[LLM]:
+def _served(settings: Settings, http: ClientSession | None) -> Iterator[LLM]:
     """Yield the models of other servers. These get no attribution headers or provider options."""
     named = {"key_setting": "LLM_FALLBACK_API_KEYS", "models_setting": "LLM_FALLBACKS"}
     for name, url, key in served_models(settings):
-        from app.llms.hosted.model import HostedLLM  # noqa: PLC0415
+        from app.llms.hosted.model import HostedLLM  # noqa: PLC0415 - OpenAI's SDK
 
         yield HostedLLM.at(url, key, name, http=http, settings=named, **_limits(settings))
 
@@ -200,8 +194,6 @@ def _attribution(settings: Settings) -> dict[str, str]:
 
 def _extractive() -> LLM:
     """Build the extractive model. Its embedding is always local, as it embeds about 40 candidates."""
-    from app.llms.extractive_model.model import ExtractiveLLM  # noqa: PLC0415
-
     return ExtractiveLLM(embedding=LocalEmbedding())
 
 

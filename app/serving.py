@@ -16,6 +16,9 @@ from app.logs import configure_logging, logging_config
 from app.parent_process import ParentPipe
 from app.settings import Settings
 
+if sys.platform != "win32":
+    import resource
+
 _CONNECTIONS = 8192
 """The maximum number of open connections of one process. Further connections wait."""
 _SPARE_FILES = 256
@@ -78,8 +81,6 @@ def _raise_file_limit() -> int:
     """Raise the limit of open files and return it. Each connection is a file; the default is often 1024."""
     if sys.platform == "win32":
         return _MOST_FILES
-    import resource  # noqa: PLC0415 - not on Windows
-
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < most:

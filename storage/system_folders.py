@@ -8,6 +8,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+if sys.platform != "win32":
+    import pwd
+
 _NAME = "tmp"
 _LEFT_OVER = 7 * 24 * 60 * 60.0
 """Seconds after which files that a killed process left in the folder are removed."""
@@ -21,8 +24,6 @@ def ensure_user() -> None:
     """
     if sys.platform == "win32":
         return
-    import pwd  # noqa: PLC0415 - not on Windows
-
     try:
         pwd.getpwuid(os.getuid())
     except KeyError:

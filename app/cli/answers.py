@@ -59,7 +59,7 @@ def search(
 
 @click.command()
 @click.argument("question")
-@click.option("--conversation", type=click.UUID, help="Go on with this conversation.")
+@click.option("--conversation", type=click.UUID, help="Continue this conversation.")
 @_corpus
 @_only
 @click.option(

@@ -7,9 +7,9 @@ import click
 
 from app.cli.runtime import run
 from app.cli.terminal import say, say_json
+from app.conversations.citation_export import Format, export
 
 if TYPE_CHECKING:
-    from app.conversations.citation_export import Format
     from app.wiring import Services
 
 
@@ -23,12 +23,10 @@ if TYPE_CHECKING:
     show_default=True,
     help="What to print.",
 )
-def cite(message: UUID, form: "Format") -> None:
+def cite(message: UUID, form: Format) -> None:
     """Print the citations of the answer MESSAGE."""
 
     async def work(services: "Services") -> None:
-        from app.conversations.citation_export import export  # noqa: PLC0415 - with the services
-
         say(export(await services.history.reply(message), form))
 
     run(work)

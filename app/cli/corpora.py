@@ -24,16 +24,16 @@ def list_corpora(as_json: bool) -> None:
     """List the corpora with their numbers of sources and passages."""
 
     async def work(services: "Services") -> None:
-        shelves = await services.library.corpora()
+        found = await services.library.corpora()
         if as_json:
-            say_json({"corpora": [shelf.model_dump(mode="json") for shelf in shelves]})
+            say_json({"corpora": [corpus.model_dump(mode="json") for corpus in found]})
             return
-        if not shelves:
+        if not found:
             say("There are no corpora yet: run `ibid ingest PATH`.")
-        for shelf in shelves:
+        for corpus in found:
             say(
-                f"{shelf.name}: {shelf.sources} sources, {shelf.passages} passages, "
-                f"{shelf.language}, {shelf.base_url or 'links to the files themselves'}"
+                f"{corpus.name}: {corpus.sources} sources, {corpus.passages} passages, "
+                f"{corpus.language}, {corpus.base_url or 'links to the files'}"
             )
 
     run(work)
@@ -47,8 +47,8 @@ def create_corpus(name: str, base_url: str | None, language: str) -> None:
     """Create an empty corpus NAME."""
 
     async def work(services: "Services") -> None:
-        shelf = await services.library.create(name, base_url, language)
-        say(f"Created {shelf.name}. Fill it: ibid ingest PATH --corpus {shelf.name}")
+        corpus = await services.library.create(name, base_url, language)
+        say(f"Created {corpus.name}. Fill it: ibid ingest PATH --corpus {corpus.name}")
 
     run(work)
 
@@ -57,16 +57,24 @@ def create_corpus(name: str, base_url: str | None, language: str) -> None:
 @click.argument("name")
 @click.option("--public", is_flag=True, help="Everyone who may ask.")
 @click.option("--user", "names", multiple=True, help="This user; may be given several times.")
-@click.option("--group", "groups", multiple=True, help="This group of the issuer's; likewise.")
+@click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    help="This group of the token issuer; may be given several times.",
+)
 def set_access(name: str, public: bool, names: tuple[str, ...], groups: tuple[str, ...]) -> None:
-    """Set who may read corpus NAME: everyone, or only the given users and groups. Default: only admins."""
+    """Set who may read corpus NAME.
+
+    With --public everyone may, else the given users and groups. Without an option only admins may.
+    """
     if public and (names or groups):
-        raise click.UsageError("A corpus is public, or for those who are listed.")
+        raise click.UsageError("Use either --public, or --user and --group.")
     listed = [*(f"user:{one}" for one in names), *(f"group:{one}" for one in groups)]
 
     async def work(services: "Services") -> None:
-        shelf = await services.library.open_to(name, None if public else listed)
-        to = "everyone who may ask" if public else ", ".join(shelf.readers) or "admins alone"
+        corpus = await services.library.open_to(name, None if public else listed)
+        to = "everyone who may ask" if public else ", ".join(corpus.readers) or "admins only"
         say(f"{name} is open to {to}.")
 
     run(work)
@@ -76,21 +84,26 @@ def set_access(name: str, public: bool, names: tuple[str, ...], groups: tuple[st
 @click.argument("name")
 @click.argument("weight", type=float)
 def prefer_peer_reviewed(name: str, weight: float) -> None:
-    """Prefer sources of corpus NAME that are marked `peer_reviewed`, by a WEIGHT from 0 (not at all) to 1."""
+    """Prefer peer-reviewed sources of corpus NAME.
+
+    WEIGHT is a number from 0 (no preference) to 1. Sources are marked with `peer_reviewed`.
+    """
 
     async def work(services: "Services") -> None:
-        shelf = await services.library.prefer_peer_reviewed(name, weight)
-        if shelf.peer_review_weight:
-            say(f"{name} prefers peer-reviewed sources, and answers say what rests on others.")
+        corpus = await services.library.prefer_peer_reviewed(name, weight)
+        if corpus.peer_review_weight:
+            say(
+                f"{name} prefers peer-reviewed sources. Answers say which claims rest on other sources."
+            )
         else:
-            say(f"{name} makes no difference between sources.")
+            say(f"{name} has no preference for peer-reviewed sources.")
 
     run(work)
 
 
 @corpora.command("delete")
 @click.argument("name")
-@click.confirmation_option(prompt="Delete the corpus with everything in it?")
+@click.confirmation_option(prompt="Delete the corpus and everything in it?")
 def delete_corpus(name: str) -> None:
     """Delete corpus NAME with its sources, passages and texts."""
 

@@ -1,13 +1,11 @@
 """`ibid db`: the schema of the SQL database."""
 
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.runtime import MISUSED, fail, load_settings
+from app.cli.runtime import MISUSED, fail, run_with_database
 from app.cli.terminal import say
-from storage.errors import IbidError
 
 if TYPE_CHECKING:
     from storage.sql.database import Database
@@ -26,7 +24,7 @@ def upgrade() -> None:
         await database.migrate()
         say(f"The schema is at {await database.revision()}.")
 
-    _with_database(work)
+    run_with_database(work)
 
 
 @db.command()
@@ -36,12 +34,15 @@ def current() -> None:
     async def work(database: "Database") -> None:
         say(await database.revision() or "empty")
 
-    _with_database(work)
+    run_with_database(work)
 
 
 @db.command()
 def check() -> None:
-    """Check whether the schema is the one that this version of Ibid expects. Exit with code 2 if not."""
+    """Check the schema.
+
+    Exit with code 2 if it is not the schema that this version of Ibid expects.
+    """
 
     async def work(database: "Database") -> None:
         wrong = await database.check()
@@ -49,21 +50,4 @@ def check() -> None:
             fail(wrong, MISUSED)
         say("The schema is up to date.")
 
-    _with_database(work)
-
-
-def _with_database(work: Callable[["Database"], Awaitable[None]]) -> None:
-    import asyncio  # noqa: PLC0415 - would take half of the time of `ibid --help`
-
-    settings = load_settings()
-
-    async def open_and_do() -> None:
-        from app.wiring import connect_database  # noqa: PLC0415 - LlamaIndex takes a second
-
-        async with connect_database(settings) as database:
-            await work(database)
-
-    try:
-        asyncio.run(open_and_do())
-    except IbidError as error:
-        fail(str(error), MISUSED)
+    run_with_database(work)

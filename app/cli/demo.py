@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.ingest import tell
+from app.cli.ingest import show_report
 from app.cli.output import show_answer
-from app.cli.runtime import load_settings, progress_bar, run
+from app.cli.progress import progress_bar
+from app.cli.runtime import load_settings, run
 from app.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -40,19 +41,19 @@ def demo() -> None:
         say("Ingesting Ibid's own handbook", bold=True)
         with progress_bar("Reading", shown=True) as progress:
             report = await services.ingestion.run([HANDBOOK], "handbook", progress=progress)
-        tell(report, "handbook")
+        show_report(report, "handbook")
         for question in QUESTIONS:
             say()
             say(f"? {question}", bold=True, fg="green")
             say()
             conversation = await services.chat.start()
             show_answer(await services.chat.answer(conversation.id, question))
-        _say_what_next(home)
+        _show_next_steps(home)
 
     run(work, local)
 
 
-def _say_what_next(home: Path) -> None:
+def _show_next_steps(home: Path) -> None:
     say()
     say("Next, on your own documents:", bold=True)
     say("  uv run ibid ingest path/to/docs --base-url https://docs.example.com")

@@ -1,9 +1,12 @@
 """`ibid doctor`: show whether everything that is configured works, and how to fix it."""
 
+import asyncio
+
 import click
 
 from app.cli.runtime import FAILED, load_settings
 from app.cli.terminal import say, say_json
+from app.doctor import examine
 
 _MARKS = {"ok": ("ok  ", "green"), "note": ("note", "yellow"), "wrong": ("FAIL", "red")}
 
@@ -12,12 +15,7 @@ _MARKS = {"ok": ("ok  ", "green"), "note": ("note", "yellow"), "wrong": ("FAIL",
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(as_json: bool) -> None:
     """Check the database, the index and all configured services. Exit with code 1 if one fails."""
-    settings = load_settings()
-    import asyncio  # noqa: PLC0415 - with the next one, most of the time `ibid --help` would take
-
-    from app.doctor import examine  # noqa: PLC0415
-
-    findings = asyncio.run(examine(settings))
+    findings = asyncio.run(examine(load_settings()))
     if as_json:
         say_json({"findings": [finding.model_dump() for finding in findings]})
     for finding in () if as_json else findings:

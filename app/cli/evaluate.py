@@ -1,172 +1,26 @@
 """`ibid eval`: measure how well Ibid finds the answers to questions whose answers are known."""
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 import click
 
-from app.cli.evaluate_answers import answers, claims
-from app.cli.runtime import MISUSED, fail, load_settings, progress_bar, run
-from app.cli.scratch import apart, scratch
-from app.cli.terminal import say, say_json
-from storage.parsing import parse_json
+from app.cli.lazy_group import LazyGroup
 
-if TYPE_CHECKING:
-    from app.evaluation.retrieval import Evaluation
-    from app.wiring import Services
+_SECTIONS = {
+    "Commands": {
+        "retrieval": (
+            "app.cli.evaluate_retrieval.retrieval",
+            "Rank documents for questions with known answers.",
+        ),
+        "make": ("app.cli.evaluate_retrieval.make", "Write a golden set for a corpus."),
+        "report": (
+            "app.cli.evaluate_retrieval.report",
+            "Write an HTML page with plots of a measurement.",
+        ),
+        "answers": ("app.cli.evaluate_answers.answers", "Answer questions with known answers."),
+        "claims": ("app.cli.evaluate_answers.claims", "Verify claims with known verdicts."),
+    }
+}
 
-_folder = click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
-_new_folder = click.Path(path_type=Path, file_okay=False)
-_file = click.Path(path_type=Path, dir_okay=False)
 
-
-@click.group("eval")
+@click.group("eval", cls=LazyGroup, sections=_SECTIONS)
 def evaluate() -> None:
     """Measure retrieval, answers and verdicts on data sets with known answers."""
-
-
-evaluate.add_command(claims)
-evaluate.add_command(answers)
-
-
-@evaluate.command("retrieval")
-@_folder
-@click.option("--corpus", help="Search this corpus as it serves, not the set's own documents.")
-@click.option("--language", help="ISO 639 code of the documents; else told by their words.")
-@click.option("--against", type=_file, help="Compare with what --json printed earlier.")
-@click.option("--per-query", type=_file, help="Write every question's result to this file.")
-@click.option("--json", "as_json", is_flag=True, help="Print the measures as JSON.")
-def retrieval(
-    folder: Path,
-    corpus: str | None,
-    language: str | None,
-    against: Path | None,
-    per_query: Path | None,
-    as_json: bool,
-) -> None:
-    """Rank documents for the questions of FOLDER.
-
-    FOLDER has BEIR's layout: corpus.jsonl, queries.jsonl, qrels/test.tsv. The documents are ingested like
-    any others, with the configured embedding, into a temporary home that is removed afterwards.
-    """
-    earlier = _metrics(against) if against else {}
-    with scratch() as home:
-
-        async def work(services: "Services") -> None:
-            result = await _measured(services, folder, home, corpus, language, shown=not as_json)
-            if per_query:
-                _write_questions(per_query, result)
-            _tell(result, earlier, as_json=as_json)
-
-        run(work, load_settings() if corpus else apart(home))
-
-
-@evaluate.command("make")
-@click.argument("corpus")
-@click.option("--out", type=_new_folder, help="A folder; by default where `ibid reindex` looks.")
-def make(corpus: str, out: Path | None) -> None:
-    """Write a golden set for CORPUS. Its headings become questions, marked as generated.
-
-    Edit the set: questions that people asked are worth far more. If it is in `IBID_HOME` under
-    golden/CORPUS, `ibid reindex` tests new releases with it. Measure with
-    `ibid eval retrieval FOLDER --corpus CORPUS`.
-    """
-    settings = load_settings()
-    folder = out or settings.golden_folder / corpus
-
-    async def work(services: "Services") -> None:
-        from app.evaluation.golden_generation import make_golden, write_golden  # noqa: PLC0415
-
-        golden = await make_golden(services.search, services.indexes, corpus)
-        write_golden(golden, folder)
-        say(f"Wrote {len(golden.questions)} generated questions to {folder}.")
-
-    run(work, settings)
-
-
-@evaluate.command("report")
-@click.argument("measured", type=_file)
-@click.option("--against", type=_file, help="Show what --json printed earlier beside it.")
-@click.option("--out", type=_file, default=Path("evaluation.html"), show_default=True)
-def report(measured: Path, against: Path | None, out: Path) -> None:
-    """Write an HTML page with plots of MEASURED, a file that `--per-query` wrote."""
-    earlier = _metrics(against) if against else {}
-    from pydantic import ValidationError  # noqa: PLC0415 - with the next one, half a second
-
-    from app.evaluation.report import page  # noqa: PLC0415
-    from app.evaluation.retrieval import read_measured  # noqa: PLC0415
-
-    try:
-        evaluation = read_measured(measured.read_text(encoding="utf-8"))
-        html = page(f"Retrieval: {measured.stem}", evaluation, earlier)
-        out.write_text(html, encoding="utf-8")
-    except OSError as error:
-        fail(f"{error.filename}: {error.strerror}.", MISUSED)
-    except (ValidationError, UnicodeDecodeError):
-        fail(f"{measured} is not what `ibid eval retrieval --per-query` writes.", MISUSED)
-    say(f"Wrote {out}.")
-
-
-async def _measured(
-    services: "Services",
-    folder: Path,
-    home: Path,
-    corpus: str | None,
-    language: str | None,
-    *,
-    shown: bool,
-) -> "Evaluation":
-    from app.evaluation import beir_import as staging  # noqa: PLC0415 - LlamaIndex takes a second
-    from app.evaluation import retrieval  # noqa: PLC0415 - LlamaIndex takes a second
-    from app.evaluation.golden import read_golden  # noqa: PLC0415
-
-    golden, name = read_golden(folder), retrieval.by_url
-    if corpus is None:
-        with progress_bar("Ingesting", shown=shown) as progress:
-            name = await staging.ingest_documents(
-                services.ingestion,
-                services.library,
-                folder,
-                golden,
-                home / "documents",
-                language,
-                progress,
-            )
-    with progress_bar("Searching", shown=shown, unit="questions") as progress:
-        corpora = [corpus or staging.CORPUS]
-        return await retrieval.evaluate(services.search, golden, name, corpora, progress)
-
-
-def _metrics(path: Path) -> dict[str, float]:
-    try:
-        return {
-            key: float(value) for key, value in parse_json(path.read_bytes())["metrics"].items()
-        }
-    except OSError as error:
-        fail(f"{path} cannot be read: {error.strerror}.", MISUSED)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
-        fail(f"{path} is not what `ibid eval retrieval --json` prints.", MISUSED)
-
-
-def _write_questions(path: Path, result: "Evaluation") -> None:
-    lines = [f"{question.model_dump_json()}\n" for question in result.questions]
-    try:
-        path.write_text("".join(lines), encoding="utf-8")
-    except OSError as error:
-        fail(f"{path} cannot be written: {error.strerror}.", MISUSED)
-
-
-def _tell(result: "Evaluation", earlier: Mapping[str, float], *, as_json: bool) -> None:
-    differences = {
-        name: value - earlier[name] for name, value in result.metrics.items() if name in earlier
-    }
-    if as_json:
-        compared = {"against": earlier, "differences": differences} if earlier else {}
-        count = len(result.questions)
-        say_json({"metrics": result.metrics, "questions": count, **compared})
-        return
-    for name, value in result.metrics.items():
-        difference = f"  {differences[name]:+.4f}" if name in differences else ""
-        say(f"{name:<12}{value:.4f}{difference}")
-    say(f"{len(result.questions)} questions", dim=True)

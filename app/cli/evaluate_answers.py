@@ -1,17 +1,17 @@
 """`ibid eval claims` and `ibid eval answers`: measure verdicts and answers."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.runtime import progress_bar, run
+from app.cli.progress import progress_bar
+from app.cli.runtime import run
 from app.cli.scratch import apart, scratch
 from app.cli.terminal import say, say_json
-
-if TYPE_CHECKING:
-    from app.wiring import Services
-    from storage.domain import Value
+from app.evaluation.answers import evaluate_answers, naming, read_questions, write_documents
+from app.evaluation.claims import evaluate_claims, read_claims
+from app.wiring import Services
+from storage.domain import Value
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print the measures as JSON.")
 
@@ -23,9 +23,7 @@ def claims(file: Path, as_json: bool) -> None:
     """Verify the labelled claims in FILE: one JSON object per line with `claim`, `evidence` and `label`."""
     with scratch() as home:
 
-        async def work(services: "Services") -> None:
-            from app.evaluation.claims import evaluate_claims, read_claims  # noqa: PLC0415
-
+        async def work(services: Services) -> None:
             result = await evaluate_claims(services.verifier, read_claims(file))
             _show(result, result.metrics, result.labels, as_json=as_json)
 
@@ -42,16 +40,14 @@ def answers(folder: Path, as_json: bool) -> None:
     """
     with scratch() as home:
 
-        async def work(services: "Services") -> None:
-            from app.evaluation import answers  # noqa: PLC0415 - LlamaIndex takes a second
-
-            questions = answers.read_questions(folder)
-            documents = answers.write_documents(folder, home / "documents")
+        async def work(services: Services) -> None:
+            questions = read_questions(folder)
+            documents = write_documents(folder, home / "documents")
             with progress_bar("Ingesting", shown=not as_json) as progress:
                 await services.ingestion.run(documents, "known", progress=progress)
             with progress_bar("Asking", shown=not as_json) as progress:
-                name = answers.naming(folder)
-                result = await answers.evaluate_answers(
+                name = naming(folder)
+                result = await evaluate_answers(
                     services.turns, services.library, ["known"], questions, name, progress
                 )
             _show(result, result.metrics, result.confusion, as_json=as_json)
@@ -60,7 +56,7 @@ def answers(folder: Path, as_json: bool) -> None:
 
 
 def _show(
-    result: "Value",
+    result: Value,
     metrics: dict[str, float],
     counts: dict[str, dict[str, int]],
     *,

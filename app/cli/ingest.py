@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from app.cli.progress import progress_bar
 from app.cli.releases import propose
-from app.cli.runtime import MISUSED, progress_bar, run
+from app.cli.runtime import MISUSED, fail, run
 from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--corpus", default="default", show_default=True, help="The corpus to ingest into.")
 @click.option("--base-url", help="Where the pages are published; footnotes link there.")
-@click.option("--prune-empty", is_flag=True, help="Accept an empty folder: remove all it held.")
+@click.option(
+    "--prune-empty",
+    is_flag=True,
+    help="If a folder is empty, remove all that was ingested from it.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def ingest(
     paths: tuple[Path, ...], corpus: str, base_url: str | None, prune_empty: bool, as_json: bool
@@ -27,10 +32,13 @@ def ingest(
 
     The formats are Markdown, MDX, HTML, text, PDF, Word, PowerPoint, Excel, EPUB, CSV and notebooks.
     """
-    failed_altogether = False
+    for path in paths:
+        if path.parts[:1] in (("http:",), ("https:",)):
+            fail("Ibid cannot ingest a web address: give files or folders.", MISUSED)
+    all_failed = False
 
     async def work(services: "Services") -> None:
-        nonlocal failed_altogether
+        nonlocal all_failed
         with progress_bar("Ingesting", shown=not as_json) as progress:
             report = await services.ingestion.run(
                 paths,
@@ -43,25 +51,25 @@ def ingest(
         if as_json:
             say_json(report.model_dump(mode="json"))
         else:
-            tell(report, corpus)
+            show_report(report, corpus)
         if proposal := await services.reindexing.proposal():
             say(f"ibid: {propose(proposal)}", err=True)
-        failed_altogether = bool(report.failed) and not (
+        all_failed = bool(report.failed) and not (
             report.added or report.changed or report.unchanged
         )
 
     run(work)
-    if failed_altogether:
+    if all_failed:
         raise click.exceptions.Exit(MISUSED)
 
 
 _PHASES = {
-    "waiting": "{} is being ingested into by somebody else; waiting.",
-    "optimizing": "All of {} is there. Making a large index fast; it can be searched meanwhile.",
+    "waiting": "Waiting: another process is ingesting into {}.",
+    "optimizing": "All of {} is ingested and can be searched. Optimizing the index.",
 }
 
 
-def tell(report: "Report", corpus: str) -> None:
+def show_report(report: "Report", corpus: str) -> None:
     """Print the report as text."""
     for failure in report.failed:
         say(f"ibid: {failure.path}: {failure.reason}", err=True)

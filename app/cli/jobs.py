@@ -1,11 +1,11 @@
-"""`ibid jobs` and `ibid worker`: show, cancel and run background jobs."""
+"""`ibid jobs`: list, show and cancel background jobs."""
 
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import click
 
-from app.cli.runtime import load_settings, run
+from app.cli.runtime import run
 from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def list_jobs(limit: int, as_json: bool) -> None:
             say_json({"jobs": [job.model_dump(mode="json") for job in found]})
             return
         if not found:
-            say("There are no jobs: files that are uploaded over REST make some.")
+            say("There are no jobs. Uploading files over REST creates one.")
         for job in found:
             say(_line(job))
 
@@ -50,7 +50,7 @@ def show(job_id: UUID, as_json: bool) -> None:
     """Show the status and progress of job JOB_ID."""
 
     async def work(services: "Services") -> None:
-        _tell(await services.jobs.get(job_id), as_json=as_json)
+        _show(await services.jobs.get(job_id), as_json=as_json)
 
     run(work)
 
@@ -62,38 +62,12 @@ def cancel(job_id: UUID, as_json: bool) -> None:
     """Cancel job JOB_ID. What it has done so far stays."""
 
     async def work(services: "Services") -> None:
-        _tell(await services.jobs.cancel(job_id), as_json=as_json)
+        _show(await services.jobs.cancel(job_id), as_json=as_json)
 
     run(work)
 
 
-@click.command()
-def worker() -> None:
-    """Run jobs in this process until it is stopped. Any number of workers may run at once."""
-    settings = load_settings()
-
-    async def work(_: "Services") -> None:
-        import asyncio  # noqa: PLC0415
-        import signal  # noqa: PLC0415
-
-        from app.logs import configure_logging  # noqa: PLC0415
-        from app.wiring import build_worker  # noqa: PLC0415
-
-        configure_logging(settings)
-        runs_jobs, stop = build_worker(settings), asyncio.Event()
-        for told in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(told, stop.set)
-        await runs_jobs.start()
-        say("Ibid works. Ctrl-C stops it; what it leaves is finished later.", err=True)
-        try:
-            await stop.wait()
-        finally:
-            await runs_jobs.stop()
-
-    run(work, settings)
-
-
-def _tell(job: "Job", *, as_json: bool) -> None:
+def _show(job: "Job", *, as_json: bool) -> None:
     if as_json:
         say_json(job.model_dump(mode="json"))
         return

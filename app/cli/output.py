@@ -4,21 +4,17 @@ import re
 import shutil
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from app.answer_notes import notes
 from app.cli.terminal import say
-
-if TYPE_CHECKING:
-    from storage.domain import Answer, Citation, Passage
+from storage.domain import Answer, Citation, Passage
 
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 _WIDEST = 100
 
 
-def show_answer(answer: "Answer") -> None:
+def show_answer(answer: Answer) -> None:
     """Print an answer, its footnotes with the exact quotes, and the model that wrote it."""
-    from app.answer_notes import notes  # noqa: PLC0415 - imports pydantic, which `ibid --help` does not need
-
     say(_filled(_ESCAPED.sub(r"\1", answer.text).replace("&lt;", "<")))
     for citation in answer.citations:
         say()
@@ -29,7 +25,7 @@ def show_answer(answer: "Answer") -> None:
     say(f"{_signature(answer)}\nconversation {answer.conversation_id}", dim=True)
 
 
-def show_passages(passages: Sequence["Passage"]) -> None:
+def show_passages(passages: Sequence[Passage]) -> None:
     """Print passages, best first."""
     if not passages:
         say("Nothing found.")
@@ -42,27 +38,27 @@ def show_passages(passages: Sequence["Passage"]) -> None:
         say()
 
 
-def _show_footnote(citation: "Citation") -> None:
+def _show_footnote(citation: Citation) -> None:
     say(f"[{citation.n}] {_place(citation)}", bold=True)
     say(f"    {citation.url}", fg="blue")
     say(_filled(f"“{citation.quote}”", "    "))
 
 
-def _place(at: "Citation | Passage") -> str:
+def _place(at: Citation | Passage) -> str:
     path = at.section if at.section[:1] == (at.title,) else (at.title, *at.section)
     page = f", p. {at.page}" if at.page is not None else ""
     return " › ".join(path) + page
 
 
-def _signature(answer: "Answer") -> str:
+def _signature(answer: Answer) -> str:
     if answer.model == "extractive":
         return "Answered by the extractive model: sentences of the sources themselves, quoted."
     model = answer.model
     told = [f"Answered by {model}." if model else "Declined: no model was asked to answer."]
     if answer.rewriting:
-        told.append(f"{answer.rewriting.model} made the question whole.")
+        told.append(f"{answer.rewriting.model} rewrote the question.")
     if answer.finish == "length":
-        told.append("It ran into its limit: the answer is not whole.")
+        told.append("The answer is cut off: it reached the limit LLM_MAX_TOKENS.")
     told += [f"{tried.model} did not answer: {tried.error}." for tried in answer.attempts]
     return " ".join(told)
 

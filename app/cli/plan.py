@@ -2,17 +2,15 @@
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.ingest import progress_bar
+from app.cli.progress import progress_bar
 from app.cli.runtime import MISUSED, fail, load_settings
 from app.cli.terminal import say, say_json
+from app.providers import configured_fingerprint
+from pipelines.ingestion import estimate
 from storage.errors import IbidError
-
-if TYPE_CHECKING:
-    from pipelines.ingestion.estimate import Plan
 
 
 @click.command()
@@ -21,12 +19,10 @@ if TYPE_CHECKING:
 def plan(paths: tuple[Path, ...], as_json: bool) -> None:
     """Estimate what ingesting PATHS needs, and compare it with free plans. Nothing is embedded or stored."""
     settings = load_settings()
-    from app.providers import configured_fingerprint  # noqa: PLC0415 - LlamaIndex takes a second
-    from pipelines.ingestion.estimate import plan as made  # noqa: PLC0415
-
     try:
+        dimension = configured_fingerprint(settings).dimension
         with progress_bar("Reading", shown=not as_json) as progress:
-            found = asyncio.run(made(paths, configured_fingerprint(settings).dimension, progress))
+            found = asyncio.run(estimate.plan(paths, dimension, progress))
     except IbidError as error:
         fail(str(error), MISUSED)
     if as_json:
@@ -36,7 +32,7 @@ def plan(paths: tuple[Path, ...], as_json: bool) -> None:
         _show(found)
 
 
-def _show(found: "Plan") -> None:
+def _show(found: estimate.Plan) -> None:
     for failure in found.failed:
         say(f"ibid: {failure.path}: {failure.reason}", err=True)
     say(
@@ -46,13 +42,13 @@ def _show(found: "Plan") -> None:
         "(the local embedding needs neither).\n"
         f"Qdrant: {found.points:,} points, about {_megabytes(found.memory_float32)} of memory as "
         f"float32 or {_megabytes(found.memory_int8)} as int8, {_megabytes(found.disk)} of disk.\n"
-        f"SQL: about {_megabytes(found.sql)}.\n\nBeside the free plans:"
+        f"SQL: about {_megabytes(found.sql)}.\n\nCompared with the free plans:"
     )
     for fit in found.fits:
-        fits = "fits" if fit.fits else "TOO MUCH"
+        fits = "fits" if fit.fits else "DOES NOT FIT"
         say(f"  {fit.plan}: {fit.needed:,} of {fit.limit:,} {fit.what}: {fits}")
     say("It fits the free plans." if found.is_free else "It does not fit the free plans.")
-    say("A reindex keeps two indexes for a while: then memory and disk are needed twice.")
+    say("During a reindex there are two indexes, which need twice the memory and disk.")
 
 
 def _megabytes(count: int) -> str:

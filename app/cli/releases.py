@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from app.cli.runtime import progress_bar, run
+from app.cli.progress import progress_bar
+from app.cli.runtime import run
 from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
@@ -17,7 +18,12 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.command()
 @click.option("--from-sources", "origin", flag_value="sources", help="Read the files again.")
-@click.option("--from-passages", "origin", flag_value="passages", help="Copy what serves.")
+@click.option(
+    "--from-passages",
+    "origin",
+    flag_value="passages",
+    help="Copy the passages of the active release.",
+)
 @_as_json
 def reindex(origin: Literal["sources", "passages"] | None, as_json: bool) -> None:
     """Build a release with the current configuration, then activate it. Searches work meanwhile.
@@ -28,7 +34,7 @@ def reindex(origin: Literal["sources", "passages"] | None, as_json: bool) -> Non
     async def work(services: "Services") -> None:
         with progress_bar("Building", shown=not as_json) as progress:
             built = await services.reindexing.reindex(origin, progress)
-        _tell(built, as_json=as_json)
+        _show(built, as_json=as_json)
 
     run(work)
 
@@ -39,19 +45,19 @@ def releases(as_json: bool) -> None:
     """List the active release and those that are kept, newest first."""
 
     async def work(services: "Services") -> None:
-        standing = await services.reindexing.releases()
+        found = await services.reindexing.releases()
         proposal = await services.reindexing.proposal()
         if as_json:
             say_json(
                 {
-                    "releases": [one.model_dump(mode="json") for one in standing],
+                    "releases": [one.model_dump(mode="json") for one in found],
                     "proposal": proposal and proposal.model_dump(mode="json"),
                 }
             )
             return
-        if not standing:
+        if not found:
             say("There is no release yet: run `ibid ingest PATH`.")
-        for one in standing:
+        for one in found:
             say(_line(one))
         if proposal:
             say(propose(proposal))
@@ -69,7 +75,7 @@ def rollback(release: str | None, as_json: bool) -> None:
     """
 
     async def work(services: "Services") -> None:
-        _tell(await services.reindexing.rollback(release), as_json=as_json)
+        _show(await services.reindexing.rollback(release), as_json=as_json)
 
     run(work)
 
@@ -77,8 +83,8 @@ def rollback(release: str | None, as_json: bool) -> None:
 def propose(proposal: "Proposal") -> str:
     """Return a line that says what differs, and the maximum cost of a reindex."""
     return (
-        f"What is configured differs from what serves ({', '.join(proposal.changed)}). "
-        f"Run `ibid reindex` to build it beside: at most {proposal.sources:,} sources, "
+        f"The configuration differs from the active release ({', '.join(proposal.changed)}). "
+        f"Run `ibid reindex` to build a new release. It needs at most {proposal.sources:,} sources, "
         f"{proposal.passages:,} passages, {proposal.calls:,} embedding calls, "
         f"about {proposal.tokens:,} tokens."
     )
@@ -93,11 +99,11 @@ def _line(one: "ReleaseSummary") -> str:
     )
 
 
-def _tell(built: "Built", *, as_json: bool) -> None:
+def _show(built: "Built", *, as_json: bool) -> None:
     if as_json:
         say_json(built.model_dump(mode="json"))
         return
     say(
-        f"{built.release} serves: {built.sources} sources, {built.passages} passages, "
-        f"in {built.seconds:.1f} s. {built.before} is kept: `ibid rollback` goes back to it."
+        f"{built.release} is active: {built.sources} sources, {built.passages} passages, "
+        f"in {built.seconds:.1f} s. {built.before} is kept: run `ibid rollback` to activate it again."
     )

@@ -1,46 +1,47 @@
 """Code that commands share: open services, print errors in one line, exit codes."""
 
-import gc
+import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
+from app.cli.lazy_group import fast_imports
 from app.cli.terminal import say
+from app.logs import configure_command_logging
+from app.settings import Settings
+from app.settings.misspelt import misspelt
 from storage.errors import IbidError, ModelUnavailable
 
 if TYPE_CHECKING:
-    from app.settings import Settings
     from app.wiring import Services
+    from storage.sql.database import Database
+
+T = TypeVar("T")
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
 
-def run(work: Callable[["Services"], Awaitable[None]], settings: "Settings | None" = None) -> None:
+def run(work: Callable[["Services"], Awaitable[None]], settings: Settings | None = None) -> None:
     """Open the services and await `work`. Print an error in one line on standard error, and exit."""
-    import asyncio  # noqa: PLC0415 - with other late imports, would take half of the time of `ibid --help`
-
-    try:
-        asyncio.run(_open_and_do(work, settings))
-    except ModelUnavailable as error:
-        fail(str(error), FAILED)
-    except IbidError as error:
-        fail(str(error), MISUSED)
-    except KeyboardInterrupt:
-        fail("Interrupted. What was there before still serves.", INTERRUPTED)
+    settings = settings or load_settings()
+    _run(lambda: _wiring().open_services(settings), work)
 
 
-def load_settings() -> "Settings":
+def run_with_database(work: Callable[["Database"], Awaitable[None]]) -> None:
+    """Do the same with the database alone, and do not migrate its schema."""
+    settings = load_settings()
+    _run(lambda: _wiring().connect_database(settings), work)
+
+
+def load_settings() -> Settings:
     """Read the settings from the environment and `.env`, and configure logging.
 
     Exit with an error if a value is invalid. Warn about misspelt names.
     """
-    from pydantic import ValidationError  # noqa: PLC0415
-    from pydantic_settings import SettingsError  # noqa: PLC0415
-
-    from app.settings import Settings  # noqa: PLC0415
-    from app.settings.misspelt import misspelt  # noqa: PLC0415
-
     try:
         settings = Settings()
     except ValidationError as error:
@@ -57,8 +58,6 @@ def load_settings() -> "Settings":
         fail(f"The file .env cannot be read: {error.strerror}.", MISUSED)
     for each in misspelt():
         say(f"ibid: {each}", err=True)
-    from app.logs import configure_command_logging  # noqa: PLC0415
-
     configure_command_logging(settings)
     return settings
 
@@ -69,32 +68,24 @@ def fail(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-@contextmanager
-def progress_bar(
-    title: str, *, shown: bool, unit: str = "sources"
-) -> Generator[Callable[[int, int], None]]:
-    """Show a progress bar if standard error is a terminal."""
-    from rich.console import Console  # noqa: PLC0415 - only where a bar may be drawn
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
-
-    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not (shown and console.is_terminal)) as bar:
-        task = bar.add_task(title, total=None)
-
-        def advance(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        yield advance
-
-
-async def _open_and_do(
-    work: Callable[["Services"], Awaitable[None]], settings: "Settings | None"
+def _run(
+    connect: Callable[[], AbstractAsyncContextManager[T]], work: Callable[[T], Awaitable[None]]
 ) -> None:
-    gc.disable()  # imports leave no garbage; looking for it would take a tenth of the time
-    from app.wiring import open_services  # noqa: PLC0415 - LlamaIndex takes a second
+    async def connect_and_work() -> None:
+        async with connect() as opened:
+            await work(opened)
 
-    gc.freeze()
-    gc.enable()
-    async with open_services(settings or load_settings()) as services:
-        await work(services)
+    try:
+        asyncio.run(connect_and_work())
+    except ModelUnavailable as error:
+        fail(str(error), FAILED)
+    except IbidError as error:
+        fail(str(error), MISUSED)
+    except KeyboardInterrupt:
+        fail("Interrupted. The active index stays active.", INTERRUPTED)
+
+
+def _wiring():
+    with fast_imports():
+        from app import wiring  # noqa: PLC0415 - LlamaIndex takes a second; `ibid COMMAND --help` needs none
+    return wiring

@@ -5,13 +5,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from app.cli.runtime import MISUSED, fail, load_settings
+from app.settings import Settings
+from storage.index.embedded.files import is_locked
 from storage.system_folders import ensure_temporary_folder, has_temporary_folder
-
-if TYPE_CHECKING:
-    from app.settings import Settings
 
 _PATIENCE = 10.0
 
@@ -22,12 +20,10 @@ def scratch() -> Generator[Path]:
 
     That process may outlive the work by a moment.
     """
-    from storage.index.embedded.files import is_locked  # noqa: PLC0415
-
     home = load_settings().ibid_home
     ensure_temporary_folder(home)
     if not has_temporary_folder():
-        fail(f"Temporary files can be written nowhere, not even to {home}: set TMPDIR.", MISUSED)
+        fail(f"No folder for temporary files is writable, not even {home}: set TMPDIR.", MISUSED)
     with TemporaryDirectory(prefix="ibid-eval-", ignore_cleanup_errors=True) as made:
         folder = Path(made).resolve()
         try:
@@ -38,7 +34,7 @@ def scratch() -> Generator[Path]:
                 time.sleep(0.02)
 
 
-def apart(home: Path) -> "Settings":
+def apart(home: Path) -> Settings:
     """Return the configured settings with a temporary home and no external databases."""
     away = {"ibid_home": home / "home", "database_url": None, "qdrant_url": None}
     return load_settings().model_copy(update=away)

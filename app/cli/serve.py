@@ -3,15 +3,14 @@
 import ipaddress
 import os
 import socket
-from typing import TYPE_CHECKING
 
 import click
 
+from app import serving
 from app.cli.runtime import MISUSED, fail, load_settings, run
 from app.cli.terminal import say
-
-if TYPE_CHECKING:
-    from app.settings import Settings
+from app.rate_limiting.limiter import build_counts
+from app.settings import Settings
 
 
 @click.command()
@@ -22,26 +21,24 @@ if TYPE_CHECKING:
     default=1,
     show_default=True,
     type=click.IntRange(1, 64),
-    help="Processes that answer.",
+    help="Number of processes.",
 )
-@click.option("--insecure", is_flag=True, help="Listen beyond this machine, open to anyone.")
+@click.option("--insecure", is_flag=True, help="Allow other machines without sign-in.")
 def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     """Serve the chat page at / and the REST API, with its documentation at /schema."""
     settings = load_settings()
     if settings.auth == "off" and not insecure and not _is_loopback(host):
         fail(
-            f"{host} can be reached from other machines and there is no sign-in: "
-            "use 127.0.0.1, set AUTH=jwt, or say --insecure.",
+            f"{host} can be reached from other machines and sign-in is off: "
+            "use 127.0.0.1, set AUTH=jwt, or give --insecure.",
             MISUSED,
         )
-    address = _listening(host, port)
+    address = _resolve(host, port)
     if insecure and "allowed_hosts" not in settings.model_fields_set:
         os.environ["ALLOWED_HOSTS"] = "*"
     if workers > 1 and not settings.rate_limit_store:
         os.environ["RATE_LIMIT_STORE"] = "file"
     run(lambda _: _open_once(settings), settings)
-    from app import serving  # noqa: PLC0415 - only this command serves
-
     shown = f"[{host}]" if ":" in host else host
     place = settings.public_url or f"http://{shown}:{port}"
     if settings.log_format == "text":
@@ -49,14 +46,12 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     serving.serve(settings, address, port, workers)
 
 
-async def _open_once(settings: "Settings") -> None:
+async def _open_once(settings: Settings) -> None:
     """Open the services once, so that an error is one line here and not a traceback in a worker."""
-    from app.rate_limiting.limiter import build_counts  # noqa: PLC0415 - Litestar takes a moment
-
     build_counts(settings)
 
 
-def _listening(host: str, port: int) -> str:
+def _resolve(host: str, port: int) -> str:
     """Resolve the host and return its IP address. Exit if the server cannot listen there."""
     try:
         family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]

@@ -6,14 +6,14 @@ import click
 
 from app.cli.runtime import run
 from app.cli.terminal import say, say_json
+from app.usage.budgets import UsageReport, dollars
 
 if TYPE_CHECKING:
-    from app.usage.budgets import UsageReport
     from app.wiring import Services
 
 
 @click.command()
-@click.option("--days", default=30, show_default=True, help="How many, today among them.")
+@click.option("--days", default=30, show_default=True, help="Number of days, including today.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def usage(days: int, as_json: bool) -> None:
     """Show the costs of models by day, user and model."""
@@ -28,9 +28,7 @@ def usage(days: int, as_json: bool) -> None:
     run(work)
 
 
-def _show(report: "UsageReport") -> None:
-    from app.usage.budgets import dollars  # noqa: PLC0415
-
+def _show(report: UsageReport) -> None:
     for one in report.spent:
         say(
             f"{one.day}  {one.user}  {one.model}  {one.calls} calls, {one.prompt_tokens} + "

@@ -30,13 +30,17 @@ def keys() -> None:
     type=click.Choice(["ask", "ingest", "admin"]),
     help="What the key may do; may be given several times.",
 )
-@click.option("--days", type=click.IntRange(1, 3650), help="For how long it is good.")
+@click.option(
+    "--days",
+    type=click.IntRange(1, 3650),
+    help="Days until the key expires; by default it does not expire.",
+)
 def create_key(name: str, rights: "tuple[Right, ...]", days: int | None) -> None:
     """Create an API key that acts as the user key:NAME. The key is shown only once."""
 
     async def work(services: "Services") -> None:
         say(await services.people.create_key(name, rights, days))
-        say("Keep it now: it is not shown again.", err=True)
+        say("Save the key now: it is not shown again.", err=True)
 
     run(work)
 
@@ -44,7 +48,7 @@ def create_key(name: str, rights: "tuple[Right, ...]", days: int | None) -> None
 @keys.command("list")
 @_as_json
 def list_keys(as_json: bool) -> None:
-    """List the keys by prefix, with their scopes and the time of their last use."""
+    """List the keys. The list shows their prefixes, scopes and times of last use."""
 
     async def work(services: "Services") -> None:
         found = await services.people.keys()
@@ -60,7 +64,7 @@ def list_keys(as_json: bool) -> None:
         for key, user in found:
             used = f"used {key.used_at:%Y-%m-%d %H:%M}" if key.used_at else "never used"
             until = f", until {key.expires_at:%Y-%m-%d}" if key.expires_at else ""
-            state = "" if key.is_good else " (no longer good)"
+            state = "" if key.is_good else " (expired or revoked)"
             say(f"{key.prefix}…  {user.name}  {'+'.join(key.rights)}  {used}{until}{state}")
 
     run(work)
@@ -103,18 +107,21 @@ def list_users(as_json: bool) -> None:
 @click.argument("name")
 @click.argument("role", type=click.Choice(["reader", "editor", "admin"]))
 def set_role(name: str, role: "Role") -> None:
-    """Set the role of NAME: readers ask questions, editors also ingest, admins may do everything."""
+    """Set the role of user NAME.
+
+    Readers ask questions, editors also ingest, admins may do everything.
+    """
 
     async def work(services: "Services") -> None:
         await services.people.set_role(name, role)
-        say(f"{name} is {role} from the next request on.")
+        say(f"{name} is {role} now.")
 
     run(work)
 
 
 @users.command("delete")
 @click.argument("name")
-@click.confirmation_option(prompt="Delete the user with all conversations and keys?")
+@click.confirmation_option(prompt="Delete the user and all conversations and keys?")
 def delete_user(name: str) -> None:
     """Delete user NAME with all conversations, feedback and keys."""
 

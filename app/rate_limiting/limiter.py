@@ -122,8 +122,7 @@ def build_counts(settings: Settings) -> Counts:
 def _on_server(url: str) -> Counts:
     try:
         from litestar.stores.valkey import ValkeyStore  # noqa: PLC0415 - an extra
-        from valkey.asyncio import ConnectionPool, Valkey  # noqa: PLC0415
-        from valkey.exceptions import ValkeyError  # noqa: PLC0415
+        from valkey.asyncio import ConnectionPool, Valkey, ValkeyError  # noqa: PLC0415
     except ImportError as error:
         raise InvalidInput(
             "RATE_LIMIT_STORE names a server, which needs the package valkey: install ibid[redis]."

@@ -45,7 +45,7 @@ class JobStore:
 
     def open(self) -> "DBOSClient":
         """Create or migrate the tables and return a client; raise `DatabaseUnavailable`. Takes about 1 s."""
-        from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer  # noqa: PLC0415
+        from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer  # noqa: PLC0415 - 1.5 s
 
         if self._file:
             self._file.parent.mkdir(parents=True, exist_ok=True)

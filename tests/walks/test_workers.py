@@ -178,7 +178,7 @@ async def test_two_workers_share_a_queue_and_one_takes_over_from_the_other(tmp_p
 async def test_a_worker_stops_when_it_is_told_to(tmp_path: Path) -> None:
     with started(tmp_path / "home", "worker") as worker:
         assert worker.stderr
-        assert "Ibid works" in await asyncio.to_thread(worker.stderr.readline)
+        assert "The worker is running" in await asyncio.to_thread(worker.stderr.readline)
         worker.send_signal(signal.SIGTERM)
         output, told = worker.communicate(timeout=30)
         assert (worker.returncode, output, told) == (0, "", "")
@@ -198,7 +198,7 @@ async def test_two_ingestions_of_one_corpus_lose_nothing(tmp_path: Path) -> None
             for ingestion in (one, two):
                 assert ingestion.stderr
                 told = await asyncio.to_thread(ingestion.stderr.readline)
-                assert told == "ibid: default is being ingested into by somebody else; waiting.\n"
+                assert told == "ibid: Waiting: another process is ingesting into default.\n"
         outputs = [one.communicate(timeout=120), two.communicate(timeout=120)]
     assert [json.loads(output)["added"] for output, _ in outputs] == [MANY, MANY]
     assert [told for _, told in outputs] == ["", ""]

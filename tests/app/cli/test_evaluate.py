@@ -138,8 +138,8 @@ def test_what_was_not_written_by_ibid_is_refused(tmp_path: Path, golden: Path) -
     other = tmp_path / "other.json"
     other.write_text("[]")
     refused = ibid(tmp_path, "eval", "retrieval", golden, "--against", other)
-    assert_refused(refused, "not what")
-    assert_refused(ibid(tmp_path, "eval", "report", other), "not what")
+    assert_refused(refused, "not an output")
+    assert_refused(ibid(tmp_path, "eval", "report", other), "not a file")
     assert_refused(ibid(tmp_path, "eval", "report", tmp_path / "none"), "No such file")
     assert_refused(ibid(tmp_path / "home", "eval", "make", "none"), "no corpus 'none'")
     unknown = ibid(tmp_path / "home", "eval", "retrieval", golden, "--language", "Klingon")

@@ -30,7 +30,7 @@ def test_a_key_is_shown_once_listed_and_revoked(desk: Path) -> None:
     assert key.startswith(row["prefix"])
     assert key not in ibid(desk, "keys", "list").stdout
     assert ibid(desk, "keys", "revoke", row["prefix"]).stdout == "Revoked.\n"
-    assert "no longer good" in ibid(desk, "keys", "list").stdout
+    assert "expired or revoked" in ibid(desk, "keys", "list").stdout
     assert_refused(ibid(desk, "keys", "revoke", "ibid_nothing"), "no key")
 
 
@@ -48,12 +48,12 @@ def test_a_corpus_is_opened_to_some_and_to_all(desk: Path) -> None:
     ibid(desk, "corpora", "create", "boats")
     told = ibid(desk, "corpora", "access", "boats", "--user", "ada", "--group", "staff").stdout
     assert told == "boats is open to group:staff, user:ada.\n"
-    assert "admins alone" in ibid(desk, "corpora", "access", "boats").stdout
+    assert "admins only" in ibid(desk, "corpora", "access", "boats").stdout
     assert "everyone" in ibid(desk, "corpora", "access", "boats", "--public").stdout
     assert ibid(desk, "corpora", "access", "boats", "--public", "--user", "x").exit_code == 2
     assert_refused(ibid(desk, "corpora", "access", "ships", "--public"), "no corpus 'ships'")
     assert "prefers" in ibid(desk, "corpora", "peer-review", "boats", "0.1").stdout
-    assert "no difference" in ibid(desk, "corpora", "peer-review", "boats", "0").stdout
+    assert "no preference" in ibid(desk, "corpora", "peer-review", "boats", "0").stdout
     assert_refused(ibid(desk, "corpora", "peer-review", "boats", "7"), "between 0 and 1")
 
 

@@ -34,7 +34,7 @@ def test_a_turn_and_what_it_cost(home: Path, doubles: Doubles) -> None:
     assert asked.exit_code == 0, asked.output
     assert "Answered by double/answers. double/cut did not answer: the connection" in asked.stdout
     limited = ibid(home, "ask", FUEL, **hosted(doubles, "ends-length"))
-    assert "It ran into its limit: the answer is not whole." in limited.stdout
+    assert "The answer is cut off: it reached the limit LLM_MAX_TOKENS." in limited.stdout
 
     shown = ibid(home, "usage")
     assert re.search(r"local  double/answers  1 calls, \d+ \+ \d+ tokens, \$0\.0\d+", shown.stdout)
@@ -58,9 +58,9 @@ def test_a_follow_up_says_which_model_made_it_whole(home: Path, doubles: Doubles
     first = json.loads(ibid(home, "ask", FUEL, "--json", **models).stdout)
     goes_on = ("--conversation", first["conversation_id"])
     shown = ibid(home, "ask", "What is it for?", *goes_on, **models).stdout
-    assert "double/means-the-foghorn made the question whole." in shown
+    assert "double/means-the-foghorn rewrote the question." in shown
     declined = ibid(home, "ask", "And who won at chess in 1972?", *goes_on, **models).stdout
-    assert "no model was asked to answer. double/means-the-foghorn made" in declined
+    assert "no model was asked to answer. double/means-the-foghorn rewrote" in declined
 
 
 def test_a_turn_without_a_model_has_failed(home: Path, doubles: Doubles) -> None:
