@@ -26,7 +26,7 @@ from app.api.health import DatabaseProbe, HealthController
 from app.api.heartbeat import HEARTBEAT_SECONDS
 from app.api.jobs import JobController, uploads_up_to
 from app.api.messages import MessageController
-from app.api.openapi_page import SCHEMA_HEADERS, SchemaPage
+from app.api.openapi_page import SchemaPage, schema_headers
 from app.api.proxies import Proxies
 from app.api.rate_limit import build_counts
 from app.api.releases import ReleaseController
@@ -137,7 +137,7 @@ def create_app(
                 "/schema",
                 route_handlers=[],
                 include_in_schema=False,
-                response_headers=SCHEMA_HEADERS,
+                response_headers=schema_headers(),
             ),
             description="Answers from documentation, every claim with a footnote.",
             render_plugins=[SchemaPage()],

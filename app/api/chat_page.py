@@ -1,6 +1,5 @@
 """The chat page at `/`, and the files it loads."""
 
-from html import escape
 from pathlib import Path
 
 from litestar import Controller, MediaType, get
@@ -12,11 +11,11 @@ from litestar.response import File
 import app.web
 from app.api.auth import OPEN
 from app.api.headers import CONTENT_SECURITY_POLICY
+from app.web.pages import page_templates
 
 _ASSETS = Path(app.web.__file__).parent / "assets"
 _KINDS = {
     ".css": "text/css",
-    ".html": "text/html",
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
 }
@@ -40,9 +39,8 @@ class PageController(Controller):
     @get("/", sync_to_thread=False, media_type=MediaType.HTML)
     def page(self, state: State) -> str:
         """Return the chat page."""
-        page = (_ASSETS / "page.html").read_text(encoding="utf-8")
-        link = escape(state.sign_in_url or "")
-        return page.replace('data-sign-in=""', f'data-sign-in="{link}"', 1)
+        page = page_templates().get_template("page.html")
+        return page.render(sign_in_url=state.sign_in_url or "")
 
     @get("/assets/{name:str}", sync_to_thread=False)
     def asset(self, name: FromPath[str]) -> File:
