@@ -6,6 +6,7 @@ shown.
 
 import os
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from datetime import date
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Literal
@@ -218,14 +219,13 @@ async def _limits(settings: Settings) -> Findings:
     if not settings.rate_limit_store:
         yield Finding(name="limits", state="ok", told="no store is set for all processes")
         return
-    from app.api.rate_limit import build_counts  # noqa: PLC0415 - Litestar takes a moment
+    from app.api.rate_limit import build_rate_limiter  # noqa: PLC0415 - Litestar takes a moment
 
-    counts = build_counts(settings)
-    async with counts:
-        together = await counts.is_shared()
+    async with aclosing(build_rate_limiter(settings)) as limiter:
+        together = await limiter.is_shared()
     if not together:
         raise InvalidInput(
-            f"the store at {counts.place} fails, so that each process counts requests for itself"
+            f"the store at {limiter.place} fails, so that each process counts requests for itself"
         )
     yield Finding(name="limits", state="ok", told="processes count requests together")
 

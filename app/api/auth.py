@@ -1,9 +1,8 @@
-"""Authentication by bearer token or API key, authorization, rate limit and CORS."""
+"""Authentication by bearer token or API key, authorization and CORS."""
 
 import re
 from typing import Any, cast
 
-from litestar import Request
 from litestar.config.cors import CORSConfig
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
@@ -12,7 +11,6 @@ from litestar.middleware import (
     AuthenticationResult,
     DefineMiddleware,
 )
-from litestar.middleware.rate_limit import RateLimitConfig
 from litestar.types import Middleware
 
 from app.api.failures import failures_of
@@ -75,12 +73,6 @@ async def sign_in(connection: Connection) -> Principal:
     return principal
 
 
-def provide_services(request: Request[Any, Any, Any]) -> Services:
-    """Provide the services, acting for the user of the request. Anonymous users see no documents."""
-    services: Services = request.app.state.services
-    return services.acting_for(principal_of(request))
-
-
 def principal_of(connection: Connection) -> Principal:
     """Return who signed in: `STRANGER` on an open route, `LOCAL` if sign-in is off."""
     known: Principal | None = connection.scope.get("user")
@@ -98,24 +90,10 @@ async def only_editors_change(connection: Connection, handler: BaseRouteHandler)
 
 
 def build_middleware(settings: Settings) -> list[Middleware]:
-    """Return sign-in and a rate limit per user or key; an empty list if sign-in is off.
-
-    Litestar's rate limit reads a count and then writes it, not atomically. Of concurrent requests in
-    several processes it may count only one.
-    """
+    """Return the middleware that requires sign-in; an empty list if sign-in is off."""
     if settings.auth == "off":
         return []
-    limit = RateLimitConfig(
-        rate_limit=("minute", settings.rate_limit),
-        exclude=_OPEN_PATHS,
-        exclude_opt_key="exclude_from_auth",
-        identifier_for_request=_name_of,
-    )
-    return [DefineMiddleware(SignIn, exclude=_OPEN_PATHS), limit.middleware]
-
-
-def _name_of(request: Request[Any, Any, Any]) -> str:
-    return principal_of(request).name
+    return [DefineMiddleware(SignIn, exclude=_OPEN_PATHS)]
 
 
 def build_cors(settings: Settings) -> CORSConfig | None:

@@ -144,15 +144,12 @@ def problem_body(error: Exception) -> dict[str, object]:
 
 def _of_http(error: HTTPException) -> ProblemException:
     """Convert an error of the framework, such as an unknown route. `extra` names invalid values."""
-    headers = dict(error.headers or {})
-    if "RateLimit-Reset" in headers:
-        headers["Retry-After"] = headers["RateLimit-Reset"]
     return ProblemException(
         status_code=error.status_code,
         title=HTTPStatus(error.status_code).phrase,
         detail=error.detail,
         extra=error.extra,
-        headers=headers,
+        headers=error.headers,
     )
 
 

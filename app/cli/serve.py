@@ -51,9 +51,9 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
 
 async def _open_once(settings: "Settings") -> None:
     """Open the services once, so that an error is one line here and not a traceback in a worker."""
-    from app.api.rate_limit import build_counts  # noqa: PLC0415 - Litestar takes a moment
+    from app.api.rate_limit import build_rate_limiter  # noqa: PLC0415 - Litestar takes a moment
 
-    build_counts(settings)
+    build_rate_limiter(settings)
 
 
 def _listening(host: str, port: int) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -94,8 +95,8 @@ def test_where_the_server_is_reached_is_one_setting(
         own = {"host": host, "origin": origin}
         assert client.post(f"{API}/conversations", headers=own).status_code == 201
         assert client.get("/", headers={"host": host}).status_code == 200
-        page = client.get("/schema", headers={"host": host}).text
-        assert f"curl -X GET &#x27;{public}/api/v1/" in page
+        page = unescape(client.get("/schema", headers={"host": host}).text)
+        assert f"curl -X GET '{public}/api/v1/" in page
         assert 'href="schema/openapi.json"' in page
         document = client.get("/schema/openapi.json", headers={"host": host}).json()
         assert document["servers"] == [{"url": public}]
