@@ -14,7 +14,7 @@ from litestar.plugins.problem_details import ProblemDetailsPlugin
 
 from app.api import problems
 from app.api.allowed_hosts import build_host_check
-from app.api.auth import build_cors, build_middleware, only_editors_change
+from app.api.auth import build_cors, build_middleware, require_rights
 from app.api.bodies import BodyTimeout, JSONRequest
 from app.api.chat_page import PageController
 from app.api.conversations import ConversationController
@@ -41,8 +41,8 @@ from app.settings import Settings
 from app.wiring import build_state, open_services
 from app.worker_process import WorkerSupervisor, open_working
 
-_LARGEST_BODY = 1_000_000
-_FOR_ANSWERS = 0.8
+_MAX_BODY_SIZE = 1_000_000
+_ANSWERS_FRACTION = 0.8
 """Fraction of the shutdown time that open answers may use. The rest is for closing services."""
 
 
@@ -61,10 +61,10 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncGenerator[None]:
-        begins = build_state(settings).is_there
+        start_worker = build_state(settings).is_there
         async with (
             open_services(settings) as services,
-            open_working(settings, begins=begins) as working,
+            open_working(settings, begins=start_worker) as working,
             aclosing(limiter),
         ):
             app.state.services, app.state.working = services, working
@@ -95,7 +95,7 @@ def create_app(
     app = Litestar(
         [v1, HealthController, PageController],
         lifespan=[lifespan],
-        plugins=[ProblemDetailsPlugin(problems.config), problems.Documented()],
+        plugins=[ProblemDetailsPlugin(problems.config), problems.ProblemResponses()],
         state=State(
             {
                 "signs_in": settings.auth != "off",
@@ -111,13 +111,13 @@ def create_app(
             RateLimit(settings.rate_limit, limiter),
             StreamLimit(settings.stream_limit),
         ],
-        guards=[only_editors_change],
+        guards=[require_rights],
         cors_config=cors,
         dependencies=build_dependencies(),
         before_request=build_host_check(settings, cors),
         before_send=[add_security_headers],
         request_class=JSONRequest,
-        request_max_body_size=_LARGEST_BODY,
+        request_max_body_size=_MAX_BODY_SIZE,
         after_exception=[note_exception],
         logging_config=None,  # the process that runs the server configures logging
         openapi_config=_openapi(settings),
@@ -132,7 +132,7 @@ def stop(app: Litestar, seconds: float, at_once: bool) -> None:
     working: WorkerSupervisor = app.state.working
     shutdown: Shutdown = app.state.shutdown
     working.leave()
-    stopping = shutdown.run(_FOR_ANSWERS * seconds, stop_listening, at_once=at_once)
+    stopping = shutdown.run(_ANSWERS_FRACTION * seconds, stop_listening, at_once=at_once)
     app.state.stopping = asyncio.create_task(stopping)
 
 

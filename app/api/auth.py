@@ -25,7 +25,7 @@ OPEN = {"exclude_from_auth": True}
 """`opt` of handlers that need no sign-in. They must not reveal anything about users' documents."""
 
 _OPEN_PATHS = ["^/health", "^/schema"]
-_EXPOSED = [
+_EXPOSED_HEADERS = [
     "Content-Disposition",
     "Location",
     "RateLimit-Limit",
@@ -56,8 +56,8 @@ async def sign_in(connection: Connection) -> Principal:
     scheme, _, credential = connection.headers.get("authorization", "").partition(" ")
     credential = credential.strip()
     if scheme.lower() != "bearer" or not credential:
-        told = "Sign in: send `Authorization: Bearer` with a token or an API key."
-        raise NotSignedIn(told, was_sent=False)
+        message = "Sign in: send `Authorization: Bearer` with a token or an API key."
+        raise NotSignedIn(message, was_sent=False)
     address, is_key = address_of(connection.scope), people.is_key(credential)
     if is_key:
         await failures.check(address, credential)
@@ -75,17 +75,17 @@ async def sign_in(connection: Connection) -> Principal:
 
 def principal_of(connection: Connection) -> Principal:
     """Return who signed in: `STRANGER` on an open route, `LOCAL` if sign-in is off."""
-    known: Principal | None = connection.scope.get("user")
-    return known or (STRANGER if connection.app.state.signs_in else LOCAL)
+    principal: Principal | None = connection.scope.get("user")
+    return principal or (STRANGER if connection.app.state.signs_in else LOCAL)
 
 
-async def only_editors_change(connection: Connection, handler: BaseRouteHandler) -> None:
+async def require_rights(connection: Connection, handler: BaseRouteHandler) -> None:
     """Require the right `ingest` for requests that change something, or the right that `opt` names.
 
     It is async because Litestar runs synchronous guards in a thread.
     """
-    changes = connection.scope.get("method") not in ("GET", "HEAD", "OPTIONS")
-    if right := handler.opt.get("right", "ingest" if changes else None):
+    is_change = connection.scope.get("method") not in ("GET", "HEAD", "OPTIONS")
+    if right := handler.opt.get("right", "ingest" if is_change else None):
         principal_of(connection).require(right)
 
 
@@ -112,5 +112,5 @@ def build_cors(settings: Settings) -> CORSConfig | None:
         allow_origin_regex="|".join(subdomains) or None,
         allow_methods=["GET", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"],
         allow_headers=["*"],
-        expose_headers=_EXPOSED,
+        expose_headers=_EXPOSED_HEADERS,
     )

@@ -9,7 +9,7 @@ from app.addresses import network_of
 from app.api.rate_limit import RateLimiter, Window
 from storage.errors import TooManyFailures
 
-_MOST_KNOWN = 10_000
+_MAX_KNOWN_KEYS = 10_000
 
 
 class Failures:
@@ -20,30 +20,30 @@ class Failures:
     others guesses keys, only keys that are new to this process have to wait, for a minute at most.
     """
 
-    def __init__(self, most: int, limiter: RateLimiter) -> None:
-        self._most = most
+    def __init__(self, limit: int, limiter: RateLimiter) -> None:
+        self._limit = limit
         self._limiter = limiter
-        self._known: dict[bytes, None] = {}
+        self._known_keys: dict[bytes, None] = {}
 
     async def check(self, address: str, key: str) -> None:
         """Raise `TooManyFailures` if the key may not be looked up."""
-        if _digest(key) not in self._known:
+        if _digest(key) not in self._known_keys:
             window = await self._limiter.read(_name(address))
-            if window.count >= self._most:
+            if window.count >= self._limit:
                 raise _too_many(window)
 
     async def count(self, address: str, credential: str) -> None:
         """Count a failure. Raise `TooManyFailures` if the limit is exceeded."""
-        self._known.pop(_digest(credential), None)
+        self._known_keys.pop(_digest(credential), None)
         window = await self._limiter.hit(_name(address))
-        if window.count > self._most:
+        if window.count > self._limit:
             raise _too_many(window)
 
     def remember(self, key: str) -> None:
         """Remember a valid key. It is looked up even if its address exceeds the limit."""
-        if len(self._known) >= _MOST_KNOWN:
-            self._known.clear()
-        self._known[_digest(key)] = None
+        if len(self._known_keys) >= _MAX_KNOWN_KEYS:
+            self._known_keys.clear()
+        self._known_keys[_digest(key)] = None
 
 
 def failures_of(app: Litestar) -> Failures:
@@ -52,7 +52,7 @@ def failures_of(app: Litestar) -> Failures:
 
 
 def _too_many(window: Window) -> TooManyFailures:
-    error = TooManyFailures("Too many invalid keys or tokens came from your address.")
+    error = TooManyFailures("Your address has sent too many invalid keys or tokens.")
     error.retry_after = window.seconds
     return error
 

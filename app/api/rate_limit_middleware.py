@@ -16,8 +16,8 @@ class RateLimit(ASGIMiddleware):
 
     scopes = (ScopeType.HTTP,)
 
-    def __init__(self, most: int, limiter: RateLimiter) -> None:
-        self._most = most
+    def __init__(self, limit: int, limiter: RateLimiter) -> None:
+        self._limit = limit
         self._limiter = limiter
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
@@ -28,7 +28,7 @@ class RateLimit(ASGIMiddleware):
         name = principal_of(ASGIConnection(scope)).name
         window = await self._limiter.hit(f"requests::{name}")
         headers = self._headers(window)
-        if window.count > self._most:
+        if window.count > self._limit:
             raise TooManyRequestsException(
                 headers={**headers, "Retry-After": str(window.seconds)},
             )
@@ -42,8 +42,8 @@ class RateLimit(ASGIMiddleware):
 
     def _headers(self, window: Window) -> dict[str, str]:
         return {
-            "RateLimit-Policy": f"{self._most}; w={PERIOD}",
-            "RateLimit-Limit": str(self._most),
-            "RateLimit-Remaining": str(max(0, self._most - window.count)),
+            "RateLimit-Policy": f"{self._limit}; w={PERIOD}",
+            "RateLimit-Limit": str(self._limit),
+            "RateLimit-Remaining": str(max(0, self._limit - window.count)),
             "RateLimit-Reset": str(window.seconds),
         }

@@ -54,7 +54,7 @@ def test_bad_credentials_are_refused_and_then_not_looked_at(
     assert asked(door, known) == 200
     assert [asked(door, bad) for _ in range(MOST + 2)] == [401] * MOST + [429] * 2
     refused = door.get(f"{API}/corpora", headers={"authorization": f"Bearer {bad}"})
-    assert_problem(refused, 429, "from your address")
+    assert_problem(refused, 429, "Your address")
     assert 0 < int(refused.headers["retry-after"]) <= 60
     assert asked(door, known) == 200, "who was let in before goes on"
     assert asked(door, issuer.token("ada")) == 200, "a token needs no database to be told good"
@@ -111,10 +111,10 @@ async def test_the_database_is_asked_once_for_many() -> None:
             raise DatabaseUnavailable("away")
 
     probe = DatabaseProbe()
-    told = await asyncio.gather(*(probe.asked(ask) for _ in range(5)), return_exceptions=True)
+    told = await asyncio.gather(*(probe.check(ask) for _ in range(5)), return_exceptions=True)
     assert [type(each) for each in told] == [DatabaseUnavailable] * 5
     assert len(asks) == 1
     failing = False
     for _ in range(5):
-        await probe.asked(ask)
+        await probe.check(ask)
     assert len(asks) == 2, "that it was away is asked anew, that it is there is known for a while"

@@ -201,7 +201,7 @@ def test_a_refused_sign_in_says_why_and_from_where(
     bad = {
         "ibid_unknown": "The key is unknown, revoked or past its time.",
         issuer.token("ada", aud="other"): "`aud` names others",
-        "ibid_other": "Too many invalid keys or tokens came from your address.",
+        "ibid_other": "Your address has sent too many invalid keys or tokens.",
     }
     for credential, why in bad.items():
         door.get(f"{API}/corpora", headers={"authorization": f"Bearer {credential}"})
