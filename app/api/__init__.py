@@ -42,6 +42,7 @@ from app.wiring import build_state, open_services
 from app.worker_process import WorkerSupervisor, open_working
 
 _MAX_BODY_SIZE = 1_000_000
+"""Bytes. Litestar counts them as they arrive, so the limit also holds without `Content-Length`."""
 _ANSWERS_FRACTION = 0.8
 """Fraction of the shutdown time that open answers may use. The rest is for closing services."""
 

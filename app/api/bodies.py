@@ -34,7 +34,10 @@ class JSONRequest(Request[Any, Any, Any]):
 
 
 class BodyTimeout:
-    """An ASGI middleware that answers with status 408 if the next part of a body takes too long."""
+    """An ASGI middleware that answers with status 408 if the next part of a body takes too long.
+
+    Litestar limits the size of bodies but has no timeout for them.
+    """
 
     def __init__(self, app: ASGIApp, seconds: float = _TIMEOUT_SECONDS) -> None:
         self._app = app
