@@ -6,6 +6,7 @@ shown.
 
 import os
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from datetime import date
 from tempfile import gettempdir
 from typing import Literal
@@ -220,14 +221,13 @@ async def _limits(settings: Settings) -> Findings:
     if not settings.rate_limit_store:
         yield Finding(name="limits", state="ok", told="no shared store is set")
         return
-    from app.rate_limiting.limiter import build_counts  # noqa: PLC0415 - Litestar takes 0.7 s
+    from app.rate_limiting.limiter import build_rate_limiter  # noqa: PLC0415 - Litestar takes a moment
 
-    counts = build_counts(settings)
-    async with counts:
-        together = await counts.is_shared()
+    async with aclosing(build_rate_limiter(settings)) as limiter:
+        together = await limiter.is_shared()
     if not together:
         raise InvalidInput(
-            f"the store at {counts.place} fails, so each process counts requests separately"
+            f"the store at {limiter.place} fails, so each process counts requests separately"
         )
     yield Finding(name="limits", state="ok", told="all processes share their counts")
 

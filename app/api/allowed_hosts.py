@@ -22,24 +22,24 @@ def build_host_check(
     Without sign-in, this stops DNS rebinding and forms that pages of other sites submit. Pages of
     `CORS_ORIGINS` and of `PUBLIC_URL` may call the server.
     """
-    known = None if settings.hosts is None else {hostname(name) for name in settings.hosts}
+    allowed = None if settings.hosts is None else {hostname(name) for name in settings.hosts}
 
     async def check(request: Request[Any, Any, Any]) -> None:
         if request.route_handler.opt.get("any_host"):
             return
         host, origin = request.headers.get("host", ""), request.headers.get("origin")
-        if known is not None and hostname(host) not in known:
+        if allowed is not None and hostname(host) not in allowed:
             raise InvalidInput(
-                f"The server was addressed as {host!r}, which is none of its names: "
-                "add it to ALLOWED_HOSTS, or set PUBLIC_URL to where the server is reached."
+                f"The host {host!r} is not allowed: "
+                "add it to ALLOWED_HOSTS, or set PUBLIC_URL to the public URL of the server."
             )
         if origin is None or is_same_site(origin, host) or origin == settings.public_origin:
             return
         if cors is None or not cors.is_origin_allowed(origin):
             raise InvalidInput(
-                f"The server was addressed as {host!r} and does not answer pages of {origin!r}. "
-                "If the page is the server's own, set PUBLIC_URL to where the server is reached; "
-                "if it is another site's, add that origin to CORS_ORIGINS."
+                f"Pages of {origin!r} may not call the server at {host!r}. "
+                "If the page is the server's own, set PUBLIC_URL to the public URL of the server; "
+                "if it is another site's, add its origin to CORS_ORIGINS."
             )
 
     return check

@@ -1,9 +1,8 @@
-"""Authentication by bearer token or API key, authorization, rate limit and CORS."""
+"""Authentication by bearer token or API key, authorization and CORS."""
 
 import re
 from typing import Any, cast
 
-from litestar import Request
 from litestar.config.cors import CORSConfig
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
@@ -12,7 +11,6 @@ from litestar.middleware import (
     AuthenticationResult,
     DefineMiddleware,
 )
-from litestar.middleware.rate_limit import RateLimitConfig
 from litestar.types import Middleware
 
 from app.api.failures import failures_of
@@ -27,7 +25,7 @@ OPEN = {"exclude_from_auth": True}
 """`opt` of handlers that need no sign-in. They must not reveal anything about users' documents."""
 
 _OPEN_PATHS = ["^/health", "^/schema"]
-_EXPOSED = [
+_EXPOSED_HEADERS = [
     "Content-Disposition",
     "Location",
     "RateLimit-Limit",
@@ -58,8 +56,8 @@ async def sign_in(connection: Connection) -> Principal:
     scheme, _, credential = connection.headers.get("authorization", "").partition(" ")
     credential = credential.strip()
     if scheme.lower() != "bearer" or not credential:
-        told = "Sign in: send `Authorization: Bearer` with a token or an API key."
-        raise NotSignedIn(told, was_sent=False)
+        message = "Sign in: send `Authorization: Bearer` with a token or an API key."
+        raise NotSignedIn(message, was_sent=False)
     address, is_key = address_of(connection.scope), people.is_key(credential)
     if is_key:
         await failures.check(address, credential)
@@ -75,47 +73,27 @@ async def sign_in(connection: Connection) -> Principal:
     return principal
 
 
-def provide_services(request: Request[Any, Any, Any]) -> Services:
-    """Provide the services, acting for the user of the request. Anonymous users see no documents."""
-    services: Services = request.app.state.services
-    return services.acting_for(principal_of(request))
-
-
 def principal_of(connection: Connection) -> Principal:
     """Return who signed in: `STRANGER` on an open route, `LOCAL` if sign-in is off."""
-    known: Principal | None = connection.scope.get("user")
-    return known or (STRANGER if connection.app.state.signs_in else LOCAL)
+    principal: Principal | None = connection.scope.get("user")
+    return principal or (STRANGER if connection.app.state.signs_in else LOCAL)
 
 
-async def only_editors_change(connection: Connection, handler: BaseRouteHandler) -> None:
+async def require_rights(connection: Connection, handler: BaseRouteHandler) -> None:
     """Require the right `ingest` for requests that change something, or the right that `opt` names.
 
     It is async because Litestar runs synchronous guards in a thread.
     """
-    changes = connection.scope.get("method") not in ("GET", "HEAD", "OPTIONS")
-    if right := handler.opt.get("right", "ingest" if changes else None):
+    is_change = connection.scope.get("method") not in ("GET", "HEAD", "OPTIONS")
+    if right := handler.opt.get("right", "ingest" if is_change else None):
         principal_of(connection).require(right)
 
 
 def build_middleware(settings: Settings) -> list[Middleware]:
-    """Return sign-in and a rate limit per user or key; an empty list if sign-in is off.
-
-    Litestar's rate limit reads a count and then writes it, not atomically. Of concurrent requests in
-    several processes it may count only one.
-    """
+    """Return the middleware that requires sign-in; an empty list if sign-in is off."""
     if settings.auth == "off":
         return []
-    limit = RateLimitConfig(
-        rate_limit=("minute", settings.rate_limit),
-        exclude=_OPEN_PATHS,
-        exclude_opt_key="exclude_from_auth",
-        identifier_for_request=_name_of,
-    )
-    return [DefineMiddleware(SignIn, exclude=_OPEN_PATHS), limit.middleware]
-
-
-def _name_of(request: Request[Any, Any, Any]) -> str:
-    return principal_of(request).name
+    return [DefineMiddleware(SignIn, exclude=_OPEN_PATHS)]
 
 
 def build_cors(settings: Settings) -> CORSConfig | None:
@@ -134,5 +112,5 @@ def build_cors(settings: Settings) -> CORSConfig | None:
         allow_origin_regex="|".join(subdomains) or None,
         allow_methods=["GET", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"],
         allow_headers=["*"],
-        expose_headers=_EXPOSED,
+        expose_headers=_EXPOSED_HEADERS,
     )

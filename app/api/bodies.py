@@ -15,10 +15,10 @@ from litestar.types import (
     WebSocketReceiveMessage,
 )
 
-from app.api.request_log import note_left
+from app.api.request_log import note_disconnect
 from storage.errors import InvalidInput
 
-_SILENCE = 30.0
+_TIMEOUT_SECONDS = 30.0
 """Timeout in seconds for the next part of a body."""
 
 
@@ -30,33 +30,38 @@ class JSONRequest(Request[Any, Any, Any]):
         try:
             return await super().json()
         except RecursionError as error:
-            raise InvalidInput("The body is JSON that is nested too deeply.") from error
+            raise InvalidInput("The JSON in the body is nested too deeply.") from error
 
 
 class BodyTimeout:
-    """An ASGI middleware that answers with status 408 if the next part of a body takes too long."""
+    """An ASGI middleware that answers with status 408 if the next part of a body takes too long.
 
-    def __init__(self, app: ASGIApp, silence: float = _SILENCE) -> None:
+    Litestar limits the size of bodies but has no timeout for them.
+    """
+
+    def __init__(self, app: ASGIApp, seconds: float = _TIMEOUT_SECONDS) -> None:
         self._app = app
-        self._silence = silence
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Apply the timeout until the body is complete. Waiting for a disconnect has no timeout."""
-        is_whole = scope["type"] != "http"
+        is_complete = scope["type"] != "http"
 
-        async def timed() -> HTTPRequestEvent | HTTPDisconnectEvent | WebSocketReceiveMessage:
-            nonlocal is_whole
-            if is_whole:
+        async def receive_in_time() -> (
+            HTTPRequestEvent | HTTPDisconnectEvent | WebSocketReceiveMessage
+        ):
+            nonlocal is_complete
+            if is_complete:
                 return await receive()
             try:
-                async with asyncio.timeout(self._silence):
+                async with asyncio.timeout(self._seconds):
                     message = await receive()
             except TimeoutError as error:
-                told = f"Nothing of the request's body came for {self._silence:g} seconds."
-                raise HTTPException(told, status_code=408) from error
+                message = f"No data of the request's body arrived for {self._seconds:g} seconds."
+                raise HTTPException(message, status_code=408) from error
             if message["type"] == "http.disconnect":
-                note_left()
-            is_whole = not message.get("more_body", False)
+                note_disconnect()
+            is_complete = not message.get("more_body", False)
             return message
 
-        await self._app(scope, timed, send)
+        await self._app(scope, receive_in_time, send)

@@ -1,6 +1,5 @@
 """The chat page at `/`, and the files it loads."""
 
-from html import escape
 from pathlib import Path
 
 from litestar import Controller, MediaType, get
@@ -12,17 +11,17 @@ from litestar.response import File
 import app.web
 from app.api.auth import OPEN
 from app.api.headers import CONTENT_SECURITY_POLICY
+from app.web.pages import page_templates
 
 _ASSETS = Path(app.web.__file__).parent / "assets"
-_KINDS = {
+_MEDIA_TYPES = {
     ".css": "text/css",
-    ".html": "text/html",
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
 }
 """Media types by suffix. Some systems map `.js` to plain text, which browsers refuse to run."""
 
-ONLY_OURS = {
+PAGE_HEADERS = {
     CONTENT_SECURITY_POLICY: "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -33,16 +32,15 @@ ONLY_OURS = {
 class PageController(Controller):
     """`/` and the files that it loads. None come from other sites."""
 
-    response_headers = {**ONLY_OURS, "Cache-Control": "no-cache"}  # noqa: RUF012
+    response_headers = {**PAGE_HEADERS, "Cache-Control": "no-cache"}  # noqa: RUF012
     include_in_schema = False
     opt = OPEN
 
     @get("/", sync_to_thread=False, media_type=MediaType.HTML)
     def page(self, state: State) -> str:
         """Return the chat page."""
-        page = (_ASSETS / "page.html").read_text(encoding="utf-8")
-        link = escape(state.sign_in_url or "")
-        return page.replace('data-sign-in=""', f'data-sign-in="{link}"', 1)
+        page = page_templates().get_template("page.html")
+        return page.render(sign_in_url=state.sign_in_url or "")
 
     @get("/assets/{name:str}", sync_to_thread=False)
     def asset(self, name: FromPath[str]) -> File:
@@ -54,4 +52,4 @@ def _file(name: str) -> File:
     if name not in {path.name for path in _ASSETS.iterdir()}:
         raise NotFoundException(f"There is no file {name!r}.")
     path = _ASSETS / name
-    return File(path, media_type=_KINDS[path.suffix], content_disposition_type="inline")
+    return File(path, media_type=_MEDIA_TYPES[path.suffix], content_disposition_type="inline")

@@ -13,9 +13,9 @@ from litestar.response import Stream
 from litestar.status_codes import HTTP_201_CREATED, HTTP_204_NO_CONTENT
 from pydantic import Field
 
-from app.api.leaving import unless_left
-from app.api.pagination import cursor, place
-from app.api.request_log import LEFT, note_turn
+from app.api.disconnects import unless_disconnected
+from app.api.pagination import cursor, parse_cursor
+from app.api.request_log import CLIENT_DISCONNECTED, note_turn
 from app.api.sse import stream
 from app.chat.events import ChatEvent
 from app.chat.service import ChatService, drained
@@ -90,9 +90,9 @@ class ConversationController(Controller):
         q: FromQuery[str] = "",
     ) -> Threads:
         """List conversations, most recently used first. `q` filters by title and messages."""
-        found = await history.recent(limit + 1, place(after), q)
-        shown, more = found[:limit], len(found) > limit
-        return Threads(conversations=tuple(shown), next=cursor(shown[-1]) if more else None)
+        found = await history.recent(limit + 1, parse_cursor(after), q)
+        shown, has_more = found[:limit], len(found) > limit
+        return Threads(conversations=tuple(shown), next=cursor(shown[-1]) if has_more else None)
 
     @get("/{conversation_id:uuid}", summary="Read a conversation")
     async def read(
@@ -111,8 +111,8 @@ class ConversationController(Controller):
         """Return a file to download: JSON, or Markdown with footnotes."""
         thread = await history.thread(conversation_id)
         if kind == "json":
-            return Response(thread, headers=_as_file(conversation_id, "json"))
-        headers = _as_file(conversation_id, "md")
+            return Response(thread, headers=_attachment(conversation_id, "json"))
+        headers = _attachment(conversation_id, "md")
         return Response(thread.as_markdown(), media_type="text/markdown", headers=headers)
 
     @patch("/{conversation_id:uuid}", summary="Rename a conversation or choose a branch")
@@ -153,7 +153,7 @@ class ConversationController(Controller):
             data.verify,
             instead_of=data.instead_of,
         )
-        return await _framed(events, request)
+        return await _respond(events, request)
 
     @post(
         "/{conversation_id:uuid}/messages/{message_id:uuid}/regenerate",
@@ -169,9 +169,11 @@ class ConversationController(Controller):
         data: JSONBody[AnswerOptions | None] = None,
     ) -> Response[Answer] | Response[None] | Stream:
         """Answer a question again, in a new branch. `message_id` is the question or one of its answers."""
-        asked = data or AnswerOptions(filter={})
-        events = chat.again(conversation_id, message_id, asked.corpora, asked.filter, asked.verify)
-        return await _framed(events, request)
+        options = data or AnswerOptions(filter={})
+        events = chat.again(
+            conversation_id, message_id, options.corpora, options.filter, options.verify
+        )
+        return await _respond(events, request)
 
     @put(
         "/{conversation_id:uuid}/messages/{message_id:uuid}/feedback",
@@ -189,16 +191,16 @@ class ConversationController(Controller):
         await history.rate(conversation_id, message_id, data)
 
 
-async def _framed(
+async def _respond(
     events: Events, request: Request[object, object, State]
 ) -> Response[Answer] | Response[None] | Stream:
     note_turn()
     if "text/event-stream" in request.headers.get("accept", ""):
         return await stream(events, request.app.state.heartbeat)
-    answer = await unless_left(drained(events), request)
-    return Response(None, status_code=LEFT) if answer is None else Response(answer)
+    answer = await unless_disconnected(drained(events), request)
+    return Response(None, status_code=CLIENT_DISCONNECTED) if answer is None else Response(answer)
 
 
-def _as_file(conversation_id: UUID, ending: str) -> dict[str, str]:
-    name = f"conversation-{conversation_id}.{ending}"
+def _attachment(conversation_id: UUID, suffix: str) -> dict[str, str]:
+    name = f"conversation-{conversation_id}.{suffix}"
     return {"Content-Disposition": f'attachment; filename="{name}"'}

@@ -16,6 +16,6 @@ async def add_security_headers(message: Message, _: Scope) -> None:
     """Add the default headers. As a `before_send` hook it also sees responses that no handler made."""
     if message["type"] == "http.response.start":
         headers = [*message["headers"]]
-        there = {name.lower() for name, _ in headers}
-        headers += [pair for pair in _DEFAULTS.items() if pair[0] not in there]
+        present = {name.lower() for name, _ in headers}
+        headers += [pair for pair in _DEFAULTS.items() if pair[0] not in present]
         message["headers"] = headers

@@ -31,18 +31,18 @@ class DatabaseProbe:
 
     def __init__(self, seconds: float = 30) -> None:
         self._seconds = seconds
-        self._good_until = 0.0
-        self._asking: asyncio.Task[object] | None = None
+        self._valid_until = 0.0
+        self._task: asyncio.Task[object] | None = None
 
-    async def asked(self, ask: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        """Await `ask` unless it succeeded recently. Raise its errors; they are not cached."""
-        if time.monotonic() < self._good_until:
+    async def check(self, query: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Await `query` unless it succeeded recently. Raise its errors; they are not cached."""
+        if time.monotonic() < self._valid_until:
             return
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(ask())
-            self._asking.add_done_callback(lambda task: task.cancelled() or task.exception())
-        await asyncio.shield(self._asking)
-        self._good_until = time.monotonic() + self._seconds
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(query())
+            self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
+        await asyncio.shield(self._task)
+        self._valid_until = time.monotonic() + self._seconds
 
 
 class HealthController(Controller):
@@ -52,12 +52,12 @@ class HealthController(Controller):
     tags = ("health",)
     opt = ANY_HOST
 
-    @get("/live", summary="Is the process up?", sync_to_thread=False)
+    @get("/live", summary="Check that the process runs", sync_to_thread=False)
     def live(self) -> Health:
         """Return at once, without using any service."""
         return Health(status="live")
 
-    @get("/ready", summary="Can it answer?")
+    @get("/ready", summary="Check that it can answer")
     async def ready(
         self,
         search: NamedDependency[Search],
@@ -78,5 +78,5 @@ class HealthController(Controller):
             if state.signs_in:
                 await sign_in(request)
             probe: DatabaseProbe = state.probe
-            await probe.asked(services.database.revision)
+            await probe.check(services.database.revision)
         return Health(status="ready", release=await search.release())

@@ -9,7 +9,7 @@ HEARTBEAT_SECONDS = 15.0
 """Seconds of silence before a heartbeat. nginx, for example, closes a stream after 60 s."""
 COMMENT = b": alive\r\n\r\n"
 """A comment, which clients of server-sent events ignore."""
-_AHEAD = 64
+_MAX_BUFFERED = 64
 """The maximum number of frames buffered for a slow client."""
 
 
@@ -19,62 +19,62 @@ async def with_heartbeat(frames: AsyncGenerator[bytes], seconds: float) -> Async
     Closing this generator closes `frames`. They run in a task of their own, so that a heartbeat never
     cancels what they wait for.
     """
-    beating = _Beating(frames, seconds)
+    buffer = _HeartbeatBuffer(frames, seconds)
     try:
-        while (piece := await beating.piece()) is not None:
-            yield piece
+        while (data := await buffer.read()) is not None:
+            yield data
     finally:
-        beating.stop()
+        buffer.stop()
 
 
-class _Beating:
+class _HeartbeatBuffer:
     def __init__(self, frames: AsyncGenerator[bytes], seconds: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._seconds = seconds
-        self._waiting: deque[bytes] = deque()
-        self._changed, self._room = asyncio.Event(), asyncio.Event()
+        self._frames: deque[bytes] = deque()
+        self._has_data, self._has_space = asyncio.Event(), asyncio.Event()
         self._task = asyncio.create_task(self._run(frames))
         self._task.add_done_callback(self._end)
-        self._told = self._loop.time()
-        self._alarm = self._loop.call_later(seconds, self._beat)
+        self._sent_at = self._loop.time()
+        self._timer = self._loop.call_later(seconds, self._add_heartbeat)
 
-    async def piece(self) -> bytes | None:
+    async def read(self) -> bytes | None:
         """Wait for frames and return them joined; None at the end. Raise the errors of the frames."""
-        while not self._waiting:
+        while not self._frames:
             if self._task.done():
                 return self._task.result()
-            self._changed.clear()
-            await self._changed.wait()
-        piece = b"".join(self._waiting)
-        self._waiting.clear()
-        self._room.set()
-        self._told = self._loop.time()
-        return piece
+            self._has_data.clear()
+            await self._has_data.wait()
+        data = b"".join(self._frames)
+        self._frames.clear()
+        self._has_space.set()
+        self._sent_at = self._loop.time()
+        return data
 
     def stop(self) -> None:
         """Stop, because nobody reads any more. The frames clean up in their own task."""
-        self._alarm.cancel()
+        self._timer.cancel()
         self._task.cancel()
 
     async def _run(self, frames: AsyncGenerator[bytes]) -> None:
         async with aclosing(frames):
             async for frame in frames:
-                self._waiting.append(frame)
-                self._changed.set()
-                if len(self._waiting) > _AHEAD:
-                    self._room.clear()
-                    await self._room.wait()
+                self._frames.append(frame)
+                self._has_data.set()
+                if len(self._frames) > _MAX_BUFFERED:
+                    self._has_space.clear()
+                    await self._has_space.wait()
 
     def _end(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():
-            task.exception()  # marks it as retrieved: `piece` raises it if somebody still waits
-        self._changed.set()
+            task.exception()  # marks it as retrieved: `read` raises it if somebody still waits
+        self._has_data.set()
 
-    def _beat(self) -> None:
-        left = self._told + self._seconds - self._loop.time()
+    def _add_heartbeat(self) -> None:
+        left = self._sent_at + self._seconds - self._loop.time()
         if left <= 0:
             left = self._seconds
-            if not self._waiting:
-                self._waiting.append(COMMENT)
-                self._changed.set()
-        self._alarm = self._loop.call_later(left, self._beat)
+            if not self._frames:
+                self._frames.append(COMMENT)
+                self._has_data.set()
+        self._timer = self._loop.call_later(left, self._add_heartbeat)

@@ -42,7 +42,7 @@ class JobList(Value):
 
 
 class UploadController(Controller):
-    """`POST /api/v1/sources`. It is a controller of its own because its bodies may be larger."""
+    """`POST /api/v1/sources`. It is a separate controller because its bodies may be larger."""
 
     @post("/sources", tags=["sources"], summary="Upload sources", status_code=HTTP_202_ACCEPTED)
     async def upload(
@@ -58,15 +58,6 @@ class UploadController(Controller):
         job = await intake.receive(sent, data.corpus, data.base_url or None)
         working.begin()
         return job
-
-
-def uploads_up_to(limit: int) -> type[UploadController]:
-    """Return an upload controller that accepts bodies of up to `limit` bytes."""
-
-    class Limited(UploadController):
-        request_max_body_size = limit
-
-    return Limited
 
 
 class JobController(Controller):

@@ -7,14 +7,14 @@ from litestar import Controller, MediaType, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from app.api.chat_page import ONLY_OURS
+from app.api.chat_page import PAGE_HEADERS
 from app.conversations.citation_export import Format, export
 from app.conversations.gaps import Gap
 from app.conversations.service import History
 from app.web.rendering import render
 from storage.domain import Value
 
-_TYPES: dict[Format, str] = {
+_MEDIA_TYPES: dict[Format, str] = {
     "markdown": "text/markdown; charset=utf-8",
     "csl-json": "application/vnd.citationstyles.csl+json",
     "bibtex": "application/x-bibtex; charset=utf-8",
@@ -40,12 +40,14 @@ class MessageController(Controller):
         form: Annotated[Format, QueryParameter(name="format")] = "csl-json",
     ) -> Response[str]:
         """Export an answer as Markdown with footnotes, or its citations as CSL-JSON or BibTeX."""
-        return Response(export(await history.reply(message_id), form), media_type=_TYPES[form])
+        return Response(
+            export(await history.reply(message_id), form), media_type=_MEDIA_TYPES[form]
+        )
 
     @get(
         "/messages/{message_id:uuid}/html",
         media_type=MediaType.HTML,
-        response_headers=ONLY_OURS,
+        response_headers=PAGE_HEADERS,
         summary="Read an answer as HTML",
     )
     async def html(self, message_id: FromPath[UUID], history: NamedDependency[History]) -> str:

@@ -12,20 +12,20 @@ from storage.errors import InvalidInput
 from storage.sql.repositories.conversations import ConversationCursor
 from storage.sql.tables import Conversation
 
-LARGEST = 2**31 - 1
+MAX_INTEGER = 2**31 - 1
 """The largest value of a SQL integer column."""
 
-Offset = Annotated[int, QueryParameter(ge=0, le=LARGEST)]
+Offset = Annotated[int, QueryParameter(ge=0, le=MAX_INTEGER)]
 """Number of items to skip."""
 
 
 def cursor(last: Conversation) -> str:
     """Return an opaque cursor for the page after `last`."""
-    place = f"{last.updated_at.astimezone(UTC).isoformat()} {last.id}"
-    return base64.urlsafe_b64encode(place.encode()).decode()
+    content = f"{last.updated_at.astimezone(UTC).isoformat()} {last.id}"
+    return base64.urlsafe_b64encode(content.encode()).decode()
 
 
-def place(given: str | None) -> ConversationCursor | None:
+def parse_cursor(given: str | None) -> ConversationCursor | None:
     """Parse a cursor. Raise `InvalidInput` if it is not valid."""
     if given is None:
         return None
@@ -33,4 +33,6 @@ def place(given: str | None) -> ConversationCursor | None:
         at, _, id_ = base64.urlsafe_b64decode(given.encode()).decode().partition(" ")
         return ConversationCursor(datetime.fromisoformat(at).astimezone(UTC), UUID(id_))
     except (ValueError, OverflowError, binascii.Error) as error:
-        raise InvalidInput("The cursor is not one that a page of the list has given.") from error
+        raise InvalidInput(
+            "The cursor is not valid: use the `next` of a page of the list."
+        ) from error

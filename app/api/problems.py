@@ -69,18 +69,18 @@ _RESPONSES = {
         Problem, description=description, media_type=MEDIA_TYPE, generate_examples=False
     )
     for status, description in {
-        400: "Something in the request is wrong",
-        401: "Nobody is signed in, where that is asked for",
-        403: "Who is signed in may not do this",
-        404: "There is no such thing, or none that one may see",
-        429: "Too much, too soon: `Retry-After` says when to come back",
-        503: "Something that is needed does not answer",
+        400: "The request is invalid",
+        401: "Sign-in is required, or the credential is invalid",
+        403: "The user or the key lacks the required right",
+        404: "Not found, or no access",
+        429: "A limit is exceeded; `Retry-After` gives the seconds to wait",
+        503: "A service that is needed does not respond",
     }.items()
 }
 """Error responses that every operation may return."""
 
 
-class Documented(ReceiveRoutePlugin):
+class ProblemResponses(ReceiveRoutePlugin):
     """A plugin that adds the error responses to every operation in the OpenAPI document."""
 
     def receive_route(self, route: BaseRoute) -> None:
@@ -102,8 +102,8 @@ class ProblemException(ProblemDetailsException):
 
 def problem(error: errors.IbidError) -> ProblemException:
     """Convert an error to a problem. The title is the error's class, the detail its message."""
-    wait = error.retry_after
-    headers = {} if wait is None else {"Retry-After": str(wait)}
+    seconds = error.retry_after
+    headers = {} if seconds is None else {"Retry-After": str(seconds)}
     if isinstance(error, errors.NotSignedIn):
         headers["WWW-Authenticate"] = _challenge(error)
     return ProblemException(
@@ -118,8 +118,8 @@ def _challenge(error: errors.NotSignedIn) -> str:
     """Return `WWW-Authenticate` by RFC 6750, which allows only ASCII without quotes and backslashes."""
     if not error.was_sent:
         return "Bearer"
-    told = re.sub(r"[^ !#-\[\]-~]", "'", str(error))
-    return f'Bearer error="invalid_token", error_description="{told}"'
+    description = re.sub(r"[^ !#-\[\]-~]", "'", str(error))
+    return f'Bearer error="invalid_token", error_description="{description}"'
 
 
 def status_of(error: BaseException) -> int:
@@ -133,32 +133,29 @@ def status_of(error: BaseException) -> int:
 
 def problem_body(error: Exception) -> dict[str, object]:
     """Return the problem for an error as the body of a stream's last event."""
-    told = problem(error) if isinstance(error, errors.IbidError) else _unexpected(error)
+    converted = problem(error) if isinstance(error, errors.IbidError) else _unexpected(error)
     return {
-        "status": told.status_code,
-        "title": told.title,
-        "detail": told.detail,
+        "status": converted.status_code,
+        "title": converted.title,
+        "detail": converted.detail,
         "request_id": REQUEST_ID.get(),
     }
 
 
-def _of_http(error: HTTPException) -> ProblemException:
+def _from_http(error: HTTPException) -> ProblemException:
     """Convert an error of the framework, such as an unknown route. `extra` names invalid values."""
-    headers = dict(error.headers or {})
-    if "RateLimit-Reset" in headers:
-        headers["Retry-After"] = headers["RateLimit-Reset"]
     return ProblemException(
         status_code=error.status_code,
         title=HTTPStatus(error.status_code).phrase,
         detail=error.detail,
         extra=error.extra,
-        headers=headers,
+        headers=error.headers,
     )
 
 
-def _of_encoding(_: UnicodeDecodeError) -> ProblemException:
+def _from_encoding(_: UnicodeDecodeError) -> ProblemException:
     return ProblemException(
-        status_code=400, title="Bad Request", detail="The request is not encoded in UTF-8."
+        status_code=400, title="Bad Request", detail="The request is not valid UTF-8."
     )
 
 
@@ -167,15 +164,15 @@ def _unexpected(_: Exception) -> ProblemException:
     return ProblemException(
         status_code=500,
         title="Internal Server Error",
-        detail="Something went wrong in Ibid itself.",
+        detail="An internal error occurred. The server's log has the details under this `request_id`.",
     )
 
 
 config = ProblemDetailsConfig(
     exception_to_problem_detail_map={
         **dict.fromkeys(STATUS, problem),
-        HTTPException: _of_http,
-        UnicodeDecodeError: _of_encoding,
+        HTTPException: _from_http,
+        UnicodeDecodeError: _from_encoding,
         Exception: _unexpected,
     },
 )

@@ -32,30 +32,34 @@ class Proxies:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Set the scope. Redirect a request for the sub-path without its final slash."""
         if scope["type"] == "http":
-            told = self._told(scope) if _is_within(_peer(scope), self._trusted) else {}
-            _believe(scope, told, self._trusted)
+            values = (
+                self._forwarded_values(scope)
+                if _is_within(address_of(scope), self._trusted)
+                else {}
+            )
+            _apply(scope, values, self._trusted)
             if self._sub_path and scope["path"] == self._sub_path:
                 await _redirect(scope, send, self._sub_path + "/")
                 return
-            _place(scope, self._sub_path, told.get("prefix", ""))
+            _set_path(scope, self._sub_path, values.get("prefix", ""))
         await self._app(scope, receive, send)
 
-    def _told(self, scope: HTTPScope) -> dict[str, str]:
+    def _forwarded_values(self, scope: HTTPScope) -> dict[str, str]:
         """Return what the headers say: all values of `for` in order, and the last value of the others.
 
         The last value is the one that the nearest proxy added.
         """
         headers = cast("Headers", scope["headers"])
-        told = {
+        values = {
             name: value
             for name in ("for", "host", "proto", "prefix")
-            if (value := _joined(headers, f"x-forwarded-{name}"))
+            if (value := _header(headers, f"x-forwarded-{name}"))
         }
-        if not told:
-            told = _forwarded(_joined(headers, "forwarded"))
+        if not values:
+            values = _forwarded(_header(headers, "forwarded"))
         return {
             name: value if name == "for" else value.rpartition(",")[2].strip()
-            for name, value in told.items()
+            for name, value in values.items()
         }
 
 
@@ -72,21 +76,17 @@ def address_of(scope: Scope) -> str:
     return client[0] if client else "unknown"
 
 
-def _peer(scope: HTTPScope) -> str:
-    return address_of(scope)
-
-
 def _is_within(address: str, networks: Sequence[Network]) -> bool:
     parsed = parse_address(address)
     return parsed is not None and any(parsed in network for network in networks)
 
 
-def _believe(scope: HTTPScope, told: dict[str, str], trusted: Sequence[Network]) -> None:
-    if "for" in told:
-        scope["client"] = (_client(told["for"], trusted, _peer(scope)), 0)
-    if told.get("proto") in ("http", "https"):
-        scope["scheme"] = told["proto"]
-    if host := told.get("host"):
+def _apply(scope: HTTPScope, values: dict[str, str], trusted: Sequence[Network]) -> None:
+    if "for" in values:
+        scope["client"] = (_client(values["for"], trusted, address_of(scope)), 0)
+    if values.get("proto") in ("http", "https"):
+        scope["scheme"] = values["proto"]
+    if host := values.get("host"):
         others = [pair for pair in cast("Headers", scope["headers"]) if pair[0] != b"host"]
         scope["headers"] = [(b"host", host.encode("latin-1")), *others]
 
@@ -104,7 +104,7 @@ def _client(forwarded_for: str, trusted: Sequence[Network], peer: str) -> str:
     return client
 
 
-def _place(scope: HTTPScope, sub_path: str, stripped: str) -> None:
+def _set_path(scope: HTTPScope, sub_path: str, stripped: str) -> None:
     """Set the path with the sub-path as its prefix, whether or not a proxy has stripped it."""
     if sub_path:
         if not scope["path"].startswith(sub_path + "/"):
@@ -115,17 +115,17 @@ def _place(scope: HTTPScope, sub_path: str, stripped: str) -> None:
         scope["path"] = scope["root_path"] + scope["path"]
 
 
-def _joined(headers: Headers, name: str) -> str:
+def _header(headers: Headers, name: str) -> str:
     return ",".join(value.decode("latin-1") for key, value in headers if key == name.encode())
 
 
 def _forwarded(header: str) -> dict[str, str]:
     """Parse `Forwarded` (RFC 7239). Return the last hop's values; join all `for` addresses with commas."""
     hops = list(_hops(header))
-    told = dict(hops[-1]) if hops else {}
+    values = dict(hops[-1]) if hops else {}
     if any("for" in hop for hop in hops):
-        told["for"] = ",".join(hop.get("for", "unknown") for hop in hops)
-    return {name: told[name] for name in ("for", "host", "proto") if name in told}
+        values["for"] = ",".join(hop.get("for", "unknown") for hop in hops)
+    return {name: values[name] for name in ("for", "host", "proto") if name in values}
 
 
 def _hops(header: str) -> Iterator[dict[str, str]]:

@@ -22,14 +22,14 @@ _log = logging.getLogger("ibid.api")
 _access = logging.getLogger("ibid.access")
 
 HEADER = b"x-request-id"
-LEFT = 499
+CLIENT_DISCONNECTED = 499
 """nginx's status for a client that disconnected before the response."""
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _PROBES = "/health"
-_FIELDS = {"name": "corpus"}
+_RENAMED_FIELDS = {"name": "corpus"}
 """Path parameters that need another name in the log. `name` is reserved for the logger's name."""
 
-_current: ContextVar["RequestRecord | None"] = ContextVar("request_record", default=None)
+_current_record: ContextVar["RequestRecord | None"] = ContextVar("request_record", default=None)
 
 
 class RequestRecord:
@@ -43,9 +43,9 @@ class RequestRecord:
         self.size = 0
         self.is_over = False
         """Whether the complete response was sent."""
-        self.has_left = False
+        self.has_disconnected = False
         """Whether the client disconnected before it had sent the complete request."""
-        self._began = time.perf_counter()
+        self._started_at = time.perf_counter()
 
     def note(self, message: Message) -> None:
         """Record a message of the response."""
@@ -62,7 +62,7 @@ class RequestRecord:
         return {
             "method": scope["method"],
             "route": self._route,
-            **{_FIELDS.get(name, name): value for name, value in parameters.items()},
+            **{_RENAMED_FIELDS.get(name, name): value for name, value in parameters.items()},
             "status": self.status,
             "seconds": self.seconds,
         }
@@ -84,7 +84,7 @@ class RequestRecord:
     @property
     def seconds(self) -> float:
         """Seconds since the request arrived."""
-        return round(time.perf_counter() - self._began, 3)
+        return round(time.perf_counter() - self._started_at, 3)
 
 
 class RequestLog:
@@ -103,34 +103,34 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        record, request_id = RequestRecord(scope), _id_of(scope)
+        record, request_id = RequestRecord(scope), _request_id(scope)
 
-        async def noting(message: Message) -> None:
+        async def send_and_record(message: Message) -> None:
             record.note(message)
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], (HEADER, request_id.encode())]
             await send(message)
 
-        tokens = REQUEST_ID.set(request_id), _current.set(record)
+        tokens = REQUEST_ID.set(request_id), _current_record.set(record)
         try:
-            await self._app(scope, receive, noting)
+            await self._app(scope, receive, send_and_record)
         except Exception as error:  # nothing outside handles it
             record.failure = _cause_of(error)
             if not record.status:
-                await _answer(noting, error)
+                await _send_problem(send_and_record, error)
         finally:
-            self._tell(record)
+            self._log_request(record)
             REQUEST_ID.reset(tokens[0])
-            _current.reset(tokens[1])
+            _current_record.reset(tokens[1])
 
-    def _tell(self, record: RequestRecord) -> None:
-        _tell_failure(record)
+    def _log_request(self, record: RequestRecord) -> None:
+        _log_failure(record)
         if self._is_access_log:
             level = logging.DEBUG if record.is_probe else logging.INFO
             fields = {
                 "method": record.scope["method"],
                 "path": record.scope["path"],
-                "status": record.status or LEFT,
+                "status": record.status or CLIENT_DISCONNECTED,
                 "seconds": record.seconds,
                 "bytes": record.size,
                 "address": address_of(record.scope),
@@ -140,19 +140,19 @@ class RequestLog:
 
 def note_turn() -> None:
     """Record that the request is a turn."""
-    if record := _current.get():
+    if record := _current_record.get():
         record.is_turn = True
 
 
-def note_left() -> None:
+def note_disconnect() -> None:
     """Record that the client disconnected before it had sent the complete request."""
-    if record := _current.get():
-        record.has_left = True
+    if record := _current_record.get():
+        record.has_disconnected = True
 
 
 def note_failure(error: BaseException) -> None:
     """Record why the request, or its stream, failed."""
-    if record := _current.get():
+    if record := _current_record.get():
         record.failure = error
 
 
@@ -160,30 +160,33 @@ async def note_exception(error: Exception, scope: Scope) -> None:
     """Record an error that a handler or a middleware raised, and log refused sign-ins. A Litestar hook."""
     note_failure(error)
     if isinstance(error, NotSignedIn | TooManyFailures):
-        has_tried = any(name == b"authorization" for name, _ in scope["headers"])
+        has_credential = any(name == b"authorization" for name, _ in scope["headers"])
         fields = {
             "reason": str(error),
             "address": address_of(scope),
             "method": cast("HTTPScope", scope)["method"],
             "route": scope.get("path_template") or scope["path"],
         }
-        _log.log(logging.WARNING if has_tried else logging.INFO, "sign_in_refused", extra=fields)
+        _log.log(
+            logging.WARNING if has_credential else logging.INFO, "sign_in_refused", extra=fields
+        )
 
 
-def _tell_failure(record: RequestRecord) -> None:
+def _log_failure(record: RequestRecord) -> None:
     """Log a request that failed or a turn that the client stopped. Refused requests are not logged."""
     error = record.failure
-    if record.has_left and isinstance(error, HTTPException):
+    if record.has_disconnected and isinstance(error, HTTPException):
         return
     if record.is_probe and isinstance(error, ServerStopping):
         return
     event = "turn" if record.is_turn else "request"
     status = record.status if error is None else status_of(error)
-    if error is None and status <= LEFT:
-        if record.is_turn and not (record.is_over and status < LEFT):
+    if error is None and status <= CLIENT_DISCONNECTED:
+        if record.is_turn and not (record.is_over and status < CLIENT_DISCONNECTED):
             _log.info("turn_stopped", extra=record.fields())
         return
-    if status <= LEFT and not (record.is_turn and (record.has_begun or _is_of_model(error))):
+    is_failed_turn = record.is_turn and (record.has_begun or _is_model_error(error))
+    if status <= CLIENT_DISCONNECTED and not is_failed_turn:
         return
     fields = record.fields() | {"status": status}
     if isinstance(error, ModelUnavailable):
@@ -191,7 +194,7 @@ def _tell_failure(record: RequestRecord) -> None:
     log_failure(_log, f"{event}_failed", error, fields)
 
 
-def _is_of_model(error: BaseException | None) -> bool:
+def _is_model_error(error: BaseException | None) -> bool:
     return isinstance(error, ModelUnavailable)
 
 
@@ -205,17 +208,17 @@ def _cause_of(error: BaseException) -> BaseException:
     return error
 
 
-async def _answer(send: Send, error: Exception) -> None:
+async def _send_problem(send: Send, error: Exception) -> None:
     """Send the problem for an error outside of Litestar."""
     body = problem_body(error)
     headers = [(b"content-type", MEDIA_TYPE.encode())]
     start = {"type": "http.response.start", "status": body["status"], "headers": headers}
     await send(cast("Message", start))
-    sent = json.dumps(body).encode()
-    await send({"type": "http.response.body", "body": sent, "more_body": False})
+    content = json.dumps(body).encode()
+    await send({"type": "http.response.body", "body": content, "more_body": False})
 
 
-def _id_of(scope: HTTPScope) -> str:
+def _request_id(scope: HTTPScope) -> str:
     for name, value in scope["headers"]:
         if name == HEADER and _ID.fullmatch(value):
             return value.decode()

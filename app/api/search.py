@@ -7,8 +7,8 @@ from litestar import Controller, Response, delete, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
-from app.api.downloads import shown
-from app.api.pagination import LARGEST, Offset
+from app.api.downloads import file_response
+from app.api.pagination import MAX_INTEGER, Offset
 from app.corpora.service import Library, PassageInContext
 from app.retrieval.filters import parse_filter
 from app.retrieval.search import Search
@@ -78,14 +78,14 @@ class ReadingController(Controller):
     ) -> Response[bytes]:
         """Return an uploaded file unchanged. HTML is shown as plain text, so that its scripts do not run."""
         source, data = await library.original(source_id)
-        return shown(source.location, data)
+        return file_response(source.location, data)
 
     @get("/sources/{source_id:uuid}/text", tags=["sources"], summary="Read a canonical text")
     async def text(
         self,
         source_id: FromPath[UUID],
         library: NamedDependency[Library],
-        version: Annotated[int | None, QueryParameter(ge=1, le=LARGEST)] = None,
+        version: Annotated[int | None, QueryParameter(ge=1, le=MAX_INTEGER)] = None,
     ) -> SourceText:
         """Return the text to check quotes against: `quote == text[start:end]`, in code points."""
         return await library.text(source_id, version)

@@ -21,7 +21,7 @@ class Shutdown:
         self._app = app
         self._watchers: set[asyncio.Task[Any]] = set()
         self._answers: set[asyncio.Task[Any]] = set()
-        self._ended: set[asyncio.Task[Any]] = set()
+        self._cancelled: set[asyncio.Task[Any]] = set()
         self.has_begun = False
         """Whether the server is stopping. It is then alive but no longer ready."""
 
@@ -31,21 +31,21 @@ class Shutdown:
         if scope["type"] != "http" or task is None:
             await self._app(scope, receive, send)
             return
-        kind = self._watchers if _watches(scope) else self._answers
-        sending = _Sending(send, tells=kind is self._answers)
-        kind.add(task)
+        tasks = self._watchers if _is_watcher(scope) else self._answers
+        response = _OpenResponse(send, sends_failure=tasks is self._answers)
+        tasks.add(task)
         try:
-            if self.has_begun and kind is self._watchers:
-                await sending.finish()
+            if self.has_begun and tasks is self._watchers:
+                await response.finish()
             else:
-                await self._app(scope, receive, sending)
+                await self._app(scope, receive, response)
         except asyncio.CancelledError:
-            if task not in self._ended:
+            if task not in self._cancelled:
                 raise
-            await sending.finish()
+            await response.finish()
         finally:
-            kind.discard(task)
-            self._ended.discard(task)
+            tasks.discard(task)
+            self._cancelled.discard(task)
 
     async def run(self, seconds: float, close: Callable[[], None], *, at_once: bool) -> None:
         """End watching requests at once, and all others within `seconds`.
@@ -55,26 +55,26 @@ class Shutdown:
         longer end with an event or a status that gives the reason.
         """
         self.has_begun = True
-        self._end(self._watchers)
+        self._cancel(self._watchers)
         deadline = asyncio.get_running_loop().time() + seconds
         if not at_once:
-            await _over(self._answers, deadline)
+            await _wait_until(self._answers, deadline)
         close()
-        await _over(self._answers, deadline)
-        self._end(self._answers)
+        await _wait_until(self._answers, deadline)
+        self._cancel(self._answers)
 
-    def _end(self, tasks: set[asyncio.Task[Any]]) -> None:
-        self._ended |= tasks
+    def _cancel(self, tasks: set[asyncio.Task[Any]]) -> None:
+        self._cancelled |= tasks
         for task in tasks:
             task.cancel()
 
 
-class _Sending:
+class _OpenResponse:
     """The state of one response, so that it can be completed at any point."""
 
-    def __init__(self, send: Send, *, tells: bool) -> None:
+    def __init__(self, send: Send, *, sends_failure: bool) -> None:
         self._send = send
-        self._tells = tells
+        self._sends_failure = sends_failure
         self._is_stream = False
         self._has_begun = False
         self._is_over = False
@@ -82,8 +82,8 @@ class _Sending:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._has_begun = True
-            kinds = [value for name, value in message["headers"] if name == b"content-type"]
-            self._is_stream = any(kind.startswith(b"text/event-stream") for kind in kinds)
+            types = [value for name, value in message["headers"] if name == b"content-type"]
+            self._is_stream = any(each.startswith(b"text/event-stream") for each in types)
         elif message["type"] == "http.response.body":
             self._is_over = not message["more_body"]
         await self._send(message)
@@ -95,15 +95,15 @@ class _Sending:
         """
         if self._is_over:
             return
-        stopping = ServerStopping("The server is stopping; ask again in a moment.")
-        if self._tells or not self._has_begun:
+        stopping = ServerStopping("The server is stopping. Try again in a few seconds.")
+        if self._sends_failure or not self._has_begun:
             note_failure(stopping)
         body = json.dumps(problem_body(stopping)).encode()
         if not self._has_begun:
             headers = [(b"content-type", b"application/problem+json"), (b"retry-after", b"5")]
             start = {"type": "http.response.start", "status": 503, "headers": headers}
             await self._send(cast("Message", start))
-        elif self._is_stream and self._tells:
+        elif self._is_stream and self._sends_failure:
             body = frame("failed", body.decode())
         else:
             body = b""
@@ -115,7 +115,7 @@ def stop_listening() -> None:
     signal.raise_signal(signal.SIGTERM)
 
 
-def _watches(scope: HTTPScope) -> bool:
+def _is_watcher(scope: HTTPScope) -> bool:
     """Return whether the request only watches a stream; its client can reconnect to another server."""
     return scope["method"] == "GET" and asks_for_stream(scope)
 
@@ -126,7 +126,7 @@ def asks_for_stream(scope: HTTPScope) -> bool:
     return any(name == b"accept" and b"text/event-stream" in value for name, value in headers)
 
 
-async def _over(tasks: set[asyncio.Task[Any]], deadline: float) -> None:
+async def _wait_until(tasks: set[asyncio.Task[Any]], deadline: float) -> None:
     left = deadline - asyncio.get_running_loop().time()
     if tasks and left > 0:
         await asyncio.wait(set(tasks), timeout=left)

@@ -42,17 +42,17 @@ async def _frames(first: ChatEvent, events: AsyncGenerator[ChatEvent]) -> AsyncG
     """Yield a frame per event. An error ends the stream with a `failed` frame that holds the problem."""
     async with aclosing(events):
         try:
-            yield _said(first)
+            yield _event_frame(first)
             async for event in events:
-                yield _said(event)
+                yield _event_frame(event)
         except Exception as error:  # the client must learn that the answer is incomplete
             note_failure(error)
-            yield _failed(problem_body(error))
+            yield _failure_frame(problem_body(error))
 
 
-def _failed(body: dict[str, object]) -> bytes:
+def _failure_frame(body: dict[str, object]) -> bytes:
     return frame("failed", json.dumps(body))
 
 
-def _said(event: ChatEvent) -> bytes:
+def _event_frame(event: ChatEvent) -> bytes:
     return frame(event.kind, event.model_dump_json(exclude={"kind"}))

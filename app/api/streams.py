@@ -22,8 +22,8 @@ class StreamLimit(ASGIMiddleware):
 
     scopes = (ScopeType.HTTP,)
 
-    def __init__(self, most: int) -> None:
-        self._streams = AtOnce(most)
+    def __init__(self, limit: int) -> None:
+        self._streams = AtOnce(limit)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Handle the request. Raise `TooManyStreams` if it would exceed the limit."""
@@ -31,8 +31,8 @@ class StreamLimit(ASGIMiddleware):
             await next_app(scope, receive, send)
             return
         principal = principal_of(ASGIConnection(scope))
-        is_known = principal.name and principal != LOCAL
-        who = principal.name if is_known else f"address {network_of(address_of(scope))}"
-        full = TooManyStreams(f"You have {self._streams.most} streams open; close one first.")
-        with self._streams.taken(who, full):
+        is_named = principal.name and principal != LOCAL
+        holder = principal.name if is_named else f"address {network_of(address_of(scope))}"
+        full = TooManyStreams(f"You have {self._streams.most} open streams. Close one first.")
+        with self._streams.taken(holder, full):
             await next_app(scope, receive, send)

@@ -9,7 +9,6 @@ import click
 from app import serving
 from app.cli.runtime import MISUSED, fail, load_settings, run
 from app.cli.terminal import say
-from app.rate_limiting.limiter import build_counts
 from app.settings import Settings
 
 
@@ -48,7 +47,9 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
 
 async def _open_once(settings: Settings) -> None:
     """Open the services once, so that an error is one line here and not a traceback in a worker."""
-    build_counts(settings)
+    from app.rate_limiting.limiter import build_rate_limiter  # noqa: PLC0415 - Litestar takes a moment
+
+    build_rate_limiter(settings)
 
 
 def _resolve(host: str, port: int) -> str:

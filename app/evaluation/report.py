@@ -2,10 +2,9 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from html import escape
 
 from app.evaluation.measures import MEASURES
-from app.evaluation.plots import Row, bars, document
+from app.evaluation.plots import Chart, Row, chart, report_templates
 from app.evaluation.retrieval import Evaluation, Measured
 
 _WORST = 50
@@ -20,12 +19,18 @@ def page(title: str, evaluation: Evaluation, earlier: Mapping[str, float]) -> st
     count = len(evaluation.questions)
     shares = [(name, ranks[name] / count, None) for name in names]
     measures = [(name, evaluation.metrics[name], earlier.get(name)) for name in MEASURES]
-    return document(
-        title,
-        f"<p>{count} questions.{' Grey: the earlier measurement.' if earlier else ''}</p>"
-        f"<h2>Measures</h2>{_bars('Measures', measures)}"
-        f"<h2>Rank of the first document that answers</h2>{_bars('Share of questions by rank', shares)}"
-        f"<h2>Questions that fared worst</h2>{_table(_worst(evaluation.questions))}",
+    return (
+        report_templates()
+        .get_template("report.html")
+        .render(
+            title=title,
+            evaluation=evaluation,
+            earlier=earlier,
+            measures=_chart("Measures", measures),
+            ranks=_chart("Share of questions by rank", shares),
+            measure=MEASURES[0],
+            worst=_worst(evaluation.questions),
+        )
     )
 
 
@@ -42,18 +47,5 @@ def _worst(questions: Sequence[Measured]) -> list[Measured]:
     return sorted(failed, key=lambda question: question.metrics[MEASURES[0]])[:_WORST]
 
 
-def _bars(label: str, rows: Sequence[Row]) -> str:
-    return bars(label, rows, 1.0, "{:.3f}".format)
-
-
-def _table(questions: Sequence[Measured]) -> str:
-    rows = "".join(
-        f"<tr><td>{question.metrics[MEASURES[0]]:.2f}</td><td>{escape(question.query)}</td>"
-        f"<td>{'<br>'.join(map(escape, question.relevant))}</td>"
-        f"<td>{'<br>'.join(map(escape, question.found[:3]))}</td></tr>"
-        for question in questions
-    )
-    return (
-        f"<table><thead><tr><th>{MEASURES[0]}</th><th>Searched</th><th>Answered by</th>"
-        f"<th>Found first</th></tr></thead><tbody>{rows}</tbody></table>"
-    )
+def _chart(label: str, rows: Sequence[Row]) -> Chart:
+    return chart(label, rows, 1.0, "{:.3f}".format)

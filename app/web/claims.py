@@ -12,8 +12,8 @@ from storage.domain import Claim
 
 _LINE = re.compile(r"\r\n?|\n")
 _WORD = re.compile(r"\s+|\S+")
-_WORDED = {"text", "code_inline", "math_inline"}
-_TOLD = {
+_TEXT_TYPES = {"text", "code_inline", "math_inline"}
+_VERDICT_LABELS = {
     "supported": "Supported by its quotes",
     "partial": "Supported in part",
     "unsupported": "Not supported by its quotes",
@@ -26,16 +26,16 @@ def mark_claims(tokens: Sequence[Token], text: str, claims: Sequence[Claim]) -> 
 
     A claim without a check and without citations is wrapped, but shows no verdict.
     """
-    places, ends = _Places(text, claims), dict[int, tuple[list[Token], int]]()
+    position, ends = _TextPosition(text, claims), dict[int, tuple[list[Token], int]]()
     for token in tokens:
-        places.enter(token)
+        position.enter(token)
         if token.children is None:
-            places.pass_over(token.content)
+            position.pass_over(token.content)
             continue
         children: list[Token] = []
         for child in token.children:
-            for number, leaf in _parts(child, places):
-                children += [leaf] if leaf.type not in _WORDED else _wrapped(number, leaf, claims)
+            for number, leaf in _split(child, position):
+                children += [leaf] if leaf.type not in _TEXT_TYPES else _wrap(number, leaf, claims)
                 if number is not None:
                     ends[number] = children, len(children)
         token.children = children
@@ -45,7 +45,7 @@ def mark_claims(tokens: Sequence[Token], text: str, claims: Sequence[Claim]) -> 
             children[index:index] = _verdict(claim)
 
 
-class _Places:
+class _TextPosition:
     """A position in the answer's text that follows its tokens, which hold the same words without markup."""
 
     def __init__(self, text: str, claims: Sequence[Claim]) -> None:
@@ -84,20 +84,20 @@ class _Places:
         return None
 
 
-def _parts(child: Token, places: _Places) -> Iterator[tuple[int | None, Token]]:
+def _split(child: Token, position: _TextPosition) -> Iterator[tuple[int | None, Token]]:
     """Split a leaf at the borders of claims; a marker belongs to the claim before it."""
     if child.type == "note":
-        yield places.claim, child
-    elif child.type not in _WORDED:
+        yield position.claim, child
+    elif child.type not in _TEXT_TYPES:
         yield None, child
     else:
         words = _WORD.findall(child.content) if child.type == "text" else [child.content]
-        owned = [(places.owner(word), word) for word in words]
+        owned = [(position.owner(word), word) for word in words]
         for number, group in groupby(owned, key=itemgetter(0)):
             yield number, child.copy(content="".join(word for _, word in group))
 
 
-def _wrapped(number: int | None, leaf: Token, claims: Sequence[Claim]) -> list[Token]:
+def _wrap(number: int | None, leaf: Token, claims: Sequence[Claim]) -> list[Token]:
     if number is None:
         return [leaf]
     opening = Token("claim_open", "span", 1)
@@ -106,8 +106,8 @@ def _wrapped(number: int | None, leaf: Token, claims: Sequence[Claim]) -> list[T
 
 
 def _verdict(claim: Claim) -> Iterator[Token]:
-    told = _TOLD[claim.verdict]
+    label = _VERDICT_LABELS[claim.verdict]
     score = "" if claim.score is None else f" ({claim.score:.2f})"
     opening = Token("verdict_open", "span", 1)
-    opening.attrs = {"class": f"verdict {claim.verdict}", "title": told + score}
-    yield from (opening, Token("text", "", 0, content=told), Token("verdict_close", "span", -1))
+    opening.attrs = {"class": f"verdict {claim.verdict}", "title": label + score}
+    yield from (opening, Token("text", "", 0, content=label), Token("verdict_close", "span", -1))

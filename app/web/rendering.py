@@ -47,15 +47,15 @@ def render(answer: Answer) -> str:
     env = {"notes": {citation.n for citation in answer.citations}}
     tokens = markdown.parse(answer.text, env)
     mark_claims(tokens, answer.text, answer.claims)
-    pages = {_page(markdown.normalizeLink(url)) for url in _urls(answer)}
-    told = "".join(f'<p class="told">{escape(note)}</p>' for note in notes(answer))
+    pages = {_without_fragment(markdown.normalizeLink(url)) for url in _urls(answer)}
+    remarks = "".join(f'<p class="told">{escape(note)}</p>' for note in notes(answer))
     return nh3.clean(
-        markdown.renderer.render(tokens, markdown.options, env) + told,
+        markdown.renderer.render(tokens, markdown.options, env) + remarks,
         tags=_TAGS,
         attributes=_ATTRIBUTES,
         allowed_classes=_CLASSES,
         attribute_filter=lambda _, name, value: (
-            None if name == "href" and _page(value) not in pages else value
+            None if name == "href" and _without_fragment(value) not in pages else value
         ),
         url_schemes={"http", "https", "file"},
         set_tag_attribute_values={"a": {"target": "_blank"}},
@@ -67,7 +67,7 @@ def _urls(answer: Answer) -> list[str]:
     return [each.url for each in (*answer.citations, *answer.sources, *nearest)]
 
 
-def _page(url: str) -> str:
+def _without_fragment(url: str) -> str:
     return url.partition("#")[0]
 
 
@@ -81,9 +81,9 @@ def _markdown() -> MarkdownIt:
     markdown.use(dollarmath_plugin, allow_labels=False)
     markdown.inline.ruler.at("math_inline", _math)
     markdown.inline.ruler.before("link", "note", _note)
-    markdown.core.ruler.push("direction", _direct)
-    markdown.add_render_rule("note", _button)
-    markdown.add_render_rule("image", _words)
+    markdown.core.ruler.push("direction", _set_direction)
+    markdown.add_render_rule("note", _render_marker)
+    markdown.add_render_rule("image", _render_image)
     markdown.validateLink = lambda url: True  # noqa: ARG005
     return markdown
 
@@ -108,18 +108,18 @@ def _note(state: StateInline, silent: bool) -> bool:
     return True
 
 
-def _direct(state: StateCore) -> None:
+def _set_direction(state: StateCore) -> None:
     """Let each top-level block take the direction of its text; blocks inside it inherit that direction."""
     for token in state.tokens:
         if token.nesting == 1 and token.level == 0:
             token.attrSet("dir", "auto")
 
 
-def _button(_: object, tokens: Sequence[Token], index: int, *__: Any) -> str:
+def _render_marker(_: object, tokens: Sequence[Token], index: int, *__: Any) -> str:
     n = tokens[index].content
     label = f'class="note" data-note="{n}" aria-label="Footnote {n}"'
     return f'<button type="button" {label}>{n}</button>'
 
 
-def _words(_: object, tokens: Sequence[Token], index: int, *__: Any) -> str:
+def _render_image(_: object, tokens: Sequence[Token], index: int, *__: Any) -> str:
     return escape(tokens[index].content)

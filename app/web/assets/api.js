@@ -1,11 +1,11 @@
-// The REST API. Every request of the page is made here, so that signing in has one place.
+// Requests to the REST API. All requests of the page are made here, so that only this file needs the token.
 
 const ROOT = new URL("api/v1/", document.baseURI);
 let token = "";
 
-/** From now on requests say who is asking; the token is forgotten with the page. */
-export function signIn(bearer) {
-  token = bearer;
+/** Send this token with all later requests. It is not stored. */
+export function setToken(value) {
+  token = value;
 }
 
 export const get = async (path) => (await request("GET", path)).json();
@@ -13,7 +13,7 @@ export const getText = async (path) => (await request("GET", path)).text();
 export const post = async (path, body) => (await request("POST", path, { body })).json();
 export const remove = (path) => request("DELETE", path);
 
-/** The events of a turn as [kind, data], to the end; throws when it failed or was cut off. */
+/** Yield the events of an answer as [kind, data]. Throw an error if it fails or the stream ends early. */
 export async function* ask(conversation, question, signal) {
   const response = await request("POST", `conversations/${conversation}/messages`, {
     body: question, accept: "text/event-stream", signal,
@@ -23,10 +23,10 @@ export async function* ask(conversation, question, signal) {
     yield [kind, data];
     if (kind === "completed") return;
   }
-  throw new Error("The answer broke off before its end.");
+  throw new Error("The answer ended before it was complete.");
 }
 
-/** What the server says went wrong, as a sentence. */
+/** An error with the message of a problem that the server sent. */
 export class Problem extends Error {
   constructor(body, status) {
     super(body?.detail || body?.title || `The server answered with status ${status}.`);
@@ -49,15 +49,15 @@ async function request(method, path, { body, accept = "application/json", signal
 
 async function* frames(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-  let held = "";
+  let buffer = "";
   for (;;) {
     const { value, done } = await reader.read().catch((error) => {
       if (error.name === "AbortError") throw error;
       throw new Error("The connection was lost before the answer was complete.");
     });
     if (done) return;
-    const parts = (held + value).split(/\r?\n\r?\n/);
-    held = parts.pop();
+    const parts = (buffer + value).split(/\r?\n\r?\n/);
+    buffer = parts.pop();
     yield* parts.map(frame).filter(Boolean);
   }
 }

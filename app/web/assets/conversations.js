@@ -1,30 +1,30 @@
-// The conversations, last used first: opened, deleted, and the older ones fetched.
+// The list of conversations, most recently used first.
 
 import { get, remove } from "./api.js";
 import { $, announce, make } from "./dom.js";
 
 const PAGE = 50;
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
-let listed = [];
+let conversations = [];
 let current = null;
 let onRemoved = () => {};
 
 export function start({ removed }) {
   onRemoved = removed;
-  $("older").addEventListener("click", () => load(listed.length + PAGE));
+  $("older").addEventListener("click", () => load(conversations.length + PAGE));
 }
 
-/** As many as are shown already, at least one page. */
-export async function load(count = Math.max(PAGE, listed.length)) {
-  listed = [];
-  let place = "";
+/** Load the list: at least one page, and as many conversations as are shown already. */
+export async function load(count = Math.max(PAGE, conversations.length)) {
+  conversations = [];
+  let cursor = "";
   do {
-    const { conversations, next } = await get(`conversations?limit=${PAGE}${place}`);
-    listed.push(...conversations);
-    place = next && `&cursor=${encodeURIComponent(next)}`;
-    $("older").hidden = !place;
-  } while (place && listed.length < count);
-  $("conversations").replaceChildren(...listed.map(item));
+    const { conversations: page, next } = await get(`conversations?limit=${PAGE}${cursor}`);
+    conversations.push(...page);
+    cursor = next && `&cursor=${encodeURIComponent(next)}`;
+    $("older").hidden = !cursor;
+  } while (cursor && conversations.length < count);
+  $("conversations").replaceChildren(...conversations.map(item));
 }
 
 export function select(id) {
@@ -36,23 +36,23 @@ export function select(id) {
 }
 
 function item({ id, title, updated_at }) {
-  const name = title || "Without a question yet";
+  const name = title || "Untitled";
   const link = make("a", { href: `#${id}`, "aria-current": id === current && "page" },
     make("span.name", { dir: "auto" }, name),
     make("time", { datetime: updated_at }, day.format(new Date(updated_at))));
-  return make("li", {}, link, deletion(id, name));
+  return make("li", {}, link, deleteButton(id, name));
 }
 
-/** Asks once more before it deletes: by its own words, until the focus leaves it. */
-function deletion(id, name) {
-  const calm = () => {
-    button.classList.remove("sure");
+/** Return a button that deletes on the second click. Its label asks for the second click until it loses focus. */
+function deleteButton(id, name) {
+  const reset = () => {
+    button.classList.remove("confirm");
     button.textContent = "✕";
     button.setAttribute("aria-label", `Delete “${name}”`);
   };
-  const button = make("button.delete", { type: "button", onblur: calm, onclick: async () => {
-    if (!button.classList.contains("sure")) {
-      button.classList.add("sure");
+  const button = make("button.delete", { type: "button", onblur: reset, onclick: async () => {
+    if (!button.classList.contains("confirm")) {
+      button.classList.add("confirm");
       button.textContent = "Delete?";
       button.setAttribute("aria-label", `Really delete “${name}”?`);
       return;
@@ -69,6 +69,6 @@ function deletion(id, name) {
     announce("Deleted");
     onRemoved(id);
   } });
-  calm();
+  reset();
   return button;
 }

@@ -1,8 +1,8 @@
-// Elements from words: text is always text, never markup.
+// Functions that create elements. Strings are always inserted as text, never as markup.
 
-/** `make("p.note", {title}, "words", child)`; a property that is false or missing is left out. */
-export function make(what, properties = {}, ...children) {
-  const [tag, ...classes] = what.split(".");
+/** Create an element: `make("p.note", {title}, "text", child)`. Properties that are false or missing are left out. */
+export function make(selector, properties = {}, ...children) {
+  const [tag, ...classes] = selector.split(".");
   const element = document.createElement(tag);
   element.classList.add(...classes);
   for (const [name, value] of Object.entries(properties)) {
@@ -16,26 +16,26 @@ export function make(what, properties = {}, ...children) {
 
 export const $ = (id) => document.getElementById(id);
 
-/** Heard by a screen reader when it has finished its sentence. */
-export function announce(words) {
-  $("status").textContent = words;
+/** Have a screen reader say this text when it has finished its current sentence. */
+export function announce(text) {
+  $("status").textContent = text;
 }
 
-/** HTML that the server has sanitised; parsed apart from the page, where nothing runs. */
+/** Parse HTML that the server has sanitised. It is parsed in a separate document, where no script runs. */
 export function fragment(html) {
   return [...new DOMParser().parseFromString(html, "text/html").body.childNodes];
 }
 
-/** “Lighting the lamp › Fuel, p. 3”. */
+/** Return the title, sections and page: “Lighting the lamp › Fuel, p. 3”. */
 export function place({ title, section, page }) {
   const path = section[0] === title ? section : [title, ...section];
   return path.join(" › ") + (page ? `, p. ${page}` : "");
 }
 
-/** A link to a page in a tab of its own; a browser follows none to a file, so that one is named. */
-export function outward(url, words) {
+/** Return a link that opens in a new tab. Browsers do not follow links to files, so a file's path is shown as text. */
+export function externalLink(url, text) {
   if (/^https?:/.test(url)) {
-    return make("a.outward", { href: url, target: "_blank", rel: "noopener noreferrer" }, words,
+    return make("a.external", { href: url, target: "_blank", rel: "noopener noreferrer" }, text,
       make("span", { "aria-hidden": "true" }, " ↗"));
   }
   const path = url.startsWith("file:") ? decodeURI(new URL(url).pathname + new URL(url).hash) : url;

@@ -1,4 +1,4 @@
-// The page: one conversation at a time, the address's fragment says which.
+// The page. It shows one conversation; the fragment of the URL is its id.
 
 import { ask, get, getText, post } from "./api.js";
 import * as conversations from "./conversations.js";
@@ -7,7 +7,7 @@ import * as panel from "./panel.js";
 import * as signin from "./signin.js";
 import { Turn } from "./turn.js";
 
-const small = matchMedia("(max-width: 56rem)");
+const narrow = matchMedia("(max-width: 56rem)");
 let conversation = null;
 let running = null;
 
@@ -15,9 +15,9 @@ async function send(event) {
   event?.preventDefault();
   const text = $("question").value.trim();
   if (!text || running) return;
-  const turn = begin(text);
+  const turn = startTurn(text);
   try {
-    conversation ??= await begun();
+    conversation ??= await createConversation();
     const corpora = $("corpus").value ? [$("corpus").value] : [];
     for await (const [kind, data] of ask(conversation, { text, corpora }, running.signal)) {
       if (kind === "retrieved") turn.retrieved(data.passages);
@@ -28,31 +28,31 @@ async function send(event) {
     }
   } catch (error) {
     turn.fail(error.name === "AbortError" ? "Stopped." : error.message);
-    if (error.status === 401) refused(error);
+    if (error.status === 401) showError(error);
     $("question").value ||= text;
     $("question").focus({ preventScroll: true });
   }
-  work(null);
+  setRunning(null);
   conversations.load().catch(() => {});
 }
 
-function begin(text) {
+function startTurn(text) {
   const turn = new Turn(text, panel);
   $("thread").querySelector(".failed:last-child")?.remove();
   $("thread").append(turn.element);
   $("welcome").hidden = true;
-  tell("");
-  if (!conversation) name(text);
+  showNotice("");
+  if (!conversation) setTitle(text);
   $("question").value = "";
-  work(new AbortController());
+  setRunning(new AbortController());
   turn.live();
-  (small.matches ? turn.title : $("question")).focus({ preventScroll: true });
-  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  turn.element.scrollIntoView({ block: "start", behavior: still ? "auto" : "smooth" });
+  (narrow.matches ? turn.title : $("question")).focus({ preventScroll: true });
+  const reducesMotion = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  turn.element.scrollIntoView({ block: "start", behavior: reducesMotion ? "auto" : "smooth" });
   return turn;
 }
 
-async function begun() {
+async function createConversation() {
   const { id } = await post("conversations", {});
   history.pushState(null, "", `#${id}`);
   conversations.select(id);
@@ -64,51 +64,51 @@ async function complete(turn, answer) {
   turn.complete(answer, declined ? "" : await getText(`messages/${answer.message_id}/html`));
 }
 
-/** What the address says: a conversation, or a new one. */
+/** Show the conversation that the URL names, or a new one. */
 async function open() {
-  signin.arrive();
+  signin.readToken();
   const id = location.hash.slice(1) || null;
   panel.close();
   conversation = id;
   conversations.select(id);
   $("thread").replaceChildren();
   $("welcome").hidden = id !== null;
-  tell("");
+  showNotice("");
   showSidebar(false);
-  welcome();
-  if (id === null) return blank();
+  showWelcome();
+  if (id === null) return showNewConversation();
   try {
     const { title, messages } = await get(`conversations/${id}`);
-    const turns = await recalled(messages);
+    const turns = await savedTurns(messages);
     if (conversation !== id) return;
-    name(title || "Without a question yet");
+    setTitle(title || "Untitled");
     $("thread").replaceChildren(...turns.map((turn) => turn.element));
     $("title").focus({ preventScroll: true });
     scrollTo(0, document.body.scrollHeight);
   } catch (error) {
-    if (conversation === id) refused(error);
+    if (conversation === id) showError(error);
   }
 }
 
-/** Every question with the answer that was given to it; one that failed has none. */
-function recalled(messages) {
-  const asked = messages.map(({ role, text }, at) => role === "user" && [text, messages[at + 1]?.answer]);
-  return Promise.all(asked.filter(Boolean).map(async ([text, answer]) => {
+/** Return a turn for each question, with its answer. A question that failed has no answer. */
+function savedTurns(messages) {
+  const questions = messages.map(({ role, text }, at) => role === "user" && [text, messages[at + 1]?.answer]);
+  return Promise.all(questions.filter(Boolean).map(async ([text, answer]) => {
     const turn = new Turn(text, panel);
     if (answer) await complete(turn, answer);
-    else turn.fail("No answer to this question was kept.");
+    else turn.fail("This question has no answer.");
     return turn;
   }));
 }
 
-function blank() {
-  name("New conversation");
+function showNewConversation() {
+  setTitle("New conversation");
   document.title = "Ibid";
-  if (!small.matches) $("question").focus();
+  if (!narrow.matches) $("question").focus();
 }
 
-/** Says what can be asked; or, where nothing was ingested, what to run. */
-async function welcome() {
+/** Show what can be asked or, if nothing was ingested yet, which command to run. */
+async function showWelcome() {
   try {
     const { corpora } = await get("corpora");
     const filled = corpora.filter((corpus) => corpus.passages);
@@ -117,45 +117,45 @@ async function welcome() {
     $("corpus").replaceChildren(make("option", { value: "" }, "all corpora"),
       ...filled.map(({ name }) => make("option", { value: name }, name)));
     $("corpus").value = filled.some(({ name }) => name === chosen) ? chosen : "";
-    $("welcome").replaceChildren(...(filled.length ? greeting(filled) : nothing()));
+    $("welcome").replaceChildren(...(filled.length ? welcomeText(filled) : emptyText()));
   } catch (error) {
-    refused(error);
+    showError(error);
   }
 }
 
-function greeting(corpora) {
+function welcomeText(corpora) {
   const total = corpora.reduce((sum, corpus) => sum + corpus.sources, 0);
   const pages = `${total.toLocaleString()} ${total === 1 ? "page" : "pages"}`;
   return [make("h2", {}, "What would you like to know?"),
     make("p", {}, `Answers come from ${pages} of documentation. Every claim has a footnote that opens `
-      + "the exact words it rests on, and a question the pages do not speak to is declined.")];
+      + "the exact words of its source. Questions that the pages do not answer are declined.")];
 }
 
-function nothing() {
+function emptyText() {
   return [make("h2", {}, "Nothing has been ingested yet"),
-    make("p", {}, "In a terminal, give Ibid a folder of documents to read:"),
+    make("p", {}, "Run this in a terminal to ingest a folder of documents:"),
     make("pre", {}, make("code", {}, "ibid ingest path/to/docs")),
-    make("p", {}, make("button", { type: "button", onclick: welcome }, "Look again"))];
+    make("p", {}, make("button", { type: "button", onclick: showWelcome }, "Refresh"))];
 }
 
-function name(title) {
+function setTitle(title) {
   $("title").textContent = title;
   document.title = `${title} · Ibid`;
 }
 
-function tell(sentence) {
-  $("notice").hidden = !sentence;
-  $("notice").replaceChildren(...(sentence ? [make("p.error", { role: "alert" }, sentence)] : []));
+function showNotice(message) {
+  $("notice").hidden = !message;
+  $("notice").replaceChildren(...(message ? [make("p.error", { role: "alert" }, message)] : []));
 }
 
-/** Why the server did not answer; whoever is not signed in is told where to. */
-function refused(error) {
-  if (error.status !== 401) return tell(error.message);
+/** Show why a request failed. If it needs sign-in, show the link to the sign-in page. */
+function showError(error) {
+  if (error.status !== 401) return showNotice(error.message);
   $("notice").hidden = false;
-  $("notice").replaceChildren(signin.wanted());
+  $("notice").replaceChildren(signin.signInNotice());
 }
 
-function work(controller) {
+function setRunning(controller) {
   running = controller;
   $("send").hidden = controller !== null;
   $("stop").hidden = controller === null;
@@ -168,13 +168,13 @@ function showSidebar(shown) {
   if (shown) $("close-sidebar").focus();
 }
 
-function fresh(event) {
+function startNew(event) {
   event.preventDefault();
   history.pushState(null, "", location.pathname);
   open();
 }
 
-function pressed(event) {
+function onKey(event) {
   if (event.key !== "Escape") return;
   if (document.body.classList.contains("sidebar")) {
     showSidebar(false);
@@ -187,13 +187,13 @@ $("question").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing) send(event);
 });
 $("stop").addEventListener("click", () => running?.abort());
-$("new").addEventListener("click", fresh);
-$("home").addEventListener("click", fresh);
+$("new").addEventListener("click", startNew);
+$("home").addEventListener("click", startNew);
 $("open-sidebar").addEventListener("click", () => showSidebar(true));
 $("close-sidebar").addEventListener("click", () => { showSidebar(false); $("open-sidebar").focus(); });
-document.addEventListener("keydown", pressed);
+document.addEventListener("keydown", onKey);
 addEventListener("popstate", open);
 panel.start();
-conversations.start({ removed: (id) => { if (id === conversation) fresh(new Event("removed")); } });
+conversations.start({ removed: (id) => { if (id === conversation) startNew(new Event("removed")); } });
 open();
-conversations.load().catch(() => {}); // the welcome says what is wrong
+conversations.load().catch(() => {}); // the welcome text shows the error

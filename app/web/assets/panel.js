@@ -1,36 +1,36 @@
-// A footnote opened: the quote in its passage, with what stands before and after it.
+// The panel that shows a footnote: the quote in its passage, with the text before and after it.
 
 import { get } from "./api.js";
-import { $, make, outward, place } from "./dom.js";
+import { $, externalLink, make, place } from "./dom.js";
 import { VERDICTS } from "./turn.js";
 
-const AROUND = 600; // characters, as many as the API gives on either side of a passage
+const AROUND = 600; // characters; the API returns as many on each side of a passage
 const narrow = matchMedia("(max-width: 40rem)");
 let opener = null;
-let asked = 0;
+let requests = 0;
 
-/** `at` is a citation, or a section without a quote; focus goes back to `from` at the end. */
+/** Open the panel for a citation, or for a section without a quote. On closing, focus returns to `from`. */
 export async function open(at, claims, from) {
-  const turn = ++asked;
+  const request = ++requests;
   opener?.removeAttribute("aria-expanded");
   opener = from;
   opener.setAttribute("aria-expanded", "true");
   $("panel-title").textContent = at.n ? `Footnote ${at.n}` : "Section";
   $("panel-place").textContent = place(at);
-  $("panel-link").replaceChildren(outward(at.url, "Open at its place"));
-  $("panel-body").replaceChildren(make("p", {}, "Opening…"));
+  $("panel-link").replaceChildren(externalLink(at.url, "Open the source"));
+  $("panel-body").replaceChildren(make("p", {}, "Loading…"));
   $("panel").hidden = false;
   $("main").inert = narrow.matches;
   $("panel-title").focus({ preventScroll: true });
-  const shown = await surroundings(at);
-  if (turn !== asked) return;
+  const shown = await loadContext(at);
+  if (request !== requests) return;
   $("panel-body").replaceChildren(...content(at, claims, shown));
   const mark = $("panel-body").querySelector("mark");
   if (mark) $("panel-body").scrollTop = mark.offsetTop - $("panel-body").clientHeight / 3;
 }
 
-/** The marker that the panel was opened from has become another element. */
-export function replaced(before, after) {
+/** Handle that the marker which opened the panel was replaced by another element. */
+export function replaceOpener(before, after) {
   if (opener !== before || !after) return;
   opener = after;
   opener.setAttribute("aria-expanded", "true");
@@ -38,7 +38,7 @@ export function replaced(before, after) {
 
 export function close() {
   if ($("panel").hidden) return;
-  asked += 1;
+  requests += 1;
   $("panel").hidden = true;
   $("main").inert = false;
   opener?.removeAttribute("aria-expanded");
@@ -51,14 +51,14 @@ export function start() {
   narrow.addEventListener("change", () => { $("main").inert = narrow.matches && !$("panel").hidden; });
 }
 
-/** The passage as it serves; or the version that was quoted; or the quote, which is always kept. */
-async function surroundings(at) {
+/** Return the current passage; else the version that was quoted; else the quote, which is saved with the answer. */
+async function loadContext(at) {
   try {
     const { passage, before, after } = await get(`passages/${at.passage_id}`);
-    const parts = cut(passage.text, passage.start, at.quote ? [at.start, at.end] : null, passage.code);
+    const parts = splitPassage(passage.text, passage.start, at.quote ? [at.start, at.end] : null, passage.code);
     return { before, parts, after };
   } catch (error) {
-    if (error.status !== 404 || !at.quote) return { parts: quoteOf(at), told: error.message };
+    if (error.status !== 404 || !at.quote) return { parts: quoteOf(at), notice: error.message };
   }
   try {
     const { text } = await get(`sources/${at.source_id}/text?version=${at.source_version}`);
@@ -68,19 +68,19 @@ async function surroundings(at) {
       before: characters.slice(Math.max(0, at.start - AROUND), at.start).join(""),
       parts: quoteOf(at),
       after: characters.slice(at.end, at.end + AROUND).join(""),
-      told: source.removed_at
-        ? "The source is gone since: this is what it said."
-        : "The source has changed since: this is the version that was quoted.",
+      notice: source.removed_at
+        ? "The source was removed. This is the text that was quoted."
+        : "The source has changed. This is the version that was quoted.",
     };
   } catch {
-    return { parts: quoteOf(at), told: "The source is gone; the quote was kept with the answer." };
+    return { parts: quoteOf(at), notice: "The source was deleted. The quote is saved with the answer." };
   }
 }
 
 const quoteOf = (at) => (at.quote ? [{ text: at.quote, quoted: true }] : []);
 
-/** A passage cut at the borders of the quote and of code; offsets count code points, not units. */
-function cut(text, offset, quote, code) {
+/** Split a passage at the borders of the quote and of code. Offsets are in code points, not in UTF-16 units. */
+function splitPassage(text, offset, quote, code) {
   const characters = Array.from(text);
   const end = offset + characters.length;
   const borders = [offset, ...[quote ?? [], ...code].flat(), end].filter((at) => at >= offset && at <= end);
@@ -93,7 +93,7 @@ function cut(text, offset, quote, code) {
   }));
 }
 
-function content(at, claims, { before = "", parts, after = "", told }) {
+function content(at, claims, { before = "", parts, after = "", notice }) {
   const pieces = parts.map(({ text, quoted, coded }) => {
     const piece = coded ? make("code", {}, text) : text;
     return quoted ? make("mark", {}, piece) : piece;
@@ -102,21 +102,21 @@ function content(at, claims, { before = "", parts, after = "", told }) {
     make("span.around", {}, (before.length < AROUND ? "" : "…") + before), ...pieces,
     make("span.around", {}, after + (after.length < AROUND ? "" : "…")));
   return [
-    told ? make("p.told", {}, told) : null,
+    notice ? make("p.told", {}, notice) : null,
     pieces.length ? source : null,
-    claims.length ? resting(claims) : null,
+    claims.length ? claimList(claims) : null,
     details(at.metadata ?? {}),
   ].filter(Boolean);
 }
 
-function resting(claims) {
-  return make("section.resting", {}, make("h3", {}, "What rests on it"),
+function claimList(claims) {
+  return make("section.claims", {}, make("h3", {}, "Claims with this footnote"),
     make("ul", { dir: "auto" }, ...claims.map(({ text, verdict, score }) => make("li", {}, text, " ",
       make(`span.verdict-words.${verdict}`, {},
         VERDICTS[verdict] + (score === null ? "" : `, ${score.toFixed(2)}`))))));
 }
 
-/** What the source says of itself: whether it was peer-reviewed, for one. */
+/** Return the source's metadata, for example whether it was peer-reviewed. */
 function details(metadata) {
   const plain = Object.entries(metadata).filter(([, value]) => typeof value !== "object");
   if (!plain.length) return null;

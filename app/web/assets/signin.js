@@ -1,37 +1,37 @@
-// Who asks: a token that another page hands over in the address, kept by this tab and no longer.
+// Sign-in with a token that the sign-in page passes in the URL. It is stored until this tab is closed.
 
-import { signIn } from "./api.js";
+import { setToken } from "./api.js";
 import { $, make } from "./dom.js";
 
 const KEY = "ibid-token";
 const link = document.body.dataset.signIn;
-let ended = false;
+let hasExpired = false;
 
 $("sign-out").addEventListener("click", () => {
   sessionStorage.removeItem(KEY);
   location.assign(location.pathname);
 });
 
-/** Takes the token out of the address (`#token=…`) before anybody can copy it from there. */
-export function arrive() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (given) {
-    sessionStorage.setItem(KEY, given);
+/** Read the token and remove it from the URL (`#token=…`), so that nobody copies it with the URL. */
+export function readToken() {
+  const sent = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (sent) {
+    sessionStorage.setItem(KEY, sent);
     history.replaceState(null, "", location.pathname);
   }
-  be(sessionStorage.getItem(KEY) ?? "");
+  useToken(sessionStorage.getItem(KEY) ?? "");
 }
 
-/** What to show when the server knows nobody by the token that there is, or is not. */
-export function wanted() {
-  ended ||= sessionStorage.getItem(KEY) !== null;
+/** Forget the token and return the notice for a request without a valid one. */
+export function signInNotice() {
+  hasExpired ||= sessionStorage.getItem(KEY) !== null;
   sessionStorage.removeItem(KEY);
-  be("");
-  const told = ended ? "You are no longer signed in." : "Sign in to ask.";
-  return make("p", { role: "alert" }, told, " ", link ? make("a", { href: link }, "Sign in") : "");
+  useToken("");
+  const message = hasExpired ? "You are no longer signed in." : "Sign in to ask.";
+  return make("p", { role: "alert" }, message, " ", link ? make("a", { href: link }, "Sign in") : "");
 }
 
-function be(token) {
-  signIn(token);
+function useToken(token) {
+  setToken(token);
   $("sign-out").hidden = !token;
 }

@@ -1,6 +1,6 @@
-// A question and its answer: as it streams, and as it was kept.
+// A question and its answer, while it is streamed and when it is complete.
 
-import { announce, fragment, make, outward, place } from "./dom.js";
+import { announce, externalLink, fragment, make, place } from "./dom.js";
 import { toMarkdown } from "./markdown.js";
 
 export const VERDICTS = {
@@ -12,12 +12,12 @@ export const VERDICTS = {
 
 const REASONS = {
   nothing_relevant: "The documentation does not cover this question.",
-  not_supported: "The documentation does not bear out an answer to this question.",
-  out_of_scope: "This question lies outside of what the documentation covers.",
+  not_supported: "The documentation does not support an answer to this question.",
+  out_of_scope: "This question is outside the scope of the documentation.",
 };
 
 export class Turn {
-  /** `panel` is where footnotes and sections are opened. */
+  /** Footnotes and sections are opened in `panel`. */
   constructor(question, panel) {
     this.panel = panel;
     this.citations = new Map();
@@ -30,7 +30,7 @@ export class Turn {
     this.element.addEventListener("click", (event) => this.clicked(event));
   }
 
-  /** Read out once it is complete, not word by word. */
+  /** Have screen readers read the answer when it is complete, not word by word. */
   live() {
     this.element.classList.add("live");
     this.answer.setAttribute("aria-live", "polite");
@@ -52,11 +52,11 @@ export class Turn {
     this.words.append(this.citations.has(n) ? marker(n) : text);
   }
 
-  /** What was said so far is void: a model broke off, or had only thought aloud. */
+  /** Discard the text so far: the model failed, or the text was only its reasoning. */
   restart() {
     this.words.replaceChildren();
     this.citations.clear();
-    this.progress.textContent = "The answer begins anew…";
+    this.progress.textContent = "Starting the answer again…";
   }
 
   complete(answer, html) {
@@ -69,53 +69,53 @@ export class Turn {
     this.element.append(...[verdicts(answer), footnotes(this.citations), actions(answer)].filter(Boolean));
   }
 
-  /** Whoever stood on a marker of the stream, or had opened it, finds the same one again. */
+  /** Replace the streamed text by the HTML. Keep the focus and the opened footnote. */
   set(html) {
     const focused = this.answer.contains(document.activeElement) && document.activeElement.dataset.note;
     const opened = this.answer.querySelector("[aria-expanded]");
     this.answer.replaceChildren(...fragment(html));
-    const same = (n) => this.answer.querySelector(`[data-note="${n}"]`);
-    if (focused) same(focused)?.focus({ preventScroll: true });
-    if (opened) this.panel.replaced(opened, same(opened.dataset.note));
+    const markerOf = (n) => this.answer.querySelector(`[data-note="${n}"]`);
+    if (focused) markerOf(focused)?.focus({ preventScroll: true });
+    if (opened) this.panel.replaceOpener(opened, markerOf(opened.dataset.note));
   }
 
-  fail(sentence) {
+  fail(message) {
     this.progress.remove();
     this.finish("");
     if (!this.words.textContent) this.answer.remove();
     this.element.classList.add("failed");
     const role = this.element.isConnected && "alert";
-    this.element.append(make("p.error", { role }, sentence));
+    this.element.append(make("p.error", { role }, message));
   }
 
   decline({ reason, nearest }) {
     const sections = nearest.map((near) => make("li", {}, make("div.entry", {},
       make("button.section", { type: "button", dir: "auto", onclick: (event) =>
         this.panel.open(near, [], event.currentTarget) }, place(near)),
-      outward(near.url, "Open"))));
+      externalLink(near.url, "Open"))));
     this.answer.replaceChildren(make("div.declined", {},
-      make("p", {}, make("strong", {}, REASONS[reason]), " Nothing was made up in its place."),
+      make("p", {}, make("strong", {}, REASONS[reason]), " No answer was made up."),
       sections.length ? make("p", {}, "The nearest sections:") : null,
       sections.length ? make("ul", {}, ...sections) : null));
     this.finish("The question was declined.");
   }
 
-  finish(told) {
+  finish(message) {
     this.answer.removeAttribute("aria-busy");
-    if (this.element.isConnected) announce(told);
+    if (this.element.isConnected) announce(message);
   }
 
   clicked({ target }) {
     const button = target.closest("[data-note]");
     if (!button) return;
     const n = Number(button.dataset.note);
-    const resting = this.claims
+    const claims = this.claims
       .map((claim, index) => ({ ...claim, text: this.shown(index) || claim.text }))
       .filter((claim) => claim.citations.some((one) => one.n === n));
-    this.panel.open(this.citations.get(n), resting, button);
+    this.panel.open(this.citations.get(n), claims, button);
   }
 
-  /** The words of a claim as they are set, without their markup. */
+  /** Return the text of a claim as it is shown, without markup. */
   shown(index) {
     const parts = this.answer.querySelectorAll(`[data-claim="${index}"]`);
     return [...parts].map((part) => part.textContent).join("");
@@ -126,7 +126,7 @@ function marker(n) {
   return make("button.note", { type: "button", "data-note": n, "aria-label": `Footnote ${n}` }, String(n));
 }
 
-/** How many claims fared how: also the key to the signs in the text. */
+/** Return the number of claims per verdict. It is also the legend of the signs in the text. */
 function verdicts({ claims }) {
   const shown = claims.filter((claim) => claim.citations.length || claim.verdict !== "unchecked");
   const counts = Object.entries(VERDICTS)
@@ -137,7 +137,7 @@ function verdicts({ claims }) {
     make(`li.${verdict}`, {}, `${count} ${count === 1 ? "claim" : "claims"} ${words}`)));
 }
 
-/** As in a book: a note that points where the last one did says so. */
+/** Return the footnotes. One with the same place as the previous one says “Ibid.”, as in a book. */
 function footnotes(citations) {
   if (!citations.size) return null;
   const notes = [...citations.values()].sort((a, b) => a.n - b.n);
@@ -147,7 +147,7 @@ function footnotes(citations) {
     return make("li", { value: citation.n },
       make("div.entry", {},
         make("button.section", { type: "button", "data-note": citation.n, dir: "auto" }, name),
-        outward(citation.url, "Open")),
+        externalLink(citation.url, "Open")),
       make("div.quote", { dir: "auto" }, `“${citation.quote}”`));
   }));
 }
@@ -155,13 +155,13 @@ function footnotes(citations) {
 function actions(answer) {
   const copy = make("button.plain", { type: "button", onclick: async () => {
     const copied = await navigator.clipboard.writeText(toMarkdown(answer)).then(() => true, () => false);
-    copy.textContent = copied ? "Copied" : "The browser does not let this page copy";
+    copy.textContent = copied ? "Copied" : "The browser does not allow copying";
     announce(copy.textContent);
     setTimeout(() => { copy.textContent = "Copy as Markdown"; }, 2500);
   } }, "Copy as Markdown");
   const author = answer.model === "extractive"
-    ? "Sentences of the sources themselves, quoted."
+    ? "Quoted from the sources."
     : `Written by ${answer.model}.`;
-  const cut = answer.finish === "length" ? " The model ran into its limit: the answer may be cut short." : "";
+  const cut = answer.finish === "length" ? " The model reached its limit, so the answer may be incomplete." : "";
   return make("p.actions", {}, copy, make("span", {}, author + cut));
 }

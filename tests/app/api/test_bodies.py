@@ -21,7 +21,7 @@ async def received(parts: Sequence[dict[str, Any]], count: int) -> list[dict[str
     async def application(scope: Any, receive: Any, send: Any) -> None:
         got.extend([await receive() for _ in range(count)])
 
-    await BodyTimeout(application, silence=0.05)({"type": "http"}, receive, None)  # type: ignore[arg-type]
+    await BodyTimeout(application, seconds=0.05)({"type": "http"}, receive, None)  # type: ignore[arg-type]
     return got
 
 
@@ -31,7 +31,7 @@ LAST = {"type": "http.request", "body": b"}", "more_body": False}
 
 @pytest.mark.parametrize("parts", [[], [PART], [PART, PART]])
 async def test_a_body_that_stops_coming_is_not_waited_for(parts: list[dict[str, Any]]) -> None:
-    with pytest.raises(HTTPException, match="Nothing of the request's body came") as refused:
+    with pytest.raises(HTTPException, match="No data of the request's body arrived") as refused:
         await received(parts, 3)
     assert refused.value.status_code == 408
 

@@ -1,17 +1,18 @@
 """Tests of failed sign-ins, and of their effect on other clients with the same address."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from litestar.stores.memory import MemoryStore
 from litestar.testing import TestClient
 
 from app.api import create_app
 from app.api.failures import Failures
 from app.api.health import DatabaseProbe
+from app.rate_limiting.limiter import RateLimiter
 from app.wiring import Services
 from storage.errors import DatabaseUnavailable, TooManyFailures
 from tests.app.api.calls import API, Client, assert_problem
@@ -39,6 +40,12 @@ def asked(door: Client, credential: str, path: str = f"{API}/corpora") -> int:
     return door.get(path, headers={"authorization": f"Bearer {credential}"}).status_code
 
 
+@pytest.fixture
+async def limiter() -> AsyncIterator[RateLimiter]:
+    async with aclosing(RateLimiter()) as limiter:
+        yield limiter
+
+
 @pytest.mark.parametrize("bad", ["ibid_unknown", "no.token.this"])
 def test_bad_credentials_are_refused_and_then_not_looked_at(
     door: Client, issuer: Issuer, bad: str
@@ -47,7 +54,7 @@ def test_bad_credentials_are_refused_and_then_not_looked_at(
     assert asked(door, known) == 200
     assert [asked(door, bad) for _ in range(MOST + 2)] == [401] * MOST + [429] * 2
     refused = door.get(f"{API}/corpora", headers={"authorization": f"Bearer {bad}"})
-    assert_problem(refused, 429, "from your address")
+    assert_problem(refused, 429, "Your address")
     assert 0 < int(refused.headers["retry-after"]) <= 60
     assert asked(door, known) == 200, "who was let in before goes on"
     assert asked(door, issuer.token("ada")) == 200, "a token needs no database to be told good"
@@ -65,8 +72,8 @@ def test_a_page_of_a_listed_site_may_read_why_it_was_refused(door: Client) -> No
         assert "Retry-After" in each.headers["access-control-expose-headers"]
 
 
-async def test_each_address_has_failures_of_its_own() -> None:
-    failures = Failures(1, MemoryStore())
+async def test_each_address_has_failures_of_its_own(limiter: RateLimiter) -> None:
+    failures = Failures(1, limiter)
     await failures.count("203.0.113.1", "ibid_bad")
     with pytest.raises(TooManyFailures):
         await failures.check("203.0.113.1", "ibid_other")
@@ -77,8 +84,8 @@ async def test_each_address_has_failures_of_its_own() -> None:
     await failures.check("2001:db8:0:1::1", "ibid_other")
 
 
-async def test_a_key_that_was_good_and_is_no_more_counts_again() -> None:
-    failures = Failures(1, MemoryStore())
+async def test_a_key_that_was_good_and_is_no_more_counts_again(limiter: RateLimiter) -> None:
+    failures = Failures(1, limiter)
     failures.remember("ibid_revoked")
     await failures.count("203.0.113.1", "ibid_revoked")
     with pytest.raises(TooManyFailures):
@@ -104,10 +111,10 @@ async def test_the_database_is_asked_once_for_many() -> None:
             raise DatabaseUnavailable("away")
 
     probe = DatabaseProbe()
-    told = await asyncio.gather(*(probe.asked(ask) for _ in range(5)), return_exceptions=True)
+    told = await asyncio.gather(*(probe.check(ask) for _ in range(5)), return_exceptions=True)
     assert [type(each) for each in told] == [DatabaseUnavailable] * 5
     assert len(asks) == 1
     failing = False
     for _ in range(5):
-        await probe.asked(ask)
+        await probe.check(ask)
     assert len(asks) == 2, "that it was away is asked anew, that it is there is known for a while"

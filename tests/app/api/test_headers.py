@@ -13,7 +13,7 @@ from litestar.testing import TestClient
 
 import app.web
 from app.api import create_app
-from app.api.downloads import shown
+from app.api.downloads import file_response
 from tests.app.api.calls import API, FUEL, Client, ask, start
 from tests.app.api.conftest import local
 from tests.doubles.issuer import Issuer
@@ -137,7 +137,7 @@ def assert_guarded_page(response: httpx.Response) -> None:
 @pytest.mark.parametrize("name", ["page.html", "page.svg", "page.xhtml", "page.js", "page.md"])
 def test_an_uploaded_page_never_runs_here(name: str) -> None:
     page = b"<html xmlns='http://www.w3.org/1999/xhtml'><script>alert(1)</script></html>"
-    original = shown(f"uploads/{name}", page)
+    original = file_response(f"uploads/{name}", page)
     assert original.media_type in ("text/plain", "application/octet-stream")
     as_text = original.media_type == "text/plain"
     disposition = original.headers["Content-Disposition"]

@@ -1,21 +1,24 @@
 """Tests of rate limits that several server processes share."""
 
+import asyncio
 import logging
-import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, aclosing
 from pathlib import Path
 
 import pytest
 from litestar.testing import TestClient
 
 from app.api import create_app
-from app.rate_limiting.limiter import PERIOD, FileCounts, build_counts
+from app.rate_limiting.limiter import PERIOD, build_rate_limiter
+from app.rate_limiting.sqlite_storage import SqliteStorage
 from app.settings import Settings
 from storage.errors import InvalidInput
 from tests.app.api.calls import API, Client
@@ -116,7 +119,7 @@ def test_a_server_that_lost_the_store_counts_for_itself(
     assert {each.msg for each in caplog.records} == {"rate_limit_store_failed"}
     assert "hidden" not in str([vars(each) for each in caplog.records])
 
-    monkeypatch.setattr("app.rate_limiting.limiter._REST", 0)
+    monkeypatch.setattr("app.rate_limiting.limiter._RETRY_SECONDS", 0)
     assert asked(one, issuer) == 200, "it had not noticed, and has no count of its own"
     redis.start()
     assert [asked(one, issuer, "eve") for _ in range(4)] == [200, 200, 200, 429]
@@ -134,27 +137,36 @@ def test_a_store_that_says_nothing_delays_one_request(door: Door, issuer: Issuer
 def test_a_file_that_cannot_be_read_locks_nobody_out(
     door: Door, issuer: Issuer, tmp_path: Path
 ) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "rate_limits.db").write_bytes(b"not a database" * 100)
     client = door("file")
-    assert asked(client, issuer) == 200
-    (file,) = (tmp_path / "home" / "limits").iterdir()
-    file.write_bytes(file.read_bytes()[:10])
     assert [asked(client, issuer) for _ in range(4)] == [200, 200, 200, 429]
 
 
-async def test_what_is_over_goes_with_what_a_killed_process_left(tmp_path: Path) -> None:
-    folder = tmp_path / "limits"
-    counts = FileCounts(folder)
-    await counts.set("ada", b"1", PERIOD)
-    (old,) = folder.iterdir()
-    half = folder / f"{old.name}.tmp1"
-    half.touch()
-    past = time.time() - PERIOD - 1
-    for file in (old, half):
-        os.utime(file, (past, past))
-    await counts.set("eve", b"1", PERIOD)
-    await counts.delete_expired()
-    assert await counts.get("eve") == b"1"
-    assert len([*folder.iterdir()]) == 1
+async def test_expired_counts_are_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts, now = SqliteStorage(tmp_path / "counts.db"), time.time()
+    assert [await counts.incr("ada", PERIOD) for _ in range(2)] == [1, 2]
+    monkeypatch.setattr(time, "time", lambda: now + PERIOD + 1)
+    assert await counts.get("ada") == 0
+    assert await counts.incr("eve", PERIOD) == 1
+    await counts.close()
+    with sqlite3.connect(tmp_path / "counts.db") as database:
+        assert database.execute("SELECT key FROM counts").fetchall() == [("eve",)]
+    database.close()
+
+
+def test_concurrent_requests_are_all_counted(store: str, tmp_path: Path) -> None:
+    settings = Settings(ibid_home=tmp_path / "home", rate_limit_store=store)
+
+    async def hit(times: int) -> int:
+        async with aclosing(build_rate_limiter(settings)) as limiter:
+            windows = await asyncio.gather(*(limiter.hit("ada") for _ in range(times)))
+            assert await limiter.is_shared()
+        return max(window.count for window in windows)
+
+    with ThreadPoolExecutor(4) as threads:
+        counts = [*threads.map(lambda _: asyncio.run(hit(25)), range(4))]
+    assert max(counts) == 100
 
 
 def test_a_store_whose_package_is_missing_is_told(
@@ -163,12 +175,14 @@ def test_a_store_whose_package_is_missing_is_told(
     monkeypatch.setitem(sys.modules, "valkey.asyncio", None)
     settings = Settings(ibid_home=tmp_path, rate_limit_store="redis://127.0.0.1")
     with pytest.raises(InvalidInput, match=r"needs the package valkey: install ibid\[redis\]"):
-        build_counts(settings)
+        build_rate_limiter(settings)
 
 
 @pytest.mark.parametrize("address", ["redis://h:p/w@x", "rediss://h?nonsense=1"])
 def test_an_address_that_makes_no_sense_is_refused_and_not_repeated(
     tmp_path: Path, address: str
 ) -> None:
-    with pytest.raises(InvalidInput, match=r"^RATE_LIMIT_STORE is no address of a Redis or Valkey"):
-        build_counts(Settings(ibid_home=tmp_path, rate_limit_store=address))
+    with pytest.raises(
+        InvalidInput, match=r"^RATE_LIMIT_STORE is not a valid URL of a Redis or Valkey"
+    ):
+        build_rate_limiter(Settings(ibid_home=tmp_path, rate_limit_store=address))

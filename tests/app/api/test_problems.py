@@ -111,7 +111,7 @@ def test_a_fault_of_ours_is_a_problem_that_tells_no_secrets(
 ) -> None:
     monkeypatch.setattr(client.app.state.services.search, "_indexes", None)
     response = client.get(f"{API}/search", params={"q": FUEL})
-    assert_problem(response, 500, "Ibid itself")
+    assert_problem(response, 500, "internal error")
     assert "NoneType" not in response.text
 
 

@@ -201,7 +201,7 @@ def test_a_refused_sign_in_says_why_and_from_where(
     bad = {
         "ibid_unknown": "The key is unknown, revoked or expired.",
         issuer.token("ada", aud="other"): "`aud` has other values",
-        "ibid_other": "Too many bad keys or tokens came from your address.",
+        "ibid_other": "Your address has sent too many invalid keys or tokens.",
     }
     for credential, why in bad.items():
         door.get(f"{API}/corpora", headers={"authorization": f"Bearer {credential}"})

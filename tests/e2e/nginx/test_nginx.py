@@ -105,7 +105,7 @@ def assert_answers(client: httpx.Client) -> None:
 
 def assert_links(client: httpx.Client, public: str) -> None:
     """What stands on the API's own page leads back through nginx."""
-    assert f"curl -X GET &#x27;{public}/api/v1/" in client.get("/schema").text
+    assert f"curl -X GET &#39;{public}/api/v1/" in client.get("/schema").text
     assert client.get("/schema/openapi.json").json()["openapi"].startswith("3.1")
 
 

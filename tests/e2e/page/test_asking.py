@@ -41,7 +41,7 @@ def test_what_a_model_said_before_it_broke_off_goes(page: Page, site: Site) -> N
     with site.holding("It burns 2.4", " litres [1].", instead_of="A lamp [2] of old") as rest:
         ask(page, FUEL)
         expect(page.locator(".stream")).to_have_text("It burns")
-        expect(page.get_by_text("The answer begins anew…")).to_be_visible()
+        expect(page.get_by_text("Starting the answer again…")).to_be_visible()
         rest.set()
         expect(page.locator(".answer")).to_have_text("It burns 2.4 litres 1.")
     expect(page.get_by_role("status")).to_contain_text("with 1 footnotes")
@@ -59,7 +59,7 @@ def test_a_turn_can_be_stopped(page: Page, site: Site) -> None:
 def test_a_declined_question_shows_the_nearest_sections(page: Page) -> None:
     ask(page, CHESS)
     declined = page.locator(".declined")
-    expect(declined).to_contain_text("lies outside of what the documentation covers")
+    expect(declined).to_contain_text("outside the scope of the documentation")
     section = declined.get_by_role("listitem").first
     expect(section.get_by_role("link", name="Open")).to_have_attribute(
         "href", re.compile("https://keeper.example/")
@@ -134,7 +134,7 @@ def test_a_turn_that_fails_says_so_and_keeps_the_question(page: Page, site: Site
     expect(page.get_by_role("button", name="Copy as Markdown")).to_be_visible()
     expect(page.get_by_role("alert")).to_have_count(0)
     page.reload()
-    expect(page.get_by_text("No answer to this question was kept.")).to_be_visible()
+    expect(page.get_by_text("This question has no answer.")).to_be_visible()
     expect(page.get_by_role("article")).to_have_count(2)
 
 
@@ -160,6 +160,6 @@ def test_an_empty_ibid_says_what_to_run(
         expect(other.get_by_role("heading", level=2)).to_have_text("Nothing has been ingested yet")
         expect(other.locator("#welcome code")).to_have_text("ibid ingest path/to/docs")
         empty.ingest(folder / "docs")
-        other.get_by_role("button", name="Look again").click()
+        other.get_by_role("button", name="Refresh").click()
         expect(other.get_by_text("Answers come from 1 page ")).to_be_visible()
         other.close()

@@ -35,7 +35,7 @@ def test_the_keyboard_is_enough(page: Page) -> None:
     assert marker.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Footnote 1")).to_be_focused()
-    tab_to(page, page.get_by_role("link", name="Open at its place"), 2)
+    tab_to(page, page.get_by_role("link", name="Open the source"), 2)
     tab_to(page, page.get_by_role("button", name="Close", exact=True), 2)
     page.keyboard.press("Enter")
     expect(marker).to_be_focused()

@@ -10,24 +10,24 @@ from litestar.datastructures import State
 T = TypeVar("T")
 
 
-async def unless_left(
+async def unless_disconnected(
     work: Coroutine[Any, Any, T], request: Request[object, object, State]
 ) -> T | None:
     """Return the result of the work; cancel it and return None if the client disconnects first.
 
     The request's body must have been read before.
     """
-    working = asyncio.create_task(work)
-    leaving = asyncio.create_task(_left(request))
+    task = asyncio.create_task(work)
+    disconnect = asyncio.create_task(_wait_for_disconnect(request))
     try:
-        await asyncio.wait([working, leaving], return_when=asyncio.FIRST_COMPLETED)
-        return working.result() if working.done() else None
+        await asyncio.wait([task, disconnect], return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
     finally:
-        working.cancel()
-        leaving.cancel()
-        await asyncio.wait([working, leaving])
+        task.cancel()
+        disconnect.cancel()
+        await asyncio.wait([task, disconnect])
 
 
-async def _left(request: Request[object, object, State]) -> None:
+async def _wait_for_disconnect(request: Request[object, object, State]) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
