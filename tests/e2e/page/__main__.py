@@ -13,7 +13,7 @@ from tests.e2e.page.site import serving
 
 HANDBOOK = Path(app.__file__).parent / "handbook"
 PICTURE = HANDBOOK / "images" / "chat.png"
-QUESTIONS = ("What does a citation promise?", "How do I stream an answer?")
+QUESTIONS = ("What does a citation guarantee?", "How do I stream an answer?")
 
 
 def take() -> None:
