@@ -23,7 +23,8 @@ from tests.library import write_docs
 
 ROOT = Path(__file__).parent.parent
 HANDBOOK = ROOT / "app" / "handbook"
-PAGES = [ROOT / "README.md", *sorted(HANDBOOK.glob("*.md"))]
+GUIDES = sorted((ROOT / ".github").rglob("*.md"))
+PAGES = [ROOT / "README.md", *sorted(HANDBOOK.rglob("*.md")), *GUIDES]
 TEXTS = [*PAGES, ROOT / "CHANGELOG.md"]
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -117,6 +118,14 @@ def test_links_resolve(page: Path) -> None:
         assert target.exists(), link
         if anchor:
             assert anchor in {section.anchor for section in _reading(target).sections}, link
+
+
+@pages
+def test_files_and_folders_exist(page: Path) -> None:
+    """A path in code that begins with one of the top folders names something in the repository."""
+    for code in _inline_code(page):
+        if re.fullmatch(r"(?:app|pipelines|storage|tests|\.ci|\.deploy|\.github)/[\w./-]+", code):
+            assert (ROOT / code).exists(), code
 
 
 def test_what_the_readme_quotes_is_in_the_handbook() -> None:

@@ -302,6 +302,6 @@ def read_all(changes: Sequence[SourceChange], readers: ReaderPool) -> list[Sourc
 
 def _digest(data: bytes, file: DiscoveredFile, place: SiteLocation, corpus: Corpus) -> str:
     """Return a hash of the bytes and of everything else that determines the passages and their links."""
-    route = (file.relative.as_posix(), repr(place))
+    route = (file.relative.as_posix(), place.digest_text)
     made_from = (corpus.base_url or "", corpus.language, *route)
     return hashlib.sha256("\0".join(made_from).encode() + b"\0" + data).hexdigest()

@@ -140,3 +140,12 @@ def test_a_draft_says_so_in_its_front_matter(source: str, expected: bool) -> Non
 
 def test_a_draft_may_have_no_text_yet() -> None:
     assert page("---\ndraft: true\n---\n").is_draft
+
+
+def test_the_text_in_digests_never_changes() -> None:
+    """Homes of earlier versions have digests of it: another text would make every source look changed."""
+    place = SiteLocation(PurePosixPath("guide/lamp.md"), "de/docs/1.0", "1.0", "de", is_mdx=True)
+    assert place.digest_text == (
+        "Place(relative=PurePosixPath('guide/lamp.md'), prefix='de/docs/1.0', version='1.0', "
+        "locale='de', builder='docusaurus', is_mdx=True, flat=False)"
+    )

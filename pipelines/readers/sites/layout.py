@@ -58,6 +58,19 @@ class SiteLocation:
     flat: bool = False
     """Whether MkDocs is configured to write `page.html` instead of `page/index.html`."""
 
+    @property
+    def digest_text(self) -> str:
+        """Text that identifies the location in digests of sources.
+
+        The digests in existing homes contain exactly this text, so renaming the class or adding a field
+        must not change it for locations that exist already: else every source would look changed.
+        """
+        return (
+            f"Place(relative=PurePosixPath({self.relative.as_posix()!r}), prefix={self.prefix!r}, "
+            f"version={self.version!r}, locale={self.locale!r}, builder={self.builder!r}, "
+            f"is_mdx={self.is_mdx!r}, flat={self.flat!r})"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class _Site:
