@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from app.llms.prompts import Quotable
+from app.llms.prompts import PromptPassage, fence_around
 from pipelines.ingestion.sentences import sentences
 from storage.domain import Span
 
@@ -85,7 +85,7 @@ _SPECIAL = re.compile(
 class Quote:
     """A contiguous span of a passage; the span of a list begins with its bullet."""
 
-    passage: Quotable
+    passage: PromptPassage
     start: int
     end: int
     topic: str
@@ -120,7 +120,7 @@ class Quote:
             elif kind == "math":
                 yield f"{text}\n[{self.passage.n}]"
             else:
-                fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+                fence = fence_around(text)
                 yield f"{fence}\n{text}\n{fence}\n[{self.passage.n}]"
 
 
@@ -161,7 +161,7 @@ class _Piece(NamedTuple):
     topic: str
 
 
-def quotes(passage: Quotable) -> Iterator[Quote]:
+def quotes(passage: PromptPassage) -> Iterator[Quote]:
     """Yield all spans of a passage that could be an answer or a part of one; they may overlap."""
     pieces = list(_pieces(passage))
     aside = 0.3 if _ASIDE.search(passage.section.rpartition(" > ")[2]) else 1.0
@@ -177,7 +177,7 @@ def quotes(passage: Quotable) -> Iterator[Quote]:
             yield Quote(passage, start, end, piece.topic, opens, standing)
 
 
-def _pieces(passage: Quotable) -> Iterator[_Piece]:
+def _pieces(passage: PromptPassage) -> Iterator[_Piece]:
     topic, position = "", 0
     for start, end in (*passage.code, (len(passage.text), len(passage.text))):
         for line in _LINE.finditer(passage.text, position, start):
@@ -208,7 +208,7 @@ def _whole(text: str, spans: Sequence[Span]) -> Iterator[Span]:
         yield start, end
 
 
-def _is_heading(line: str, passage: Quotable, end: int) -> bool:
+def _is_heading(line: str, passage: PromptPassage, end: int) -> bool:
     """Return whether a line is a heading: the section names it, or it is short, alone and not a sentence."""
     named = f" > {passage.section}".endswith(f" > {line}")
     short = len(line) <= _LONGEST_HEADING and not _ENDED.search(line)

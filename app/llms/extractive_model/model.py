@@ -9,12 +9,21 @@ from operator import mul
 from typing import Any
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
-from llama_index.core.llms import CompletionResponse, CompletionResponseGen, CustomLLM, LLMMetadata
-from llama_index.core.llms.callbacks import llm_completion_callback  # pyright: ignore[reportUnknownVariableType]
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    ChatResponseGen,
+    CompletionResponse,
+    CompletionResponseGen,
+    LLMMetadata,
+)
+from llama_index.core.llms import CustomLLM
+from llama_index.core.llms.callbacks import llm_chat_callback  # pyright: ignore[reportUnknownVariableType]
 
 from app.llms.extractive_model.candidates import Quote, quotes, words_in
 from app.llms.extractive_model.question import AnalyzedQuestion
-from app.llms.prompts import Quotable, read
+from app.llms.prompts import PromptPassage, QuestionMessage
+from app.llms.response import response
 
 NOTHING = "There is no passage that an answer could be quoted from."
 
@@ -27,15 +36,19 @@ _BESIDE = 0.7
 """The nearness of two adjacent sentences; a candidate without a word of the question needs it."""
 _TELLING = 0.25
 """If the first quote suits the question this well, the answer begins there and goes on after it."""
+_DELTA = re.compile(r"(?:\s*\S+){1,3}")
+"""A few words, which are streamed together."""
 _SENTENCE = re.compile(r".*[.!?]\)?” \[\d+\]")
 """A quoted sentence with its marker; only after one can another quote follow in the same paragraph."""
 
 
 class ExtractiveLLM(CustomLLM):
-    """An LLM that selects sentences of the passages in its prompt and adds no words of its own."""
+    """An LLM that selects sentences of the passages in its prompt and adds no words of its own.
 
-    language: str = "en"
-    """ISO 639 code of the language whose stems and stop words are used to compare sentences."""
+    It reads the question and the passages from the data of a `QuestionMessage`, not from a text. To any
+    other prompt it answers that there are no passages.
+    """
+
     embedding: BaseEmbedding | None = None
     """Finds sentences with the same meaning in other words; should be local, as it embeds many candidates."""
 
@@ -47,29 +60,40 @@ class ExtractiveLLM(CustomLLM):
     @property
     def metadata(self) -> LLMMetadata:
         """The metadata; the context window is so large that no prompt exceeds it."""
-        return LLMMetadata(model_name="extractive", context_window=10_000_000, is_chat_model=False)
+        return LLMMetadata(model_name="extractive", context_window=10_000_000, is_chat_model=True)
 
-    @llm_completion_callback()  # pyright: ignore[reportUntypedFunctionDecorator]
-    def complete(self, prompt: str, *_: Any, **__: Any) -> CompletionResponse:
+    @llm_chat_callback()  # pyright: ignore[reportUntypedFunctionDecorator]
+    def chat(self, messages: Sequence[ChatMessage], **_: Any) -> ChatResponse:
         """Return the whole answer, in a few milliseconds."""
-        return CompletionResponse(text=self._answer(prompt))
+        answer = self._answer(messages)
+        return response(answer, answer)
 
-    @llm_completion_callback()  # pyright: ignore[reportUntypedFunctionDecorator]
-    def stream_complete(self, prompt: str, *_: Any, **__: Any) -> CompletionResponseGen:
+    @llm_chat_callback()  # pyright: ignore[reportUntypedFunctionDecorator]
+    def stream_chat(self, messages: Sequence[ChatMessage], **_: Any) -> ChatResponseGen:
         """Yield the same text, a few words at a time."""
 
-        def responses() -> CompletionResponseGen:
-            said = ""
-            for words in re.findall(r"(?:\s*\S+){1,3}", self._answer(prompt)):
-                said += words
-                yield CompletionResponse(text=said, delta=words)
+        def responses() -> ChatResponseGen:
+            text = ""
+            for words in _DELTA.findall(self._answer(messages)):
+                text += words
+                yield response(text, words)
 
         return responses()
 
-    def _answer(self, prompt: str) -> str:
-        text, passages = read(prompt)
-        question = AnalyzedQuestion(text, self.language)
-        ranked = _ranked(question, passages, self.embedding)
+    def complete(self, prompt: str, *_: Any, **__: Any) -> CompletionResponse:  # noqa: ARG002
+        """Answer that there are no passages: a prompt of text has none."""
+        return CompletionResponse(text=NOTHING)
+
+    def stream_complete(self, prompt: str, *_: Any, **__: Any) -> CompletionResponseGen:
+        """Yield the answer of `complete`."""
+        yield self.complete(prompt)
+
+    def _answer(self, messages: Sequence[ChatMessage]) -> str:
+        last = messages[-1] if messages else None
+        if not isinstance(last, QuestionMessage):
+            return NOTHING
+        question = AnalyzedQuestion(last.question, last.context, last.language)
+        ranked = _ranked(question, last.passages, self.embedding)
         if not any(question.could_answer(candidate.prose) for candidate in ranked):
             return NOTHING
         return _written(_chosen(question, ranked)) or NOTHING
@@ -104,7 +128,7 @@ class _Candidate:
 
 
 def _ranked(
-    question: AnalyzedQuestion, passages: Sequence[Quotable], embedding: BaseEmbedding | None
+    question: AnalyzedQuestion, passages: Sequence[PromptPassage], embedding: BaseEmbedding | None
 ) -> list[_Candidate]:
     """Return the candidates for quoting, best first."""
     ranked = sorted(_candidates(question, passages), key=lambda c: -c.score)[:_MOST_EMBEDDED]
@@ -118,7 +142,9 @@ def _ranked(
     return sorted(ranked, key=lambda c: -c.score)
 
 
-def _candidates(question: AnalyzedQuestion, passages: Sequence[Quotable]) -> Iterator[_Candidate]:
+def _candidates(
+    question: AnalyzedQuestion, passages: Sequence[PromptPassage]
+) -> Iterator[_Candidate]:
     """Yield the scored quotes of all passages.
 
     The factors were tuned on real questions to an encyclopedia, handbooks and a textbook.
@@ -243,7 +269,7 @@ def _nearness(a: Quote, b: Quote) -> float:
 def _written(chosen: Sequence[Quote]) -> str:
     """Write the answer: one paragraph for the sentences of a passage, and one for each list or code block."""
     paragraphs: list[str] = []
-    running: Quotable | None = None
+    running: PromptPassage | None = None
     for quote in chosen:
         for part in quote.written():
             if running is quote.passage and "\n" not in part and part[1].isupper():

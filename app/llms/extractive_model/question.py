@@ -94,11 +94,11 @@ _COMPARED = re.compile(
 class AnalyzedQuestion:
     """A question's terms, and the kind of answer that it asks for."""
 
-    def __init__(self, text: str, language: str) -> None:
-        """Analyze a question; `text` is the question as in a prompt, followed by its context, if any."""
-        self.text, _, context = text.partition("\n(In the context of: ")
+    def __init__(self, text: str, context: str, language: str) -> None:
+        """Analyze a question; `context` is the question as rewritten, or empty."""
+        self.text = text
         self.language = language
-        every = self.terms_of(f"{self.text}\n{context}")
+        every = self.terms_of(f"{text}\n{context}")
         self.terms = every - self.terms_of(_IN_QUESTIONS) or every
         self.names = self._named()
         self.wants_code = _WANTS_CODE.search(self.text) is not None
