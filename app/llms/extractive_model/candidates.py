@@ -16,7 +16,7 @@ from app.llms.extractive_model.quality import (
 from app.llms.prompts import PromptPassage, fence_around
 
 _RESTRICTS = re.compile(
-    r"\W*(?:however|but|yet|nevertheless|that escaped|unfortunately)\b", re.IGNORECASE
+    r"\W*(?:however|but|yet|nevertheless|that said|unfortunately)\b", re.IGNORECASE
 )
 """Openings of a sentence that restricts the one before, which would say too much alone."""
 _LONGEST_INTRODUCED = 400
