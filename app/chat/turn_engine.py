@@ -117,7 +117,7 @@ class TurnEngine:
             return
         yield Retrieved(passages=tuple(passages))
         draft = self._draft(turn, passages, language)
-        async with aclosing(self._generate(turn, found)) as responses:
+        async with aclosing(self._generate(turn, found, language)) as responses:
             heard = ModelStream(responses, self.model)
             while True:
                 async with aclosing(heard.words()) as words, aclosing(draft.events(words)) as said:
@@ -155,9 +155,11 @@ class TurnEngine:
         checker = Checker(self._verifier, passages, language)
         return Draft(passages, language, checker, strict=verify == "strict")
 
-    async def _generate(self, turn: Turn, found: _Found) -> AsyncGenerator[ChatResponse]:
+    async def _generate(
+        self, turn: Turn, found: _Found, language: str
+    ) -> AsyncGenerator[ChatResponse]:
         context = found.query if found.query != turn.question else ""
-        prompt = prompts.messages(turn.question, found.passages, turn.history, context)
+        prompt = prompts.messages(turn.question, found.passages, turn.history, context, language)
         async with aclosing(await self._llm.astream_chat(prompt)) as responses:
             async for response in responses:
                 yield response

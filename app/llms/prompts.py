@@ -1,12 +1,12 @@
 """The prompts for language models: instructions, and the data between tags."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape, unescape
+from html import escape
 from itertools import pairwise
 
-from llama_index.core.base.llms.types import ChatMessage, MessageRole
+from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock
 
 from app.text.visible import one_line, visible
 from storage.domain import Passage, Span
@@ -26,24 +26,36 @@ Give this question in its own language, on one line, and nothing besides."""
 _RETOLD, _LONGEST_RETOLD = 6, 600
 """The most earlier messages that a rewriting prompt includes, and the most characters of each."""
 
-_FENCE_LINE = re.compile(r"^(`{3,})$\n?", re.MULTILINE)
-_PASSAGE = re.compile(
-    r'<passage n="(?P<n>\d{1,4})" title="(?P<title>[^"]*)" section="(?P<section>[^"]*)">\n'
-    r"(?P<text>.*?)\n</passage>",
-    re.DOTALL,
-)
-_QUESTION = re.compile(r"</passages>\s*Question: (?P<question>.*?)(?:\nassistant: ?)?\Z", re.DOTALL)
+_BACKTICKS = re.compile("`+")
 
 
 @dataclass(frozen=True, slots=True)
-class Quotable:
-    """A passage as a model sees it; `code` holds the spans of `text` that are not prose."""
+class PromptPassage:
+    """A passage as a model sees it, without invisible characters.
+
+    `code` holds the spans of `text` that are not prose.
+    """
 
     n: int
+    """The number that cites the passage."""
     title: str
     section: str
     text: str
     code: tuple[Span, ...]
+
+
+class QuestionMessage(ChatMessage):
+    """The last message of a prompt, with its parts as data for a model that reads no prose.
+
+    The data is not sent to a server: only the inherited fields are.
+    """
+
+    question: str
+    context: str
+    """The question as rewritten; empty if it needed no rewriting."""
+    passages: tuple[PromptPassage, ...]
+    language: str
+    """ISO 639 code of the passages' language."""
 
 
 def messages(
@@ -51,19 +63,25 @@ def messages(
     passages: Sequence[Passage],
     history: Sequence[ChatMessage] = (),
     context: str = "",
+    language: str = "en",
 ) -> list[ChatMessage]:
     """Build a whole prompt. Passages are numbered from 1; `context` is the question as rewritten."""
-    numbered = "\n".join(_fenced(n, passage) for n, passage in enumerate(passages, 1))
-    asked = f"{question}\n(In the context of: {context})" if context else question
-    asked = visible(asked)
-    content = f"<passages>\n{numbered}\n</passages>\n\nQuestion: {asked}"
+    numbered = tuple(_prompt_passage(n, passage) for n, passage in enumerate(passages, 1))
+    question, context = visible(question), visible(context)
     return [
         ChatMessage(role=MessageRole.SYSTEM, content=SYSTEM),
         *(
-            ChatMessage(role=said.role, content=visible(said.content or ""))
-            for said in exchanges(history)
+            ChatMessage(role=message.role, content=visible(message.content or ""))
+            for message in exchanges(history)
         ),
-        ChatMessage(role=MessageRole.USER, content=content),
+        QuestionMessage(
+            role=MessageRole.USER,
+            blocks=[TextBlock(text=_written(question, context, numbered))],
+            question=question.strip(),
+            context=context,
+            passages=numbered,
+            language=language,
+        ),
     ]
 
 
@@ -92,11 +110,9 @@ def rewriting(question: str, history: Sequence[ChatMessage]) -> list[ChatMessage
     ]
 
 
-def read(prompt: str) -> tuple[str, list[Quotable]]:
-    """Parse a prompt made by `messages`: return the question, and the passages with their indexed texts."""
-    found = _QUESTION.search(prompt)
-    question = found["question"].strip() if found else ""
-    return question, list(_quotables(prompt))
+def fence_around(code: str) -> str:
+    """Return a code fence that is longer than every run of backticks in the code."""
+    return "`" * max(3, 1 + max(map(len, _BACKTICKS.findall(code)), default=0))
 
 
 def _retold(message: ChatMessage) -> str:
@@ -105,44 +121,37 @@ def _retold(message: ChatMessage) -> str:
     return f"{message.role.value}: {said}".replace("</conversation", "<\\/conversation")
 
 
-def _fenced(n: int, passage: Passage) -> str:
-    text = visible(_with_code_fences(passage)).replace("</passage", "<\\/passage")
-    title, section = one_line(passage.title), one_line(" > ".join(passage.section))
-    head = f'<passage n="{n}" title="{escape(title)}" section="{escape(section)}">'
-    return f"{head}\n{text}\n</passage>"
-
-
-def _with_code_fences(passage: Passage) -> str:
-    parts: list[str] = []
-    position = passage.start
+def _prompt_passage(n: int, passage: Passage) -> PromptPassage:
+    text, code, position = "", list[Span](), passage.start
     for start, end in passage.code:
-        code = passage.text[start - passage.start : end - passage.start]
-        longest = max((len(run) for run in re.findall("`+", code)), default=0)
-        fence = "`" * max(3, longest + 1)
-        parts += [passage.text[position - passage.start : start - passage.start]]
-        parts += [f"{fence}\n{code}\n{fence}"]
-        position = end
-    return "".join([*parts, passage.text[position - passage.start :]])
+        text += visible(passage.text[position - passage.start : start - passage.start])
+        shown = visible(passage.text[start - passage.start : end - passage.start])
+        code.append((len(text), len(text) + len(shown)))
+        text, position = text + shown, end
+    text += visible(passage.text[position - passage.start :])
+    title, section = one_line(passage.title), one_line(" > ".join(passage.section))
+    return PromptPassage(n, title, section, text, tuple(code))
 
 
-def _quotables(prompt: str) -> Iterator[Quotable]:
-    for match in _PASSAGE.finditer(prompt):
-        text, code = _without_code_fences(match["text"].replace("<\\/passage", "</passage"))
-        title, section = unescape(match["title"]), unescape(match["section"])
-        yield Quotable(int(match["n"]), title, section, text, code)
+def _written(question: str, context: str, passages: Sequence[PromptPassage]) -> str:
+    """Write the question below its passages, each between tags that its text cannot close."""
+    tagged = "\n".join(map(_tagged, passages))
+    reworded = f"\n(In the context of: {context})" if context else ""
+    return f"<passages>\n{tagged}\n</passages>\n\nQuestion: {question}{reworded}"
 
 
-def _without_code_fences(text: str) -> tuple[str, tuple[Span, ...]]:
-    plain = ""
-    spans: list[Span] = []
+def _tagged(passage: PromptPassage) -> str:
+    text = _with_code_fences(passage).replace("</passage", "<\\/passage")
+    title, section = escape(passage.title), escape(passage.section)
+    return f'<passage n="{passage.n}" title="{title}" section="{section}">\n{text}\n</passage>'
+
+
+def _with_code_fences(passage: PromptPassage) -> str:
+    parts: list[str] = []
     position = 0
-    while opening := _FENCE_LINE.search(text, position):
-        closing = re.compile(rf"\n{opening[1]}$", re.MULTILINE).search(text, opening.end())
-        if closing is None:
-            break
-        plain += text[position : opening.start()]
-        code = text[opening.end() : closing.start()]
-        spans.append((len(plain), len(plain) + len(code)))
-        plain += code
-        position = closing.end()
-    return plain + text[position:], tuple(spans)
+    for start, end in passage.code:
+        code = passage.text[start:end]
+        fence = fence_around(code)
+        parts += [passage.text[position:start], f"{fence}\n{code}\n{fence}"]
+        position = end
+    return "".join([*parts, passage.text[position:]])

@@ -12,6 +12,7 @@ from pipelines.ingestion.transformations import embedded_text
 from storage.domain import Calibration, Passage, Reason
 from storage.index.bm25.encoder import terms
 from storage.index.bm25.tokenizer import words
+from storage.word_lists import any_of, word_lists
 
 if TYPE_CHECKING:
     from storage.embeddings.local import LocalEmbedding
@@ -46,14 +47,9 @@ _MEASURED = "en"
 """Language of those data sets; in others, how far a passage stands out counts only with a calibration."""
 
 
+_LISTS = word_lists(__file__)
 _SMALL_TALK = re.compile(
-    r"(?:\W|\d|\b(?:hello|hi|hey|bye|goodbye|yes|yeah|yep|no|nope|ok|okay|sure|right|please|thanks"
-    r"|thank|you|well|so|and|then|what|why|how|really|can|could|would|i|me|us|it|is|that|this|there"
-    r"|a|an|the|tell|say|go|on|more|else|about|continue|explain|elaborate|good|morning"
-    r"|evening|cool|great|nice|hola|bonjour|salut|hallo|ciao|ja|nein|oui|non|si|gracias|merci"
-    r"|danke)\b|你好|您好|谢谢|是的|不是|こんにちは|はい|いいえ|ありがとう|안녕하세요|مرحبا|نعم|لا|شكرا"
-    r"|नमस्ते|हाँ|हां|नहीं|धन्यवाद|привет|да|нет|спасибо)*",
-    re.IGNORECASE,
+    rf"(?:\W|\d|\b{any_of(_LISTS['words'])}\b|{any_of(_LISTS['parts'])})*", re.IGNORECASE
 )
 """Text without a question about anything; such words in a page do not make it relevant."""
 

@@ -11,10 +11,10 @@ from storage.domain import Claim, Passage
 Verify = Literal["off", "mark", "strict"]
 """Whether claims are left unchecked, given verdicts, or left out if nothing supports them."""
 
-_INTRODUCES = re.compile(r"[:：]\s*\Z")
+_COLONS = (":", "：")
 _QUOTED = re.compile(r"“[^“”]*”|\"[^\"]*\"|`[^`]*`")
 _WORD = re.compile(r"\w+")
-_VERBATIM = 12
+_FEWEST_COPIED = 12
 """The number of consecutive words that count as a quotation, with or without quotation marks."""
 
 
@@ -25,14 +25,16 @@ class Checker:
         self._verifier = verifier
         self._passages = {passage.id: passage for passage in passages}
         self._language = language
-        self._given: dict[tuple[str, tuple[UUID, ...]], Judgement] = {}
+        self._judgements: dict[tuple[str, tuple[UUID, ...]], Judgement] = {}
 
     async def check(self, claim: Claim) -> Claim:
         """Return the claim with verdict, score and flags.
 
         A text without words, or one that only introduces the next claim, is returned unchanged.
         """
-        if not _WORD.search(claim.text) or (not claim.citations and _INTRODUCES.search(claim.text)):
+        if not _WORD.search(claim.text) or (
+            not claim.citations and claim.text.rstrip().endswith(_COLONS)
+        ):
             return claim
         if not claim.citations:
             return claim.model_copy(
@@ -40,15 +42,15 @@ class Checker:
             )
         cited = tuple(dict.fromkeys(citation.passage_id for citation in claim.citations))
         passages = [self._passages[passage_id] for passage_id in cited]
-        if (claim.text, cited) not in self._given:  # strict answers are checked twice
-            texts = [_shown(passage) for passage in passages]
-            given = await self._verifier.judge(claim.text, texts, self._language)
-            self._given[claim.text, cited] = given
-        given = self._given[claim.text, cited]
+        if (claim.text, cited) not in self._judgements:  # strict answers are checked twice
+            texts = [_as_evidence(passage) for passage in passages]
+            judgement = await self._verifier.judge(claim.text, texts, self._language)
+            self._judgements[claim.text, cited] = judgement
+        judgement = self._judgements[claim.text, cited]
         copies = _copies(claim.text, passages) and not self._is_code(claim)
         flags = ("verbatim",) if copies else ()
         return claim.model_copy(
-            update={"verdict": given.verdict, "score": given.score, "flags": flags}
+            update={"verdict": judgement.verdict, "score": judgement.score, "flags": flags}
         )
 
     def _is_code(self, claim: Claim) -> bool:
@@ -68,19 +70,19 @@ def withheld(claim: Claim) -> bool:
     return claim.verdict == "unsupported" or unknown
 
 
-def _shown(passage: Passage) -> str:
+def _as_evidence(passage: Passage) -> str:
     return "\n".join((*dict.fromkeys((passage.title, *passage.section)), passage.text))
 
 
 def _copies(claim: str, passages: Sequence[Passage]) -> bool:
-    """Return whether a claim repeats `_VERBATIM` words of a source outside quotation marks."""
-    said = [_words(part) for part in _QUOTED.split(claim)]
-    known = [f" {' '.join(_words(passage.text))} " for passage in passages]
+    """Return whether a claim repeats `_FEWEST_COPIED` words of a source outside quotation marks."""
+    unquoted = [_words(part) for part in _QUOTED.split(claim)]
+    texts = [f" {' '.join(_words(passage.text))} " for passage in passages]
     return any(
-        f" {' '.join(words[start : start + _VERBATIM])} " in text
-        for words in said
-        for start in range(len(words) - _VERBATIM + 1)
-        for text in known
+        f" {' '.join(words[start : start + _FEWEST_COPIED])} " in text
+        for words in unquoted
+        for start in range(len(words) - _FEWEST_COPIED + 1)
+        for text in texts
     )
 
 

@@ -2,11 +2,20 @@
 
 import random
 import re
+from collections.abc import Sequence
 from typing import Any
 
-from llama_index.core.llms import CompletionResponse, CompletionResponseGen, CustomLLM, LLMMetadata
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponseGen,
+    CompletionResponse,
+    CompletionResponseGen,
+    LLMMetadata,
+)
+from llama_index.core.llms import CustomLLM
 
-from app.llms.prompts import Quotable, read
+from app.llms.prompts import PromptPassage, QuestionMessage
+from app.llms.response import response
 from pipelines.ingestion.sentences import sentences
 
 ERRORS = ("none", "number", "entity", "invented", "marker")
@@ -32,29 +41,34 @@ class ErringLLM(CustomLLM):
 
     @property
     def metadata(self) -> LLMMetadata:
-        return LLMMetadata(model_name="erring", is_chat_model=False)
+        return LLMMetadata(model_name="erring", is_chat_model=True)
+
+    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+        text = self._answer(messages[-1])
+        return (response(text[: i + 7], text[i : i + 7]) for i in range(0, len(text), 7))
 
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
-        return CompletionResponse(text=self._answer(prompt))
+        raise NotImplementedError
 
     def stream_complete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponseGen:
-        text = self._answer(prompt)
-        return (
-            CompletionResponse(text=text[: i + 7], delta=text[i : i + 7])
-            for i in range(0, len(text), 7)
-        )
+        raise NotImplementedError
 
-    def _answer(self, prompt: str) -> str:
+    def _answer(self, question: ChatMessage) -> str:
+        assert isinstance(question, QuestionMessage)
         rng = random.Random(self.seed)  # noqa: S311 - to be the same every time
-        _, passages = read(prompt)
+        passages = question.passages
         return " ".join(
             self._claim(rng, passage, said, passages) for passage, said in _said(passages)
         )
 
     def _claim(
-        self, rng: random.Random, passage: Quotable, said: str, passages: list[Quotable]
+        self,
+        rng: random.Random,
+        passage: PromptPassage,
+        said: str,
+        passages: Sequence[PromptPassage],
     ) -> str:
         error, told, n = rng.choice(ERRORS), _paraphrased(said), passage.n
         if error == "number" and _NUMBER.search(told):
@@ -72,7 +86,7 @@ class ErringLLM(CustomLLM):
         return f"{told[:-1]} [{n}]."
 
 
-def _said(passages: list[Quotable]) -> list[tuple[Quotable, str]]:
+def _said(passages: Sequence[PromptPassage]) -> list[tuple[PromptPassage, str]]:
     found = [(p, " ".join(p.text[a:b].split())) for p in passages for a, b in sentences(p.text)]
     return [
         (p, said) for p, said in found if said.endswith(".") and len(said.split()) >= _LEAST_WORDS

@@ -5,16 +5,11 @@ from collections.abc import Sequence
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
-_LEANING = re.compile(
-    r"\b(it|its|they|them|their|this|that|these|those|he|she|him|her|one|ones|there|then|same|"
-    r"former|latter|above|instead|else|another|other)\b",
-    re.IGNORECASE,
-)
-_CONTINUING = re.compile(
-    r"^\W*(and|but|or|so|why|how come|what about|how about|what else|also|then|really|for example|"
-    r"such as|like what|can you|tell me more|more|explain|elaborate)\b",
-    re.IGNORECASE,
-)
+from storage.word_lists import any_of, word_lists
+
+_LISTS = word_lists(__file__)
+_REFERRING = re.compile(rf"\b{any_of(_LISTS['referring'])}\b", re.IGNORECASE)
+_CONTINUING = re.compile(rf"^\W*{any_of(_LISTS['continuing'])}\b", re.IGNORECASE)
 _FEW_WORDS = 3
 _MOST_TURNS = 3
 _ECHO = 1 / 3
@@ -50,7 +45,7 @@ def leans(question: str) -> bool:
     """Return whether a question depends on earlier ones: it has a pronoun, an ellipsis or very few words."""
     return bool(
         len(question.split()) <= _FEW_WORDS
-        or _LEANING.search(question)
+        or _REFERRING.search(question)
         or _CONTINUING.search(question)
     )
 

@@ -10,7 +10,7 @@ from app.verification.local.lexicon import MULTIPLIERS, NUMBERS
 from app.verification.local.words import AnalyzedText
 
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
-_ORDINAL = re.compile(r"(?:st|nd|rd|th)\Z")
+_ORDINAL_ENDINGS = ("st", "nd", "rd", "th")
 _FEWEST_INITIALS = 3
 _TEN = 10
 
@@ -19,47 +19,45 @@ _TEN = 10
 class Facts:
     """The numbers and names of a text, by the index of their token."""
 
-    reading: AnalyzedText
+    text: AnalyzedText
 
     @cached_property
     def numbers(self) -> dict[int, float]:
         """Values of digits and number words; “5 million” is one number, at its first token."""
-        lowered = self.reading.lowered
-        found = {i: v for i, t in enumerate(lowered) if (v := _value(t)) is not None}
+        lowered = self.text.lowered
+        values = {i: v for i, t in enumerate(lowered) if (v := _value(t)) is not None}
         for i, (before, after) in enumerate(pairwise(lowered)):
-            if i in found and after in MULTIPLIERS:
-                found[i] *= MULTIPLIERS[after]
+            if i in values and after in MULTIPLIERS:
+                values[i] *= MULTIPLIERS[after]
             elif (
                 before in NUMBERS and after in NUMBERS and NUMBERS[after] < _TEN <= NUMBERS[before]
             ):
-                found[i] += found.pop(i + 1)
-        return found
+                values[i] += values.pop(i + 1)
+        return values
 
     @cached_property
     def names(self) -> list[int]:
         """Capitalised words inside a sentence, and words with a digit in them."""
-        first = set(self.reading.starts)
+        first = set(self.text.starts)
         return [
             i
-            for i, (token, stem) in enumerate(
-                zip(self.reading.tokens, self.reading.stems, strict=True)
-            )
+            for i, (token, stem) in enumerate(zip(self.text.tokens, self.text.stems, strict=True))
             if stem and i not in self.numbers and (_is_coded(token) or _is_capital(token, i, first))
         ]
 
     @cached_property
     def initials(self) -> str:
         """First letters of all words, in which abbreviations are searched."""
-        return "".join(token[0] for token in self.reading.lowered)
+        return "".join(token[0] for token in self.text.lowered)
 
-    def spells(self, token: str) -> bool:
+    def has_abbreviated(self, token: str) -> bool:
         """Return whether the text has the words that this token abbreviates."""
         short = token.isupper() and len(token) >= _FEWEST_INITIALS
         return short and token.lower() in self.initials
 
     def first_words(self) -> Iterator[int]:
         """Yield content words that begin a sentence: their capital does not show whether they are names."""
-        return (i for i in self.reading.starts if self.reading.stems[i] and i not in self.numbers)
+        return (i for i in self.text.starts if self.text.stems[i] and i not in self.numbers)
 
 
 def _value(token: str) -> float | None:
@@ -67,7 +65,7 @@ def _value(token: str) -> float | None:
         return float(NUMBERS[token])
     if not token[0].isdigit():
         return None
-    digits = _ORDINAL.sub("", token).replace("·", ".")
+    digits = (token[:-2] if token.endswith(_ORDINAL_ENDINGS) else token).replace("·", ".")
     if _GROUPED.fullmatch(digits):
         digits = digits.replace(",", "")
     try:

@@ -31,10 +31,11 @@ _CONTRADICTED = 0.3
 _DENIED = 0.6
 _NEAR = 6
 """Tokens on either side of a number or name that tell what it belongs to."""
-_AMONG, _BESIDE = 0.2, 0.25
+_FEWEST_OTHERS, _FEWEST_NEAR = 0.2, 0.25
 """Minimum shares of the claim's other words, of all or of those near a number, in the number's sentence."""
-_LIKE, _RARE = 0.5, 1.4
-_KEPT = 64
+_SIMILAR, _RARE = 0.5, 1.4
+"""Similarity that matches a word; the weight from which a word at a sentence's beginning may be a name."""
+_MOST_CACHED = 64
 _QUOTED = re.compile(r"[“”\"*_`\\]|\[\d+\]")
 
 
@@ -48,28 +49,28 @@ class LocalVerifier:
 
     async def judge(self, claim: str, evidence: Sequence[str], language: str = "en") -> Judgement:
         """Judge a claim; one that is in the evidence word for word is always supported."""
-        said = " ".join(_QUOTED.sub(" ", claim).split())
-        if not said or not evidence:
+        text = " ".join(_QUOTED.sub(" ", claim).split())
+        if not text or not evidence:
             return Judgement(verdict="unsupported", score=0.0)
         folded = " ".join(" ".join(_QUOTED.sub(" ", text) for text in evidence).split())
-        if said.strip(" .") in folded:
+        if text.strip(" .") in folded:
             return Judgement(verdict="supported", score=1.0)
         vocabulary = self._vocabulary(language)
-        read = vocabulary.read(said[a:b] for a, b in sentences(said))
-        return _judged(_Alignment(read, self._read(vocabulary, evidence)))
+        analyzed = vocabulary.read(text[a:b] for a, b in sentences(text))
+        return _judged(_Alignment(analyzed, self._analyze(vocabulary, evidence)))
 
     def _vocabulary(self, language: str) -> Vocabulary:
         if language not in self._vocabularies:
             self._vocabularies[language] = Vocabulary(language, self._embedding)
         return self._vocabularies[language]
 
-    def _read(self, vocabulary: Vocabulary, texts: Sequence[str]) -> "_Evidence":
+    def _analyze(self, vocabulary: Vocabulary, texts: Sequence[str]) -> "_Evidence":
         """Analyze the evidence, with a cache: claims of one answer mostly cite the same few passages."""
         key = (vocabulary.language, *texts)
         if key not in self._evidence:
             split = [text[a:b] for text in texts for a, b in sentences(text)]
             self._evidence[key] = _Evidence(vocabulary.read(split))
-            if len(self._evidence) > _KEPT:
+            if len(self._evidence) > _MOST_CACHED:
                 self._evidence.popitem(last=False)
         return self._evidence[key]
 
@@ -77,23 +78,25 @@ class LocalVerifier:
 class _Evidence:
     """Passages, analyzed once for all claims."""
 
-    def __init__(self, reading: AnalyzedText) -> None:
-        self.reading = reading
-        self.facts = Facts(reading)
-        lengths = [len(reading.sentence(i)) for i in range(len(reading.starts))]
-        self.of_token = np.repeat(np.arange(len(lengths)), np.array(lengths, dtype=np.intp))
+    def __init__(self, text: AnalyzedText) -> None:
+        self.text = text
+        self.facts = Facts(text)
+        lengths = [len(text.sentence(i)) for i in range(len(text.starts))]
+        self.sentence_of_token = np.repeat(
+            np.arange(len(lengths)), np.array(lengths, dtype=np.intp)
+        )
         self._polarities: dict[int, Polarity] = {}
 
     @cached_property
     def pairs(self) -> frozenset[tuple[int, int]]:
         """Pairs of content words that are adjacent or have one word between them, in either order."""
-        stems = self.reading.content.tolist()
+        stems = self.text.content.tolist()
         forward = {*pairwise(stems), *zip(stems[:-2], stems[2:], strict=True)}
         return frozenset(forward | {(b, a) for a, b in forward})
 
     def polarity(self, sentence: int) -> Polarity:
         if sentence not in self._polarities:
-            self._polarities[sentence] = Polarity.of(self.reading, self.reading.sentence(sentence))
+            self._polarities[sentence] = Polarity.of(self.text, self.text.sentence(sentence))
         return self._polarities[sentence]
 
 
@@ -105,37 +108,37 @@ class _Alignment:
     evidence: _Evidence
 
     @cached_property
-    def met(self) -> "NDArray[np.float32]":
+    def matches(self) -> "NDArray[np.float32]":
         """A matrix of sentences by content words, in [0, 1]: 1 for an equal stem, less for a similar word."""
-        read = self.evidence.reading
-        count = len(read.starts)
-        met = np.zeros((count, len(self.claim.at)), dtype=np.float32)
-        if not len(read.at):
-            return met
-        near = np.clip((read.vectors @ self.claim.vectors.T - 0.35) / 0.5, 0, 1) * 0.9
-        near[read.content[:, None] == self.claim.content[None, :]] = 1.0
-        owners = self.evidence.of_token[read.at]
-        present, first = np.unique(owners, return_index=True)
-        met[present] = np.maximum.reduceat(near, first, axis=0)
-        return met
+        evidence = self.evidence.text
+        count = len(evidence.starts)
+        matches = np.zeros((count, len(self.claim.at)), dtype=np.float32)
+        if not len(evidence.at):
+            return matches
+        similar = np.clip((evidence.vectors @ self.claim.vectors.T - 0.35) / 0.5, 0, 1) * 0.9
+        similar[evidence.content[:, None] == self.claim.content[None, :]] = 1.0
+        sentence_of_word = self.evidence.sentence_of_token[evidence.at]
+        present, first = np.unique(sentence_of_word, return_index=True)
+        matches[present] = np.maximum.reduceat(similar, first, axis=0)
+        return matches
 
     @cached_property
     def shares(self) -> "NDArray[np.float32]":
         """The share of the claim's weight that each sentence covers."""
-        return self.met @ self.claim.weights / (self.claim.weights.sum() or 1.0)
+        return self.matches @ self.claim.weights / (self.claim.weights.sum() or 1.0)
 
     @cached_property
     def coverage(self) -> float:
         """The share of the claim's weight that the whole evidence covers."""
-        return self._share(self.met)
+        return self._share(self.matches)
 
     @cached_property
     def window(self) -> float:
         """The share that a few consecutive sentences cover."""
         best = 0.0
         for size in range(1, _WINDOW + 1):
-            for start in range(max(1, len(self.met) - size + 1)):
-                share = self._share(self.met[start : start + size]) - 0.03 * (size - 1)
+            for start in range(max(1, len(self.matches) - size + 1)):
+                share = self._share(self.matches[start : start + size]) - 0.03 * (size - 1)
                 best = max(best, share)
         return best
 
@@ -147,14 +150,14 @@ class _Alignment:
         return sum(pair in self.evidence.pairs for pair in pairs) / (len(pairs) or 1)
 
     @cached_property
-    def likeness(self) -> float:
+    def similarity(self) -> float:
         """Cosine similarity of the claim to the most similar sentence."""
-        read = self.evidence.reading
-        if not len(read.at):
+        evidence = self.evidence.text
+        if not len(evidence.at):
             return 0.0
-        owners = self.evidence.of_token[read.at]
-        _, first = np.unique(owners, return_index=True)
-        sums = np.add.reduceat(read.vectors * read.weights[:, None], first, axis=0)
+        sentence_of_word = self.evidence.sentence_of_token[evidence.at]
+        _, first = np.unique(sentence_of_word, return_index=True)
+        sums = np.add.reduceat(evidence.vectors * evidence.weights[:, None], first, axis=0)
         claim = self.claim.weights @ self.claim.vectors
         lengths = np.linalg.norm(sums, axis=1) * np.linalg.norm(claim)
         return float((sums @ claim / np.where(lengths == 0, 1, lengths)).max())
@@ -164,11 +167,11 @@ class _Alignment:
         """The sentences that cover most of the claim."""
         return np.argsort(-self.shares, kind="stable")[:_LEADING].tolist()
 
-    def _share(self, met: "NDArray[np.float32]") -> float:
-        best = met.max(axis=0, initial=0.0)
+    def _share(self, matches: "NDArray[np.float32]") -> float:
+        best = matches.max(axis=0, initial=0.0)
         return float(best @ self.claim.weights / (self.claim.weights.sum() or 1.0))
 
-    def carries(self, token: int, places: Sequence[int]) -> bool:
+    def is_supported(self, token: int, sentences_with_it: Sequence[int]) -> bool:
         """Return whether one of the sentences with a number of the claim also has the claim's other words.
 
         The same number in a sentence about something else proves nothing.
@@ -177,70 +180,72 @@ class _Alignment:
         weights = self.claim.weights * others
         near = weights * (np.abs(self.claim.at - token) <= _NEAR)
         return any(
-            self._part(place, weights) >= _AMONG or self._part(place, near) >= _BESIDE
-            for place in places
+            self._part(sentence, weights) >= _FEWEST_OTHERS
+            or self._part(sentence, near) >= _FEWEST_NEAR
+            for sentence in sentences_with_it
         )
 
     def _part(self, sentence: int, weights: "NDArray[np.float32]") -> float:
         whole = weights.sum()
-        return float(self.met[sentence] @ weights / whole) if whole else 1.0
+        return float(self.matches[sentence] @ weights / whole) if whole else 1.0
 
 
 class _Facts:
     """The numbers and names of a claim that its evidence does not confirm."""
 
-    def __init__(self, found: _Alignment) -> None:
-        self._found = found
-        self._said = found.evidence.facts
-        claim = Facts(found.claim)
+    def __init__(self, alignment: _Alignment) -> None:
+        self._alignment = alignment
+        self._evidence = alignment.evidence.facts
+        claim = Facts(alignment.claim)
         numbers = [self._has_number(at, value) for at, value in claim.numbers.items()]
-        said = set(self._said.numbers.values())
-        known = [value in said for value in claim.numbers.values()]
+        there = set(self._evidence.numbers.values())
+        known = [value in there for value in claim.numbers.values()]
         self.numbers_found = sum(known) / len(known) if known else 1.0
         names = [self._has_name(at) for at in claim.names]
-        starts = [self._has_first(at) for at in claim.first_words()]
+        starts = [self._has_first_word(at) for at in claim.first_words()]
         self.missing = numbers.count(False) + names.count(False) + starts.count(False)
 
     def _has_number(self, at: int, value: float) -> bool:
-        tokens = [i for i, number in self._said.numbers.items() if number == value]
-        return self._found.carries(at, self._sentences(tokens))
+        tokens = [i for i, number in self._evidence.numbers.items() if number == value]
+        return self._alignment.is_supported(at, self._sentences(tokens))
 
     def _has_name(self, at: int) -> bool:
-        stem = self._found.claim.stems[at]
-        said = stem in self._found.evidence.reading.stems
-        return said or self._said.spells(self._found.claim.tokens[at])
+        stem = self._alignment.claim.stems[at]
+        is_there = stem in self._alignment.evidence.text.stems
+        return is_there or self._evidence.has_abbreviated(self._alignment.claim.tokens[at])
 
-    def _has_first(self, at: int) -> bool:
-        column = int(np.searchsorted(self._found.claim.at, at))
-        rare = self._found.claim.weights[column] >= _RARE
-        return not rare or bool(self._found.met[:, column].max(initial=0.0) >= _LIKE)
+    def _has_first_word(self, at: int) -> bool:
+        column = int(np.searchsorted(self._alignment.claim.at, at))
+        rare = self._alignment.claim.weights[column] >= _RARE
+        return not rare or bool(self._alignment.matches[:, column].max(initial=0.0) >= _SIMILAR)
 
     def _sentences(self, tokens: Sequence[int]) -> list[int]:
-        return sorted({int(self._found.evidence.of_token[i]) for i in tokens})
+        return sorted({int(self._alignment.evidence.sentence_of_token[i]) for i in tokens})
 
 
-def _judged(found: _Alignment) -> Judgement:
-    if not len(found.claim.at):
+def _judged(alignment: _Alignment) -> Judgement:
+    if not len(alignment.claim.at):
         return Judgement(verdict="unsupported", score=0.0)
-    facts = _Facts(found)
+    facts = _Facts(alignment)
     claim = [
-        Polarity.of(found.claim, found.claim.sentence(i)) for i in range(len(found.claim.starts))
+        Polarity.of(alignment.claim, alignment.claim.sentence(i))
+        for i in range(len(alignment.claim.starts))
     ]
-    leading = [found.evidence.polarity(i) for i in found.leading]
+    leading = [alignment.evidence.polarity(i) for i in alignment.leading]
     against, denied = opposition(claim, leading), denial(claim, leading)
     score = (
-        found.coverage
-        + 0.5 * found.window
-        + 0.7 * found.bigrams
+        alignment.coverage
+        + 0.5 * alignment.window
+        + 0.7 * alignment.bigrams
         + 0.8 * facts.numbers_found
-        + 0.3 * max(0.0, found.likeness)
+        + 0.3 * max(0.0, alignment.similarity)
     ) / 3.3
     score -= 0.6 * against + 0.12 * denied
     contradicted = against >= _CONTRADICTED or denied >= _DENIED
-    return _given(score, contradicted=contradicted, doubtful=facts.missing > 0)
+    return _judgement(score, contradicted=contradicted, doubtful=facts.missing > 0)
 
 
-def _given(score: float, *, contradicted: bool, doubtful: bool) -> Judgement:
+def _judgement(score: float, *, contradicted: bool, doubtful: bool) -> Judgement:
     """Turn a score into a judgement; a contradiction or a missing fact limits the verdict."""
     verdict: Verdict = "supported"
     if score < PARTIAL or contradicted:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from storage.embeddings.local import LocalEmbedding
 
 _WORD = re.compile(r"\d+(?:[.,·:]\d+)*|[^\W_]+(?:[’'][^\W_]+)*")
-_USUAL = 12.0
+_AVERAGE_LENGTH = 12.0
 """Vector length of an average content word; frequent words have shorter, informative ones longer vectors."""
-_MOST_TELLING = 2.0
-_MOST_KNOWN = 100_000
+_LARGEST_WEIGHT = 2.0
+_MOST_CACHED = 100_000
 
 
 class Word(NamedTuple):
@@ -89,7 +89,7 @@ class Vocabulary:
     def _words(self, tokens: Sequence[str]) -> list[Word]:
         new = [token for token in dict.fromkeys(tokens) if token not in self._known]
         if new:
-            if len(self._known) > _MOST_KNOWN:
+            if len(self._known) > _MOST_CACHED:
                 self._known.clear()
                 new = list(dict.fromkeys(tokens))
             self._known |= zip(new, self._look_up(new), strict=True)
@@ -103,7 +103,7 @@ class Vocabulary:
         vectors = self._embedding.word_vectors(tokens)
         lengths = np.linalg.norm(vectors, axis=1)
         vectors /= np.where(lengths == 0, 1, lengths)[:, None]
-        weights = np.minimum(lengths / _USUAL, _MOST_TELLING)
+        weights = np.minimum(lengths / _AVERAGE_LENGTH, _LARGEST_WEIGHT)
         return map(Word, stems, weights.tolist(), vectors)
 
     def _stem(self, token: str) -> int:

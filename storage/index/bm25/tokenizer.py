@@ -14,6 +14,8 @@ from zlib import crc32
 
 from qdrant_edge import Bm25, Bm25Config, DisabledStemmer, StopwordsSet, TokenizerType
 
+from storage.word_lists import any_of, word_lists
+
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3040-\u30fa\u30fc-\u30ff\u3400-\u9fff"
     "\uac00-\ud7af"
@@ -32,13 +34,8 @@ _REMEMBERED = 200_000
 """Words per language whose numbers are cached."""
 _LONGEST = 40
 """Longest word to cache, in characters: longer ones rarely recur, or are sent to fill the memory."""
-_COMMON = frozenset(
-    "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于"
-    "着下自之年过发后作里用道行所然家种事成方多经么去法学如都同现当没动面起看定天分还"
-    "进好小部其些主样理心她本前与被由从及或等什哪谁何少几怎吗呢這個們來為國說時會對於"
-    "過發後裡經麼學動還進樣與從誰幾嗎沒現當種"
-)
-"""The most common Chinese characters, simplified and traditional: alone they mean almost nothing."""
+_LISTS = word_lists(__file__)
+_COMMON_CHARACTERS = frozenset("".join(_LISTS["common_characters"]))
 
 # Characters that are optional or have two spellings: vowel points of Arabic and Hebrew, the Arabic
 # stretching line (tatweel), the dot of borrowed sounds and the nasal sign of Devanagari.
@@ -51,12 +48,7 @@ _FOLDABLE = re.compile(f"[{''.join(map(chr, _FOLDED))}]")
 # Persian and Arabic keyboards write the same letters with different code points.
 _PERSIAN = str.maketrans("يىك", "ییک")
 _PERSIAN_SCRIPT = frozenset({"fa", "ur", "ps", "ckb"})
-# Endings of number, case, gender and tense (Ramanathan and Rao, 2003).
-_HINDI_ENDING = re.compile(
-    "(?<=..)(?:ाएंगी|ाएंगे|ाऊंगी|ाऊंगा|ाइयों|ाइयां|ियों|ियां|ाओं|ाएं|ुओं|ुएं|ताएं|ताओं|नाएं|नाओं|ाएगी|ाएगा|"
-    "ाओगी|ाओगे|एंगी|ेंगी|ेंगे|ूंगी|ूंगा|ातीं|तीं|ाकर|ाइए|ाईं|ाया|ेगी|ेगा|ोगी|ोगे|ाने|ाना|ाते|ाती|ाता|कर|ाओ|िए|ाई|"
-    "ाए|ने|नी|ना|ते|ती|ता|ीं|ां|ों|ें|ो|े|ू|ु|ी|ि|ा)$"
-)
+_HINDI_ENDING = re.compile(rf"(?<=..){any_of(_LISTS['hindi_endings'])}$")
 
 
 def words(text: str, language: str) -> tuple[list[int], list[int]]:
@@ -81,7 +73,7 @@ def characters(text: str, language: str) -> list[int]:
     if text.isascii():
         return []
     found = _CHINESE.findall(_folded(text, language))
-    return [crc32(character.encode()) for character in found if character not in _COMMON]
+    return [crc32(character.encode()) for character in found if character not in _COMMON_CHARACTERS]
 
 
 def is_unspaced(text: str) -> bool:

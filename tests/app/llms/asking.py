@@ -5,22 +5,17 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.llms import LLM
 
 from app.llms.fallback import FallbackLLM
 from app.llms.hosted.model import HostedLLM
+from app.llms.prompts import messages
 from app.llms.response import ResponseMetadata
+from tests.app.llms.extractive_model.extracted import passage
 from tests.doubles.services import Doubles
 
-PROMPT = [
-    ChatMessage(role="system", content="Cite."),
-    ChatMessage(
-        role="user",
-        content='<passages>\n<passage n="1" title="Lamp" section="Lamp">\nThe lamp burns 2.4 litres of '
-        "paraffin an hour. It is filled every morning.\n</passage>\n</passages>\n\nQuestion: Fuel?",
-    ),
-]
+_FUEL = "The lamp burns 2.4 litres of paraffin an hour. It is filled every morning."
+PROMPT = messages("Fuel?", [passage(_FUEL, section="Lamp")])
 SAID = "The lamp burns 2.4 litres of paraffin an hour. [1]"
 
 
