@@ -1,6 +1,5 @@
 """Child processes: what they see, how they are stopped, and how their messages are framed."""
 
-import asyncio
 import signal
 import subprocess
 from asyncio import StreamReader
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 from storage.errors import InvalidInput
 from storage.processes import frames
 from storage.processes.frames import frame, read_frame, receive
-from storage.processes.spawn import open_child, spawn
+from storage.processes.spawn import open_child
 
 CHILD = "tests.storage.child"
 MESSAGES = st.lists(st.none() | st.integers(0, 1 << 60) | st.text() | st.binary(max_size=1000))
@@ -34,36 +33,11 @@ async def test_a_child_sees_keys_only_if_it_is_to(with_keys: bool, seen: bytes) 
     assert child.returncode == 0, "it stopped because its input ended"
 
 
-def test_a_spawned_child_sees_no_keys() -> None:
-    child = spawn(CHILD, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert child.communicate() == (b"no secret\n", None)
-
-
 async def test_a_child_that_does_not_stop_is_killed() -> None:
     async with open_child(CHILD, "stubborn", seconds=0.01, stdout=subprocess.PIPE) as child:
         assert child.stdout
         await child.stdout.readline()
     assert child.returncode == -signal.SIGKILL
-
-
-async def test_a_child_is_stopped_when_its_owner_is_cancelled() -> None:
-    running = asyncio.Event()
-
-    async def own() -> int | None:
-        async with open_child(CHILD, seconds=60, stdout=subprocess.PIPE) as child:
-            running.set()
-            try:
-                await child.wait()
-            finally:
-                children.append(child)
-
-    children: list[asyncio.subprocess.Process] = []
-    owner = asyncio.create_task(own())
-    await running.wait()
-    owner.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await owner
-    assert [child.returncode for child in children] == [0]
 
 
 def reader_of(data: bytes) -> StreamReader:
