@@ -2,12 +2,11 @@
 
 import asyncio
 import multiprocessing
-import os
 import signal
-import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
+
+from storage.processes.parent import stop_with_parent
 
 
 class ParentPipe:
@@ -39,12 +38,8 @@ class ParentPipe:
             loop.remove_signal_handler(signal.SIGINT)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-        def wait() -> None:
-            with suppress(EOFError, OSError):
-                self._reader.recv_bytes()
+        def stop_in_loop() -> None:
             main = multiprocessing.parent_process()
             loop.call_soon_threadsafe(stop, main is None or not main.is_alive())
-            time.sleep(self.seconds)
-            os._exit(1)
 
-        threading.Thread(target=wait, name="parent pipe", daemon=True).start()
+        stop_with_parent(self._reader.recv_bytes, stop_in_loop, self.seconds)

@@ -10,10 +10,9 @@ import os
 import pickle
 import signal
 import sys
-import threading
-import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from app.logs import configure_logging
@@ -22,6 +21,8 @@ from storage.errors import IbidError
 from storage.locks import FileLocks
 from storage.logs import log_failure
 from storage.private import create_privately
+from storage.processes.parent import stop_with_parent
+from storage.processes.spawn import open_child
 
 _log = logging.getLogger("ibid.jobs")
 
@@ -32,7 +33,7 @@ _REST = 120.0
 """Seconds without a job after which the worker stops. The next job starts another."""
 _PAUSE = 5.0
 """Seconds to wait before a worker that failed is restarted."""
-_PATIENCE = 10.0
+_STOP_SECONDS = 10.0
 """The maximum number of seconds for a worker to stop cleanly. Half of `SHUTDOWN_SECONDS`, if that is less."""
 
 
@@ -70,7 +71,7 @@ class WorkerSupervisor:
             await self._wanted.wait()
             self._wanted.clear()
             try:
-                code = await self._worked()
+                code = await self._run_worker()
                 failure = f"the worker ended with code {code}" if code else ""
             except OSError as error:
                 failure = f"no worker can be started: {error}"
@@ -79,25 +80,18 @@ class WorkerSupervisor:
                 await asyncio.sleep(_PAUSE)
                 self._wanted.set()
 
-    async def _worked(self) -> int:
+    async def _run_worker(self) -> int:
         """Run one worker, and return its exit code."""
-        child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "app.worker_process"),
-            stdin=asyncio.subprocess.PIPE,
+        async with open_child(
+            "app.worker_process",
+            seconds=_stop_seconds(self._settings),
+            with_keys=True,
             stdout=asyncio.subprocess.DEVNULL,
             cwd=self._folder,
-        )
-        assert child.stdin
-        try:
+        ) as child:
+            assert child.stdin
             child.stdin.write(pickle.dumps(self._settings))
             return await child.wait()
-        finally:
-            child.stdin.close()
-            try:
-                await asyncio.wait_for(child.wait(), _patience(self._settings))
-            except TimeoutError:
-                child.kill()
-                await child.wait()
 
 
 @asynccontextmanager
@@ -127,21 +121,18 @@ def main() -> None:
 
 async def _work_until_left(settings: Settings) -> None:
     loop, working = asyncio.get_running_loop(), asyncio.create_task(_work(settings))
-
-    def watch() -> None:
-        while os.read(sys.stdin.fileno(), 1):
-            pass
-        loop.call_soon_threadsafe(working.cancel)
-        time.sleep(_patience(settings))
-        os._exit(1)  # another server's worker may be waiting for this one
-
-    threading.Thread(target=watch, daemon=True).start()
+    # A worker that does not stop must exit: another server's worker may be waiting for it.
+    stop_with_parent(
+        partial(os.read, sys.stdin.fileno(), 1),  # nothing follows the settings
+        lambda: loop.call_soon_threadsafe(working.cancel),
+        _stop_seconds(settings),
+    )
     with suppress(asyncio.CancelledError):
         await working
 
 
-def _patience(settings: Settings) -> float:
-    return min(_PATIENCE, settings.shutdown_seconds / 2)
+def _stop_seconds(settings: Settings) -> float:
+    return min(_STOP_SECONDS, settings.shutdown_seconds / 2)
 
 
 async def _work(settings: Settings) -> None:

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 from itertools import repeat
 from pathlib import Path, PurePath, PurePosixPath
@@ -16,7 +17,9 @@ def read_badly(path: Path, relative: PurePath) -> SourceDocument:
         case "loop":
             while True:
                 pass
-        case "stuck":  # a loop in C: no other Python thread or signal handler can run
+        case "stuck" | "forged":  # a loop in C: no other Python thread or signal handler can run
+            if relative.stem == "forged":
+                forge_reply()
             deque(repeat(None), maxlen=0)
         case "greed":
             hoard = [bytearray(100_000_000) for _ in range(1000)]
@@ -33,6 +36,13 @@ def read_badly(path: Path, relative: PurePath) -> SourceDocument:
         case _:
             pass
     return read_file(path, relative)
+
+
+def forge_reply() -> None:
+    """Send what a file that has taken over its reader might send instead of a reply."""
+    for descriptor in range(3, 10):
+        with suppress(OSError):
+            os.write(descriptor, b"\xff" * 8)
 
 
 def read_anew(path: Path, relative: PurePath) -> SourceDocument:

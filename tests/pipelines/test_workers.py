@@ -71,6 +71,12 @@ def test_a_process_sees_no_keys(
     assert str(outcome) == "It sees None."
 
 
+def test_a_reply_that_makes_no_sense_costs_its_file_only(pool: ReaderPool, tmp_path: Path) -> None:
+    forged, whole = pool.read(written(tmp_path, "forged.md", "a.md"))
+    assert str(forged) == "The reader crashed while reading it."
+    assert isinstance(whole, SourceDocument)
+
+
 def test_the_smallest_file_is_read_in_a_process_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "manual.pdf").write_bytes(pdf([Words("It shines.")]))
     with ReaderPool() as pool:

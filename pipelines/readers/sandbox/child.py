@@ -1,34 +1,30 @@
-"""The worker process for untrusted files, started as `MODULE MODULE:FUNCTION MEMORY LIFELINE`.
+"""The child process that reads untrusted files, started with the arguments `MODULE:FUNCTION MEMORY`.
 
-Each frame on standard input is a list of requests; the process answers each request with one frame
-on standard output. A frame is a length of four bytes, then MessagePack, which unlike pickle cannot
-run code when it is decoded. The process exits at the end of its input, or immediately when the other
-end of the pipe `lifeline` is closed.
+Each frame on standard input is a list of calls; the process answers each call with one frame on standard
+output. It exits at the end of its input, or at once when the parent's end of standard error is closed.
 """
 
 import os
-import platform
-import select
 import signal
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
 import msgspec
 
 from storage.errors import IbidError
+from storage.processes.frames import frame, read_frame
+from storage.processes.parent import end_with_parent
 
 if sys.platform != "win32":
-    import fcntl
     import resource
 
 _NOTHING = msgspec.Raw(b"\xc0")  # nil
 _DAMAGED = "It is damaged, or its suffix is wrong."
-_LENGTH = 4
-_IS_DEADLY = platform.system() == "Linux"
 
 
 class FunctionCall(msgspec.Struct):
@@ -48,80 +44,42 @@ class Reply(msgspec.Struct):
     out_of_memory: bool = False
 
 
-def write_frame(stream: IO[bytes], message: Reply | list[FunctionCall]) -> None:
-    """Write one frame; raise `OSError` if the other end is closed."""
-    body = msgspec.msgpack.encode(message)
-    stream.write(len(body).to_bytes(_LENGTH, "big") + body)
-    stream.flush()
-
-
-def read_reply(stream: IO[bytes]) -> Reply | None:
-    """Read one reply; return None if the process ended before it was complete."""
-    body = _read_body(stream)
-    return msgspec.msgpack.decode(body, type=Reply) if body else None
-
-
-def _read_body(stream: IO[bytes]) -> bytes | None:
-    length = stream.read(_LENGTH)
-    size = int.from_bytes(length, "big")
-    body = stream.read(size) if len(length) == _LENGTH else b""
-    return body if body and len(body) == size else None
-
-
 def main() -> None:
-    """Answer requests until the input ends."""
+    """Answer calls until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
-    name, limit, lifeline = sys.argv[1:]
+    name, limit = sys.argv[1:]
     _limit_memory(int(limit))
-    if lifeline:
-        _end_with_parent(int(lifeline))
-    requests = sys.stdin.buffer
-    # A library's prints go to standard error, so that they cannot corrupt the frames.
-    replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    # A library's prints are dropped, so that they cannot corrupt the frames or fill the parent's pipe.
+    replies, pipe = os.fdopen(os.dup(sys.stdout.fileno()), "wb"), os.dup(sys.stderr.fileno())
+    end_with_parent(pipe)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
     module, _, function = name.partition(":")
     call = cast("Callable[..., Any]", getattr(import_module(module), function))
-    while body := _read_body(requests):
-        for request in msgspec.msgpack.decode(body, type=list[FunctionCall]):
-            _limit_time(request.cpu_seconds)
-            reply = _outcome(call, request)
-            write_frame(replies, reply)
-            if reply.out_of_memory:  # a new process starts with free memory
-                return
+    with suppress(ConnectionError):  # the end of the input
+        while True:
+            calls = msgspec.msgpack.decode(read_frame(sys.stdin.buffer), type=list[FunctionCall])
+            for one in calls:
+                _limit_time(one.cpu_seconds)
+                replies.write(_answer(call, one))
+                replies.flush()
 
 
-def _outcome(call: Callable[..., Any], request: FunctionCall) -> Reply:
+def _answer(call: Callable[..., Any], request: FunctionCall) -> bytes:
+    """Return the reply as a frame."""
     arguments = (
         Path(os.fsdecode(value)) if isinstance(value, bytes) else value
         for value in request.arguments
     )
     try:
-        return Reply(result=msgspec.Raw(msgspec.msgpack.encode(call(*arguments))))
+        return frame(Reply(result=msgspec.Raw(msgspec.msgpack.encode(call(*arguments)))))
     except IbidError as error:
-        return Reply(reason=str(error))
+        return frame(Reply(reason=str(error)))
     except MemoryError:
-        return Reply(out_of_memory=True)
+        return frame(Reply(out_of_memory=True))
     except Exception:
-        return Reply(reason=_DAMAGED)
-
-
-def _end_with_parent(lifeline: int) -> None:
-    """End this process by a signal when the other end of `lifeline` is closed.
-
-    On Linux, the signal also ends native code that never returns to Python.
-    """
-    if sys.platform != "win32":
-        # Where SIGIO does not end a process by default, a Python handler exits as soon as it can run.
-        signal.signal(signal.SIGIO, signal.SIG_DFL if _IS_DEADLY else _exit)
-        fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
-        flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
-        fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC)
-        if select.select([lifeline], [], [], 0)[0]:  # it was closed before the signal was set up
-            os._exit(1)
-
-
-def _exit(*_: object) -> None:
-    os._exit(1)
+        return frame(Reply(reason=_DAMAGED))
 
 
 def _limit_memory(limit: int) -> None:
@@ -132,8 +90,7 @@ def _limit_memory(limit: int) -> None:
 
 def _limit_time(seconds: int) -> None:
     if sys.platform != "win32":
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        _limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + 1 + seconds)
+        _limit(resource.RLIMIT_CPU, int(time.process_time()) + 1 + seconds)
 
 
 def _limit(which: int, limit: int) -> None:

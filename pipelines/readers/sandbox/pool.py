@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from queue import LifoQueue
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from pipelines.readers import SourceDocument
@@ -50,12 +49,7 @@ class ReaderPool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Kill all processes, even while they are reading."""
         for sandbox in self._sandboxes:
             sandbox.close()

@@ -3,19 +3,20 @@
 import asyncio
 import math
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import PurePath
+from subprocess import PIPE
 from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from pipelines.readers.sandbox.child import FunctionCall, Reply, read_reply, write_frame
+from pipelines.readers.sandbox.child import FunctionCall, Reply
 from storage.errors import SourceUnreadable
+from storage.processes.frames import frame, read_frame
+from storage.processes.spawn import spawn
 
 T = TypeVar("T")
 
@@ -27,13 +28,7 @@ MEMORY = 1_500_000_000
 _CRASHED = "The reader crashed while reading it."
 _CLOSED = "Reading was interrupted."
 _GIGABYTE = 1_000_000_000
-_LOOK = 0.5
-# The variables that Python needs to start. All others are left out, so that an attacker who takes
-# over the process finds no API keys.
-_ENVIRONMENT = (
-    "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "SYSTEMROOT",
-    "TEMP", "TMPDIR", "VIRTUAL_ENV",
-)  # fmt: skip
+_WATCH_SECONDS = 0.5
 
 
 class Call(NamedTuple):
@@ -93,9 +88,9 @@ class Sandbox(Generic[T]):
         if process is None:
             yield from (SourceUnreadable(_CLOSED) for _ in calls)
             return
-        is_sent = process.send(calls)
+        process.send(calls)
         for call in calls:
-            reply = process.reply(call.seconds) if is_sent else None
+            reply = process.reply(call.seconds)
             if reply is None or reply.out_of_memory or process.is_late:
                 self._end()
                 yield SourceUnreadable(self._reason(process, call, reply))
@@ -135,45 +130,33 @@ class _Process:
         self.is_late = False
         self._deadline = math.inf
         self._is_over = threading.Event()
-        # The system closes our end when this process ends in any way, which tells the child to exit.
-        given, self._lifeline = _pipe()
-        lifeline = ",".join(map(str, given))
-        command = [sys.executable, "-P", "-m", "pipelines.readers.sandbox.child"]
-        try:
-            self._popen = subprocess.Popen(  # noqa: S603  (our own module)
-                [*command, function, str(memory), lifeline],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-                pass_fds=given,
-            )
-        finally:
-            for end in given:
-                os.close(end)
+        self._child = spawn(
+            *("pipelines.readers.sandbox.child", function, str(memory)),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,  # never read; the system closes it when this process ends, and the child ends too
+        )
         threading.Thread(target=self._watch, daemon=True, name="reading limit").start()
 
     @property
     def id(self) -> int:
         """The system's id of the process."""
-        return self._popen.pid
+        return self._child.pid
 
-    def send(self, calls: Sequence[Call]) -> bool:
-        """Send the calls; return whether that succeeded."""
+    def send(self, calls: Sequence[Call]) -> None:
+        """Send the calls; if the process has ended, there are no replies."""
         requests = [FunctionCall(_encoded(call.arguments), int(call.seconds) + 1) for call in calls]
-        assert self._popen.stdin is not None
-        try:
-            write_frame(self._popen.stdin, requests)
-        except (OSError, ValueError):  # the process ended or was closed in the meantime
-            return False
-        return True
+        assert self._child.stdin
+        with suppress(OSError, ValueError):  # the process ended or was closed in the meantime
+            self._child.stdin.write(frame(requests))
+            self._child.stdin.flush()
 
     def reply(self, seconds: float) -> Reply | None:
-        """Return the next reply, or None if the process ends or is killed after the timeout."""
-        assert self._popen.stdout is not None
+        """Return the next reply, or None if the process ends, is late or sends unreadable data."""
+        assert self._child.stdout
         self._deadline = time.monotonic() + seconds
         try:
-            return read_reply(self._popen.stdout)
+            return msgspec.msgpack.decode(read_frame(self._child.stdout), type=Reply)
         except (OSError, ValueError):
             return None
         finally:
@@ -182,29 +165,15 @@ class _Process:
     def end(self) -> None:
         """Kill the process and close the pipes."""
         self._is_over.set()
-        self._popen.kill()
-        self._popen.wait()
-        for pipe in (self._popen.stdin, self._popen.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
-        for end in self._lifeline:
-            os.close(end)
+        with suppress(OSError), self._child:  # which closes the pipes and waits
+            self._child.kill()
 
     def _watch(self) -> None:
-        while not self._is_over.wait(_LOOK):
+        while not self._is_over.wait(_WATCH_SECONDS):
             if time.monotonic() > self._deadline:
                 self.is_late = True
-                self._popen.kill()
+                self._child.kill()
                 return
-
-
-def _pipe() -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the read end and the write end of a new pipe; both are empty on Windows."""
-    if os.name != "posix":
-        return (), ()
-    reading, writing = os.pipe()
-    return (reading,), (writing,)
 
 
 def _encoded(arguments: Sequence[PurePath | int]) -> tuple[bytes | int, ...]:

@@ -1,9 +1,7 @@
 """A connection to an index's process; `connect` starts the process if it does not run."""
 
 import asyncio
-import os
 import subprocess
-import sys
 import threading
 from contextlib import suppress
 from itertools import count
@@ -13,7 +11,6 @@ from typing import TypeVar
 import msgspec
 from msgspec import Raw
 
-import storage
 from storage.errors import IndexUnavailable
 from storage.index.embedded.files import is_locked, require_space
 from storage.index.embedded.messages import Call
@@ -27,9 +24,9 @@ from storage.index.embedded.protocol import (
     EngineRequest,
     EngineResponse,
     Hello,
-    frame,
-    read_frame,
 )
+from storage.processes.frames import frame, receive
+from storage.processes.spawn import spawn
 
 _DEADLINE = 15.0
 """Timeout in seconds for the process to start and answer, whichever client started it."""
@@ -93,7 +90,7 @@ class Connection:
     async def _receive(self) -> None:
         with suppress(OSError):  # raised when the process ends
             while True:
-                message = _ANSWERS.decode(await read_frame(self._reader))
+                message = _ANSWERS.decode(await receive(self._reader))
                 future = self._pending.get(message.id)  # None when its caller was cancelled
                 if future is not None and not future.done():
                     future.set_result(message)
@@ -148,17 +145,14 @@ def start_engine(
 
 
 def _spawn(folder: Path) -> subprocess.Popen[bytes]:
-    # -P and PYTHONPATH: modules in the current folder must not be imported instead of Ibid's.
-    home = str(Path(storage.__file__).parents[1])
-    path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
     with (folder / LOG).open("ab") as log:
-        child = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
-            (sys.executable, "-P", "-m", "storage.index.embedded.process", str(folder.resolve())),
+        child = spawn(
+            "storage.index.embedded.process",
+            str(folder.resolve()),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=log,
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": path},
             start_new_session=True,
         )
     # If the child ends before this process, `wait` keeps it from remaining as a zombie.
@@ -176,7 +170,7 @@ async def _greet(folder: Path) -> Connection:
         reader, writer = await asyncio.open_connection(HOST, address.port, limit=BUFFER)
         try:
             writer.write(frame(Hello(address.token)))
-            welcome = _ANSWERS.decode(await read_frame(reader))
+            welcome = _ANSWERS.decode(await receive(reader))
         except BaseException:
             writer.close()
             raise

@@ -11,7 +11,6 @@ import secrets
 import shutil
 import signal
 import sys
-from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,20 +18,9 @@ import msgspec
 from msgspec import Raw
 
 from storage.errors import IbidError, IndexLocked, IndexUnavailable, InvalidInput
-from storage.index.embedded import conversions
+from storage.index.embedded import conversions, messages
 from storage.index.embedded.engine import EmbeddedEngine
 from storage.index.embedded.files import copy_folder
-from storage.index.embedded.messages import (
-    Aliases,
-    Call,
-    Collections,
-    Count,
-    IsSlow,
-    Optimize,
-    Retrieve,
-    Scan,
-    SearchCall,
-)
 from storage.index.embedded.optimize import optimize_shard
 from storage.index.embedded.protocol import (
     BUFFER,
@@ -44,17 +32,18 @@ from storage.index.embedded.protocol import (
     EngineRequest,
     EngineResponse,
     Hello,
-    frame,
-    read_frame,
 )
 from storage.logs import format_exception
 from storage.private import create_privately
+from storage.processes.frames import frame, receive
 
 _PATIENCE = 10.0
 """Timeout for the first connection, and for a `Hello`, in seconds."""
 _LARGEST_HELLO = 1024
-_READING = (SearchCall, Retrieve, Scan, Count, IsSlow)
-_CALLS = msgspec.msgpack.Decoder(Call)
+_READING = (
+    messages.SearchCall | messages.Retrieve | messages.Scan | messages.Count | messages.IsSlow
+)
+_CALLS = msgspec.msgpack.Decoder(messages.Call)
 
 
 class EngineProcess:
@@ -78,7 +67,7 @@ class EngineProcess:
         await self._done.wait()
         Address.remove(self._folder)
         server.close()
-        await _cancel(self._connections)
+        # `asyncio.run` then cancels the tasks of the connections and of their calls.
 
     def _leave_if_alone_in(self, seconds: float) -> None:
         def leave_if_alone() -> None:
@@ -98,7 +87,7 @@ class EngineProcess:
             await self._greet(reader, writer)
             patience = 0.0
             await self._converse(reader, writer)
-        except (OSError, msgspec.DecodeError):
+        except* (OSError, msgspec.DecodeError):
             pass  # the client has disconnected, or is not one of Ibid's
         finally:
             writer.close()
@@ -106,7 +95,7 @@ class EngineProcess:
 
     async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with asyncio.timeout(_PATIENCE):
-            hello = msgspec.msgpack.decode(await read_frame(reader, _LARGEST_HELLO), type=Hello)
+            hello = msgspec.msgpack.decode(await receive(reader, _LARGEST_HELLO), type=Hello)
         if not secrets.compare_digest(hello.token.encode(), self._token.encode()):
             raise ConnectionRefusedError
         if hello.version != VERSION:
@@ -116,17 +105,12 @@ class EngineProcess:
         writer.write(frame(EngineResponse(0, _encoded(None))))
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        calls: set[asyncio.Task[None]] = set()
-        try:
+        async with asyncio.TaskGroup() as calls:
             while True:
-                request = msgspec.msgpack.decode(await read_frame(reader), type=EngineRequest)
-                call = asyncio.create_task(self._answer(request, writer))
-                calls.add(call)
-                call.add_done_callback(calls.discard)
+                request = msgspec.msgpack.decode(await receive(reader), type=EngineRequest)
+                calls.create_task(self._answer(request, writer))
                 await asyncio.sleep(0)  # let this call run, and then those of other connections
                 await writer.drain()
-        finally:
-            await _cancel(calls)
 
     async def _answer(self, request: EngineRequest, writer: asyncio.StreamWriter) -> None:
         try:
@@ -142,13 +126,13 @@ class EngineProcess:
             answer = frame(EngineFailure(request.id, IndexUnavailable.__name__, reason))
         writer.write(answer)
 
-    async def _carry_out(self, call: Call) -> object:
-        if isinstance(call, Collections | Aliases):
+    async def _carry_out(self, call: messages.Call) -> object:
+        if isinstance(call, messages.Collections | messages.Aliases):
             return call.run(self._engine)
         collection = self._engine.resolve(call.collection)
         while not isinstance(call, _READING) and (done := self._optimized.get(collection)):
             await done.wait()
-        if isinstance(call, Optimize):
+        if isinstance(call, messages.Optimize):
             return await self._optimize(collection)
         return call.run(self._engine)
 
@@ -171,12 +155,6 @@ class EngineProcess:
 
 def _encoded(value: object) -> Raw:
     return Raw(msgspec.msgpack.encode(value))
-
-
-async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def main() -> int:

@@ -1,21 +1,11 @@
-"""The protocol between the engine process and its clients: length-prefixed msgpack frames on loopback."""
+"""The messages between the engine process and its clients, which are sent as frames on loopback."""
 
-import asyncio
 from pathlib import Path
 
 import msgspec
 from msgspec import Raw, Struct
 
-from storage.errors import (
-    IbidError,
-    IndexDamaged,
-    IndexLocked,
-    IndexMismatch,
-    IndexUnavailable,
-    InvalidInput,
-    NotFound,
-    StorageFull,
-)
+from storage import errors
 from storage.index.embedded.files import write_atomically
 
 VERSION = 1
@@ -29,22 +19,8 @@ TAKEN = 75
 """Exit code of a process that finds the folder locked by another one."""
 
 BUFFER = 1 << 20
-_LARGEST = 256 << 20
-"""Maximum size of a frame, in bytes; Ibid never sends a larger one."""
 
 _ADDRESS = "engine.json"
-_ERRORS: dict[str, type[IbidError]] = {
-    kind.__name__: kind
-    for kind in (
-        IndexDamaged,
-        IndexLocked,
-        IndexMismatch,
-        IndexUnavailable,
-        InvalidInput,
-        NotFound,
-        StorageFull,
-    )
-}
 
 
 class Address(Struct, frozen=True):
@@ -97,27 +73,8 @@ class EngineFailure(Struct, frozen=True, array_like=True, tag=True):
     kind: str
     message: str
 
-    def error(self) -> IbidError:
+    def error(self) -> errors.IbidError:
         """Return the same exception, for the client to raise."""
-        kind = _ERRORS.get(self.kind, IndexUnavailable)
+        kind = getattr(errors, self.kind, errors.IndexUnavailable)
         # Bypass `__init__`: that of `NotFound` would build another message around this one.
         return kind.__new__(kind, self.message)
-
-
-def frame(message: Struct) -> bytes:
-    """Encode a message as a frame; raise `InvalidInput` if it is too large to be received."""
-    body = msgspec.msgpack.encode(message)
-    if len(body) > _LARGEST:
-        raise InvalidInput(f"{len(body) >> 20} MiB are too large for one call to the index.")
-    return len(body).to_bytes(4, "big") + body
-
-
-async def read_frame(reader: asyncio.StreamReader, largest: int = _LARGEST) -> bytes:
-    """Return the body of the next frame; raise `ConnectionError` if there is none or it is too large."""
-    try:
-        length = int.from_bytes(await reader.readexactly(4), "big")
-        if length > largest:
-            raise ConnectionAbortedError(f"A frame of {length} bytes.")
-        return await reader.readexactly(length)
-    except asyncio.IncompleteReadError as end:
-        raise ConnectionResetError("The other side has closed the connection.") from end

@@ -22,8 +22,9 @@ from storage.errors import (
 from storage.index.embedded import connection
 from storage.index.embedded.client import EngineClient, open_embedded
 from storage.index.embedded.engine import EmbeddedEngine
-from storage.index.embedded.protocol import HOST, TAKEN, Address, Hello, frame
+from storage.index.embedded.protocol import HOST, TAKEN, Address, Hello
 from storage.index.engine import IndexEngine, Point, Sparse
+from storage.processes.frames import frame
 from tests.storage.points import QUERY, SCHEMA, points
 
 
@@ -70,6 +71,15 @@ async def test_a_door_may_close_without_a_word(folder: Path) -> None:
 
 async def test_its_address_is_for_its_owner_only(engine: IndexEngine, folder: Path) -> None:
     assert (folder / "engine.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the environment in /proc")
+async def test_it_sees_no_keys(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COHERE_API_KEY", "secret")
+    async with open_embedded(folder):
+        environment = Path(f"/proc/{Address.read(folder).pid}/environ").read_bytes()
+    assert b"PYTHONPATH=" in environment
+    assert b"COHERE_API_KEY" not in environment
 
 
 async def test_killing_it_loses_nothing_and_the_next_call_works(
