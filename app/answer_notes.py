@@ -3,7 +3,7 @@
 from storage.domain import Answer
 
 NOT_PEER_REVIEWED = "not_peer_reviewed"
-_ONE_AND_MANY = {
+_SINGULAR_AND_PLURAL = {
     "withheld": (
         "One claim is withheld because no source supports it.",
         "{} claims are withheld because no source supports them.",
@@ -19,10 +19,10 @@ _ONE_AND_MANY = {
 }
 
 
-def notes(answer: Answer) -> list[str]:
+def list_notes(answer: Answer) -> list[str]:
     """Return one sentence for each kind of flag on the answer's claims."""
     said: list[str] = []
-    for flag, (one, many) in _ONE_AND_MANY.items():
+    for flag, (one, many) in _SINGULAR_AND_PLURAL.items():
         count = sum(flag in claim.flags for claim in answer.claims)
         if count:
             said.append(one if count == 1 else many.format(count))

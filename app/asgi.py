@@ -6,7 +6,7 @@ from app.api import create_app as _create_app
 from app.logs import configure_logging
 from app.parent_process import ParentPipe
 from app.settings import Settings
-from storage.private import create_privately
+from storage.private import set_private_umask
 
 
 def create_app() -> Litestar:
@@ -16,7 +16,7 @@ def create_app() -> Litestar:
 
 def load(parent: ParentPipe | None) -> Litestar:
     """Create the application in a process of `ibid serve`, which stops when its parent does."""
-    create_privately()
+    set_private_umask()
     if parent:
         parent.close()
     settings = Settings()

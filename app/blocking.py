@@ -15,17 +15,17 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def wait_for(work: Coroutine[Any, Any, T], home: asyncio.AbstractEventLoop | None) -> T:
-    """Run `work` on the event loop `home`, and block until it returns its result.
+def run_blocking(work: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop | None) -> T:
+    """Run `work` on the event loop `loop`, and block until it returns its result.
 
     Raise `RuntimeError` if called on that loop itself, where it would deadlock.
     """
-    if home is None or home is running_loop():
+    if loop is None or loop is running_loop():
         work.close()
         raise RuntimeError(
             "Ibid works on the event loop it was opened in, and cannot block it: await the async "
             "method of this name, or call this one in a thread (`await asyncio.to_thread(...)`)."
         )
-    if home.is_running():
-        return asyncio.run_coroutine_threadsafe(work, home).result()
-    return home.run_until_complete(work)
+    if loop.is_running():
+        return asyncio.run_coroutine_threadsafe(work, loop).result()
+    return loop.run_until_complete(work)

@@ -14,18 +14,18 @@ from uuid import uuid4
 
 from aiohttp import ClientSession
 
-from app.llms.hosted.account import account, models
+from app.llms.hosted.account import fetch_account, fetch_model_names
 from app.providers import (
     build_embeddings,
     build_reranker,
     configured_fingerprint,
     open_http,
-    required,
-    revealed,
+    require,
+    secret_value,
 )
 from app.settings import Settings
-from app.settings.misspelt import misspelt, strangers
-from app.settings.model_servers import served_models
+from app.settings.misspelt import find_misspelt, find_unknown_names
+from app.settings.model_servers import parse_fallback_models
 from app.users.issuer_keys import fetch_keys
 from app.users.policy import build_claim_policy
 from app.wiring import open_database, open_engine, prepare_home
@@ -38,7 +38,7 @@ from storage.sql.repositories.releases import Releases
 from storage.sql.repositories.usage import Ledger
 from storage.system_folders import has_temporary_folder
 
-_REINGEST = "Run `ibid reindex`: the indexes of fields are created with a collection."
+_REINGEST_ADVICE = "Run `ibid reindex`: the indexes of fields are created with a collection."
 Findings = AsyncGenerator["Finding", None]
 
 
@@ -51,28 +51,32 @@ class Finding(Value):
     mend: str = ""
 
 
-async def examine(settings: Settings) -> list[Finding]:
+async def run_checks(settings: Settings) -> list[Finding]:
     """Run all checks, in the order in which a question uses the parts. An `IbidError` becomes a finding."""
     findings: list[Finding] = []
     async with open_http(settings) as http:
         checks: list[tuple[str, Callable[[], Findings], str]] = [
-            ("settings", _settings, "Look at .env."),
-            ("home", lambda: _home(settings), "Look at IBID_HOME."),
-            ("database", lambda: _database(settings), "Look at DATABASE_URL and IBID_HOME."),
+            ("settings", _check_settings, "Look at .env."),
+            ("home", lambda: _check_home(settings), "Look at IBID_HOME."),
+            ("database", lambda: _check_database(settings), "Look at DATABASE_URL and IBID_HOME."),
             (
                 "index",
-                lambda: _index(settings),
+                lambda: _check_index(settings),
                 "Look at QDRANT_URL, QDRANT_API_KEY and IBID_HOME.",
             ),
-            ("embedding", lambda: _embedding(settings, http), "Look at EMBEDDING and COHERE_…"),
-            ("reranker", lambda: _reranker(settings, http), "Look at COHERE_RERANK_MODEL."),
+            (
+                "embedding",
+                lambda: _check_embedding(settings, http),
+                "Look at EMBEDDING and COHERE_…",
+            ),
+            ("reranker", lambda: _check_reranker(settings, http), "Look at COHERE_RERANK_MODEL."),
             (
                 "models",
-                lambda: _models(settings, http),
+                lambda: _check_models(settings, http),
                 "Look at LLM, OPENROUTER_… and LLM_FALLBACKS.",
             ),
-            ("sign-in", lambda: _sign_in(settings), "Look at AUTH_…"),
-            ("limits", lambda: _limits(settings), "Look at RATE_LIMIT_STORE."),
+            ("sign-in", lambda: _check_sign_in(settings), "Look at AUTH_…"),
+            ("limits", lambda: _check_rate_limits(settings), "Look at RATE_LIMIT_STORE."),
         ]
         for name, check, mend in checks:
             try:
@@ -82,18 +86,18 @@ async def examine(settings: Settings) -> list[Finding]:
     return findings
 
 
-async def _settings() -> Findings:
-    wrong = misspelt()
+async def _check_settings() -> Findings:
+    wrong = find_misspelt()
     for each in wrong:
         yield Finding(name="settings", state="note", told=str(each), mend="Correct its name.")
-    if others := strangers():
+    if others := find_unknown_names():
         told = f"not settings, and ignored, in .env: {', '.join(others)}"
         yield Finding(name="settings", state="note" if wrong else "ok", told=told)
     elif not wrong:
         yield Finding(name="settings", state="ok", told="all names are known")
 
 
-async def _home(settings: Settings) -> Findings:
+async def _check_home(settings: Settings) -> Findings:
     home = settings.ibid_home.absolute()
     prepare_home(settings)
     if not os.access(home, os.W_OK):
@@ -105,10 +109,10 @@ async def _home(settings: Settings) -> Findings:
         yield Finding(name="home", state="note", told=told, mend=mend)
     else:
         yield Finding(name="home", state="ok", told=f"{home} is readable only by this user")
-    yield _temporary_files()
+    yield _check_temporary_files()
 
 
-def _temporary_files() -> Finding:
+def _check_temporary_files() -> Finding:
     name = "temporary files"
     if has_temporary_folder():
         return Finding(name=name, state="ok", told=f"they are written to {gettempdir()}")
@@ -120,14 +124,14 @@ def _temporary_files() -> Finding:
     )
 
 
-async def _database(settings: Settings) -> Findings:
-    async with open_database(settings) as database, database.reading() as session:
-        await Ledger(session).spent(date.min)
+async def _check_database(settings: Settings) -> Findings:
+    async with open_database(settings) as database, database.read_transaction() as session:
+        await Ledger(session).total_cost(date.min)
     kind = settings.database.partition(":")[0]
     yield Finding(name="database", state="ok", told=f"{kind}, migrated to {HEAD}")
 
 
-async def _index(settings: Settings) -> Findings:
+async def _check_index(settings: Settings) -> Findings:
     async with open_engine(settings) as engine, open_database(settings) as database:
         collection = (await engine.aliases()).get(ALIAS)
         if collection is None:
@@ -135,16 +139,16 @@ async def _index(settings: Settings) -> Findings:
             yield Finding(name="index", state="note", told="empty so far", mend=mend)
             return
         points = await engine.count(ALIAS, {})
-        async with database.reading() as session:
+        async with database.read_transaction() as session:
             release = await Releases(session).find(collection)
     told = f"{collection} serves, {points:,} passages"
     yield Finding(name="index", state="ok", told=told)
     if settings.qdrant_url:
-        from storage.index.server.engine import strictness  # noqa: PLC0415 - qdrant_client takes 0.8 s
+        from storage.index.server.engine import check_strict_mode  # noqa: PLC0415 - qdrant_client takes 0.8 s
 
-        key = revealed(settings.qdrant_api_key)
-        for missing in await strictness(settings.qdrant_url, key, collection):
-            yield Finding(name="index", state="wrong", told=missing, mend=_REINGEST)
+        key = secret_value(settings.qdrant_api_key)
+        for missing in await check_strict_mode(settings.qdrant_url, key, collection):
+            yield Finding(name="index", state="wrong", told=missing, mend=_REINGEST_ADVICE)
     if release is None:
         told = f"the index {collection} belongs to another database"
         yield Finding(name="index", state="wrong", told=told, mend="Run `ibid ingest PATH` again.")
@@ -153,7 +157,7 @@ async def _index(settings: Settings) -> Findings:
         yield Finding(name="index", state="note", told=told, mend="Run `ibid reindex`.")
 
 
-async def _embedding(settings: Settings, http: ClientSession | None) -> Findings:
+async def _check_embedding(settings: Settings, http: ClientSession | None) -> Findings:
     made = configured_fingerprint(settings)
     embedding, dimension = build_embeddings(settings, http)(made), made.dimension
     vector = await embedding.aget_query_embedding("lighthouse")
@@ -163,17 +167,19 @@ async def _embedding(settings: Settings, http: ClientSession | None) -> Findings
     yield Finding(name="embedding", state="ok", told=told)
 
 
-async def _reranker(settings: Settings, http: ClientSession | None) -> Findings:
+async def _check_reranker(settings: Settings, http: ClientSession | None) -> Findings:
     reranker = build_reranker(settings, http)
     if reranker is None:
         yield Finding(name="reranker", state="ok", told="none is set")
         return
-    await reranker.rerank("lamp", [_example("The lamp burns."), _example("Ships pass by.")])
+    await reranker.rerank(
+        "lamp", [_example_passage("The lamp burns."), _example_passage("Ships pass by.")]
+    )
     yield Finding(name="reranker", state="ok", told=f"{reranker.model} ranks")
 
 
-async def _models(settings: Settings, http: ClientSession | None) -> Findings:
-    served = served_models(settings)
+async def _check_models(settings: Settings, http: ClientSession | None) -> Findings:
+    served = parse_fallback_models(settings)
     if settings.llm == "openrouter" and not settings.openrouter_api_key:
         raise InvalidInput("LLM=openrouter needs OPENROUTER_API_KEY, which is not set.")
     if settings.llm == "extractive" or http is None or not (settings.openrouter_api_key or served):
@@ -181,20 +187,20 @@ async def _models(settings: Settings, http: ClientSession | None) -> Findings:
         return
     if settings.openrouter_api_key:
         key = settings.openrouter_api_key.get_secret_value()
-        async for finding in _openrouter(settings, key, http):
+        async for finding in _check_openrouter(settings, key, http):
             yield finding
     for name, url, own in served:
-        there = name in await models(http, url, own, "LLM_FALLBACK_API_KEYS")
+        there = name in await fetch_model_names(http, url, own, "LLM_FALLBACK_API_KEYS")
         told = f"{name} is {'' if there else 'not '}at {url}"
         mend = "" if there else "Correct LLM_FALLBACKS, or load the model there."
         yield Finding(name="fallback", state="ok" if there else "wrong", told=told, mend=mend)
 
 
-async def _openrouter(settings: Settings, key: str, http: ClientSession) -> Findings:
+async def _check_openrouter(settings: Settings, key: str, http: ClientSession) -> Findings:
     base = settings.openrouter_base_url.rstrip("/")
-    mine = await account(http, base, key)
-    yield _credits(mine.limit_remaining, is_free=mine.is_free_tier)
-    listed = await models(http, base, key)
+    mine = await fetch_account(http, base, key)
+    yield _credits_finding(mine.limit_remaining, is_free=mine.is_free_tier)
+    listed = await fetch_model_names(http, base, key)
     for name in settings.models:
         if name in listed:
             yield Finding(name="models", state="ok", told=f"{name} is there")
@@ -203,21 +209,21 @@ async def _openrouter(settings: Settings, key: str, http: ClientSession) -> Find
             yield Finding(name="models", state="wrong", told=f"there is no {name}", mend=mend)
 
 
-async def _sign_in(settings: Settings) -> Findings:
+async def _check_sign_in(settings: Settings) -> Findings:
     if settings.auth == "off":
         yield Finding(
             name="sign-in", state="ok", told="off: everybody who can reach the server has access"
         )
         return
-    build_claim_policy(settings, required(settings.auth_issuer, "AUTH=jwt", "AUTH_ISSUER"))
-    url = required(settings.auth_jwks_url, "AUTH=jwt", "AUTH_JWKS_URL")
+    build_claim_policy(settings, require(settings.auth_issuer, "AUTH=jwt", "AUTH_ISSUER"))
+    url = require(settings.auth_jwks_url, "AUTH=jwt", "AUTH_JWKS_URL")
     keys = await fetch_keys(url, settings.algorithms)
     names = sorted({name for key in keys for name in key.algorithms})
     told = f"usable keys of the issuer: {len(keys)}, for {', '.join(names)}"
     yield Finding(name="sign-in", state="ok", told=told)
 
 
-async def _limits(settings: Settings) -> Findings:
+async def _check_rate_limits(settings: Settings) -> Findings:
     if not settings.rate_limit_store:
         yield Finding(name="limits", state="ok", told="no shared store is set")
         return
@@ -232,7 +238,7 @@ async def _limits(settings: Settings) -> Findings:
     yield Finding(name="limits", state="ok", told="all processes share their counts")
 
 
-def _credits(left: float | None, *, is_free: bool) -> Finding:
+def _credits_finding(left: float | None, *, is_free: bool) -> Finding:
     if left is not None and left <= 0:
         mend = "Buy credits at openrouter.ai/credits, or raise the key's own limit."
         return Finding(name="models", state="wrong", told="the key has no credits left", mend=mend)
@@ -242,7 +248,7 @@ def _credits(left: float | None, *, is_free: bool) -> Finding:
     return Finding(name="models", state=state, told=f"the key is valid, {told}{free}")
 
 
-def _example(text: str) -> Passage:
+def _example_passage(text: str) -> Passage:
     return Passage(
         id=uuid4(),
         source_id=uuid4(),

@@ -15,18 +15,25 @@ from urllib.parse import unquote
 from pydantic import SecretStr
 
 from app.settings import Settings
-from app.settings.types import listed
-from app.text.visible import visible
+from app.settings.types import split_list
+from app.text.visible import remove_invisible
 from storage.logs import REQUEST_ID, format_exception
 
-Format = Literal["text", "json"]
+LogFormat = Literal["text", "json"]
 
-_OURS = ("ibid", "_granian")
+_OWN_LOGGERS = ("ibid", "_granian")
 """Loggers that follow `LOG_LEVEL`. Others log only warnings: below that, they log requests and responses."""
-_TO_ROOT = ("_granian", "granian.access", "litestar", "uvicorn", "uvicorn.error", "uvicorn.access")
+_SERVER_LOGGERS = (
+    "_granian",
+    "granian.access",
+    "litestar",
+    "uvicorn",
+    "uvicorn.error",
+    "uvicorn.access",
+)
 """Loggers of servers, which would use their own handlers if they were not configured here."""
-_STANDARD = {*vars(logging.makeLogRecord({})), "asctime", "message"}
-_LONGEST = 1000
+_STANDARD_ATTRIBUTES = {*vars(logging.makeLogRecord({})), "asctime", "message"}
+_MAX_VALUE_LENGTH = 1000
 """The maximum length of a value, in characters."""
 _PLAIN = re.compile(r"[\w./:@{}+-]+", re.ASCII)
 _HIDDEN = "(hidden)"
@@ -37,7 +44,7 @@ _CREDENTIALS = re.compile(
     r"|(?<=://)[^/?#\s\"']+(?=@)",  # user and password of a URL
     re.IGNORECASE,
 )
-_SHORTEST_SECRET = 6
+_MIN_SECRET_LENGTH = 6
 """The minimum length of a secret to hide, in characters. Shorter ones occur in ordinary words."""
 
 
@@ -47,38 +54,38 @@ class LineFormatter(logging.Formatter):
     A traceback is part of the JSON object; in text format it follows on indented lines.
     """
 
-    def __init__(self, kind: Format = "text", secrets: Iterable[str] = ()) -> None:
+    def __init__(self, kind: LogFormat = "text", secrets: Iterable[str] = ()) -> None:
         super().__init__()
         self._is_json = kind == "json"
-        known = sorted({each for each in secrets if len(each) >= _SHORTEST_SECRET}, key=len)
+        known = sorted({each for each in secrets if len(each) >= _MIN_SECRET_LENGTH}, key=len)
         self._secrets = tuple(reversed(known))
 
     def format(self, record: logging.LogRecord) -> str:
         """Format a record. Keep only the first line of other packages' messages: the rest is data."""
-        is_ours = record.name.startswith(_OURS)
+        is_ours = record.name.startswith(_OWN_LOGGERS)
         message = record.getMessage()
         event = self._clean(message if is_ours else message.partition("\n")[0])
         fields = {name: self._clean(value) for name, value in _fields(record, is_ours=is_ours)}
         error = record.exc_info[1] if record.exc_info else None
-        trace = None if error is None else self._redacted(format_exception(error))
+        trace = None if error is None else self._redact(format_exception(error))
         time = f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
         level, logger = record.levelname.lower(), record.name.lstrip("_")
         if self._is_json:
             head = {"time": time, "level": level, "logger": logger, "event": event}
             return json.dumps(head | fields | ({} if trace is None else {"traceback": trace}))
-        told = " ".join(f"{name}={_quoted(value)}" for name, value in fields.items())
-        line = f"{time} {level} {logger} {_visible(str(event))} {told}".rstrip()
+        told = " ".join(f"{name}={_quote(value)}" for name, value in fields.items())
+        line = f"{time} {level} {logger} {_escape_invisible(str(event))} {told}".rstrip()
         if trace is None:
             return line
-        return "\n  ".join([line, *(_visible(each) for each in trace.split("\n"))])
+        return "\n  ".join([line, *(_escape_invisible(each) for each in trace.split("\n"))])
 
     def _clean(self, value: object) -> str | float:
         if isinstance(value, bool | int | float):
             return value
-        text = self._redacted(str(value))
-        return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+        text = self._redact(str(value))
+        return text if len(text) <= _MAX_VALUE_LENGTH else text[:_MAX_VALUE_LENGTH] + "…"
 
-    def _redacted(self, text: str) -> str:
+    def _redact(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, _HIDDEN)
         return _CREDENTIALS.sub(_HIDDEN, text)
@@ -98,7 +105,7 @@ def configure_logging(settings: Settings) -> None:
     """Configure logging for a server or worker process, overriding what packages have configured."""
     logging.config.dictConfig(logging_config(settings))
     logging.captureWarnings(capture=True)
-    sys.excepthook = _tell_crash
+    sys.excepthook = _log_crash
 
 
 def configure_command_logging(settings: Settings) -> None:
@@ -123,8 +130,8 @@ def logging_config(settings: Settings, level: str | None = None) -> dict[str, An
         },
         "handlers": {"stderr": {"()": StderrHandler, "formatter": "line"}},
         "loggers": {
-            **{name: {"handlers": [], "propagate": True} for name in _TO_ROOT},
-            **{name: {"level": level, "handlers": [], "propagate": True} for name in _OURS},
+            **{name: {"handlers": [], "propagate": True} for name in _SERVER_LOGGERS},
+            **{name: {"level": level, "handlers": [], "propagate": True} for name in _OWN_LOGGERS},
             "uvicorn.access": {"level": "WARNING", "handlers": [], "propagate": True},
             # DBOS adds a handler of its own if the logger has none.
             "dbos": {"level": "WARNING", "handlers": ["stderr"], "propagate": False},
@@ -137,7 +144,7 @@ def _secrets(settings: Settings) -> Iterator[str]:
     """Yield the keys, and the passwords in URLs both as written and percent-decoded."""
     for _, value in settings:
         if isinstance(value, SecretStr):
-            for pair in listed(value.get_secret_value()):
+            for pair in split_list(value.get_secret_value()):
                 yield pair
                 yield pair.partition("=")[2]
         elif isinstance(value, str):
@@ -148,18 +155,20 @@ def _secrets(settings: Settings) -> Iterator[str]:
 
 def _fields(record: logging.LogRecord, *, is_ours: bool) -> Iterator[tuple[str, object]]:
     """Yield the fields given as `extra`, and the request's id. Ignore other packages' `extra`."""
-    given = {k: v for k, v in vars(record).items() if k not in _STANDARD} if is_ours else {}
+    given = (
+        {k: v for k, v in vars(record).items() if k not in _STANDARD_ATTRIBUTES} if is_ours else {}
+    )
     given.setdefault("request_id", REQUEST_ID.get())
     yield from ((name, value) for name, value in given.items() if value is not None)
 
 
-def _quoted(value: str | float) -> str:
+def _quote(value: str | float) -> str:
     if not isinstance(value, str) or _PLAIN.fullmatch(value):
         return str(value)
-    return _visible(json.dumps(value, ensure_ascii=False))
+    return _escape_invisible(json.dumps(value, ensure_ascii=False))
 
 
-def _visible(text: str) -> str:
+def _escape_invisible(text: str) -> str:
     """Escape characters that are invisible or change how other characters are shown."""
     if text.isascii() and text.isprintable():
         return text
@@ -167,10 +176,10 @@ def _visible(text: str) -> str:
 
 
 def _is_drawn(character: str) -> bool:
-    return character.isprintable() and visible(character) == character
+    return character.isprintable() and remove_invisible(character) == character
 
 
-def _tell_crash(
+def _log_crash(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
     """Log an unhandled exception, except Ctrl-C."""

@@ -15,7 +15,7 @@ def passage_without_path(passage: Passage) -> Passage:
     """Replace a `file:` URL with the API's URL of the text."""
     if not passage.url.startswith(_FILE):
         return passage
-    url = _address(passage.url, passage.source_id, passage.version)
+    url = _text_url(passage.url, passage.source_id, passage.version)
     return passage.model_copy(update={"url": url})
 
 
@@ -28,22 +28,22 @@ def source_without_path(source: Source) -> Source:
     fields: dict[str, Any] = source.model_dump() | {
         "location": path.relative_to(folder).as_posix(),
         "root": None,
-        "url": _address(source.url, source.id, source.version),
+        "url": _text_url(source.url, source.id, source.version),
     }
     return Source(**fields)
 
 
 def text_without_path(text: SourceText) -> SourceText:
     """Replace a `file:` URL with the API's URL of the text."""
-    url = _address(text.url, text.source_id, text.version)
+    url = _text_url(text.url, text.source_id, text.version)
     fields: dict[str, Any] = text.model_dump() | {"url": url}
     return SourceText(**fields)
 
 
 def without_paths(answer: Answer) -> Answer:
     """Replace all `file:` URLs in a stored answer, e.g. one that was given to an admin."""
-    told = _told(answer)
-    new = {each.url: _address_of(each) for each in told if each.url.startswith(_FILE)}
+    told = _values_with_urls(answer)
+    new = {each.url: _url_for_clients(each) for each in told if each.url.startswith(_FILE)}
     if not new:
         return answer
     text = answer.model_dump_json()
@@ -52,20 +52,20 @@ def without_paths(answer: Answer) -> Answer:
     return Answer.model_validate_json(text)
 
 
-def _told(answer: Answer) -> list[Citation | CitedSource | NearestSection]:
+def _values_with_urls(answer: Answer) -> list[Citation | CitedSource | NearestSection]:
     nearest = answer.abstention.nearest if answer.abstention else ()
     return [*answer.citations, *answer.sources, *nearest]
 
 
-def _address_of(told: Citation | CitedSource | NearestSection) -> str:
-    if isinstance(told, Citation):
-        return _address(told.url, told.source_id, told.source_version)
-    if isinstance(told, CitedSource):
-        return _address(told.url, told.id, told.version)
-    return _address(told.url, told.source_id)
+def _url_for_clients(value: Citation | CitedSource | NearestSection) -> str:
+    if isinstance(value, Citation):
+        return _text_url(value.url, value.source_id, value.source_version)
+    if isinstance(value, CitedSource):
+        return _text_url(value.url, value.id, value.version)
+    return _text_url(value.url, value.source_id)
 
 
-def _address(url: str, source_id: UUID, version: int | None = None) -> str:
+def _text_url(url: str, source_id: UUID, version: int | None = None) -> str:
     """Return the API's URL of the text, with the same anchor. Return other URLs unchanged."""
     if not url.startswith(_FILE):
         return url

@@ -19,18 +19,18 @@ from app.settings import Settings
 if sys.platform != "win32":
     import resource
 
-_CONNECTIONS = 8192
+_MAX_CONNECTIONS = 8192
 """The maximum number of open connections of one process. Further connections wait."""
 _SPARE_FILES = 256
 """Number of files that a process may have open besides its connections."""
 _MOST_FILES = 65_536
 _HEADER_SECONDS = 30
 """Timeout in seconds for a request's header, and for an idle connection."""
-_KILLED_AFTER = 1
+_KILL_SECONDS = 1
 """Seconds before the shutdown deadline at which processes that still run are killed."""
 
 
-class Server(MPServer):
+class GranianServer(MPServer):
     """A granian server that stops its processes within `parent.seconds`, or at once on a second signal."""
 
     def __init__(self, parent: ParentPipe, **options: Any) -> None:
@@ -46,7 +46,7 @@ class Server(MPServer):
         super().signal_handler_interrupt(*args, **kwargs)
 
     def _stop_workers(self) -> None:
-        deadline = time.monotonic() + self._parent.seconds - _KILLED_AFTER
+        deadline = time.monotonic() + self._parent.seconds - _KILL_SECONDS
         for worker in self.wrks:
             worker.interrupt_by_parent = True
         self._parent.close()
@@ -59,18 +59,18 @@ def serve(settings: Settings, address: str, port: int, workers: int) -> None:
     """Serve until the server is stopped."""
     configure_logging(settings)
     parent = ParentPipe(settings.shutdown_seconds)
-    Server(
+    GranianServer(
         parent,
         address=address,
         port=port,
         interface=Interfaces.ASGI,
         http=HTTPModes.http1,  # without TLS clients do not use HTTP/2, and its support takes memory
         http1_settings=HTTP1Settings(header_read_timeout=_HEADER_SECONDS * 1000),
-        backlog=_CONNECTIONS,
-        backpressure=min(_CONNECTIONS, _raise_file_limit() - _SPARE_FILES),
+        backlog=_MAX_CONNECTIONS,
+        backpressure=min(_MAX_CONNECTIONS, _raise_file_limit() - _SPARE_FILES),
         workers=workers,
         respawn_failed_workers=True,
-        workers_kill_timeout=_KILLED_AFTER,
+        workers_kill_timeout=_KILL_SECONDS,
         websockets=False,
         log_level=LogLevels(settings.log_level),
         log_dictconfig=logging_config(settings),

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from app.chat.limits import TurnLimit
 from app.chat.service import ChatService
 from app.chat.turn_engine import TurnEngine
-from app.conversations.service import History
-from app.corpora.service import Library
+from app.conversations.service import ConversationService
+from app.corpora.service import CorpusService
 from app.evaluation.gate import GoldenGate
 from app.providers import (
     build_embeddings,
@@ -21,24 +21,24 @@ from app.providers import (
     check_keys,
     configured_fingerprint,
     open_http,
-    required,
-    revealed,
+    require,
+    secret_value,
 )
 from app.retrieval.calibration import Calibrator
 from app.retrieval.relevance import Relevance
 from app.retrieval.search import Search
 from app.settings import Settings
-from app.usage.budgets import Budget, MonthlyCalls, Usages
+from app.usage.budgets import Budget, MonthlyCalls, UsageService
 from app.users.policy import build_claim_policy
-from app.users.service import People
+from app.users.service import UserService
 from app.verification import Verifier
 from pipelines.ingestion.service import Ingestion
 from pipelines.jobs.models import JobHandler, SimpleJob
 from pipelines.jobs.queue import Jobs
 from pipelines.jobs.store import JobStore
-from pipelines.releases.service import Reindexing
+from pipelines.releases.service import ReleaseService
 from pipelines.uploads.limits import UploadLimits, UploadQuota
-from pipelines.uploads.receiver import Intake
+from pipelines.uploads.receiver import UploadReceiver
 from pipelines.uploads.upload_job import KIND as UPLOAD
 from pipelines.uploads.upload_job import UploadJob
 from storage.blobs import Blobs
@@ -68,20 +68,20 @@ class Services:
 
     search: Search
     chat: ChatService
-    history: History
-    people: People
+    history: ConversationService
+    people: UserService
     ingestion: Ingestion
-    reindexing: Reindexing
-    library: Library
+    reindexing: ReleaseService
+    library: CorpusService
     database: Database
     indexes: Indexes
     turns: TurnEngine
     jobs: Jobs
-    intake: Intake
+    intake: UploadReceiver
     blobs: Blobs
     locks: Locks
     verifier: Verifier
-    usages: Usages
+    usages: UsageService
 
     def acting_for(self, principal: Principal) -> "Services":
         """Return the services for another user. What that user may not see does not exist for them."""
@@ -110,12 +110,12 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
         open_database(settings) as database,
     ):
         calls = MonthlyCalls(database, settings.cohere_calls_per_month)
-        words, hosted = LocalEmbedding(), build_hosted(settings, http)
+        embedding, hosted = LocalEmbedding(), build_hosted(settings, http)
         llm = build_llm(settings, hosted)
         indexes = Indexes(database, engine, build_embeddings(settings, http, calls))
         search = Search(database, indexes, build_reranker(settings, http, calls))
-        verifier = build_verifier(settings, words, llm)
-        relevance = Relevance(settings.strictness, words)
+        verifier = build_verifier(settings, embedding, llm)
+        relevance = Relevance(settings.strictness, embedding)
         calibrate = Calibrator(database, indexes, relevance)
         rewriter = build_rewriter(hosted)
         turns = TurnEngine(search, llm, verifier, settings.verify, relevance, rewriter)
@@ -126,15 +126,15 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
         )
         chat = ChatService(database, turns, budget, TurnLimit(settings.turn_limit))
         blobs, locks = Blobs(settings.blobs), build_locks(settings)
-        jobs = Jobs(build_state(settings), blobs, database)
+        jobs = Jobs(build_job_store(settings), blobs, database)
         try:
             yield Services(
                 search=search,
                 chat=chat,
-                history=History(database),
-                people=build_people(settings, database),
+                history=ConversationService(database),
+                people=build_user_service(settings, database),
                 ingestion=Ingestion(database, indexes, configured, locks, calibrate),
-                reindexing=Reindexing(
+                reindexing=ReleaseService(
                     database,
                     indexes,
                     configured,
@@ -146,24 +146,26 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
                     ),
                     calibrate=calibrate,
                 ),
-                library=Library(database, indexes, blobs, locks),
+                library=CorpusService(database, indexes, blobs, locks),
                 database=database,
                 indexes=indexes,
                 turns=turns,
                 jobs=jobs,
-                intake=Intake(jobs, blobs, UploadQuota(database), build_upload_limits(settings)),
+                intake=UploadReceiver(
+                    jobs, blobs, UploadQuota(database), build_upload_limits(settings)
+                ),
                 blobs=blobs,
                 locks=locks,
                 verifier=verifier,
-                usages=Usages(database, budget),
+                usages=UsageService(database, budget),
             )
         finally:
-            await chat.settled()
+            await chat.wait_until_stored()
             await jobs.close()
 
 
 @asynccontextmanager
-async def open_kinds(settings: Settings) -> AsyncGenerator[dict[str, JobHandler]]:
+async def open_job_handlers(settings: Settings) -> AsyncGenerator[dict[str, JobHandler]]:
     """Yield a handler for each kind of job, with services of its own: jobs run on another event loop."""
     async with open_services(settings) as services:
         yield {
@@ -181,21 +183,21 @@ def build_worker(settings: Settings) -> "Worker":
     from pipelines.jobs.worker import Worker  # noqa: PLC0415 - DBOS takes a second or two
 
     return Worker(
-        build_state(settings),
+        build_job_store(settings),
         build_locks(settings),
         Blobs(settings.blobs),
-        lambda: open_kinds(settings),
+        lambda: open_job_handlers(settings),
     )
 
 
-def build_state(settings: Settings) -> JobStore:
+def build_job_store(settings: Settings) -> JobStore:
     """Build the store in which jobs are kept."""
     return JobStore(settings.ibid_home.absolute(), settings.jobs_database_url)
 
 
 def build_locks(settings: Settings) -> Locks:
     """Build the locks: in Postgres if the jobs are kept there, else as files in `IBID_HOME`."""
-    return Locks.of(settings.ibid_home.absolute() / "locks", settings.jobs_database_url)
+    return Locks.create(settings.ibid_home.absolute() / "locks", settings.jobs_database_url)
 
 
 def build_upload_limits(settings: Settings) -> UploadLimits:
@@ -215,18 +217,18 @@ def build_upload_limits(settings: Settings) -> UploadLimits:
     )
 
 
-def build_people(settings: Settings, database: Database) -> People:
+def build_user_service(settings: Settings, database: Database) -> UserService:
     """Build the service that identifies users; raise `InvalidInput` if a setting for sign-in is missing."""
     if settings.auth == "off":
-        return People(database)
+        return UserService(database)
     from app.users.issuer_keys import IssuerKeys  # noqa: PLC0415 - cryptography takes 0.1 s
     from app.users.tokens import TokenVerifier  # noqa: PLC0415
 
-    url = required(settings.auth_jwks_url, "AUTH=jwt", "AUTH_JWKS_URL")
+    url = require(settings.auth_jwks_url, "AUTH=jwt", "AUTH_JWKS_URL")
     keys = IssuerKeys(url, settings.algorithms)
-    issuer = required(settings.auth_issuer, "AUTH=jwt", "AUTH_ISSUER")
+    issuer = require(settings.auth_issuer, "AUTH=jwt", "AUTH_ISSUER")
     verifier = TokenVerifier(keys, build_claim_policy(settings, issuer))
-    return People(database, verifier, settings.auth_sessions)
+    return UserService(database, verifier, settings.auth_sessions)
 
 
 def prepare_home(settings: Settings) -> None:
@@ -241,7 +243,7 @@ def open_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
     return Database.open(
         settings.database,
         direct_url=settings.database_direct_url,
-        patience=settings.database_patience,
+        connect_timeout=settings.database_patience,
     )
 
 
@@ -251,7 +253,7 @@ def connect_database(settings: Settings) -> AbstractAsyncContextManager[Database
     return Database.connect(
         settings.database,
         direct_url=settings.database_direct_url,
-        patience=settings.database_patience,
+        connect_timeout=settings.database_patience,
     )
 
 
@@ -260,5 +262,5 @@ def open_engine(settings: Settings) -> AbstractAsyncContextManager[IndexEngine]:
     if settings.qdrant_url:
         from storage.index.server.engine import open_server  # noqa: PLC0415 - qdrant_client takes 0.8 s
 
-        return open_server(settings.qdrant_url, revealed(settings.qdrant_api_key))
+        return open_server(settings.qdrant_url, secret_value(settings.qdrant_api_key))
     return open_embedded(settings.index_folder)

@@ -3,7 +3,7 @@
 import re
 
 from storage.errors import InvalidInput
-from storage.http.urls import web_address
+from storage.http.urls import normalize_web_address
 from storage.sql.tables import Corpus
 
 _NAME = re.compile(r"(?!\.+\Z)[\w.-]{1,64}")
@@ -20,19 +20,19 @@ def new_corpus(name: str, base_url: str | None = None, language: str = "en") -> 
         raise InvalidInput(
             f"{language[:80]!r} is not a language code. Use a code such as 'en' or 'de'."
         )
-    return Corpus(name=name, base_url=checked_base_url(base_url), language=language)
+    return Corpus(name=name, base_url=validate_base_url(base_url), language=language)
 
 
-def checked_base_url(base_url: str | None) -> str | None:
-    """Return the URL as normalized by `web_address`, without a trailing slash; raise `InvalidInput`."""
+def validate_base_url(base_url: str | None) -> str | None:
+    """Return the normalized URL without a trailing slash; raise `InvalidInput`."""
     if base_url is None:
         return None
     try:
-        return web_address(base_url).rstrip("/")
+        return normalize_web_address(base_url).rstrip("/")
     except ValueError as error:
         raise InvalidInput(f"The base URL is invalid: {error}.") from None
 
 
-def lock_of(corpus_name: str) -> str:
+def corpus_lock_name(corpus_name: str) -> str:
     """Return the name of the lock that must be held to change the corpus."""
     return f"corpus {corpus_name}"

@@ -40,15 +40,15 @@ class Blobs:
                 shutil.copyfileobj(file, target, 1 << 20)
             self._files.mv(f"{path}.part", path)
 
-        await self._do(copy)
+        await self._run_in_thread(copy)
 
     async def fetch(self, key: str, to: Path) -> None:
         """Copy a blob to a local file; raises `NotFound`."""
-        await self._do(lambda: self._files.get_file(self._path(key), str(to)), key)
+        await self._run_in_thread(lambda: self._files.get_file(self._path(key), str(to)), key)
 
     async def read(self, key: str) -> bytes:
         """Return the bytes of a blob; raises `NotFound`."""
-        return await self._do(lambda: bytes(self._files.cat_file(self._path(key))), key)
+        return await self._run_in_thread(lambda: bytes(self._files.cat_file(self._path(key))), key)
 
     async def remove(self, key: str) -> None:
         """Remove a key and everything below it; do nothing if it does not exist."""
@@ -57,9 +57,9 @@ class Blobs:
             if self._files.exists(self._path(key)):
                 self._files.rm(self._path(key), recursive=True)
 
-        await self._do(remove)
+        await self._run_in_thread(remove)
 
-    async def names(self, key: str) -> list[str]:
+    async def list_names(self, key: str) -> list[str]:
         """Return the names directly below a key; an empty list if the key does not exist."""
 
         def names() -> list[str]:
@@ -69,12 +69,12 @@ class Blobs:
             )
             return [one.rstrip("/").rpartition("/")[2] for one in found]
 
-        return await self._do(names)
+        return await self._run_in_thread(names)
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"
 
-    async def _do(self, work: Callable[[], T], key: str = "") -> T:
+    async def _run_in_thread(self, work: Callable[[], T], key: str = "") -> T:
         try:
             return await asyncio.to_thread(work)
         except FileNotFoundError as error:

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 T = TypeVar("T")
 
 
-async def to_its_end(work: Awaitable[None]) -> None:
+async def run_to_completion(work: Awaitable[None]) -> None:
     """Await `work` until it ends, even if the caller is cancelled; half-finished work would be lost.
 
     The cancellation is raised again afterwards.
@@ -28,7 +28,7 @@ async def to_its_end(work: Awaitable[None]) -> None:
         raise cancelled
 
 
-async def ahead(pieces: Iterable[Callable[[], Coroutine[Any, Any, T]]]) -> AsyncGenerator[T]:
+async def prefetch(pieces: Iterable[Callable[[], Coroutine[Any, Any, T]]]) -> AsyncGenerator[T]:
     """Yield the result of each piece in order; the next piece runs while the caller uses the current one."""
     pending: deque[asyncio.Task[T]] = deque()
     try:
@@ -68,12 +68,12 @@ class BackgroundWriter:
         if error and not isinstance(error, Exception):
             self._task.cancel()
         try:
-            await to_its_end(self._task)
+            await run_to_completion(self._task)
         except BaseException:
             if error is None:  # otherwise the first error is raised
                 raise
 
-    async def begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Wait for the previous piece, raise its error if it failed, and start this one."""
         if self._task:
             await self._task

@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from storage.errors import Forbidden, for_clients
+from storage.errors import Forbidden, redact_for_clients
 from storage.shapes import Metadata, Span
 
 _MARKER = re.compile(r"(?<!\\)\[(\d+)\]")
@@ -58,7 +58,7 @@ class Principal(Value):
 
 LOCAL = Principal(name="local", rights=RIGHTS["admin"])
 """The user of this machine: the command line, a notebook, or a server without sign-in."""
-STRANGER = Principal(name="")
+ANONYMOUS = Principal(name="")
 """A user who did not sign in: can see no corpus and owns nothing."""
 
 
@@ -76,7 +76,7 @@ class Edition(Value):
         return "\n".join((self.corpus, self.version or "", self.locale or ""))
 
     @classmethod
-    def of(cls, key: str) -> Self:
+    def from_key(cls, key: str) -> Self:
         """Return the edition that a key identifies."""
         corpus, version, locale = key.split("\n")
         return cls(corpus=corpus, version=version or None, locale=locale or None)
@@ -180,7 +180,7 @@ class Passage(Value):
         return Edition(corpus=self.corpus, version=self.docs_version, locale=self.locale)
 
     @staticmethod
-    def identify(source_id: UUID, version: int, ordinal: int) -> UUID:
+    def make_id(source_id: UUID, version: int, ordinal: int) -> UUID:
         """Return the passage's id. It depends only on the arguments, so a retry creates no duplicate."""
         return uuid5(source_id, f"{version}/{ordinal}")
 
@@ -239,13 +239,13 @@ class NearestSection(Value):
     url: str
 
 
-Reason = Literal["nothing_relevant", "not_supported", "out_of_scope"]
+AbstentionReason = Literal["nothing_relevant", "not_supported", "out_of_scope"]
 
 
 class Abstention(Value):
     """The reason why a question was declined, and the sections to read instead."""
 
-    reason: Reason
+    reason: AbstentionReason
     nearest: tuple[NearestSection, ...] = ()
 
 
@@ -262,7 +262,7 @@ class Attempt(Value):
     """A failed attempt to get an answer from a model, and its error without the server's address."""
 
     model: str
-    error: Annotated[str, AfterValidator(for_clients)]
+    error: Annotated[str, AfterValidator(redact_for_clients)]
     cost: float | None = 0.0
     """In US dollars; None if the model had begun to answer and reported no cost."""
 

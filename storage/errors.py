@@ -40,23 +40,23 @@ from typing import Protocol
 _FOLDERS = re.compile(r"(?<![\w:/.])/(?:[^\s/]+/)+|(?<!\w)[A-Za-z]:\\(?:[^\s\\]+\\)+")
 
 
-def without_folders(told: str) -> str:
+def remove_folders(message: str) -> str:
     """Return an error message with only the last part of each path.
 
     For clients that may not know the folders of the server.
     """
-    return _FOLDERS.sub("", told)
+    return _FOLDERS.sub("", message)
 
 
 _HOST = r"(?:\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}"
-_PLACES = re.compile(
+_HOSTS = re.compile(
     rf' (?:at|to) {_HOST}(?:, {_HOST})*(?!\w)| at "[^"]*"(?: \([^)]*\))?, port \d+', re.ASCII
 )
 
 
-def for_clients(told: str) -> str:
+def redact_for_clients(message: str) -> str:
     """Return an error message without folders, and without hosts and ports of internal services."""
-    return without_folders(_PLACES.sub("", told))
+    return remove_folders(_HOSTS.sub("", message))
 
 
 class IbidError(Exception):
@@ -97,8 +97,8 @@ class NotSignedIn(IbidError):
 
     may_be_logged = True
 
-    def __init__(self, told: str, *, was_sent: bool = True) -> None:
-        super().__init__(told)
+    def __init__(self, message: str, *, was_sent: bool = True) -> None:
+        super().__init__(message)
         self.was_sent = was_sent
 
 
@@ -122,8 +122,8 @@ class UploadQuotaSpent(IbidError):
 
     may_be_logged = True
 
-    def __init__(self, told: str, retry_after: float) -> None:
-        super().__init__(told)
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
         self.retry_after = retry_after
 
 
@@ -242,13 +242,13 @@ class ModelUnavailable(IbidError):
 
     def __init__(
         self,
-        told: str,
+        message: str,
         *,
         model: str = "",
         cost: float | None = 0.0,
         attempts: tuple[FailedAttempt, ...] = (),
     ) -> None:
-        super().__init__(told)
+        super().__init__(message)
         self.model = model
         self.cost = cost
         """In US dollars; None if the model had begun to answer and reported no cost."""
@@ -259,8 +259,8 @@ class ModelUnavailable(IbidError):
 class ModelBusy(ModelUnavailable):
     """The model's rate limit is reached; `retry_after` is the value that it gave in seconds, or None."""
 
-    def __init__(self, told: str, *, model: str = "", retry_after: float | None = None) -> None:
-        super().__init__(told, model=model)
+    def __init__(self, message: str, *, model: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, model=model)
         self.retry_after = retry_after
 
 

@@ -12,45 +12,45 @@ from typing import Any
 from storage.errors import DatabaseUnavailable
 from storage.index.embedded.files import try_lock_file
 from storage.sql import libpq
-from storage.sql.postgres_messages import said_by_postgres
+from storage.sql.postgres_messages import clean_postgres_message
 
 _PAUSE = 0.2
 
-Release = Callable[[], Awaitable[None]]
+Unlock = Callable[[], Awaitable[None]]
 
 
 class Locks(ABC):
     """Locks that all processes of an installation share: files on one machine, or Postgres on several."""
 
     @staticmethod
-    def of(folder: Path, url: str | None) -> "Locks":
+    def create(folder: Path, url: str | None) -> "Locks":
         """Return locks in the store of the jobs: in `url`, or as files in `folder` if `url` is None."""
         return PostgresLocks(url) if url else FileLocks(folder)
 
     @abstractmethod
-    async def take(self, name: str) -> Release | None:
+    async def try_acquire(self, name: str) -> Unlock | None:
         """Try to take a lock. Return its release function, or None if this or another process holds it."""
 
     @asynccontextmanager
-    async def held(
-        self, name: str, waiting: Callable[[], None] | None = None
+    async def hold(
+        self, name: str, on_wait: Callable[[], None] | None = None
     ) -> AsyncGenerator[None]:
-        """Hold a lock, and wait for it if necessary; `waiting` is called once before the wait."""
-        release = await self.take(name)
-        if release is None and waiting:
-            waiting()
+        """Hold a lock, and wait for it if necessary; `on_wait` is called once before the wait."""
+        release = await self.try_acquire(name)
+        if release is None and on_wait:
+            on_wait()
         while release is None:
             await asyncio.sleep(_PAUSE)
-            release = await self.take(name)
+            release = await self.try_acquire(name)
         try:
             yield
         finally:
             await release()
 
     @asynccontextmanager
-    async def tried(self, name: str) -> AsyncGenerator[bool]:
+    async def try_hold(self, name: str) -> AsyncGenerator[bool]:
         """Try to take a lock without waiting. Yield whether this succeeded; if so, hold it in the block."""
-        release = await self.take(name)
+        release = await self.try_acquire(name)
         try:
             yield release is not None
         finally:
@@ -64,7 +64,7 @@ class FileLocks(Locks):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def take(self, name: str) -> Release | None:
+    async def try_acquire(self, name: str) -> Unlock | None:
         """Try to take a lock. Its file is never removed.
 
         Otherwise two processes could lock two different files of the same name.
@@ -77,7 +77,7 @@ class FileLocks(Locks):
             raise DatabaseUnavailable(
                 f"Cannot create a lock in {self._folder}: {error.strerror}."
             ) from error
-        return None if descriptor is None else _closing(descriptor)
+        return None if descriptor is None else _unlock_file(descriptor)
 
 
 class PostgresLocks(Locks):
@@ -86,13 +86,13 @@ class PostgresLocks(Locks):
     def __init__(self, url: str) -> None:
         self._arguments: dict[str, Any] = {
             "connect_timeout": 15,
-            **libpq.arguments(libpq.jobs_url(url)),
+            **libpq.connect_arguments(libpq.require_jobs_url(url)),
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 4,
         }
 
-    async def take(self, name: str) -> Release | None:
+    async def try_acquire(self, name: str) -> Unlock | None:
         """Try to take a lock.
 
         Keepalives detect a connection to an unreachable machine after about half a minute.
@@ -105,15 +105,15 @@ class PostgresLocks(Locks):
             cursor = await connection.execute("select pg_try_advisory_lock(%s)", (key,))
             row = await cursor.fetchone()
         except psycopg.Error as error:
-            reason = said_by_postgres(str(error))
-            raise DatabaseUnavailable(f"{libpq.NAME} cannot be used: {reason}.") from error
+            reason = clean_postgres_message(str(error))
+            raise DatabaseUnavailable(f"{libpq.SETTING_NAME} cannot be used: {reason}.") from error
         if row and row[0]:
             return connection.close
         await connection.close()
         return None
 
 
-def _closing(descriptor: int) -> Release:
+def _unlock_file(descriptor: int) -> Unlock:
     async def release() -> None:
         os.close(descriptor)
 

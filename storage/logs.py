@@ -21,14 +21,14 @@ def log_failure(
     log: logging.Logger, event: str, error: BaseException | None, fields: dict[str, Any]
 ) -> None:
     """Log an error on one line: a warning for an `IbidError`, otherwise an error with its traceback."""
-    extra = fields if error is None else {**fields, **describe(error)}
+    extra = fields if error is None else {**fields, **describe_error(error)}
     if isinstance(error, IbidError):
         log.warning(event, extra=extra)
     else:
         log.error(event, extra=extra, exc_info=error)
 
 
-def describe(error: BaseException) -> dict[str, str]:
+def describe_error(error: BaseException) -> dict[str, str]:
     """Return the error's class name, and its message if the message may be logged."""
     told = {"error": type(error).__name__}
     if isinstance(error, IbidError) and error.may_be_logged:
@@ -38,28 +38,31 @@ def describe(error: BaseException) -> dict[str, str]:
 
 def format_exception(error: BaseException) -> str:
     """Return traceback and causes, without the exceptions' messages, which may contain any text."""
-    return "".join(_parts(error, set())).rstrip("\n")
+    return "".join(_format_parts(error, set())).rstrip("\n")
 
 
-def _parts(error: BaseException, seen: set[int]) -> list[str]:
+def _format_parts(error: BaseException, seen: set[int]) -> list[str]:
     seen.add(id(error))
     before: list[str] = []
     if error.__cause__ is not None and id(error.__cause__) not in seen:
-        before = [*_parts(error.__cause__, seen), "\nThis caused the following exception:\n\n"]
+        before = [
+            *_format_parts(error.__cause__, seen),
+            "\nThis caused the following exception:\n\n",
+        ]
     elif (
         error.__context__ is not None
         and not error.__suppress_context__
         and id(error.__context__) not in seen
     ):
         before = [
-            *_parts(error.__context__, seen),
+            *_format_parts(error.__context__, seen),
             "\nDuring its handling, another exception occurred:\n\n",
         ]
     frames = traceback.format_tb(error.__traceback__)
     own = [*before, "Traceback (most recent call last):\n", *frames, _headline(error)]
     if isinstance(error, BaseExceptionGroup):
         for each in cast("BaseExceptionGroup[BaseException]", error).exceptions:
-            own += ["\nIn this group:\n\n", *_parts(each, seen)]
+            own += ["\nIn this group:\n\n", *_format_parts(each, seen)]
     return own
 
 

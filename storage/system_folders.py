@@ -12,7 +12,7 @@ if sys.platform != "win32":
     import pwd
 
 _NAME = "tmp"
-_LEFT_OVER = 7 * 24 * 60 * 60.0
+_STALE_SECONDS = 7 * 24 * 60 * 60.0
 """Seconds after which files that a killed process left in the folder are removed."""
 _OFTEN_MISSING = [Path("/tmp"), Path("/var/tmp"), Path("/usr/tmp")]  # noqa: S108 - where Python looks
 
@@ -61,7 +61,7 @@ def ensure_temporary_folder(home: Path) -> None:
 
 def _remove_old(folder: Path) -> None:
     for path in folder.iterdir():
-        if path.lstat().st_mtime < time.time() - _LEFT_OVER:
+        if path.lstat().st_mtime < time.time() - _STALE_SECONDS:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:

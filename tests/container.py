@@ -18,14 +18,14 @@ _MOUNT_SETATTR, _READ_ONLY = 442, 1
 _NO_ACCOUNT = ("HOME", "LOGNAME", "PYTHONPATH", "TEMP", "TMP", "TMPDIR", "USER", "XDG_CACHE_HOME")
 
 
-def command(folder: Path) -> list[str]:
+def container_prefix(folder: Path) -> list[str]:
     """What stands before a command."""
     return [sys.executable, str(Path(__file__).resolve()), str(folder)]
 
 
 def is_possible(folder: Path) -> bool:
     """Whether this machine allows it."""
-    probe = [*command(folder), sys.executable, "-c", ""]
+    probe = [*container_prefix(folder), sys.executable, "-c", ""]
     return subprocess.run(probe, capture_output=True, check=False).returncode == 0
 
 

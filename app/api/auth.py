@@ -13,15 +13,15 @@ from litestar.middleware import (
 )
 from litestar.types import Middleware
 
-from app.api.failures import failures_of
+from app.api.failures import get_sign_in_failures
 from app.api.proxies import address_of
 from app.settings import Settings
-from app.settings.types import listed
+from app.settings.types import split_list
 from app.wiring import Services
-from storage.domain import LOCAL, STRANGER, Principal
+from storage.domain import ANONYMOUS, LOCAL, Principal
 from storage.errors import NotSignedIn
 
-OPEN = {"exclude_from_auth": True}
+NO_SIGN_IN = {"exclude_from_auth": True}
 """`opt` of handlers that need no sign-in. They must not reveal anything about users' documents."""
 
 _OPEN_PATHS = ["^/health", "^/schema"]
@@ -38,21 +38,21 @@ _EXPOSED_HEADERS = [
 ]
 """Response headers that pages of other sites may read, besides those that CORS always allows."""
 
-Connection = ASGIConnection[Any, Any, Any, Any]
+AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 
-class SignIn(AbstractAuthenticationMiddleware):
-    """A middleware that requires sign-in on all routes except those that are marked `OPEN`."""
+class SignInMiddleware(AbstractAuthenticationMiddleware):
+    """A middleware that requires sign-in on all routes except those that are marked `NO_SIGN_IN`."""
 
-    async def authenticate_request(self, connection: Connection) -> AuthenticationResult:
+    async def authenticate_request(self, connection: AnyConnection) -> AuthenticationResult:
         """Authenticate the request. Raise the same errors as `sign_in`."""
         return AuthenticationResult(user=await sign_in(connection), auth=None)
 
 
-async def sign_in(connection: Connection) -> Principal:
+async def sign_in(connection: AnyConnection) -> Principal:
     """Return who sent the request. Raise `NotSignedIn`, `TooManyFailures` or `SignInUnavailable`."""
     people = cast("Services", connection.app.state.services).people
-    failures = failures_of(connection.app)
+    failures = get_sign_in_failures(connection.app)
     scheme, _, credential = connection.headers.get("authorization", "").partition(" ")
     credential = credential.strip()
     if scheme.lower() != "bearer" or not credential:
@@ -62,7 +62,7 @@ async def sign_in(connection: Connection) -> Principal:
     if is_key:
         await failures.check(address, credential)
     try:
-        principal = await people.principal(
+        principal = await people.authenticate(
             credential, destructive=connection.scope.get("method") == "DELETE"
         )
     except NotSignedIn:
@@ -73,13 +73,13 @@ async def sign_in(connection: Connection) -> Principal:
     return principal
 
 
-def principal_of(connection: Connection) -> Principal:
-    """Return who signed in: `STRANGER` on an open route, `LOCAL` if sign-in is off."""
+def principal_of(connection: AnyConnection) -> Principal:
+    """Return who signed in: `ANONYMOUS` on an open route, `LOCAL` if sign-in is off."""
     principal: Principal | None = connection.scope.get("user")
-    return principal or (STRANGER if connection.app.state.signs_in else LOCAL)
+    return principal or (ANONYMOUS if connection.app.state.signs_in else LOCAL)
 
 
-async def require_rights(connection: Connection, handler: BaseRouteHandler) -> None:
+async def require_rights(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """Require the right `ingest` for requests that change something, or the right that `opt` names.
 
     It is async because Litestar runs synchronous guards in a thread.
@@ -93,7 +93,7 @@ def build_middleware(settings: Settings) -> list[Middleware]:
     """Return the middleware that requires sign-in; an empty list if sign-in is off."""
     if settings.auth == "off":
         return []
-    return [DefineMiddleware(SignIn, exclude=_OPEN_PATHS)]
+    return [DefineMiddleware(SignInMiddleware, exclude=_OPEN_PATHS)]
 
 
 def build_cors(settings: Settings) -> CORSConfig | None:
@@ -101,7 +101,7 @@ def build_cors(settings: Settings) -> CORSConfig | None:
 
     They may send any header, because tracing tools add their own. Every header still needs a valid token.
     """
-    origins = listed(settings.cors_origins)
+    origins = split_list(settings.cors_origins)
     if not origins:
         return None
     subdomains = [

@@ -9,7 +9,7 @@ from litestar.params import FromPath
 from litestar.response import File
 
 import app.web
-from app.api.auth import OPEN
+from app.api.auth import NO_SIGN_IN
 from app.api.headers import CONTENT_SECURITY_POLICY
 from app.web.pages import page_templates
 
@@ -34,7 +34,7 @@ class PageController(Controller):
 
     response_headers = {**PAGE_HEADERS, "Cache-Control": "no-cache"}  # noqa: RUF012
     include_in_schema = False
-    opt = OPEN
+    opt = NO_SIGN_IN
 
     @get("/", sync_to_thread=False, media_type=MediaType.HTML)
     def page(self, state: State) -> str:

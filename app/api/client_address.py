@@ -3,10 +3,10 @@
 import ipaddress
 import re
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-def parse_address(text: str) -> Address | None:
+def parse_address(text: str) -> IPAddress | None:
     """Parse a client's IP address, with or without port and brackets; None if it is not an IP address."""
     bare = text.strip()
     if found := re.fullmatch(r"\[(.+)\](?::\d+)?|([\d.]+):\d+", bare):
@@ -18,7 +18,7 @@ def parse_address(text: str) -> Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def network_of(address: str) -> str:
+def client_network(address: str) -> str:
     """Return what counts as one client: an IPv4 address, or an IPv6 /64, which is one household's network."""
     parsed = parse_address(address)
     if isinstance(parsed, ipaddress.IPv6Address):

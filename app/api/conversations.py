@@ -14,18 +14,18 @@ from litestar.status_codes import HTTP_201_CREATED, HTTP_204_NO_CONTENT
 from pydantic import Field
 
 from app.api.disconnects import unless_disconnected
-from app.api.pagination import cursor, parse_cursor
+from app.api.pagination import encode_cursor, parse_cursor
 from app.api.request_log import CLIENT_DISCONNECTED, note_turn
-from app.api.sse import stream
+from app.api.sse import stream_response
 from app.chat.events import ChatEvent
-from app.chat.service import ChatService, drained
-from app.conversations.service import History
+from app.chat.service import ChatService, collect_answer
+from app.conversations.service import ConversationService
 from app.conversations.views import ConversationView, MessageFeedback
 from app.verification.checker import Verify
 from storage.domain import Answer, Value
 from storage.sql.tables import Conversation
 
-Events = AsyncGenerator[ChatEvent]
+ChatEvents = AsyncGenerator[ChatEvent]
 Title = Annotated[str, Field(max_length=200)]
 _ANSWER = {HTTP_201_CREATED: ResponseSpec(Answer, description="The whole answer")}
 
@@ -60,7 +60,7 @@ class ConversationUpdate(Value):
     active: UUID | None = None
 
 
-class Threads(Value):
+class ConversationList(Value):
     """A page of conversations, most recently used first. `next` is the `cursor` of the next page."""
 
     conversations: tuple[Conversation, ...]
@@ -84,32 +84,34 @@ class ConversationController(Controller):
     @get("/", summary="List conversations")
     async def recent(
         self,
-        history: NamedDependency[History],
+        history: NamedDependency[ConversationService],
         limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
         after: Annotated[str | None, QueryParameter(name="cursor")] = None,
         q: FromQuery[str] = "",
-    ) -> Threads:
+    ) -> ConversationList:
         """List conversations, most recently used first. `q` filters by title and messages."""
         found = await history.recent(limit + 1, parse_cursor(after), q)
         shown, has_more = found[:limit], len(found) > limit
-        return Threads(conversations=tuple(shown), next=cursor(shown[-1]) if has_more else None)
+        return ConversationList(
+            conversations=tuple(shown), next=encode_cursor(shown[-1]) if has_more else None
+        )
 
     @get("/{conversation_id:uuid}", summary="Read a conversation")
     async def read(
-        self, conversation_id: FromPath[UUID], history: NamedDependency[History]
+        self, conversation_id: FromPath[UUID], history: NamedDependency[ConversationService]
     ) -> ConversationView:
         """Return the active branch, with the answers as they were given."""
-        return await history.thread(conversation_id)
+        return await history.view(conversation_id)
 
     @get("/{conversation_id:uuid}/export", summary="Export a conversation")
     async def export(
         self,
         conversation_id: FromPath[UUID],
-        history: NamedDependency[History],
+        history: NamedDependency[ConversationService],
         kind: Annotated[Literal["json", "markdown"], QueryParameter(name="format")] = "json",
     ) -> Response[ConversationView] | Response[str]:
         """Return a file to download: JSON, or Markdown with footnotes."""
-        thread = await history.thread(conversation_id)
+        thread = await history.view(conversation_id)
         if kind == "json":
             return Response(thread, headers=_attachment(conversation_id, "json"))
         headers = _attachment(conversation_id, "md")
@@ -120,18 +122,18 @@ class ConversationController(Controller):
         self,
         conversation_id: FromPath[UUID],
         data: JSONBody[ConversationUpdate],
-        history: NamedDependency[History],
+        history: NamedDependency[ConversationService],
     ) -> ConversationView:
         """Change the title or the active branch. Fields that are null stay unchanged."""
         if data.title is not None:
             await history.rename(conversation_id, data.title)
         if data.active is not None:
-            await history.choose(conversation_id, data.active)
-        return await history.thread(conversation_id)
+            await history.select_branch(conversation_id, data.active)
+        return await history.view(conversation_id)
 
     @delete("/{conversation_id:uuid}", summary="Delete a conversation")
     async def remove(
-        self, conversation_id: FromPath[UUID], history: NamedDependency[History]
+        self, conversation_id: FromPath[UUID], history: NamedDependency[ConversationService]
     ) -> None:
         """Delete a conversation with all its messages."""
         await history.remove(conversation_id)
@@ -170,7 +172,7 @@ class ConversationController(Controller):
     ) -> Response[Answer] | Response[None] | Stream:
         """Answer a question again, in a new branch. `message_id` is the question or one of its answers."""
         options = data or AnswerOptions(filter={})
-        events = chat.again(
+        events = chat.regenerate(
             conversation_id, message_id, options.corpora, options.filter, options.verify
         )
         return await _respond(events, request)
@@ -185,19 +187,19 @@ class ConversationController(Controller):
         conversation_id: FromPath[UUID],
         message_id: FromPath[UUID],
         data: JSONBody[MessageFeedback],
-        history: NamedDependency[History],
+        history: NamedDependency[ConversationService],
     ) -> None:
         """Rate an answer `up` or `down`, with a reason; with `claim`, rate only that claim."""
         await history.rate(conversation_id, message_id, data)
 
 
 async def _respond(
-    events: Events, request: Request[object, object, State]
+    events: ChatEvents, request: Request[object, object, State]
 ) -> Response[Answer] | Response[None] | Stream:
     note_turn()
     if "text/event-stream" in request.headers.get("accept", ""):
-        return await stream(events, request.app.state.heartbeat)
-    answer = await unless_disconnected(drained(events), request)
+        return await stream_response(events, request.app.state.heartbeat)
+    answer = await unless_disconnected(collect_answer(events), request)
     return Response(None, status_code=CLIENT_DISCONNECTED) if answer is None else Response(answer)
 
 

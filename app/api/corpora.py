@@ -4,7 +4,7 @@ from litestar import Controller, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from app.corpora.service import CorpusSummary, Library
+from app.corpora.service import CorpusService, CorpusSummary
 from storage.domain import Value
 
 
@@ -28,7 +28,7 @@ class PeerReview(Value):
     weight: float
 
 
-class Shelves(Value):
+class CorpusList(Value):
     """Corpora, sorted by name."""
 
     corpora: tuple[CorpusSummary, ...]
@@ -41,35 +41,38 @@ class CorpusController(Controller):
     tags = ("corpora",)
 
     @get("/", summary="List corpora")
-    async def all(self, library: NamedDependency[Library]) -> Shelves:
+    async def all(self, library: NamedDependency[CorpusService]) -> CorpusList:
         """List corpora with their numbers of searchable sources and passages."""
-        return Shelves(corpora=tuple(await library.corpora()))
+        return CorpusList(corpora=tuple(await library.corpora()))
 
     @post("/", summary="Create a corpus")
     async def create(
-        self, data: JSONBody[NewCorpus], library: NamedDependency[Library]
+        self, data: JSONBody[NewCorpus], library: NamedDependency[CorpusService]
     ) -> CorpusSummary:
         """Create an empty corpus."""
         return await library.create(data.name, data.base_url, data.language)
 
     @put("/{name:str}/readers", summary="Say who may read a corpus", opt={"right": "admin"})
     async def open_to(
-        self, name: FromPath[str], data: JSONBody[Readers], library: NamedDependency[Library]
+        self, name: FromPath[str], data: JSONBody[Readers], library: NamedDependency[CorpusService]
     ) -> CorpusSummary:
         """Set who may read a corpus, from the next request on.
 
         Answers that quote the corpus are withheld from everyone else.
         """
-        return await library.open_to(name, data.readers)
+        return await library.set_readers(name, data.readers)
 
     @put("/{name:str}/peer-review", summary="Prefer peer-reviewed sources")
     async def prefer_peer_reviewed(
-        self, name: FromPath[str], data: JSONBody[PeerReview], library: NamedDependency[Library]
+        self,
+        name: FromPath[str],
+        data: JSONBody[PeerReview],
+        library: NamedDependency[CorpusService],
     ) -> CorpusSummary:
         """Rank peer-reviewed sources higher. Answers then say which claims rest on other sources."""
-        return await library.prefer_peer_reviewed(name, data.weight)
+        return await library.set_peer_review_weight(name, data.weight)
 
     @delete("/{name:str}", summary="Delete a corpus")
-    async def remove(self, name: FromPath[str], library: NamedDependency[Library]) -> None:
+    async def remove(self, name: FromPath[str], library: NamedDependency[CorpusService]) -> None:
         """Delete a corpus with everything in it."""
         await library.delete(name)

@@ -18,7 +18,7 @@ def build_dependencies() -> dict[str, Provide]:
     """Return the providers by name."""
     return {
         "services": Provide(_services, sync_to_thread=False),
-        "working": Provide(_working, sync_to_thread=False),
+        "supervisor": Provide(_supervisor, sync_to_thread=False),
         **{name: _one_service(name) for name in _NAMES},
     }
 
@@ -36,6 +36,6 @@ def _one_service(name: str) -> Provide:
     return Provide(provide, sync_to_thread=False)
 
 
-def _working(state: State) -> WorkerSupervisor:
-    working: WorkerSupervisor = state.working
-    return working
+def _supervisor(state: State) -> WorkerSupervisor:
+    supervisor: WorkerSupervisor = state.supervisor
+    return supervisor

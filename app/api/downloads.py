@@ -21,7 +21,7 @@ def file_response(location: str, data: bytes) -> Response[bytes]:
     media_type, disposition = "application/octet-stream", "attachment"
     if suffix == _PDF:
         media_type, disposition = "application/pdf", "inline"
-    elif suffix in FORMATS and FORMATS[suffix].takes == "text":
+    elif suffix in FORMATS and FORMATS[suffix].input_type == "text":
         media_type, disposition = "text/plain", "inline"
     return Response(
         data,

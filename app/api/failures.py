@@ -5,14 +5,14 @@ from typing import cast
 
 from litestar import Litestar
 
-from app.api.client_address import network_of
+from app.api.client_address import client_network
 from app.rate_limiting.limiter import RateLimiter, Window
 from storage.errors import TooManyFailures
 
 _MAX_KNOWN_KEYS = 10_000
 
 
-class Failures:
+class SignInFailures:
     """A counter of failed sign-ins per address.
 
     Beyond the limit, keys from that address are no longer looked up, except those that were valid before.
@@ -28,14 +28,14 @@ class Failures:
     async def check(self, address: str, key: str) -> None:
         """Raise `TooManyFailures` if the key may not be looked up."""
         if _digest(key) not in self._known_keys:
-            window = await self._limiter.read(_name(address))
+            window = await self._limiter.read(_store_key(address))
             if window.count >= self._limit:
                 raise _too_many(window)
 
     async def count(self, address: str, credential: str) -> None:
         """Count a failure. Raise `TooManyFailures` if the limit is exceeded."""
         self._known_keys.pop(_digest(credential), None)
-        window = await self._limiter.hit(_name(address))
+        window = await self._limiter.hit(_store_key(address))
         if window.count > self._limit:
             raise _too_many(window)
 
@@ -46,9 +46,9 @@ class Failures:
         self._known_keys[_digest(key)] = None
 
 
-def failures_of(app: Litestar) -> Failures:
+def get_sign_in_failures(app: Litestar) -> SignInFailures:
     """Return the application's failure counter."""
-    return cast("Failures", app.state.failures)
+    return cast("SignInFailures", app.state.failures)
 
 
 def _too_many(window: Window) -> TooManyFailures:
@@ -57,8 +57,8 @@ def _too_many(window: Window) -> TooManyFailures:
     return error
 
 
-def _name(address: str) -> str:
-    return f"failures::{network_of(address)}"
+def _store_key(address: str) -> str:
+    return f"failures::{client_network(address)}"
 
 
 def _digest(credential: str) -> bytes:

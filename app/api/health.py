@@ -12,7 +12,7 @@ from litestar.params import FromQuery
 
 from app.api.allowed_hosts import ANY_HOST
 from app.api.auth import sign_in
-from app.api.shutdown import Shutdown
+from app.api.shutdown import ShutdownMiddleware
 from app.retrieval.search import Search
 from app.wiring import Services
 from storage.domain import Value
@@ -71,7 +71,7 @@ class HealthController(Controller):
         A database that is billed while it is active would never suspend if every probe queried it. So
         `database=true` needs sign-in where sign-in is on, and success is cached for 30 seconds.
         """
-        shutdown: Shutdown = state.shutdown
+        shutdown: ShutdownMiddleware = state.shutdown
         if shutdown.has_begun:
             raise ServerStopping("The server is stopping.")
         if database:
@@ -79,4 +79,4 @@ class HealthController(Controller):
                 await sign_in(request)
             probe: DatabaseProbe = state.probe
             await probe.check(services.database.revision)
-        return Health(status="ready", release=await search.release())
+        return Health(status="ready", release=await search.serving_release())

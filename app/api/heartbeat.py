@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 HEARTBEAT_SECONDS = 15.0
 """Seconds of silence before a heartbeat. nginx, for example, closes a stream after 60 s."""
-COMMENT = b": alive\r\n\r\n"
+HEARTBEAT = b": alive\r\n\r\n"
 """A comment, which clients of server-sent events ignore."""
 _MAX_BUFFERED = 64
 """The maximum number of frames buffered for a slow client."""
@@ -75,6 +75,6 @@ class _HeartbeatBuffer:
         if left <= 0:
             left = self._seconds
             if not self._frames:
-                self._frames.append(COMMENT)
+                self._frames.append(HEARTBEAT)
                 self._has_data.set()
         self._timer = self._loop.call_later(left, self._add_heartbeat)

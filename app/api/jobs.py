@@ -16,13 +16,13 @@ from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
 from app.api.pagination import Offset
-from app.api.sse import frame, framed
-from app.corpora.service import Library
+from app.api.sse import encode_event, sse_response
+from app.corpora.service import CorpusService
 from app.worker_process import WorkerSupervisor
 from pipelines.jobs.models import Job
 from pipelines.jobs.queue import Jobs
-from pipelines.uploads.filenames import Sent
-from pipelines.uploads.receiver import Intake
+from pipelines.uploads.filenames import SentFile
+from pipelines.uploads.receiver import UploadReceiver
 from storage.domain import Value
 
 
@@ -48,15 +48,15 @@ class UploadController(Controller):
     async def upload(
         self,
         data: Annotated[UploadForm, Body(media_type=RequestEncodingType.MULTI_PART)],
-        intake: NamedDependency[Intake],
-        library: NamedDependency[Library],
-        working: NamedDependency[WorkerSupervisor],
+        intake: NamedDependency[UploadReceiver],
+        library: NamedDependency[CorpusService],
+        supervisor: NamedDependency[WorkerSupervisor],
     ) -> Job:
         """Store files and submit a job that ingests them. A file replaces an earlier one of the same name."""
-        await library.check_open(data.corpus)
-        sent = [Sent(file.filename, file.file) for file in data.files]
+        await library.check_visible(data.corpus)
+        sent = [SentFile(file.filename, file.file) for file in data.files]
         job = await intake.receive(sent, data.corpus, data.base_url or None)
-        working.begin()
+        supervisor.start_worker()
         return job
 
 
@@ -92,7 +92,7 @@ class JobController(Controller):
         if "text/event-stream" not in request.headers.get("accept", ""):
             return Response(await jobs.get(job_id))
         await jobs.get(job_id)
-        return framed(_frames(jobs.watch(job_id)), request.app.state.heartbeat)
+        return sse_response(_frames(jobs.watch(job_id)), request.app.state.heartbeat)
 
     @delete("/{job_id:uuid}", summary="Cancel a job", status_code=HTTP_200_OK)
     async def cancel(self, job_id: FromPath[UUID], jobs: NamedDependency[Jobs]) -> Job:
@@ -105,4 +105,4 @@ async def _frames(jobs: AsyncGenerator[Job, Any]) -> AsyncGenerator[bytes]:
     async with aclosing(jobs):
         async for job in jobs:
             event = job.status if job.is_over else "progress"
-            yield frame(event, job.model_dump_json())
+            yield encode_event(event, job.model_dump_json())

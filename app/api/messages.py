@@ -8,13 +8,13 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from app.api.chat_page import PAGE_HEADERS
-from app.conversations.citation_export import Format, export
+from app.conversations.citation_export import CitationFormat, export
 from app.conversations.gaps import Gap
-from app.conversations.service import History
+from app.conversations.service import ConversationService
 from app.web.rendering import render
 from storage.domain import Value
 
-_MEDIA_TYPES: dict[Format, str] = {
+_MEDIA_TYPES: dict[CitationFormat, str] = {
     "markdown": "text/markdown; charset=utf-8",
     "csl-json": "application/vnd.citationstyles.csl+json",
     "bibtex": "application/x-bibtex; charset=utf-8",
@@ -36,12 +36,12 @@ class MessageController(Controller):
     async def citations(
         self,
         message_id: FromPath[UUID],
-        history: NamedDependency[History],
-        form: Annotated[Format, QueryParameter(name="format")] = "csl-json",
+        history: NamedDependency[ConversationService],
+        form: Annotated[CitationFormat, QueryParameter(name="format")] = "csl-json",
     ) -> Response[str]:
         """Export an answer as Markdown with footnotes, or its citations as CSL-JSON or BibTeX."""
         return Response(
-            export(await history.reply(message_id), form), media_type=_MEDIA_TYPES[form]
+            export(await history.answer(message_id), form), media_type=_MEDIA_TYPES[form]
         )
 
     @get(
@@ -50,11 +50,13 @@ class MessageController(Controller):
         response_headers=PAGE_HEADERS,
         summary="Read an answer as HTML",
     )
-    async def html(self, message_id: FromPath[UUID], history: NamedDependency[History]) -> str:
+    async def html(
+        self, message_id: FromPath[UUID], history: NamedDependency[ConversationService]
+    ) -> str:
         """Return a sanitised fragment. Markers are `button[data-note]`, claims are `span[data-claim]`."""
-        return render(await history.reply(message_id))
+        return render(await history.answer(message_id))
 
     @get("/gaps", summary="What the documentation lacks")
-    async def gaps(self, history: NamedDependency[History]) -> Gaps:
+    async def gaps(self, history: NamedDependency[ConversationService]) -> Gaps:
         """List declined questions and unsupported claims, grouped by nearest section."""
         return Gaps(gaps=tuple(await history.gaps()))

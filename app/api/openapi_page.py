@@ -37,7 +37,9 @@ class SchemaPage(OpenAPIRenderPlugin):
         for path, operations in openapi_schema["paths"].items():
             for method, operation in operations.items():
                 tag = (operation.get("tags") or ["other"])[0]
-                groups.setdefault(tag, []).append(_operation(base, path, method.upper(), operation))
+                groups.setdefault(tag, []).append(
+                    _render_operation(base, path, method.upper(), operation)
+                )
         # The link is relative because a proxy may serve this page under an unknown path.
         is_folder = request.scope["raw_path"].endswith(b"/")
         page = page_templates().get_template("openapi.html")
@@ -47,19 +49,19 @@ class SchemaPage(OpenAPIRenderPlugin):
             json_url="openapi.json" if is_folder else "schema/openapi.json",
             groups=groups,
             schemas=openapi_schema.get("components", {}).get("schemas", {}),
-            type_of=_type,
-            content_of=_content,
+            type_of=_type_name,
+            content_of=_body_types,
         ).encode()
 
 
-def _operation(base: str, path: str, method: str, operation: JSON) -> JSON:
+def _render_operation(base: str, path: str, method: str, operation: JSON) -> JSON:
     """Return what the page shows of an operation."""
     defaults: JSON = {"summary": "", "description": "", "parameters": [], "responses": {}}
-    curl = _curl(base, path, method, operation)
+    curl = _curl_command(base, path, method, operation)
     return {**defaults, **operation, "path": path, "method": method, "curl": curl}
 
 
-def _curl(base: str, path: str, method: str, operation: JSON) -> str:
+def _curl_command(base: str, path: str, method: str, operation: JSON) -> str:
     query = "&".join(
         f"{p['name']}=…"
         for p in operation.get("parameters", [])
@@ -67,24 +69,24 @@ def _curl(base: str, path: str, method: str, operation: JSON) -> str:
     )
     line = f"curl -X {method} '{base}{path}{'?' + query if query else ''}'"
     request: JSON = operation.get("requestBody") or {}
-    body = _content(request)
+    body = _body_types(request)
     if "multipart/form-data" in request.get("content", {}):
         return f"{line} -F files=@…  # {body}"
     return f"{line} --json '{{…}}'  # {body}" if body else line
 
 
-def _content(message: JSON) -> str:
-    kinds = (_type(media.get("schema", {})) for media in message.get("content", {}).values())
+def _body_types(message: JSON) -> str:
+    kinds = (_type_name(media.get("schema", {})) for media in message.get("content", {}).values())
     return " or ".join(dict.fromkeys(kinds))
 
 
-def _type(schema: JSON) -> str:
+def _type_name(schema: JSON) -> str:
     if "$ref" in schema:
         return str(schema["$ref"]).rpartition("/")[2]
     for several in ("oneOf", "anyOf"):
         if several in schema:
-            return " or ".join(_type(one) for one in schema[several])
+            return " or ".join(_type_name(one) for one in schema[several])
     kind: str | list[str] = schema.get("type", "anything")
     if kind == "array":
-        return f"list of {_type(schema.get('items', {}))}"
+        return f"list of {_type_name(schema.get('items', {}))}"
     return " or ".join(kind) if isinstance(kind, list) else str(kind)

@@ -19,7 +19,7 @@ Offset = Annotated[int, QueryParameter(ge=0, le=MAX_INTEGER)]
 """Number of items to skip."""
 
 
-def cursor(last: Conversation) -> str:
+def encode_cursor(last: Conversation) -> str:
     """Return an opaque cursor for the page after `last`."""
     content = f"{last.updated_at.astimezone(UTC).isoformat()} {last.id}"
     return base64.urlsafe_b64encode(content.encode()).decode()

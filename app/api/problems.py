@@ -100,21 +100,21 @@ class ProblemException(ProblemDetailsException):
         return response
 
 
-def problem(error: errors.IbidError) -> ProblemException:
+def to_problem(error: errors.IbidError) -> ProblemException:
     """Convert an error to a problem. The title is the error's class, the detail its message."""
     seconds = error.retry_after
     headers = {} if seconds is None else {"Retry-After": str(seconds)}
     if isinstance(error, errors.NotSignedIn):
-        headers["WWW-Authenticate"] = _challenge(error)
+        headers["WWW-Authenticate"] = _authenticate_header(error)
     return ProblemException(
         status_code=STATUS.get(type(error), 500),
         title=type(error).__name__,
-        detail=errors.for_clients(str(error)),
+        detail=errors.redact_for_clients(str(error)),
         headers=headers,
     )
 
 
-def _challenge(error: errors.NotSignedIn) -> str:
+def _authenticate_header(error: errors.NotSignedIn) -> str:
     """Return `WWW-Authenticate` by RFC 6750, which allows only ASCII without quotes and backslashes."""
     if not error.was_sent:
         return "Bearer"
@@ -133,7 +133,7 @@ def status_of(error: BaseException) -> int:
 
 def problem_body(error: Exception) -> dict[str, object]:
     """Return the problem for an error as the body of a stream's last event."""
-    converted = problem(error) if isinstance(error, errors.IbidError) else _unexpected(error)
+    converted = to_problem(error) if isinstance(error, errors.IbidError) else _internal_error(error)
     return {
         "status": converted.status_code,
         "title": converted.title,
@@ -159,7 +159,7 @@ def _from_encoding(_: UnicodeDecodeError) -> ProblemException:
     )
 
 
-def _unexpected(_: Exception) -> ProblemException:
+def _internal_error(_: Exception) -> ProblemException:
     """Return a problem for an unexpected error. Its message goes to the log, not to the client."""
     return ProblemException(
         status_code=500,
@@ -170,9 +170,9 @@ def _unexpected(_: Exception) -> ProblemException:
 
 config = ProblemDetailsConfig(
     exception_to_problem_detail_map={
-        **dict.fromkeys(STATUS, problem),
+        **dict.fromkeys(STATUS, to_problem),
         HTTPException: _from_http,
         UnicodeDecodeError: _from_encoding,
-        Exception: _unexpected,
+        Exception: _internal_error,
     },
 )

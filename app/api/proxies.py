@@ -17,7 +17,7 @@ _PAIR = re.compile(r'([A-Za-z]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*))|(,)')
 Headers = list[tuple[bytes, bytes]]
 
 
-class Proxies:
+class ProxyHeadersMiddleware:
     """An ASGI middleware that sets client, scheme, host and sub-path in the scope.
 
     `X-Forwarded-*` and `Forwarded` are read only if they come from a trusted address; `X-Forwarded-*` takes
@@ -56,7 +56,7 @@ class Proxies:
             if (value := _header(headers, f"x-forwarded-{name}"))
         }
         if not values:
-            values = _forwarded(_header(headers, "forwarded"))
+            values = _parse_forwarded(_header(headers, "forwarded"))
         return {
             name: value if name == "for" else value.rpartition(",")[2].strip()
             for name, value in values.items()
@@ -83,7 +83,7 @@ def _is_within(address: str, networks: Sequence[Network]) -> bool:
 
 def _apply(scope: HTTPScope, values: dict[str, str], trusted: Sequence[Network]) -> None:
     if "for" in values:
-        scope["client"] = (_client(values["for"], trusted, address_of(scope)), 0)
+        scope["client"] = (_client_address(values["for"], trusted, address_of(scope)), 0)
     if values.get("proto") in ("http", "https"):
         scope["scheme"] = values["proto"]
     if host := values.get("host"):
@@ -91,7 +91,7 @@ def _apply(scope: HTTPScope, values: dict[str, str], trusted: Sequence[Network])
         scope["headers"] = [(b"host", host.encode("latin-1")), *others]
 
 
-def _client(forwarded_for: str, trusted: Sequence[Network], peer: str) -> str:
+def _client_address(forwarded_for: str, trusted: Sequence[Network], peer: str) -> str:
     """Return the last address that is not a trusted proxy's. Clients can forge the addresses before it."""
     client = peer
     for hop in reversed(forwarded_for.split(",")):
@@ -119,7 +119,7 @@ def _header(headers: Headers, name: str) -> str:
     return ",".join(value.decode("latin-1") for key, value in headers if key == name.encode())
 
 
-def _forwarded(header: str) -> dict[str, str]:
+def _parse_forwarded(header: str) -> dict[str, str]:
     """Parse `Forwarded` (RFC 7239). Return the last hop's values; join all `for` addresses with commas."""
     hops = list(_hops(header))
     values = dict(hops[-1]) if hops else {}

@@ -8,10 +8,10 @@ from app.wiring import REINDEX, Services
 from app.worker_process import WorkerSupervisor
 from pipelines.jobs.models import Job, Task, new_id
 from pipelines.jobs.queue import Jobs
-from pipelines.releases.service import Proposal, Reindexing, ReleaseSummary
+from pipelines.releases.service import Proposal, ReleaseService, ReleaseSummary
 from storage.domain import Value
 
-_ASKING = "asking for a reindex"
+_REINDEX_LOCK = "asking for a reindex"
 
 
 class ReleaseList(Value):
@@ -29,7 +29,7 @@ class ReleaseController(Controller):
     opt = {"right": "ingest"}  # noqa: RUF012 - Litestar declares it so
 
     @get("/", summary="List releases")
-    async def all(self, reindexing: NamedDependency[Reindexing]) -> ReleaseList:
+    async def all(self, reindexing: NamedDependency[ReleaseService]) -> ReleaseList:
         """List the active release and those that are kept or being built. Counts cover what you may read."""
         return ReleaseList(
             releases=tuple(await reindexing.releases()), proposal=await reindexing.proposal()
@@ -40,14 +40,14 @@ class ReleaseController(Controller):
         self,
         jobs: NamedDependency[Jobs],
         services: NamedDependency[Services],
-        working: NamedDependency[WorkerSupervisor],
+        supervisor: NamedDependency[WorkerSupervisor],
     ) -> Job:
         """Submit a job that builds a release with the current configuration and then activates it.
 
         If such a job is already queued or running, return that one.
         """
-        async with services.locks.held(_ASKING):
+        async with services.locks.hold(_REINDEX_LOCK):
             task = Task(id=new_id(), kind=REINDEX, corpus=None, arguments={})
-            job = await jobs.under_way(REINDEX) or await jobs.submit(task)
-        working.begin()
+            job = await jobs.oldest_unfinished(REINDEX) or await jobs.submit(task)
+        supervisor.start_worker()
         return job

@@ -21,11 +21,11 @@ from storage.logs import REQUEST_ID, log_failure
 _log = logging.getLogger("ibid.api")
 _access = logging.getLogger("ibid.access")
 
-HEADER = b"x-request-id"
+REQUEST_ID_HEADER = b"x-request-id"
 CLIENT_DISCONNECTED = 499
 """nginx's status for a client that disconnected before the response."""
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-_PROBES = "/health"
+_HEALTH_PREFIX = "/health"
 _RENAMED_FIELDS = {"name": "corpus"}
 """Path parameters that need another name in the log. `name` is reserved for the logger's name."""
 
@@ -41,7 +41,7 @@ class RequestRecord:
         self.failure: BaseException | None = None
         self.status = 0
         self.size = 0
-        self.is_over = False
+        self.is_complete = False
         """Whether the complete response was sent."""
         self.has_disconnected = False
         """Whether the client disconnected before it had sent the complete request."""
@@ -53,7 +53,7 @@ class RequestRecord:
             self.status = message["status"]
         elif message["type"] == "http.response.body":
             self.size += len(message.get("body", b""))
-            self.is_over = not message.get("more_body", False)
+            self.is_complete = not message.get("more_body", False)
 
     def fields(self) -> dict[str, Any]:
         """Return the fields to log: the route instead of the path if it is known, and never the query."""
@@ -70,7 +70,7 @@ class RequestRecord:
     @property
     def is_probe(self) -> bool:
         """Whether it is a health probe."""
-        return self._route.startswith(_PROBES)
+        return self._route.startswith(_HEALTH_PREFIX)
 
     @property
     def _route(self) -> str:
@@ -108,14 +108,14 @@ class RequestLog:
         async def send_and_record(message: Message) -> None:
             record.note(message)
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (HEADER, request_id.encode())]
+                message["headers"] = [*message["headers"], (REQUEST_ID_HEADER, request_id.encode())]
             await send(message)
 
         tokens = REQUEST_ID.set(request_id), _current_record.set(record)
         try:
             await self._app(scope, receive, send_and_record)
         except Exception as error:  # nothing outside handles it
-            record.failure = _cause_of(error)
+            record.failure = _unwrap_error(error)
             if not record.status:
                 await _send_problem(send_and_record, error)
         finally:
@@ -182,7 +182,7 @@ def _log_failure(record: RequestRecord) -> None:
     event = "turn" if record.is_turn else "request"
     status = record.status if error is None else status_of(error)
     if error is None and status <= CLIENT_DISCONNECTED:
-        if record.is_turn and not (record.is_over and status < CLIENT_DISCONNECTED):
+        if record.is_turn and not (record.is_complete and status < CLIENT_DISCONNECTED):
             _log.info("turn_stopped", extra=record.fields())
         return
     is_failed_turn = record.is_turn and (record.has_begun or _is_model_error(error))
@@ -198,13 +198,13 @@ def _is_model_error(error: BaseException | None) -> bool:
     return isinstance(error, ModelUnavailable)
 
 
-def _cause_of(error: BaseException) -> BaseException:
+def _unwrap_error(error: BaseException) -> BaseException:
     """Unwrap an error from Litestar's exceptions and from exception groups."""
     if isinstance(error, LitestarException) and error.__cause__:
-        return _cause_of(error.__cause__)
+        return _unwrap_error(error.__cause__)
     if isinstance(error, BaseExceptionGroup):
         group = cast("BaseExceptionGroup[BaseException]", error)
-        return _cause_of(group.exceptions[0]) if len(group.exceptions) == 1 else group
+        return _unwrap_error(group.exceptions[0]) if len(group.exceptions) == 1 else group
     return error
 
 
@@ -220,6 +220,6 @@ async def _send_problem(send: Send, error: Exception) -> None:
 
 def _request_id(scope: HTTPScope) -> str:
     for name, value in scope["headers"]:
-        if name == HEADER and _ID.fullmatch(value):
+        if name == REQUEST_ID_HEADER and _ID.fullmatch(value):
             return value.decode()
     return str(uuid.uuid4())

@@ -9,14 +9,14 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from app.api.downloads import file_response
 from app.api.pagination import MAX_INTEGER, Offset
-from app.corpora.service import Library, PassageInContext
+from app.corpora.service import CorpusService, PassageInContext
 from app.retrieval.filters import parse_filter
 from app.retrieval.search import Search
 from storage.domain import Passage, Value
 from storage.sql.tables import Source, SourceText
 
 
-class Passages(Value):
+class PassageList(Value):
     """Passages, best first."""
 
     passages: tuple[Passage, ...]
@@ -28,7 +28,7 @@ class SourceList(Value):
     sources: tuple[Source, ...]
 
 
-class ReadingController(Controller):
+class SearchController(Controller):
     """`/api/v1/search`, `/passages` and `/sources`."""
 
     @get("/search", tags=["search"], summary="Search passages")
@@ -38,15 +38,15 @@ class ReadingController(Controller):
         search: NamedDependency[Search],
         k: FromQuery[int] = 10,
         corpus: FromQuery[list[str] | None] = None,
-        only: Annotated[str | None, QueryParameter(name="filter")] = None,
-    ) -> Passages:
+        filters: Annotated[str | None, QueryParameter(name="filter")] = None,
+    ) -> PassageList:
         """Run a hybrid search. `corpus` may be repeated; `filter` is a JSON object."""
-        found = await search.passages(q, corpus or (), k, only=parse_filter(only))
-        return Passages(passages=tuple(found))
+        found = await search.passages(q, corpus or (), k, filters=parse_filter(filters))
+        return PassageList(passages=tuple(found))
 
     @get("/passages/{passage_id:uuid}", tags=["sources"], summary="Read a passage in its context")
     async def passage(
-        self, passage_id: FromPath[UUID], library: NamedDependency[Library]
+        self, passage_id: FromPath[UUID], library: NamedDependency[CorpusService]
     ) -> PassageInContext:
         """Return a passage with the canonical text before and after it."""
         return await library.passage(passage_id)
@@ -54,7 +54,7 @@ class ReadingController(Controller):
     @get("/sources", tags=["sources"], summary="List sources")
     async def sources(
         self,
-        library: NamedDependency[Library],
+        library: NamedDependency[CorpusService],
         corpus: FromQuery[list[str] | None] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
         offset: Offset = 0,
@@ -63,18 +63,22 @@ class ReadingController(Controller):
         return SourceList(sources=tuple(await library.sources(corpus or (), limit, offset)))
 
     @get("/sources/{source_id:uuid}", tags=["sources"], summary="Read about a source")
-    async def source(self, source_id: FromPath[UUID], library: NamedDependency[Library]) -> Source:
+    async def source(
+        self, source_id: FromPath[UUID], library: NamedDependency[CorpusService]
+    ) -> Source:
         """Return a source. If it was removed, `removed_at` says when."""
         return await library.source(source_id)
 
     @delete("/sources/{source_id:uuid}", tags=["sources"], summary="Remove a source")
-    async def remove(self, source_id: FromPath[UUID], library: NamedDependency[Library]) -> None:
+    async def remove(
+        self, source_id: FromPath[UUID], library: NamedDependency[CorpusService]
+    ) -> None:
         """Remove a source from the index, and its uploaded file. Answers keep their quotes of it."""
         await library.delete_source(source_id)
 
     @get("/sources/{source_id:uuid}/original", tags=["sources"], summary="Open an uploaded file")
     async def original(
-        self, source_id: FromPath[UUID], library: NamedDependency[Library]
+        self, source_id: FromPath[UUID], library: NamedDependency[CorpusService]
     ) -> Response[bytes]:
         """Return an uploaded file unchanged. HTML is shown as plain text, so that its scripts do not run."""
         source, data = await library.original(source_id)
@@ -84,7 +88,7 @@ class ReadingController(Controller):
     async def text(
         self,
         source_id: FromPath[UUID],
-        library: NamedDependency[Library],
+        library: NamedDependency[CorpusService],
         version: Annotated[int | None, QueryParameter(ge=1, le=MAX_INTEGER)] = None,
     ) -> SourceText:
         """Return the text to check quotes against: `quote == text[start:end]`, in code points."""

@@ -10,11 +10,11 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from app.api.problems import problem_body
 from app.api.request_log import note_failure
-from app.api.sse import frame
+from app.api.sse import encode_event
 from storage.errors import ServerStopping
 
 
-class Shutdown:
+class ShutdownMiddleware:
     """An ASGI middleware that tracks open requests and ends them when the server stops."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -47,17 +47,17 @@ class Shutdown:
             tasks.discard(task)
             self._cancelled.discard(task)
 
-    async def run(self, seconds: float, close: Callable[[], None], *, at_once: bool) -> None:
+    async def drain(self, seconds: float, close: Callable[[], None], *, immediately: bool) -> None:
         """End watching requests at once, and all others within `seconds`.
 
-        Unless `at_once`, the server keeps listening until the answers that are open now are sent. Then
+        Unless `immediately`, the server keeps listening until the answers that are open now are sent. Then
         `close` stops listening, and requests that are still open get the rest of the time. Those that take
         longer end with an event or a status that gives the reason.
         """
         self.has_begun = True
         self._cancel(self._watchers)
         deadline = asyncio.get_running_loop().time() + seconds
-        if not at_once:
+        if not immediately:
             await _wait_until(self._answers, deadline)
         close()
         await _wait_until(self._answers, deadline)
@@ -104,7 +104,7 @@ class _OpenResponse:
             start = {"type": "http.response.start", "status": 503, "headers": headers}
             await self._send(cast("Message", start))
         elif self._is_stream and self._sends_failure:
-            body = frame("failed", body.decode())
+            body = encode_event("failed", body.decode())
         else:
             body = b""
         await self._send({"type": "http.response.body", "body": body, "more_body": False})

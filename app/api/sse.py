@@ -16,12 +16,12 @@ from app.api.request_log import note_failure
 from app.chat.events import ChatEvent
 
 
-async def stream(events: AsyncGenerator[ChatEvent], heartbeat: float) -> Stream:
+async def stream_response(events: AsyncGenerator[ChatEvent], heartbeat: float) -> Stream:
     """Return a stream with one frame per event. If the turn fails before its first event, raise the error."""
-    return framed(_frames(await anext(events), events), heartbeat, HTTP_201_CREATED)
+    return sse_response(_encode_events(await anext(events), events), heartbeat, HTTP_201_CREATED)
 
 
-def framed(
+def sse_response(
     frames: AsyncGenerator[bytes], heartbeat: float, status_code: int = HTTP_200_OK
 ) -> Stream:
     """Return a stream that forbids caching and buffering. It has a comment after `heartbeat` idle seconds."""
@@ -33,12 +33,14 @@ def framed(
     )
 
 
-def frame(event: str, data: str) -> bytes:
+def encode_event(event: str, data: str) -> bytes:
     """Build a frame. `data` is JSON without line breaks."""
     return f"event: {event}\r\ndata: {data}\r\n\r\n".encode()
 
 
-async def _frames(first: ChatEvent, events: AsyncGenerator[ChatEvent]) -> AsyncGenerator[bytes]:
+async def _encode_events(
+    first: ChatEvent, events: AsyncGenerator[ChatEvent]
+) -> AsyncGenerator[bytes]:
     """Yield a frame per event. An error ends the stream with a `failed` frame that holds the problem."""
     async with aclosing(events):
         try:
@@ -51,8 +53,8 @@ async def _frames(first: ChatEvent, events: AsyncGenerator[ChatEvent]) -> AsyncG
 
 
 def _failure_frame(body: dict[str, object]) -> bytes:
-    return frame("failed", json.dumps(body))
+    return encode_event("failed", json.dumps(body))
 
 
 def _event_frame(event: ChatEvent) -> bytes:
-    return frame(event.kind, event.model_dump_json(exclude={"kind"}))
+    return encode_event(event.kind, event.model_dump_json(exclude={"kind"}))

@@ -6,10 +6,10 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from app.api.auth import principal_of
-from app.api.client_address import network_of
+from app.api.client_address import client_network
 from app.api.proxies import address_of
 from app.api.shutdown import asks_for_stream
-from app.chat.limits import AtOnce
+from app.chat.limits import ConcurrencyLimit
 from storage.domain import LOCAL
 from storage.errors import TooManyStreams
 
@@ -23,7 +23,7 @@ class StreamLimit(ASGIMiddleware):
     scopes = (ScopeType.HTTP,)
 
     def __init__(self, limit: int) -> None:
-        self._streams = AtOnce(limit)
+        self._streams = ConcurrencyLimit(limit)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Handle the request. Raise `TooManyStreams` if it would exceed the limit."""
@@ -32,7 +32,7 @@ class StreamLimit(ASGIMiddleware):
             return
         principal = principal_of(ASGIConnection(scope))
         is_named = principal.name and principal != LOCAL
-        holder = principal.name if is_named else f"address {network_of(address_of(scope))}"
-        full = TooManyStreams(f"You have {self._streams.most} open streams. Close one first.")
-        with self._streams.taken(holder, full):
+        holder = principal.name if is_named else f"address {client_network(address_of(scope))}"
+        error = TooManyStreams(f"You have {self._streams.limit} open streams. Close one first.")
+        with self._streams.acquire(holder, error):
             await next_app(scope, receive, send)

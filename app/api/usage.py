@@ -4,7 +4,7 @@ from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
-from app.usage.budgets import UsageReport, Usages
+from app.usage.budgets import UsageReport, UsageService
 
 
 class UsageController(Controller):
@@ -16,7 +16,7 @@ class UsageController(Controller):
 
     @get("/", summary="Read what was spent")
     async def report(
-        self, usages: NamedDependency[Usages], days: FromQuery[int] = 30
+        self, usages: NamedDependency[UsageService], days: FromQuery[int] = 30
     ) -> UsageReport:
         """Return the costs by day, user and model, and what is left of the budgets."""
         return await usages.report(days)

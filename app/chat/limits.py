@@ -8,31 +8,31 @@ from storage.domain import LOCAL, Principal
 from storage.errors import IbidError, TooManyTurns
 
 
-class AtOnce:
+class ConcurrencyLimit:
     """A limit on concurrent operations, counted by name within this process."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self._under_way: Counter[str] = Counter()
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._running: Counter[str] = Counter()
 
     @contextmanager
-    def taken(self, name: str, full: IbidError) -> Generator[None]:
-        """Count one operation for `name` while the context is open; raise `full` at the limit."""
-        if self._under_way[name] >= self.most:
-            raise full
-        self._under_way[name] += 1
+    def acquire(self, name: str, error: IbidError) -> Generator[None]:
+        """Count one operation for `name` while the context is open; raise `error` at the limit."""
+        if self._running[name] >= self.limit:
+            raise error
+        self._running[name] += 1
         try:
             yield
         finally:
-            self._under_way[name] -= 1
-            self._under_way += Counter()  # removes the names whose count is zero
+            self._running[name] -= 1
+            self._running += Counter()  # removes the names whose count is zero
 
 
 class TurnLimit:
     """A limit on concurrent turns for each user; the local user is unlimited."""
 
-    def __init__(self, most: int = 4) -> None:
-        self._turns = AtOnce(most)
+    def __init__(self, limit: int = 4) -> None:
+        self._turns = ConcurrencyLimit(limit)
 
     @contextmanager
     def turn(self, principal: Principal) -> Generator[None]:
@@ -40,7 +40,7 @@ class TurnLimit:
         if principal == LOCAL:
             yield
             return
-        most = self._turns.most
-        full = TooManyTurns(f"You have {most} questions in progress. Wait until one is answered.")
-        with self._turns.taken(principal.name, full):
+        most = self._turns.limit
+        error = TooManyTurns(f"You have {most} questions in progress. Wait until one is answered.")
+        with self._turns.acquire(principal.name, error):
             yield

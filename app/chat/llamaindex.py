@@ -9,14 +9,14 @@ from llama_index.core.chat_engine.types import (
     StreamingAgentChatResponse,
 )
 
-from app.blocking import wait_for
+from app.blocking import run_blocking
 from app.chat.events import Completed, Restarted, Retrieved, Token
 from app.chat.turn_engine import Turn, TurnEngine
-from app.retrieval.retriever import as_node
-from app.retrieval.search import NO_FILTER, checked_query
+from app.retrieval.retriever import to_node
+from app.retrieval.search import NO_FILTER, validate_query
 from storage.domain import Answer, Passage
 
-_RESTARTED = "\n\n(The model stopped early. The answer starts again.)\n\n"
+_RESTART_NOTICE = "\n\n(The model stopped early. The answer starts again.)\n\n"
 """Sent when another model restarts the answer, because a LlamaIndex stream cannot retract words."""
 
 
@@ -31,11 +31,11 @@ class ChatEngine(BaseChatEngine):
         engine: TurnEngine,
         corpora: Sequence[str] = (),
         *,
-        only: Mapping[str, str] = NO_FILTER,
+        filters: Mapping[str, str] = NO_FILTER,
     ) -> None:
         self._engine = engine
         self._corpora = corpora
-        self._only = only
+        self._filters = filters
         self._history: list[ChatMessage] = []
 
     @property
@@ -53,21 +53,21 @@ class ChatEngine(BaseChatEngine):
         """Run one turn and return the whole answer; raise `IbidError` on failure."""
         passages: tuple[Passage, ...] = ()
         answer: Answer | None = None
-        async for event in self._engine.stream(await self._turn(message, chat_history)):
+        async for event in self._engine.stream(await self._build_turn(message, chat_history)):
             if isinstance(event, Retrieved):
                 passages = event.passages
             elif isinstance(event, Completed):
                 answer = event.answer
         assert answer is not None, "a turn ends with `Completed` or raises"
         self._remember(message, answer.text)
-        nodes = [as_node(passage) for passage in passages]
+        nodes = [to_node(passage) for passage in passages]
         return AgentChatResponse(answer.text, source_nodes=nodes, metadata={"answer": answer})
 
     async def astream_chat(
         self, message: str, chat_history: list[ChatMessage] | None = None
     ) -> StreamingAgentChatResponse:
         """Run one turn and stream the answer; the turn advances only while the caller reads."""
-        turn = await self._turn(message, chat_history)
+        turn = await self._build_turn(message, chat_history)
         return StreamingAgentChatResponse(
             achat_stream=self._deltas(turn), is_writing_to_memory=False
         )
@@ -76,7 +76,7 @@ class ChatEngine(BaseChatEngine):
         self, message: str, chat_history: list[ChatMessage] | None = None
     ) -> AgentChatResponse:
         """Run `achat` from synchronous code; call it outside the event loop of the services."""
-        return wait_for(self.achat(message, chat_history), self._engine.search.loop)
+        return run_blocking(self.achat(message, chat_history), self._engine.search.loop)
 
     def stream_chat(
         self, message: str, chat_history: list[ChatMessage] | None = None
@@ -84,16 +84,16 @@ class ChatEngine(BaseChatEngine):
         """Run `chat` and stream its answer, which is already complete, word by word."""
         whole = self.chat(message, chat_history)
         return StreamingAgentChatResponse(
-            chat_stream=_pieces(whole.response),
+            chat_stream=_stream_words(whole.response),
             source_nodes=whole.source_nodes,
             is_writing_to_memory=False,
         )
 
-    async def _turn(self, message: str, history: list[ChatMessage] | None) -> Turn:
+    async def _build_turn(self, message: str, history: list[ChatMessage] | None) -> Turn:
         if history is not None:
             self._history = list(history)
-        scope = await self._engine.search.scope(self._corpora, self._only)
-        return Turn(checked_query(message), scope, tuple(self._history))
+        scope = await self._engine.search.scope(self._corpora, self._filters)
+        return Turn(validate_query(message), scope, tuple(self._history))
 
     async def _deltas(self, turn: Turn) -> AsyncGenerator[ChatResponse]:
         text = ""
@@ -103,7 +103,7 @@ class ChatEngine(BaseChatEngine):
                 yield _response(text, event.text)
             elif isinstance(event, Restarted):
                 text = ""
-                yield _response(text, _RESTARTED)
+                yield _response(text, _RESTART_NOTICE)
         self._remember(turn.question, text)
 
     def _remember(self, question: str, answer: str) -> None:
@@ -111,7 +111,7 @@ class ChatEngine(BaseChatEngine):
         self._history.append(ChatMessage(role=MessageRole.ASSISTANT, content=answer))
 
 
-def _pieces(text: str) -> Generator[ChatResponse]:
+def _stream_words(text: str) -> Generator[ChatResponse]:
     said = ""
     for word in text.split(" "):
         delta = word if not said else f" {word}"

@@ -20,24 +20,24 @@ from app.chat.events import ChatEvent, Completed, Condensed, Condensing, Restart
 from app.llms import prompts
 from app.llms.response import ResponseMetadata
 from app.retrieval.relevance import Relevance
-from app.retrieval.search import PASSAGES_READ, Scope, Search, is_peer_reviewed
+from app.retrieval.search import PASSAGES_PER_ANSWER, Scope, Search, is_peer_reviewed
 from app.text.markdown import markdown_link
-from app.text.visible import one_line
+from app.text.visible import to_one_line
 from app.verification import Verifier
 from app.verification.checker import Checker, Verify
 from storage.domain import (
     Abstention,
+    AbstentionReason,
     Answer,
     Attempt,
     Calibration,
     Claim,
     NearestSection,
     Passage,
-    Reason,
     Rewriting,
 )
 
-_NEAREST = 3
+_MAX_NEAREST_SECTIONS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _SearchResult:
     """The query of a turn, the passages it found, and the models that were used for both."""
 
     query: str
@@ -100,17 +100,22 @@ class TurnEngine:
         that the corpus does not cover is declined without calling the model.
         """
         condensed = Condensed(query=condense(turn.question, turn.history))
-        if self._rewriter is not None and self._rewriter.takes(turn.question, turn.history):
+        if self._rewriter is not None and self._rewriter.should_rewrite(
+            turn.question, turn.history
+        ):
             yield Condensing(model=self._rewriter.model)
             condensed = await self._rewriter.condense(turn.question, turn.history)
             yield condensed
-        found = await self._find(turn, condensed)
+        found = await self._search_passages(turn, condensed)
         passages, language = found.passages, min(turn.scope.languages)
-        foreign, calibration = await self.search.is_foreign(), _calibration(turn.scope, found)
-        if reason := self._relevance.declines(
-            found.query, passages, language, calibration, foreign=foreign
+        foreign, calibration = (
+            await self.search.uses_foreign_embedding(),
+            _calibration(turn.scope, found),
+        )
+        if reason := self._relevance.decline_reason(
+            found.query, passages, language, calibration, is_foreign=foreign
         ):
-            declined = _declined(turn, reason, found)
+            declined = _build_abstention(turn, reason, found)
             yield Retrieved(passages=())
             yield Token(text=declined.text)
             yield Completed(answer=declined)
@@ -118,35 +123,42 @@ class TurnEngine:
         yield Retrieved(passages=tuple(passages))
         draft = self._draft(turn, passages, language)
         async with aclosing(self._generate(turn, found, language)) as responses:
-            heard = ModelStream(responses, self.model)
+            model_stream = ModelStream(responses, self.model)
             while True:
-                async with aclosing(heard.words()) as words, aclosing(draft.events(words)) as said:
+                async with (
+                    aclosing(model_stream.words()) as words,
+                    aclosing(draft.events(words)) as said,
+                ):
                     async for event in said:
                         yield event
-                if heard.is_over:
+                if model_stream.is_complete:
                     break
-                yield Restarted(attempt=heard.spoken.attempts[-1])
+                yield Restarted(attempt=model_stream.metadata.attempts[-1])
                 draft = self._draft(turn, passages, language)
         claims = await draft.claims()
         if turn.scope.peer_review:
-            claims = tuple(_reviewed(claim) for claim in claims)
-        answer = _answered(turn, draft, claims, heard.spoken, found)
+            claims = tuple(_flag_unreviewed(claim) for claim in claims)
+        answer = _build_answer(turn, draft, claims, model_stream.metadata, found)
         if not answer.citations:
-            answer = _unsupported(answer, passages)
+            answer = _abstain(answer, passages)
             if not draft.text.text:
                 yield Token(text=answer.text)
         yield Completed(answer=answer)
 
-    async def _find(self, turn: Turn, condensed: Condensed) -> _Found:
+    async def _search_passages(self, turn: Turn, condensed: Condensed) -> _SearchResult:
         """Search for the condensed question.
 
         A rewritten question is complete. For any other, keywords of earlier questions are added.
         """
         query = condensed.query
         weighted = None if condensed.rewriting else keywords(turn.question, turn.history)
-        passages, skipped = await self.search.ranked(turn.scope, query, PASSAGES_READ, weighted)
+        passages, skipped = await self.search.search_ranked(
+            turn.scope, query, PASSAGES_PER_ANSWER, weighted
+        )
         attempts = (*condensed.attempts, *([skipped] if skipped else []))
-        return _Found(query, passages, await self.search.release(), condensed.rewriting, attempts)
+        return _SearchResult(
+            query, passages, await self.search.serving_release(), condensed.rewriting, attempts
+        )
 
     def _draft(self, turn: Turn, passages: Sequence[Passage], language: str) -> Draft:
         verify = turn.verify or self._verify
@@ -156,58 +168,64 @@ class TurnEngine:
         return Draft(passages, language, checker, strict=verify == "strict")
 
     async def _generate(
-        self, turn: Turn, found: _Found, language: str
+        self, turn: Turn, found: _SearchResult, language: str
     ) -> AsyncGenerator[ChatResponse]:
         context = found.query if found.query != turn.question else ""
-        prompt = prompts.messages(turn.question, found.passages, turn.history, context, language)
+        prompt = prompts.build_prompt(
+            turn.question, found.passages, turn.history, context, language
+        )
         async with aclosing(await self._llm.astream_chat(prompt)) as responses:
             async for response in responses:
                 yield response
 
 
-def _calibration(scope: Scope, found: _Found) -> Calibration | None:
+def _calibration(scope: Scope, found: _SearchResult) -> Calibration | None:
     """Return the calibration of the best passage's corpus in the release that was searched."""
     if not found.passages or found.release is None:
         return None
     return scope.calibrations.get((found.passages[0].corpus, found.release))
 
 
-def _reviewed(claim: Claim) -> Claim:
+def _flag_unreviewed(claim: Claim) -> Claim:
     """Flag a claim with citations of which none is known to be peer-reviewed."""
     if not claim.citations or any(is_peer_reviewed(c.metadata) for c in claim.citations):
         return claim
     return claim.model_copy(update={"flags": (*claim.flags, NOT_PEER_REVIEWED)})
 
 
-def _answered(
-    turn: Turn, draft: Draft, claims: tuple[Claim, ...], spoken: ResponseMetadata, found: _Found
+def _build_answer(
+    turn: Turn,
+    draft: Draft,
+    claims: tuple[Claim, ...],
+    metadata: ResponseMetadata,
+    found: _SearchResult,
 ) -> Answer:
     return Answer(
         id=turn.message_id,
         conversation_id=turn.conversation_id,
         message_id=turn.message_id,
         status="answered",
-        finish=spoken.finish,
+        finish=metadata.finish,
         text=draft.text.text,
         claims=claims,
         sources=draft.text.sources(),
-        model=spoken.model,
-        generation=spoken.generation,
-        attempts=(*found.attempts, *spoken.attempts),
-        usage=spoken.usage,
+        model=metadata.model,
+        generation=metadata.generation,
+        attempts=(*found.attempts, *metadata.attempts),
+        usage=metadata.usage,
         rewriting=found.rewriting,
         release=found.release,
     )
 
 
-def _declined(turn: Turn, reason: Reason, found: _Found) -> Answer:
-    nearest = _nearest(found.passages)
+def _build_abstention(turn: Turn, reason: AbstentionReason, found: _SearchResult) -> Answer:
+    nearest = _nearest_sections(found.passages)
     return Answer(
         id=turn.message_id,
         conversation_id=turn.conversation_id,
         message_id=turn.message_id,
         status="abstained",
-        text=_pointing("The documentation does not cover this question.", nearest),
+        text=_list_sections("The documentation does not cover this question.", nearest),
         abstention=Abstention(reason=reason, nearest=nearest),
         attempts=found.attempts,
         rewriting=found.rewriting,
@@ -215,31 +233,31 @@ def _declined(turn: Turn, reason: Reason, found: _Found) -> Answer:
     )
 
 
-def _unsupported(answer: Answer, passages: Sequence[Passage]) -> Answer:
+def _abstain(answer: Answer, passages: Sequence[Passage]) -> Answer:
     """Turn an answer that has no footnotes into an abstention, whatever its text says."""
-    nearest = _nearest(passages)
-    text = answer.text or _pointing(
+    nearest = _nearest_sections(passages)
+    text = answer.text or _list_sections(
         "The documentation does not support an answer to this question.", nearest
     )
     abstention = Abstention(reason="not_supported", nearest=nearest)
     return answer.model_copy(update={"status": "abstained", "text": text, "abstention": abstention})
 
 
-def _nearest(passages: Sequence[Passage]) -> tuple[NearestSection, ...]:
+def _nearest_sections(passages: Sequence[Passage]) -> tuple[NearestSection, ...]:
     sections: dict[tuple[UUID, tuple[str, ...]], NearestSection] = {}
     for passage in passages:
         near = NearestSection(
             source_id=passage.source_id,
             passage_id=passage.id,
-            title=one_line(passage.title),
-            section=tuple(map(one_line, passage.section)),
+            title=to_one_line(passage.title),
+            section=tuple(map(to_one_line, passage.section)),
             url=passage.url,
         )
         sections.setdefault((passage.source_id, passage.section), near)
-    return tuple(sections.values())[:_NEAREST]
+    return tuple(sections.values())[:_MAX_NEAREST_SECTIONS]
 
 
-def _pointing(sentence: str, nearest: Sequence[NearestSection]) -> str:
+def _list_sections(sentence: str, nearest: Sequence[NearestSection]) -> str:
     lines = [sentence]
     if nearest:
         lines.append("The closest sections are:\n")

@@ -3,7 +3,7 @@
 import click
 
 from app.cli.lazy_group import LazyGroup
-from storage.private import create_privately
+from storage.private import set_private_umask
 
 _SECTIONS = {
     "Getting started": {
@@ -49,4 +49,4 @@ _SECTIONS = {
 @click.version_option(package_name="ibid")
 def main() -> None:
     """Answer questions from your documentation. Every claim has a footnote that opens the exact words."""
-    create_privately()
+    set_private_umask()

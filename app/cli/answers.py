@@ -6,15 +6,15 @@ from uuid import UUID
 import click
 
 from app.cli.output import show_answer, show_passages
-from app.cli.runtime import run
-from app.cli.terminal import say_json
+from app.cli.runtime import run_command
+from app.cli.terminal import echo_json
 
 if TYPE_CHECKING:
     from app.verification.checker import Verify
     from app.wiring import Services
 
 
-def _by_name(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+def _parse_pairs(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
     pairs = [pair.partition("=") for pair in given]
     for name, equals, value in pairs:
         if not equals:
@@ -25,12 +25,12 @@ def _by_name(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> d
 _corpus = click.option(
     "--corpus", "corpora", multiple=True, help="Only this corpus; may be given several times."
 )
-_only = click.option(
+_filters = click.option(
     "--filter",
-    "only",
+    "filters",
     multiple=True,
     metavar="NAME=VALUE",
-    callback=_by_name,
+    callback=_parse_pairs,
     help="Only this version= or locale=; may be given several times.",
 )
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -40,28 +40,28 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.argument("query")
 @click.option("-k", "limit", default=10, show_default=True, help="How many passages.")
 @_corpus
-@_only
+@_filters
 @_as_json
 def search(
-    query: str, limit: int, corpora: tuple[str, ...], only: dict[str, str], as_json: bool
+    query: str, limit: int, corpora: tuple[str, ...], filters: dict[str, str], as_json: bool
 ) -> None:
     """Find the passages that are relevant to QUERY, best first."""
 
     async def work(services: "Services") -> None:
-        passages = await services.search.passages(query, corpora, limit, only=only)
+        passages = await services.search.passages(query, corpora, limit, filters=filters)
         if as_json:
-            say_json({"passages": [passage.model_dump(mode="json") for passage in passages]})
+            echo_json({"passages": [passage.model_dump(mode="json") for passage in passages]})
         else:
             show_passages(passages)
 
-    run(work)
+    run_command(work)
 
 
 @click.command()
 @click.argument("question")
 @click.option("--conversation", type=click.UUID, help="Continue this conversation.")
 @_corpus
-@_only
+@_filters
 @click.option(
     "--verify",
     type=click.Choice(["off", "mark", "strict"]),
@@ -72,7 +72,7 @@ def ask(
     question: str,
     conversation: UUID | None,
     corpora: tuple[str, ...],
-    only: dict[str, str],
+    filters: dict[str, str],
     verify: "Verify | None",
     as_json: bool,
 ) -> None:
@@ -80,10 +80,10 @@ def ask(
 
     async def work(services: "Services") -> None:
         conversation_id = conversation or (await services.chat.start()).id
-        answer = await services.chat.answer(conversation_id, question, corpora, only, verify)
+        answer = await services.chat.answer(conversation_id, question, corpora, filters, verify)
         if as_json:
-            say_json(answer.model_dump(mode="json"))
+            echo_json(answer.model_dump(mode="json"))
         else:
             show_answer(answer)
 
-    run(work)
+    run_command(work)

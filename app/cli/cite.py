@@ -5,9 +5,9 @@ from uuid import UUID
 
 import click
 
-from app.cli.runtime import run
-from app.cli.terminal import say, say_json
-from app.conversations.citation_export import Format, export
+from app.cli.runtime import run_command
+from app.cli.terminal import echo, echo_json
+from app.conversations.citation_export import CitationFormat, export
 
 if TYPE_CHECKING:
     from app.wiring import Services
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="What to print.",
 )
-def cite(message: UUID, form: Format) -> None:
+def cite(message: UUID, form: CitationFormat) -> None:
     """Print the citations of the answer MESSAGE."""
 
     async def work(services: "Services") -> None:
-        say(export(await services.history.reply(message), form))
+        echo(export(await services.history.answer(message), form))
 
-    run(work)
+    run_command(work)
 
 
 @click.command()
@@ -40,14 +40,14 @@ def gaps(as_json: bool) -> None:
     async def work(services: "Services") -> None:
         found = await services.history.gaps()
         if as_json:
-            say_json({"gaps": [gap.model_dump(mode="json") for gap in found]})
+            echo_json({"gaps": [gap.model_dump(mode="json") for gap in found]})
             return
         if not found:
-            say("No question was declined, and no claim went unsupported.")
+            echo("No question was declined, and no claim went unsupported.")
         for gap in found:
             place = " › ".join(gap.section) or gap.title or "(nothing near)"
-            say(f"{gap.count:>4}  {place}", bold=True)
+            echo(f"{gap.count:>4}  {place}", bold=True)
             for question in gap.questions:
-                say(f"      {question}")
+                echo(f"      {question}")
 
-    run(work)
+    run_command(work)

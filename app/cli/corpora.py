@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.runtime import run
-from app.cli.terminal import say, say_json
+from app.cli.runtime import run_command
+from app.cli.terminal import echo, echo_json
 
 if TYPE_CHECKING:
     from app.wiring import Services
@@ -26,17 +26,17 @@ def list_corpora(as_json: bool) -> None:
     async def work(services: "Services") -> None:
         found = await services.library.corpora()
         if as_json:
-            say_json({"corpora": [corpus.model_dump(mode="json") for corpus in found]})
+            echo_json({"corpora": [corpus.model_dump(mode="json") for corpus in found]})
             return
         if not found:
-            say("There are no corpora yet: run `ibid ingest PATH`.")
+            echo("There are no corpora yet: run `ibid ingest PATH`.")
         for corpus in found:
-            say(
+            echo(
                 f"{corpus.name}: {corpus.sources} sources, {corpus.passages} passages, "
                 f"{corpus.language}, {corpus.base_url or 'links to the files'}"
             )
 
-    run(work)
+    run_command(work)
 
 
 @corpora.command("create")
@@ -48,9 +48,9 @@ def create_corpus(name: str, base_url: str | None, language: str) -> None:
 
     async def work(services: "Services") -> None:
         corpus = await services.library.create(name, base_url, language)
-        say(f"Created {corpus.name}. Fill it: ibid ingest PATH --corpus {corpus.name}")
+        echo(f"Created {corpus.name}. Fill it: ibid ingest PATH --corpus {corpus.name}")
 
-    run(work)
+    run_command(work)
 
 
 @corpora.command("access")
@@ -73,11 +73,11 @@ def set_access(name: str, public: bool, names: tuple[str, ...], groups: tuple[st
     listed = [*(f"user:{one}" for one in names), *(f"group:{one}" for one in groups)]
 
     async def work(services: "Services") -> None:
-        corpus = await services.library.open_to(name, None if public else listed)
+        corpus = await services.library.set_readers(name, None if public else listed)
         to = "everyone who may ask" if public else ", ".join(corpus.readers) or "admins only"
-        say(f"{name} is open to {to}.")
+        echo(f"{name} is open to {to}.")
 
-    run(work)
+    run_command(work)
 
 
 @corpora.command("peer-review")
@@ -90,15 +90,15 @@ def prefer_peer_reviewed(name: str, weight: float) -> None:
     """
 
     async def work(services: "Services") -> None:
-        corpus = await services.library.prefer_peer_reviewed(name, weight)
+        corpus = await services.library.set_peer_review_weight(name, weight)
         if corpus.peer_review_weight:
-            say(
+            echo(
                 f"{name} prefers peer-reviewed sources. Answers say which claims rest on other sources."
             )
         else:
-            say(f"{name} has no preference for peer-reviewed sources.")
+            echo(f"{name} has no preference for peer-reviewed sources.")
 
-    run(work)
+    run_command(work)
 
 
 @corpora.command("delete")
@@ -109,6 +109,6 @@ def delete_corpus(name: str) -> None:
 
     async def work(services: "Services") -> None:
         await services.library.delete(name)
-        say(f"Deleted {name}.")
+        echo(f"Deleted {name}.")
 
-    run(work)
+    run_command(work)

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.runtime import MISUSED, fail, run_with_database
-from app.cli.terminal import say
+from app.cli.runtime import EXIT_MISUSED, fail, run_with_database
+from app.cli.terminal import echo
 
 if TYPE_CHECKING:
     from storage.sql.database import Database
@@ -22,7 +22,7 @@ def upgrade() -> None:
 
     async def work(database: "Database") -> None:
         await database.migrate()
-        say(f"The schema is at {await database.revision()}.")
+        echo(f"The schema is at {await database.revision()}.")
 
     run_with_database(work)
 
@@ -32,7 +32,7 @@ def current() -> None:
     """Show the migration that the schema is at."""
 
     async def work(database: "Database") -> None:
-        say(await database.revision() or "empty")
+        echo(await database.revision() or "empty")
 
     run_with_database(work)
 
@@ -47,7 +47,7 @@ def check() -> None:
     async def work(database: "Database") -> None:
         wrong = await database.check()
         if wrong:
-            fail(wrong, MISUSED)
-        say("The schema is up to date.")
+            fail(wrong, EXIT_MISUSED)
+        echo("The schema is up to date.")
 
     run_with_database(work)

@@ -8,8 +8,8 @@ import click
 from app.cli.ingest import show_report
 from app.cli.output import show_answer
 from app.cli.progress import progress_bar
-from app.cli.runtime import load_settings, run
-from app.cli.terminal import say
+from app.cli.runtime import load_settings, run_command
+from app.cli.terminal import echo
 
 if TYPE_CHECKING:
     from app.wiring import Services
@@ -38,25 +38,25 @@ def demo() -> None:
     )
 
     async def work(services: "Services") -> None:
-        say("Ingesting Ibid's own handbook", bold=True)
+        echo("Ingesting Ibid's own handbook", bold=True)
         with progress_bar("Reading", shown=True) as progress:
             report = await services.ingestion.run([HANDBOOK], "handbook", progress=progress)
         show_report(report, "handbook")
         for question in QUESTIONS:
-            say()
-            say(f"? {question}", bold=True, fg="green")
-            say()
+            echo()
+            echo(f"? {question}", bold=True, fg="green")
+            echo()
             conversation = await services.chat.start()
             show_answer(await services.chat.answer(conversation.id, question))
         _show_next_steps(home)
 
-    run(work, local)
+    run_command(work, local)
 
 
 def _show_next_steps(home: Path) -> None:
-    say()
-    say("Next, on your own documents:", bold=True)
-    say("  uv run ibid ingest path/to/docs --base-url https://docs.example.com")
-    say('  uv run ibid ask "a question your readers have"')
-    say("  uv run ibid serve        # REST at http://127.0.0.1:8000, its API at /schema")
-    say(f"The demo kept its data in {home}; delete it when you like.", dim=True)
+    echo()
+    echo("Next, on your own documents:", bold=True)
+    echo("  uv run ibid ingest path/to/docs --base-url https://docs.example.com")
+    echo('  uv run ibid ask "a question your readers have"')
+    echo("  uv run ibid serve        # REST at http://127.0.0.1:8000, its API at /schema")
+    echo(f"The demo kept its data in {home}; delete it when you like.", dim=True)

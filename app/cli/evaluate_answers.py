@@ -5,10 +5,15 @@ from pathlib import Path
 import click
 
 from app.cli.progress import progress_bar
-from app.cli.runtime import run
-from app.cli.scratch import apart, scratch
-from app.cli.terminal import say, say_json
-from app.evaluation.answers import evaluate_answers, naming, read_questions, write_documents
+from app.cli.runtime import run_command
+from app.cli.scratch import isolated_settings, temporary_folder
+from app.cli.terminal import echo, echo_json
+from app.evaluation.answers import (
+    build_document_namer,
+    evaluate_answers,
+    read_questions,
+    write_documents,
+)
 from app.evaluation.claims import evaluate_claims, read_claims
 from app.wiring import Services
 from storage.domain import Value
@@ -21,13 +26,13 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print the measu
 @_as_json
 def claims(file: Path, as_json: bool) -> None:
     """Verify the labelled claims in FILE: one JSON object per line with `claim`, `evidence` and `label`."""
-    with scratch() as home:
+    with temporary_folder() as home:
 
         async def work(services: Services) -> None:
             result = await evaluate_claims(services.verifier, read_claims(file))
             _show(result, result.metrics, result.labels, as_json=as_json)
 
-        run(work, apart(home))
+        run_command(work, isolated_settings(home))
 
 
 @click.command("answers")
@@ -38,7 +43,7 @@ def answers(folder: Path, as_json: bool) -> None:
 
     FOLDER has BEIR's layout. The queries have `answerable` and `answer` in their metadata.
     """
-    with scratch() as home:
+    with temporary_folder() as home:
 
         async def work(services: Services) -> None:
             questions = read_questions(folder)
@@ -46,13 +51,13 @@ def answers(folder: Path, as_json: bool) -> None:
             with progress_bar("Ingesting", shown=not as_json) as progress:
                 await services.ingestion.run(documents, "known", progress=progress)
             with progress_bar("Asking", shown=not as_json) as progress:
-                name = naming(folder)
+                name = build_document_namer(folder)
                 result = await evaluate_answers(
                     services.turns, services.library, ["known"], questions, name, progress
                 )
             _show(result, result.metrics, result.confusion, as_json=as_json)
 
-        run(work, apart(home))
+        run_command(work, isolated_settings(home))
 
 
 def _show(
@@ -63,9 +68,9 @@ def _show(
     as_json: bool,
 ) -> None:
     if as_json:
-        say_json(result.model_dump(mode="json"))
+        echo_json(result.model_dump(mode="json"))
         return
     for name, value in metrics.items():
-        say(f"{name:<24}{value:.4f}")
+        echo(f"{name:<24}{value:.4f}")
     for label, row in counts.items():
-        say(f"{label:<24}{', '.join(f'{count} {name}' for name, count in row.items())}")
+        echo(f"{label:<24}{', '.join(f'{count} {name}' for name, count in row.items())}")

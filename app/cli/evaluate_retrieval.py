@@ -7,14 +7,14 @@ import click
 from pydantic import ValidationError
 
 from app.cli.progress import progress_bar
-from app.cli.runtime import MISUSED, fail, load_settings, run
-from app.cli.scratch import apart, scratch
-from app.cli.terminal import say, say_json
+from app.cli.runtime import EXIT_MISUSED, fail, load_settings, run_command
+from app.cli.scratch import isolated_settings, temporary_folder
+from app.cli.terminal import echo, echo_json
 from app.evaluation import beir_import
 from app.evaluation.golden import read_golden
-from app.evaluation.golden_generation import make_golden, write_golden
-from app.evaluation.report import page
-from app.evaluation.retrieval import Evaluation, by_url, evaluate, read_measured
+from app.evaluation.golden_generation import generate_golden, write_golden
+from app.evaluation.report import build_report
+from app.evaluation.retrieval import Evaluation, evaluate, page_url, read_evaluation
 from app.wiring import Services
 from storage.parsing import parse_json
 
@@ -44,7 +44,7 @@ def retrieval(
     any others, with the configured embedding, into a temporary home that is removed afterwards.
     """
     earlier = _metrics(against) if against else {}
-    with scratch() as home:
+    with temporary_folder() as home:
 
         async def work(services: Services) -> None:
             result = await _measure(services, folder, home, corpus, language, shown=not as_json)
@@ -52,7 +52,7 @@ def retrieval(
                 _write_questions(per_query, result)
             _show(result, earlier, as_json=as_json)
 
-        run(work, load_settings() if corpus else apart(home))
+        run_command(work, load_settings() if corpus else isolated_settings(home))
 
 
 @click.command("make")
@@ -69,11 +69,11 @@ def make(corpus: str, out: Path | None) -> None:
     folder = out or settings.golden_folder / corpus
 
     async def work(services: Services) -> None:
-        golden = await make_golden(services.search, services.indexes, corpus)
+        golden = await generate_golden(services.search, services.indexes, corpus)
         write_golden(golden, folder)
-        say(f"Wrote {len(golden.questions)} generated questions to {folder}.")
+        echo(f"Wrote {len(golden.questions)} generated questions to {folder}.")
 
-    run(work, settings)
+    run_command(work, settings)
 
 
 @click.command("report")
@@ -84,14 +84,16 @@ def report(measured: Path, against: Path | None, out: Path) -> None:
     """Write an HTML page with plots of MEASURED, a file that `--per-query` wrote."""
     earlier = _metrics(against) if against else {}
     try:
-        evaluation = read_measured(measured.read_text(encoding="utf-8"))
-        html = page(f"Retrieval: {measured.stem}", evaluation, earlier)
+        evaluation = read_evaluation(measured.read_text(encoding="utf-8"))
+        html = build_report(f"Retrieval: {measured.stem}", evaluation, earlier)
         out.write_text(html, encoding="utf-8")
     except OSError as error:
-        fail(f"{error.filename}: {error.strerror}.", MISUSED)
+        fail(f"{error.filename}: {error.strerror}.", EXIT_MISUSED)
     except (ValidationError, UnicodeDecodeError):
-        fail(f"{measured} is not a file that `ibid eval retrieval --per-query` wrote.", MISUSED)
-    say(f"Wrote {out}.")
+        fail(
+            f"{measured} is not a file that `ibid eval retrieval --per-query` wrote.", EXIT_MISUSED
+        )
+    echo(f"Wrote {out}.")
 
 
 async def _measure(
@@ -103,7 +105,7 @@ async def _measure(
     *,
     shown: bool,
 ) -> Evaluation:
-    golden, name = read_golden(folder), by_url
+    golden, name = read_golden(folder), page_url
     if corpus is None:
         with progress_bar("Ingesting", shown=shown) as progress:
             name = await beir_import.ingest_documents(
@@ -126,9 +128,9 @@ def _metrics(path: Path) -> dict[str, float]:
             key: float(value) for key, value in parse_json(path.read_bytes())["metrics"].items()
         }
     except OSError as error:
-        fail(f"{path} cannot be read: {error.strerror}.", MISUSED)
+        fail(f"{path} cannot be read: {error.strerror}.", EXIT_MISUSED)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
-        fail(f"{path} is not an output of `ibid eval retrieval --json`.", MISUSED)
+        fail(f"{path} is not an output of `ibid eval retrieval --json`.", EXIT_MISUSED)
 
 
 def _write_questions(path: Path, result: Evaluation) -> None:
@@ -136,7 +138,7 @@ def _write_questions(path: Path, result: Evaluation) -> None:
     try:
         path.write_text("".join(lines), encoding="utf-8")
     except OSError as error:
-        fail(f"{path} cannot be written: {error.strerror}.", MISUSED)
+        fail(f"{path} cannot be written: {error.strerror}.", EXIT_MISUSED)
 
 
 def _show(result: Evaluation, earlier: Mapping[str, float], *, as_json: bool) -> None:
@@ -146,9 +148,9 @@ def _show(result: Evaluation, earlier: Mapping[str, float], *, as_json: bool) ->
     if as_json:
         compared = {"against": earlier, "differences": differences} if earlier else {}
         count = len(result.questions)
-        say_json({"metrics": result.metrics, "questions": count, **compared})
+        echo_json({"metrics": result.metrics, "questions": count, **compared})
         return
     for name, value in result.metrics.items():
         difference = f"  {differences[name]:+.4f}" if name in differences else ""
-        say(f"{name:<12}{value:.4f}{difference}")
-    say(f"{len(result.questions)} questions", dim=True)
+        echo(f"{name:<12}{value:.4f}{difference}")
+    echo(f"{len(result.questions)} questions", dim=True)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.progress import progress_bar
-from app.cli.releases import propose
-from app.cli.runtime import MISUSED, fail, run
-from app.cli.terminal import say, say_json
+from app.cli.releases import format_proposal
+from app.cli.runtime import EXIT_MISUSED, fail, run_command
+from app.cli.terminal import echo, echo_json
 
 if TYPE_CHECKING:
     from app.wiring import Services
-    from pipelines.ingestion.service import Report
+    from pipelines.ingestion.service import IngestionReport
 
 
 @click.command()
@@ -34,7 +34,7 @@ def ingest(
     """
     for path in paths:
         if path.parts[:1] in (("http:",), ("https:",)):
-            fail("Ibid cannot ingest a web address: give files or folders.", MISUSED)
+            fail("Ibid cannot ingest a web address: give files or folders.", EXIT_MISUSED)
     all_failed = False
 
     async def work(services: "Services") -> None:
@@ -46,34 +46,36 @@ def ingest(
                 base_url=base_url,
                 prune_empty=prune_empty,
                 progress=progress,
-                enters=lambda phase: say(f"ibid: {_PHASES[phase].format(corpus)}", err=True),
+                on_phase=lambda phase: echo(
+                    f"ibid: {_PHASE_MESSAGES[phase].format(corpus)}", err=True
+                ),
             )
         if as_json:
-            say_json(report.model_dump(mode="json"))
+            echo_json(report.model_dump(mode="json"))
         else:
             show_report(report, corpus)
         if proposal := await services.reindexing.proposal():
-            say(f"ibid: {propose(proposal)}", err=True)
+            echo(f"ibid: {format_proposal(proposal)}", err=True)
         all_failed = bool(report.failed) and not (
             report.added or report.changed or report.unchanged
         )
 
-    run(work)
+    run_command(work)
     if all_failed:
-        raise click.exceptions.Exit(MISUSED)
+        raise click.exceptions.Exit(EXIT_MISUSED)
 
 
-_PHASES = {
+_PHASE_MESSAGES = {
     "waiting": "Waiting: another process is ingesting into {}.",
     "optimizing": "All of {} is ingested and can be searched. Optimizing the index.",
 }
 
 
-def show_report(report: "Report", corpus: str) -> None:
+def show_report(report: "IngestionReport", corpus: str) -> None:
     """Print the report as text."""
     for failure in report.failed:
-        say(f"ibid: {failure.path}: {failure.reason}", err=True)
-    say(
+        echo(f"ibid: {failure.path}: {failure.reason}", err=True)
+    echo(
         f"{corpus}: {report.added} added, {report.changed} changed, {report.unchanged} unchanged, "
         f"{report.removed} removed, {len(report.failed)} failed; "
         f"{report.passages} passages written in {report.seconds:.1f} s."

@@ -5,8 +5,8 @@ from uuid import UUID
 
 import click
 
-from app.cli.runtime import run
-from app.cli.terminal import say, say_json
+from app.cli.runtime import run_command
+from app.cli.terminal import echo, echo_json
 
 if TYPE_CHECKING:
     from app.wiring import Services
@@ -33,14 +33,14 @@ def list_jobs(limit: int, as_json: bool) -> None:
     async def work(services: "Services") -> None:
         found = await services.jobs.recent(limit)
         if as_json:
-            say_json({"jobs": [job.model_dump(mode="json") for job in found]})
+            echo_json({"jobs": [job.model_dump(mode="json") for job in found]})
             return
         if not found:
-            say("There are no jobs. Uploading files over REST creates one.")
+            echo("There are no jobs. Uploading files over REST creates one.")
         for job in found:
-            say(_line(job))
+            echo(_format_job(job))
 
-    run(work)
+    run_command(work)
 
 
 @jobs.command()
@@ -52,7 +52,7 @@ def show(job_id: UUID, as_json: bool) -> None:
     async def work(services: "Services") -> None:
         _show(await services.jobs.get(job_id), as_json=as_json)
 
-    run(work)
+    run_command(work)
 
 
 @jobs.command()
@@ -64,21 +64,21 @@ def cancel(job_id: UUID, as_json: bool) -> None:
     async def work(services: "Services") -> None:
         _show(await services.jobs.cancel(job_id), as_json=as_json)
 
-    run(work)
+    run_command(work)
 
 
 def _show(job: "Job", *, as_json: bool) -> None:
     if as_json:
-        say_json(job.model_dump(mode="json"))
+        echo_json(job.model_dump(mode="json"))
         return
-    say(_line(job))
+    echo(_format_job(job))
     for failure in job.failures:
-        say(f"  {failure.path}: {failure.reason}")
+        echo(f"  {failure.path}: {failure.reason}")
     if job.error:
-        say(f"  {job.error}")
+        echo(f"  {job.error}")
 
 
-def _line(job: "Job") -> str:
+def _format_job(job: "Job") -> str:
     count = "" if job.total is None else f" {job.done}/{job.total}"
     failed = f", {len(job.failures)} failed" if job.failures else ""
     return (

@@ -5,52 +5,52 @@ import shutil
 import textwrap
 from collections.abc import Sequence
 
-from app.answer_notes import notes
-from app.cli.terminal import say
+from app.answer_notes import list_notes
+from app.cli.terminal import echo
 from storage.domain import Answer, Citation, Passage
 
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
-_WIDEST = 100
+_MAX_WIDTH = 100
 
 
 def show_answer(answer: Answer) -> None:
     """Print an answer, its footnotes with the exact quotes, and the model that wrote it."""
-    say(_filled(_ESCAPED.sub(r"\1", answer.text).replace("&lt;", "<")))
+    echo(_wrap(_ESCAPED.sub(r"\1", answer.text).replace("&lt;", "<")))
     for citation in answer.citations:
-        say()
+        echo()
         _show_footnote(citation)
-    for note in notes(answer):
-        say(f"\nNote: {note}")
-    say()
-    say(f"{_signature(answer)}\nconversation {answer.conversation_id}", dim=True)
+    for note in list_notes(answer):
+        echo(f"\nNote: {note}")
+    echo()
+    echo(f"{_describe_model(answer)}\nconversation {answer.conversation_id}", dim=True)
 
 
 def show_passages(passages: Sequence[Passage]) -> None:
     """Print passages, best first."""
     if not passages:
-        say("Nothing found.")
+        echo("Nothing found.")
     for number, passage in enumerate(passages, 1):
         score = "" if passage.score is None else f"  {passage.score:.2f}"
-        say(f"{number}. {_place(passage)}", bold=True, nl=False)
-        say(score, dim=True)
-        say(f"   {passage.url}", fg="blue")
-        say(_filled(passage.text, "   "))
-        say()
+        echo(f"{number}. {_format_location(passage)}", bold=True, nl=False)
+        echo(score, dim=True)
+        echo(f"   {passage.url}", fg="blue")
+        echo(_wrap(passage.text, "   "))
+        echo()
 
 
 def _show_footnote(citation: Citation) -> None:
-    say(f"[{citation.n}] {_place(citation)}", bold=True)
-    say(f"    {citation.url}", fg="blue")
-    say(_filled(f"“{citation.quote}”", "    "))
+    echo(f"[{citation.n}] {_format_location(citation)}", bold=True)
+    echo(f"    {citation.url}", fg="blue")
+    echo(_wrap(f"“{citation.quote}”", "    "))
 
 
-def _place(at: Citation | Passage) -> str:
+def _format_location(at: Citation | Passage) -> str:
     path = at.section if at.section[:1] == (at.title,) else (at.title, *at.section)
     page = f", p. {at.page}" if at.page is not None else ""
     return " › ".join(path) + page
 
 
-def _signature(answer: Answer) -> str:
+def _describe_model(answer: Answer) -> str:
     if answer.model == "extractive":
         return "Answered by the extractive model: sentences of the sources themselves, quoted."
     model = answer.model
@@ -63,9 +63,9 @@ def _signature(answer: Answer) -> str:
     return " ".join(told)
 
 
-def _filled(text: str, indent: str = "") -> str:
+def _wrap(text: str, indent: str = "") -> str:
     """Wrap prose to the width of the terminal. Lines of code stay as they are."""
-    width = min(shutil.get_terminal_size().columns, _WIDEST)
+    width = min(shutil.get_terminal_size().columns, _MAX_WIDTH)
     wrap = textwrap.TextWrapper(
         width,
         initial_indent=indent,

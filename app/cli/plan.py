@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from app.cli.progress import progress_bar
-from app.cli.runtime import MISUSED, fail, load_settings
-from app.cli.terminal import say, say_json
+from app.cli.runtime import EXIT_MISUSED, fail, load_settings
+from app.cli.terminal import echo, echo_json
 from app.providers import configured_fingerprint
 from pipelines.ingestion import estimate
 from storage.errors import IbidError
@@ -24,18 +24,18 @@ def plan(paths: tuple[Path, ...], as_json: bool) -> None:
         with progress_bar("Reading", shown=not as_json) as progress:
             found = asyncio.run(estimate.plan(paths, dimension, progress))
     except IbidError as error:
-        fail(str(error), MISUSED)
+        fail(str(error), EXIT_MISUSED)
     if as_json:
         fits = [{**fit.model_dump(mode="json"), "fits": fit.fits} for fit in found.fits]
-        say_json({**found.model_dump(mode="json"), "fits": fits, "is_free": found.is_free})
+        echo_json({**found.model_dump(mode="json"), "fits": fits, "is_free": found.is_free})
     else:
-        _show(found)
+        _print_plan(found)
 
 
-def _show(found: estimate.Plan) -> None:
+def _print_plan(found: estimate.Plan) -> None:
     for failure in found.failed:
-        say(f"ibid: {failure.path}: {failure.reason}", err=True)
-    say(
+        echo(f"ibid: {failure.path}: {failure.reason}", err=True)
+    echo(
         f"{found.sources:,} sources, {found.passages:,} passages of {found.dimension} dimensions; "
         f"{len(found.failed)} files cannot be read.\n"
         f"Embedding: {found.embedding_calls:,} calls, about {found.tokens:,} tokens "
@@ -46,9 +46,9 @@ def _show(found: estimate.Plan) -> None:
     )
     for fit in found.fits:
         fits = "fits" if fit.fits else "DOES NOT FIT"
-        say(f"  {fit.plan}: {fit.needed:,} of {fit.limit:,} {fit.what}: {fits}")
-    say("It fits the free plans." if found.is_free else "It does not fit the free plans.")
-    say("During a reindex there are two indexes, which need twice the memory and disk.")
+        echo(f"  {fit.plan}: {fit.needed:,} of {fit.limit:,} {fit.what}: {fits}")
+    echo("It fits the free plans." if found.is_free else "It does not fit the free plans.")
+    echo("During a reindex there are two indexes, which need twice the memory and disk.")
 
 
 def _megabytes(count: int) -> str:

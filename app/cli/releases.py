@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from app.cli.progress import progress_bar
-from app.cli.runtime import run
-from app.cli.terminal import say, say_json
+from app.cli.runtime import run_command
+from app.cli.terminal import echo, echo_json
 
 if TYPE_CHECKING:
     from app.wiring import Services
-    from pipelines.releases.publish import Built
+    from pipelines.releases.publish import ReindexResult
     from pipelines.releases.service import Proposal, ReleaseSummary
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -36,7 +36,7 @@ def reindex(origin: Literal["sources", "passages"] | None, as_json: bool) -> Non
             built = await services.reindexing.reindex(origin, progress)
         _show(built, as_json=as_json)
 
-    run(work)
+    run_command(work)
 
 
 @click.command()
@@ -48,7 +48,7 @@ def releases(as_json: bool) -> None:
         found = await services.reindexing.releases()
         proposal = await services.reindexing.proposal()
         if as_json:
-            say_json(
+            echo_json(
                 {
                     "releases": [one.model_dump(mode="json") for one in found],
                     "proposal": proposal and proposal.model_dump(mode="json"),
@@ -56,13 +56,13 @@ def releases(as_json: bool) -> None:
             )
             return
         if not found:
-            say("There is no release yet: run `ibid ingest PATH`.")
+            echo("There is no release yet: run `ibid ingest PATH`.")
         for one in found:
-            say(_line(one))
+            echo(_format_release(one))
         if proposal:
-            say(propose(proposal))
+            echo(format_proposal(proposal))
 
-    run(work)
+    run_command(work)
 
 
 @click.command()
@@ -77,10 +77,10 @@ def rollback(release: str | None, as_json: bool) -> None:
     async def work(services: "Services") -> None:
         _show(await services.reindexing.rollback(release), as_json=as_json)
 
-    run(work)
+    run_command(work)
 
 
-def propose(proposal: "Proposal") -> str:
+def format_proposal(proposal: "Proposal") -> str:
     """Return a line that says what differs, and the maximum cost of a reindex."""
     return (
         f"The configuration differs from the active release ({', '.join(proposal.changed)}). "
@@ -90,7 +90,7 @@ def propose(proposal: "Proposal") -> str:
     )
 
 
-def _line(one: "ReleaseSummary") -> str:
+def _format_release(one: "ReleaseSummary") -> str:
     made = one.fingerprint
     return (
         f"{one.name}  {one.state:8}  {one.sources} sources, {one.passages} passages  "
@@ -99,11 +99,11 @@ def _line(one: "ReleaseSummary") -> str:
     )
 
 
-def _show(built: "Built", *, as_json: bool) -> None:
+def _show(built: "ReindexResult", *, as_json: bool) -> None:
     if as_json:
-        say_json(built.model_dump(mode="json"))
+        echo_json(built.model_dump(mode="json"))
         return
-    say(
+    echo(
         f"{built.release} is active: {built.sources} sources, {built.passages} passages, "
         f"in {built.seconds:.1f} s. {built.before} is kept: run `ibid rollback` to activate it again."
     )

@@ -10,10 +10,10 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from app.cli.lazy_group import fast_imports
-from app.cli.terminal import say
+from app.cli.terminal import echo
 from app.logs import configure_command_logging
 from app.settings import Settings
-from app.settings.misspelt import misspelt
+from app.settings.misspelt import find_misspelt
 from storage.errors import IbidError, ModelUnavailable
 
 if TYPE_CHECKING:
@@ -22,19 +22,21 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+EXIT_FAILED, EXIT_MISUSED, EXIT_INTERRUPTED = 1, 2, 130
 
 
-def run(work: Callable[["Services"], Awaitable[None]], settings: Settings | None = None) -> None:
+def run_command(
+    work: Callable[["Services"], Awaitable[None]], settings: Settings | None = None
+) -> None:
     """Open the services and await `work`. Print an error in one line on standard error, and exit."""
     settings = settings or load_settings()
-    _run(lambda: _wiring().open_services(settings), work)
+    _end_of_list(lambda: _wiring().open_services(settings), work)
 
 
 def run_with_database(work: Callable[["Database"], Awaitable[None]]) -> None:
     """Do the same with the database alone, and do not migrate its schema."""
     settings = load_settings()
-    _run(lambda: _wiring().connect_database(settings), work)
+    _end_of_list(lambda: _wiring().connect_database(settings), work)
 
 
 def load_settings() -> Settings:
@@ -48,27 +50,27 @@ def load_settings() -> Settings:
         first = error.errors()[0]
         name = str(first["loc"][0]).upper() if first["loc"] else "A setting"
         reason = first["msg"].removeprefix("Value error, ")
-        fail(f"{name} is not valid: {reason}.", MISUSED)
+        fail(f"{name} is not valid: {reason}.", EXIT_MISUSED)
     except (SettingsError, RecursionError) as error:
         name = str(error).partition('"')[2].partition('"')[0].upper()
-        fail(f"{name or 'A setting'} is not valid: it must be JSON.", MISUSED)
+        fail(f"{name or 'A setting'} is not valid: it must be JSON.", EXIT_MISUSED)
     except UnicodeDecodeError:
-        fail("The file .env cannot be read: save it as UTF-8.", MISUSED)
+        fail("The file .env cannot be read: save it as UTF-8.", EXIT_MISUSED)
     except OSError as error:
-        fail(f"The file .env cannot be read: {error.strerror}.", MISUSED)
-    for each in misspelt():
-        say(f"ibid: {each}", err=True)
+        fail(f"The file .env cannot be read: {error.strerror}.", EXIT_MISUSED)
+    for each in find_misspelt():
+        echo(f"ibid: {each}", err=True)
     configure_command_logging(settings)
     return settings
 
 
 def fail(message: str, code: int) -> NoReturn:
     """Print one line on standard error and exit."""
-    say(f"ibid: {' '.join(message.split())}", err=True)
+    echo(f"ibid: {' '.join(message.split())}", err=True)
     sys.exit(code)
 
 
-def _run(
+def _end_of_list(
     connect: Callable[[], AbstractAsyncContextManager[T]], work: Callable[[T], Awaitable[None]]
 ) -> None:
     async def connect_and_work() -> None:
@@ -78,11 +80,11 @@ def _run(
     try:
         asyncio.run(connect_and_work())
     except ModelUnavailable as error:
-        fail(str(error), FAILED)
+        fail(str(error), EXIT_FAILED)
     except IbidError as error:
-        fail(str(error), MISUSED)
+        fail(str(error), EXIT_MISUSED)
     except KeyboardInterrupt:
-        fail("Interrupted. The active index stays active.", INTERRUPTED)
+        fail("Interrupted. The active index stays active.", EXIT_INTERRUPTED)
 
 
 def _wiring():

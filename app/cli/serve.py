@@ -7,8 +7,8 @@ import socket
 import click
 
 from app import serving
-from app.cli.runtime import MISUSED, fail, load_settings, run
-from app.cli.terminal import say
+from app.cli.runtime import EXIT_MISUSED, fail, load_settings, run_command
+from app.cli.terminal import echo
 from app.settings import Settings
 
 
@@ -30,22 +30,22 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
         fail(
             f"{host} can be reached from other machines and sign-in is off: "
             "use 127.0.0.1, set AUTH=jwt, or give --insecure.",
-            MISUSED,
+            EXIT_MISUSED,
         )
     address = _resolve(host, port)
     if insecure and "allowed_hosts" not in settings.model_fields_set:
         os.environ["ALLOWED_HOSTS"] = "*"
     if workers > 1 and not settings.rate_limit_store:
         os.environ["RATE_LIMIT_STORE"] = "file"
-    run(lambda _: _open_once(settings), settings)
+    run_command(lambda _: _check_services(settings), settings)
     shown = f"[{host}]" if ":" in host else host
     place = settings.public_url or f"http://{shown}:{port}"
     if settings.log_format == "text":
-        say(f"Ask at {place}/ (API: /schema). Ctrl-C stops it.", err=True)
+        echo(f"Ask at {place}/ (API: /schema). Ctrl-C stops it.", err=True)
     serving.serve(settings, address, port, workers)
 
 
-async def _open_once(settings: Settings) -> None:
+async def _check_services(settings: Settings) -> None:
     """Open the services once, so that an error is one line here and not a traceback in a worker."""
     from app.rate_limiting.limiter import build_rate_limiter  # noqa: PLC0415 - Litestar takes a moment
 
@@ -60,7 +60,7 @@ def _resolve(host: str, port: int) -> str:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trial.bind(place)
     except OSError as error:
-        fail(f"Cannot listen on {host}:{port}: {error.strerror}.", MISUSED)
+        fail(f"Cannot listen on {host}:{port}: {error.strerror}.", EXIT_MISUSED)
     return str(place[0])
 
 

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.runtime import run
-from app.cli.terminal import say, say_json
-from app.usage.budgets import UsageReport, dollars
+from app.cli.runtime import run_command
+from app.cli.terminal import echo, echo_json
+from app.usage.budgets import UsageReport, format_dollars
 
 if TYPE_CHECKING:
     from app.wiring import Services
@@ -21,21 +21,21 @@ def usage(days: int, as_json: bool) -> None:
     async def work(services: "Services") -> None:
         report = await services.usages.report(days)
         if as_json:
-            say_json(report.model_dump(mode="json"))
+            echo_json(report.model_dump(mode="json"))
         else:
             _show(report)
 
-    run(work)
+    run_command(work)
 
 
 def _show(report: UsageReport) -> None:
     for one in report.spent:
-        say(
+        echo(
             f"{one.day}  {one.user}  {one.model}  {one.calls} calls, {one.prompt_tokens} + "
             f"{one.completion_tokens} tokens, ${one.cost:.4f}"
         )
-    say(f"In {report.days} days: ${report.cost:.4f}.")
+    echo(f"In {report.days} days: ${report.cost:.4f}.")
     for budget in report.budgets:
-        limit = "no limit" if budget.limit is None else f"of {dollars(budget.limit)}"
+        limit = "no limit" if budget.limit is None else f"of {format_dollars(budget.limit)}"
         whose = f" of {budget.user}" if budget.user else ""
-        say(f"{budget.name.capitalize()} budget{whose}: ${budget.spent:.4f}, {limit}.")
+        echo(f"{budget.name.capitalize()} budget{whose}: ${budget.spent:.4f}, {limit}.")

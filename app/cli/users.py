@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.runtime import run
-from app.cli.terminal import say, say_json
+from app.cli.runtime import run_command
+from app.cli.terminal import echo, echo_json
 
 if TYPE_CHECKING:
     from app.wiring import Services
@@ -39,10 +39,10 @@ def create_key(name: str, rights: "tuple[Right, ...]", days: int | None) -> None
     """Create an API key that acts as the user key:NAME. The key is shown only once."""
 
     async def work(services: "Services") -> None:
-        say(await services.people.create_key(name, rights, days))
-        say("Save the key now: it is not shown again.", err=True)
+        echo(await services.people.create_key(name, rights, days))
+        echo("Save the key now: it is not shown again.", err=True)
 
-    run(work)
+    run_command(work)
 
 
 @keys.command("list")
@@ -57,17 +57,17 @@ def list_keys(as_json: bool) -> None:
                 key.model_dump(mode="json", exclude={"digest", "user_id"}) | {"user": user.name}
                 for key, user in found
             ]
-            say_json({"keys": rows})
+            echo_json({"keys": rows})
             return
         if not found:
-            say("There are no keys yet: run `ibid keys create NAME`.")
+            echo("There are no keys yet: run `ibid keys create NAME`.")
         for key, user in found:
             used = f"used {key.used_at:%Y-%m-%d %H:%M}" if key.used_at else "never used"
             until = f", until {key.expires_at:%Y-%m-%d}" if key.expires_at else ""
-            state = "" if key.is_good else " (expired or revoked)"
-            say(f"{key.prefix}…  {user.name}  {'+'.join(key.rights)}  {used}{until}{state}")
+            state = "" if key.is_valid else " (expired or revoked)"
+            echo(f"{key.prefix}…  {user.name}  {'+'.join(key.rights)}  {used}{until}{state}")
 
-    run(work)
+    run_command(work)
 
 
 @keys.command("revoke")
@@ -77,9 +77,9 @@ def revoke_key(prefix: str) -> None:
 
     async def work(services: "Services") -> None:
         await services.people.revoke_key(prefix)
-        say("Revoked.")
+        echo("Revoked.")
 
-    run(work)
+    run_command(work)
 
 
 @click.group()
@@ -95,12 +95,12 @@ def list_users(as_json: bool) -> None:
     async def work(services: "Services") -> None:
         found = await services.people.users()
         if as_json:
-            say_json({"users": [user.model_dump(mode="json") for user in found]})
+            echo_json({"users": [user.model_dump(mode="json") for user in found]})
             return
         for user in found:
-            say(f"{user.name}  {user.role}  since {user.created_at:%Y-%m-%d}")
+            echo(f"{user.name}  {user.role}  since {user.created_at:%Y-%m-%d}")
 
-    run(work)
+    run_command(work)
 
 
 @users.command("role")
@@ -114,9 +114,9 @@ def set_role(name: str, role: "Role") -> None:
 
     async def work(services: "Services") -> None:
         await services.people.set_role(name, role)
-        say(f"{name} is {role} now.")
+        echo(f"{name} is {role} now.")
 
-    run(work)
+    run_command(work)
 
 
 @users.command("delete")
@@ -127,6 +127,6 @@ def delete_user(name: str) -> None:
 
     async def work(services: "Services") -> None:
         await services.people.remove(name)
-        say(f"Deleted {name}.")
+        echo(f"Deleted {name}.")
 
-    run(work)
+    run_command(work)

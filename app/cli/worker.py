@@ -5,8 +5,8 @@ import signal
 
 import click
 
-from app.cli.runtime import load_settings, run
-from app.cli.terminal import say
+from app.cli.runtime import load_settings, run_command
+from app.cli.terminal import echo
 from app.logs import configure_logging
 from app.wiring import Services, build_worker
 
@@ -22,7 +22,7 @@ def worker() -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         await running.start()
-        say(
+        echo(
             "The worker is running. Press Ctrl-C to stop it; unfinished jobs continue later.",
             err=True,
         )
@@ -31,4 +31,4 @@ def worker() -> None:
         finally:
             await running.stop()
 
-    run(work, settings)
+    run_command(work, settings)

@@ -4,15 +4,15 @@ import json
 import re
 from typing import Any, Literal, cast
 
-from app.text.markdown import markdown_link, plain, safe_address
+from app.text.markdown import escape_markdown, markdown_link, safe_address
 from app.text.markers import MarkerParser, Piece
-from app.text.visible import one_line
+from app.text.visible import to_one_line
 from storage.domain import Answer, Citation
 
-Format = Literal["markdown", "csl-json", "bibtex"]
+CitationFormat = Literal["markdown", "csl-json", "bibtex"]
 
-_SPECIAL = re.compile(r"[&%$#_]")
-_BRACES = {
+_LATEX_SPECIAL = re.compile(r"[&%$#_]")
+_LATEX_REPLACEMENTS = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
     "}": r"\}",
@@ -21,7 +21,7 @@ _BRACES = {
 }
 
 
-def export(answer: Answer, form: Format) -> str:
+def export(answer: Answer, form: CitationFormat) -> str:
     """Return the text with Markdown footnotes, or its sources with one entry for each footnote."""
     if form == "markdown":
         return _markdown(answer)
@@ -35,7 +35,7 @@ def _markdown(answer: Answer) -> str:
     parser = MarkerParser({citation.n for citation in answer.citations})
     text = "".join(map(_footnote, (*parser.feed(answer.text), *parser.close())))
     notes = [
-        f"[^{c.n}]: “{plain(c.quote)}” — {markdown_link(_place(c), c.url)}"
+        f"[^{c.n}]: “{escape_markdown(c.quote)}” — {markdown_link(_format_location(c), c.url)}"
         for c in answer.citations
     ]
     return "\n".join([text, "", *notes]) if notes else text
@@ -55,16 +55,16 @@ def _csl(citation: Citation) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "id": f"ibid-{citation.n}",
         "type": "webpage" if citation.url.startswith("http") else "document",
-        "title": one_line(citation.title),
-        "URL": safe_address(citation.url) or one_line(citation.url),
-        "note": f"“{one_line(citation.quote)}”",
+        "title": to_one_line(citation.title),
+        "URL": safe_address(citation.url) or to_one_line(citation.url),
+        "note": f"“{to_one_line(citation.quote)}”",
     }
     if citation.section:
-        entry["section"] = one_line(" › ".join(citation.section))
+        entry["section"] = to_one_line(" › ".join(citation.section))
     if citation.page is not None:
         entry["page"] = str(citation.page)
     if authors := _authors(citation):
-        entry["author"] = [{"literal": one_line(name)} for name in authors]
+        entry["author"] = [{"literal": to_one_line(name)} for name in authors]
     if date := citation.metadata.get("date"):
         entry["issued"] = {"raw": str(date)}
     return entry
@@ -80,7 +80,9 @@ def _bibtex(citation: Citation) -> str:
         "note": f"“{citation.quote}”",
     }
     lines = [
-        f"  {name} = {{{_latex(one_line(value))}}}," for name, value in fields.items() if value
+        f"  {name} = {{{_escape_latex(to_one_line(value))}}},"
+        for name, value in fields.items()
+        if value
     ]
     url = f"  url = {{{safe_address(citation.url)}}},"
     return "\n".join([f"@misc{{ibid-{citation.n},", *lines, url, "}"])
@@ -93,12 +95,12 @@ def _authors(citation: Citation) -> list[str]:
     ]
 
 
-def _place(citation: Citation) -> str:
+def _format_location(citation: Citation) -> str:
     path = citation.section or (citation.title,)
     page = "" if citation.page is None else f", p. {citation.page}"
     return " › ".join(path) + page
 
 
-def _latex(text: str) -> str:
-    braced = "".join(_BRACES.get(character, character) for character in text)
-    return _SPECIAL.sub(lambda found: f"\\{found[0]}", braced)
+def _escape_latex(text: str) -> str:
+    braced = "".join(_LATEX_REPLACEMENTS.get(character, character) for character in text)
+    return _LATEX_SPECIAL.sub(lambda found: f"\\{found[0]}", braced)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from storage.domain import Answer, Value
 
-_EXAMPLES = 5
+_MAX_QUESTIONS = 5
 
 
 class Gap(Value):
@@ -25,14 +25,14 @@ class Gap(Value):
         return self.declined + self.unsupported
 
 
-def gaps(exchanges: Iterable[tuple[str, Answer]]) -> list[Gap]:
+def find_gaps(exchanges: Iterable[tuple[str, Answer]]) -> list[Gap]:
     """Return the gaps, largest first, from questions with their answers, latest first."""
     found: dict[tuple[str, tuple[str, ...]], Gap] = {}
     for question, answer in exchanges:
         declined = answer.status == "abstained"
         if not declined and all(claim.verdict != "unsupported" for claim in answer.claims):
             continue
-        near = _near(answer, question)
+        near = _nearest_gap(answer, question)
         key = (near.title, near.section)
         before = found.get(key, near)
         questions = dict.fromkeys((*before.questions, question))
@@ -40,13 +40,13 @@ def gaps(exchanges: Iterable[tuple[str, Answer]]) -> list[Gap]:
             update={
                 "declined": before.declined + declined,
                 "unsupported": before.unsupported + (not declined),
-                "questions": tuple(questions)[:_EXAMPLES],
+                "questions": tuple(questions)[:_MAX_QUESTIONS],
             }
         )
     return sorted(found.values(), key=lambda gap: (-gap.count, gap.title, gap.section))
 
 
-def _near(answer: Answer, question: str) -> Gap:
+def _nearest_gap(answer: Answer, question: str) -> Gap:
     """Return a gap at the nearest or cited section.
 
     The section is empty for a question without any, such as one asked of an empty corpus; all such

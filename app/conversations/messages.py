@@ -4,21 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from app.conversations.redaction import kept_claims, withhold
+from app.conversations.redaction import redact, visible_claims
 from app.paths import without_paths
 from storage.domain import Answer, Principal
 from storage.errors import InvalidInput, NotFound
 from storage.sql.database import Session
 from storage.sql.repositories.conversations import ConversationCursor, Conversations, Tree
 from storage.sql.repositories.messages import StoredMessage, StoredMessages
-from storage.sql.tables import WHOLE, Conversation, Feedback, Message
+from storage.sql.tables import WHOLE_ANSWER, Conversation, Feedback, Message
 
 _PAGE = 100
 """Number of conversations that a search reads at once."""
 
 
 @dataclass(frozen=True, slots=True)
-class Hidden:
+class HiddenSources:
     """The sources of stored answers that the reader may no longer see."""
 
     sources: dict[UUID, set[UUID]] = field(default_factory=dict[UUID, set[UUID]])
@@ -26,17 +26,17 @@ class Hidden:
     since: dict[UUID, int] = field(default_factory=dict[UUID, int])
     """Sequence number of the first such answer by conversation id; later answers may repeat its text."""
 
-    def influenced(self, message: Message) -> bool:
+    def is_influenced(self, message: Message) -> bool:
         """Return whether the message is, or comes after, an answer written with hidden sources."""
         first = self.since.get(message.conversation_id)
         return first is not None and (message.seq or 0) >= first
 
-    def of(self, message: Message) -> set[UUID]:
+    def sources_of(self, message: Message) -> set[UUID]:
         """Return the hidden sources that the message was written with."""
         return self.sources.get(message.id, set())
 
 
-class Messages:
+class VisibleMessages:
     """The messages of one user; text from corpora that the user may not see is withheld.
 
     This needs no further queries as long as every corpus, existing or deleted, is public.
@@ -46,60 +46,60 @@ class Messages:
         self._stored = StoredMessages(session, reader.name)
         self._conversations = Conversations(session, reader.name)
         self._reader = reader
-        self._known: dict[UUID | None, Hidden] = {}
+        self._hidden_cache: dict[UUID | None, HiddenSources] = {}
 
     async def tree(self, conversation_id: UUID) -> Tree:
         """Return all messages of a conversation, with all its branches."""
-        hidden = await self._hidden(conversation_id)
+        hidden = await self._get_hidden(conversation_id)
         messages = await self._stored.all(conversation_id)
-        return Tree([self._shown(message, hidden) for message in messages])
+        return Tree([self._redact(message, hidden) for message in messages])
 
-    async def one(self, conversation_id: UUID, message_id: UUID) -> Message:
+    async def get(self, conversation_id: UUID, message_id: UUID) -> Message:
         """Return a message; raise `NotFound`, also for a message of another conversation."""
-        message = await self._stored.one(conversation_id, message_id)
-        return self._shown(message, await self._hidden(conversation_id))
+        message = await self._stored.get(conversation_id, message_id)
+        return self._redact(message, await self._get_hidden(conversation_id))
 
     async def answer(self, message_id: UUID) -> Answer:
         """Return the answer with this id; raise `NotFound`, also for an answer to another user."""
-        for message in await self._stored.some([message_id]):
-            shown = self._shown(message, await self._hidden(message.conversation_id))
+        for message in await self._stored.get_many([message_id]):
+            shown = self._redact(message, await self._get_hidden(message.conversation_id))
             if shown.answer is not None:
                 return shown.answer
         raise NotFound("answer", message_id)
 
-    async def exchanges(self, last: int) -> list[tuple[str, Answer]]:
-        """Return the `last` questions with their answers, latest first; skip questions without an answer."""
-        hidden = await self._hidden()
-        found = await self._stored.exchanges(last)
-        shown = [(question.text, self._shown(reply, hidden).answer) for question, reply in found]
+    async def exchanges(self, limit: int) -> list[tuple[str, Answer]]:
+        """Return the `limit` questions with their answers, latest first; skip questions without an answer."""
+        hidden = await self._get_hidden()
+        found = await self._stored.exchanges(limit)
+        shown = [(question.text, self._redact(reply, hidden).answer) for question, reply in found]
         return [(question, answer) for question, answer in shown if answer is not None]
 
     async def branch(
-        self, conversation_id: UUID, last: int, leaf: UUID | None
+        self, conversation_id: UUID, limit: int, leaf: UUID | None
     ) -> list[StoredMessage]:
-        """Return the `last` messages of the branch that ends in `leaf`, oldest first.
+        """Return the `limit` messages of the branch that ends in `leaf`, oldest first.
 
         If `leaf` is None, it is the active branch. Whole answers are read only if something must be withheld.
         """
-        said = await self._stored.branch(conversation_id, last, leaf)
-        hidden = await self._hidden(conversation_id)
+        said = await self._stored.branch(conversation_id, limit, leaf)
+        hidden = await self._get_hidden(conversation_id)
         if not hidden.since:
             return said
-        replies = await self._stored.some([line.id for line in said if line.role != "user"])
-        texts = {message.id: self._shown(message, hidden).text for message in replies}
+        replies = await self._stored.get_many([line.id for line in said if line.role != "user"])
+        texts = {message.id: self._redact(message, hidden).text for message in replies}
         return [line._replace(text=texts.get(line.id, line.text)) for line in said]
 
     async def search(
         self, text: str, limit: int, after: ConversationCursor | None
     ) -> list[Conversation]:
         """Return conversations whose title or shown messages contain the text, last used first."""
-        hidden = await self._hidden()
+        hidden = await self._get_hidden()
         if not hidden.since:
-            return await self._stored.conversations_with(text, limit, after)
+            return await self._stored.search_conversations(text, limit, after)
         found: list[Conversation] = []
         while True:
-            page = await self._stored.conversations_with(text, _PAGE, after)
-            found += await self._in_which_it_shows(text, page, hidden)
+            page = await self._stored.search_conversations(text, _PAGE, after)
+            found += await self._with_visible_text(text, page, hidden)
             if len(found) >= limit or len(page) < _PAGE:
                 return found[:limit]
             after = ConversationCursor(page[-1].updated_at, page[-1].id)
@@ -109,20 +109,20 @@ class Messages:
 
         Claim numbers count the claims that are shown; feedback on withheld claims is left out.
         """
-        hidden = await self._hidden(conversation_id)
+        hidden = await self._get_hidden(conversation_id)
         by_message: dict[UUID, list[Feedback]] = {}
         for each in await self._stored.feedback(conversation_id):
             by_message.setdefault(each.message_id, []).append(each)
         if not hidden.since:
             return by_message
-        for message in await self._stored.some(by_message):
-            shown = self._claims(message, hidden)
+        for message in await self._stored.get_many(by_message):
+            shown = self._visible_claims(message, hidden)
             by_message[message.id] = [
                 each
-                if each.claim == WHOLE
+                if each.claim == WHOLE_ANSWER
                 else Feedback(**each.model_dump(exclude={"claim"}), claim=shown.index(each.claim))
                 for each in by_message[message.id]
-                if each.claim == WHOLE or each.claim in shown
+                if each.claim == WHOLE_ANSWER or each.claim in shown
             ]
         return by_message
 
@@ -133,54 +133,54 @@ class Messages:
 
         Raises `NotFound` or `InvalidInput`.
         """
-        message = await self._stored.one(conversation_id, message_id)
+        message = await self._stored.get(conversation_id, message_id)
         if message.answer is None:
             raise InvalidInput("Only an answer can be rated.")
-        shown = self._claims(message, await self._hidden(conversation_id))
+        shown = self._visible_claims(message, await self._get_hidden(conversation_id))
         if claim is not None and not 0 <= claim < len(shown):
             raise InvalidInput(f"The answer has {len(shown)} claims. Their numbers start at 0.")
-        number = WHOLE if claim is None else shown[claim]
+        number = WHOLE_ANSWER if claim is None else shown[claim]
         await self._conversations.rate(
             Feedback(message_id=message_id, claim=number, rating=rating, reason=reason)
         )
 
-    async def _hidden(self, conversation_id: UUID | None = None) -> Hidden:
+    async def _get_hidden(self, conversation_id: UUID | None = None) -> HiddenSources:
         """Return what is hidden in one conversation, or in all if None; cached after the first query."""
-        if conversation_id not in self._known:
-            self._known[conversation_id] = await self._looked_up(conversation_id)
-        return self._known[conversation_id]
+        if conversation_id not in self._hidden_cache:
+            self._hidden_cache[conversation_id] = await self._query_hidden(conversation_id)
+        return self._hidden_cache[conversation_id]
 
-    async def _looked_up(self, conversation_id: UUID | None) -> Hidden:
-        hidden = Hidden()
+    async def _query_hidden(self, conversation_id: UUID | None) -> HiddenSources:
+        hidden = HiddenSources()
         if self._reader.is_admin or await self._stored.is_all_public():
             return hidden
-        for told in await self._stored.hidden(self._reader, conversation_id):
-            hidden.sources.setdefault(told.message_id, set()).add(told.source_id)
-            first = hidden.since.get(told.conversation_id, told.seq)
-            hidden.since[told.conversation_id] = min(first, told.seq)
+        for source in await self._stored.hidden(self._reader, conversation_id):
+            hidden.sources.setdefault(source.message_id, set()).add(source.source_id)
+            first = hidden.since.get(source.conversation_id, source.seq)
+            hidden.since[source.conversation_id] = min(first, source.seq)
         return hidden
 
-    def _shown(self, message: Message, hidden: Hidden) -> Message:
+    def _redact(self, message: Message, hidden: HiddenSources) -> Message:
         if message.answer is None:
             return message
-        influenced = hidden.influenced(message)
-        answer = withhold(message.answer, hidden.of(message), influenced=influenced)
+        influenced = hidden.is_influenced(message)
+        answer = redact(message.answer, hidden.sources_of(message), influenced=influenced)
         if not self._reader.is_admin:
             answer = without_paths(answer)
-        return message if answer is message.answer else message.showing(answer)
+        return message if answer is message.answer else message.with_answer(answer)
 
-    def _claims(self, message: Message, hidden: Hidden) -> list[int]:
+    def _visible_claims(self, message: Message, hidden: HiddenSources) -> list[int]:
         if message.answer is None:
             return []
-        influenced = hidden.influenced(message)
-        return kept_claims(message.answer, hidden.of(message), influenced=influenced)
+        influenced = hidden.is_influenced(message)
+        return visible_claims(message.answer, hidden.sources_of(message), influenced=influenced)
 
-    async def _in_which_it_shows(
-        self, text: str, page: Sequence[Conversation], hidden: Hidden
+    async def _with_visible_text(
+        self, text: str, page: Sequence[Conversation], hidden: HiddenSources
     ) -> list[Conversation]:
         wanted, showing = text.lower(), set[UUID]()
-        for message in await self._stored.with_text(text, [one.id for one in page]):
-            shown = self._shown(message, hidden)
+        for message in await self._stored.search_messages(text, [one.id for one in page]):
+            shown = self._redact(message, hidden)
             if shown is message or wanted in shown.text.lower():
                 showing.add(message.conversation_id)
         return [one for one in page if one.id in showing or wanted in one.title.lower()]

@@ -8,12 +8,12 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.text.markdown import markdown_link, plain
+from app.text.markdown import escape_markdown, markdown_link
 from storage.domain import Answer, Value
 from storage.sql.tables import Conversation, Message
 
 Rating = Literal["up", "down"]
-MovedOn = Literal["changed", "gone"]
+SourceStatus = Literal["changed", "gone"]
 
 
 class MessageFeedback(Value):
@@ -35,7 +35,7 @@ class MessageView(Value):
     siblings: tuple[UUID, ...] = ()
     """Ids of the alternative messages at this place on all branches, oldest first, including this one."""
     feedback: tuple[MessageFeedback, ...] = ()
-    moved_on: Annotated[dict[UUID, MovedOn], Field(default_factory=dict)]
+    moved_on: Annotated[dict[UUID, SourceStatus], Field(default_factory=dict)]
     """The cited sources that have changed since or no longer exist, by source id."""
 
 
@@ -50,22 +50,22 @@ class ConversationView(Value):
 
     def as_markdown(self) -> str:
         """Return readable Markdown: questions as headings, answers with their footnotes."""
-        parts = [f"# {plain(self.title) or 'Conversation'}"]
-        for said in self.messages:
-            if said.role == "user":
-                parts.append(f"## {plain(said.text)}")
+        parts = [f"# {escape_markdown(self.title) or 'Conversation'}"]
+        for message in self.messages:
+            if message.role == "user":
+                parts.append(f"## {escape_markdown(message.text)}")
             else:
-                parts += [said.text, *_footnotes(said.answer)]
+                parts += [message.text, *_footnotes(message.answer)]
         return "\n\n".join(parts) + "\n"
 
 
-def said(
+def message_view(
     message: Message,
     siblings: tuple[UUID, ...] = (),
     feedback: tuple[MessageFeedback, ...] = (),
-    live: Mapping[UUID, int] = MappingProxyType({}),
+    live_versions: Mapping[UUID, int] = MappingProxyType({}),
 ) -> MessageView:
-    """Return a message as it is shown; `live` has the current versions of the cited sources."""
+    """Return a message as it is shown; `live_versions` has the current versions of the cited sources."""
     fields = {
         name: getattr(message, name) for name in ("id", "role", "text", "answer", "created_at")
     }
@@ -73,20 +73,22 @@ def said(
         **fields,
         siblings=siblings,
         feedback=feedback,
-        moved_on=_moved_on(message.answer, live) if message.answer else {},
+        moved_on=_changed_sources(message.answer, live_versions) if message.answer else {},
     )
 
 
-def _moved_on(answer: Answer, live: Mapping[UUID, int]) -> dict[UUID, MovedOn]:
+def _changed_sources(answer: Answer, live_versions: Mapping[UUID, int]) -> dict[UUID, SourceStatus]:
     cited = {citation.source_id: citation.source_version for citation in answer.citations}
     return {
-        source_id: "changed" if source_id in live else "gone"
+        source_id: "changed" if source_id in live_versions else "gone"
         for source_id, version in cited.items()
-        if live.get(source_id) != version
+        if live_versions.get(source_id) != version
     }
 
 
-def thread(conversation: Conversation, messages: tuple[MessageView, ...]) -> ConversationView:
+def conversation_view(
+    conversation: Conversation, messages: tuple[MessageView, ...]
+) -> ConversationView:
     """Return a conversation as it is shown."""
     return ConversationView(
         **conversation.model_dump(include={"id", "title", "created_at", "updated_at"}),
@@ -98,7 +100,8 @@ def _footnotes(answer: Answer | None) -> list[str]:
     if answer is None or not answer.citations:
         return []
     notes = (
-        f"\\[{c.n}\\] {markdown_link(' › '.join(c.section or (c.title,)), c.url)}\n> {plain(c.quote)}"
+        f"\\[{c.n}\\] "
+        f"{markdown_link(' › '.join(c.section or (c.title,)), c.url)}\n> {escape_markdown(c.quote)}"
         for c in answer.citations
     )
     return list(notes)

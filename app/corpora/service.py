@@ -5,19 +5,19 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from app.paths import passage_without_path, source_without_path, text_without_path
-from pipelines.corpora import lock_of, new_corpus
-from pipelines.uploads.upload_job import is_upload, original
+from pipelines.corpora import corpus_lock_name, new_corpus
+from pipelines.uploads.upload_job import is_upload, original_blob
 from storage.blobs import Blobs
 from storage.domain import LOCAL, Passage, Principal, Value
 from storage.errors import CorpusBusy, InvalidInput, NotFound
 from storage.index.releases import Indexes
 from storage.locks import Locks
-from storage.sql.database import Database, retried
+from storage.sql.database import Database, retry_on_lost_connection
 from storage.sql.repositories.corpora import Corpora
 from storage.sql.repositories.sources import Sources
 from storage.sql.tables import Corpus, Source, SourceText
 
-_CONTEXT = 600
+_CONTEXT_LENGTH = 600
 """Characters shown on either side of a passage."""
 
 
@@ -44,7 +44,7 @@ class CorpusSummary(Value):
     passages: int
 
 
-class Library:
+class CorpusService:
     """A service that reads ingested sources, and creates and deletes corpora."""
 
     def __init__(
@@ -61,19 +61,20 @@ class Library:
         self._locks = locks
         self._principal = principal
 
-    def acting_for(self, principal: Principal) -> "Library":
+    def acting_for(self, principal: Principal) -> "CorpusService":
         """Return a library that acts for another principal and shows only what that principal may see."""
-        return Library(self._database, self._indexes, self._blobs, self._locks, principal)
+        return CorpusService(self._database, self._indexes, self._blobs, self._locks, principal)
 
-    @retried
+    @retry_on_lost_connection
     async def corpora(self) -> list[CorpusSummary]:
         """Return the corpora that the principal may see, sorted by name."""
-        async with self._database.reading() as session:
+        async with self._database.read_transaction() as session:
             counts = await Sources(session).counts()
             corpora = Corpora(session, self._principal)
             readers = await corpora.readers() if self._principal.is_admin else {}
             return [
-                _shelf(corpus, counts, readers.get(corpus.id, ())) for corpus in await corpora.all()
+                _summarize(corpus, counts, readers.get(corpus.id, ()))
+                for corpus in await corpora.all()
             ]
 
     async def create(self, name: str, base_url: str | None, language: str) -> CorpusSummary:
@@ -82,11 +83,11 @@ class Library:
         corpus = new_corpus(name, base_url, language)
         async with self._database.transaction() as session:
             await Corpora(session).add(corpus)
-        return _shelf(corpus, {})
+        return _summarize(corpus, {})
 
-    async def check_open(self, name: str) -> None:
+    async def check_visible(self, name: str) -> None:
         """Raise `NotFound` if the corpus exists but the principal may not see it."""
-        async with self._database.reading() as session:
+        async with self._database.read_transaction() as session:
             if await Corpora(session).find(name) is not None:
                 await Corpora(session, self._principal).get(name)
 
@@ -97,17 +98,17 @@ class Library:
         running ingestion is not waited for: it fails, and what it wrote in the meantime is deleted, too.
         """
         self._principal.require("ingest")
-        async with self._database.reading() as session:
+        async with self._database.read_transaction() as session:
             await Corpora(session, self._principal).get(name)
-            uploads = [s for s in await Sources(session).of(name) if is_upload(s)]
+            uploads = [s for s in await Sources(session).of_corpus(name) if is_upload(s)]
         await self._indexes.remove_corpus(name)
         async with self._database.transaction() as session:
             await Corpora(session).remove(name)
         await self._indexes.remove_corpus(name)
         for source in uploads:
-            await self._blobs.remove(original(source.id))
+            await self._blobs.remove(original_blob(source.id))
 
-    async def open_to(self, name: str, readers: Sequence[str] | None) -> CorpusSummary:
+    async def set_readers(self, name: str, readers: Sequence[str] | None) -> CorpusSummary:
         """Allow only these readers (`user:NAME`, `group:NAME`), or with None everyone who may ask questions.
 
         Raises `InvalidInput` for a malformed reader, and `NotFound`.
@@ -117,11 +118,11 @@ class Library:
             if not re.fullmatch(r"(?:user|group):.+", reader):
                 raise InvalidInput(f"A reader is user:NAME or group:NAME, not {reader[:80]!r}.")
         async with self._database.transaction() as session:
-            corpus = await Corpora(session).open_to(name, readers)
+            corpus = await Corpora(session).set_readers(name, readers)
             counts = await Sources(session).counts()
-        return _shelf(corpus, counts, sorted(set(readers or ())))
+        return _summarize(corpus, counts, sorted(set(readers or ())))
 
-    async def prefer_peer_reviewed(self, name: str, weight: float) -> CorpusSummary:
+    async def set_peer_review_weight(self, name: str, weight: float) -> CorpusSummary:
         """Set how much peer-reviewed sources gain in rankings: a weight in [0, 1], where 0 is no preference.
 
         With a preference, answers tell which claims rest on other sources. Raises `InvalidInput` or
@@ -134,26 +135,26 @@ class Library:
             corpus = await Corpora(session, self._principal).get(name)
             corpus.peer_review_weight = weight
             counts = await Sources(session).counts()
-        return _shelf(corpus, counts)
+        return _summarize(corpus, counts)
 
-    @retried
+    @retry_on_lost_connection
     async def sources(
         self, corpora: Sequence[str] = (), limit: int = 100, offset: int = 0
     ) -> list[Source]:
         """Return live sources, sorted by corpus and location; raise `NotFound` for an unknown corpus."""
-        async with self._database.reading() as session:
+        async with self._database.read_transaction() as session:
             repository = Corpora(session, self._principal)
             names = [(await repository.get(name)).name for name in corpora]
             names = names or [corpus.name for corpus in await repository.all()]
-            live = await Sources(session).live(names, limit, offset)
-        return [self._told(source) for source in live]
+            live = await Sources(session).live_page(names, limit, offset)
+        return [self._hide_path(source) for source in live]
 
-    @retried
+    @retry_on_lost_connection
     async def source(self, source_id: UUID) -> Source:
         """Return a source; raise `NotFound`."""
-        async with self._database.reading() as session:
-            source = await Sources(session).seen_by(self._principal, source_id)
-        return self._told(source)
+        async with self._database.read_transaction() as session:
+            source = await Sources(session).get_visible(self._principal, source_id)
+        return self._hide_path(source)
 
     async def delete_source(self, source_id: UUID) -> None:
         """Delete a source from the index, and its uploaded original; its row and its cited texts are kept.
@@ -162,7 +163,7 @@ class Library:
         """
         self._principal.require("ingest")
         corpus = (await self.source(source_id)).corpus
-        async with self._locks.tried(lock_of(corpus)) as is_free:
+        async with self._locks.try_hold(corpus_lock_name(corpus)) as is_free:
             if not is_free:
                 raise CorpusBusy(
                     f"The corpus {corpus!r} is being changed by an ingestion. Try again afterwards."
@@ -172,21 +173,21 @@ class Library:
                 repository = Sources(session)
                 (await repository.get(source_id)).remove()
                 await repository.prune_texts()
-            await self._blobs.remove(original(source_id))
+            await self._blobs.remove(original_blob(source_id))
 
     async def original(self, source_id: UUID) -> tuple[Source, bytes]:
         """Return a source and the bytes that were uploaded; raise `NotFound`, also if it was not uploaded."""
         source = await self.source(source_id)
         if not is_upload(source):
             raise NotFound("original", source_id, "Only uploaded files are kept.")
-        return source, await self._blobs.read(original(source_id))
+        return source, await self._blobs.read(original_blob(source_id))
 
-    @retried
+    @retry_on_lost_connection
     async def text(self, source_id: UUID, version: int | None = None) -> SourceText:
         """Return the canonical text of a version, by default the live one; raise `NotFound`."""
-        async with self._database.reading() as session:
+        async with self._database.read_transaction() as session:
             sources = Sources(session)
-            await sources.seen_by(self._principal, source_id)
+            await sources.get_visible(self._principal, source_id)
             text = await sources.text(source_id, version)
         return text if self._principal.is_admin else text_without_path(text)
 
@@ -201,15 +202,15 @@ class Library:
             ) from error
         return PassageInContext(
             passage=passage if self._principal.is_admin else passage_without_path(passage),
-            before=text[max(0, passage.start - _CONTEXT) : passage.start],
-            after=text[passage.end : passage.end + _CONTEXT],
+            before=text[max(0, passage.start - _CONTEXT_LENGTH) : passage.start],
+            after=text[passage.end : passage.end + _CONTEXT_LENGTH],
         )
 
-    def _told(self, source: Source) -> Source:
+    def _hide_path(self, source: Source) -> Source:
         return source if self._principal.is_admin else source_without_path(source)
 
 
-def _shelf(
+def _summarize(
     corpus: Corpus, counts: dict[str, tuple[int, int]], readers: Sequence[str] = ()
 ) -> CorpusSummary:
     sources, passages = counts.get(corpus.name, (0, 0))

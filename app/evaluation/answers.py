@@ -11,13 +11,13 @@ from urllib.parse import unquote
 
 from app.chat.events import Completed, Retrieved
 from app.chat.turn_engine import Turn, TurnEngine
-from app.corpora.service import Library
-from app.evaluation.claims import balanced
+from app.corpora.service import CorpusService
+from app.evaluation.claims import balanced_accuracy
 from app.retrieval.search import NO_FILTER
-from pipelines.ingestion.sentences import sentences
+from pipelines.ingestion.sentences import split_sentences
 from storage.domain import Answer, Citation, Passage, Value
 from storage.errors import InvalidInput
-from storage.index.bm25.encoder import terms
+from storage.index.bm25.encoder import content_terms
 from storage.parsing import parse_json
 
 _PAGE = re.compile(r"#page=\d+\Z")
@@ -34,7 +34,7 @@ class KnownQuestion:
     relevant: frozenset[str]
 
 
-class AnswersMeasured(Value):
+class AnswerEvaluation(Value):
     """The results: `metrics` by name; `confusion` counts answered and declined questions of each kind."""
 
     metrics: dict[str, float]
@@ -43,7 +43,7 @@ class AnswersMeasured(Value):
 
 
 @dataclass(slots=True)
-class _Tally:
+class _MetricSums:
     sums: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
 
     def add(self, name: str, value: float) -> None:
@@ -95,7 +95,7 @@ def write_documents(folder: Path, scratch: Path) -> list[Path]:
     return [scratch]
 
 
-def naming(folder: Path) -> Callable[[Citation], str]:
+def build_document_namer(folder: Path) -> Callable[[Citation], str]:
     """Return a function that gives the id of the document that a citation is from."""
     ids = [key for key, _ in _documents(folder)]
     paged = any(_PAGE.search(key) for key in ids)
@@ -111,38 +111,41 @@ def naming(folder: Path) -> Callable[[Citation], str]:
 
 async def evaluate_answers(
     engine: TurnEngine,
-    library: Library,
+    library: CorpusService,
     corpora: Sequence[str],
     questions: Sequence[KnownQuestion],
     name: Callable[[Citation], str],
     progress: Callable[[int, int], None] | None = None,
-) -> AnswersMeasured:
+) -> AnswerEvaluation:
     """Ask every question once, in a separate conversation, and measure the answers."""
     scope = await engine.search.scope(corpora, NO_FILTER)
     language = min(scope.languages)
-    tally, told = _Tally(), list[bool]()
+    tally, answered = _MetricSums(), list[bool]()
     for number, question in enumerate(questions, 1):
         started = time.perf_counter()
-        answer, passages = await _answer(engine, Turn(question.text, scope))
+        answer, passages = await _send_problem(engine, Turn(question.text, scope))
         tally.add("milliseconds", 1_000 * (time.perf_counter() - started))
-        told.append(answer.status == "answered")
+        answered.append(answer.status == "answered")
         if answer.status == "answered":
-            await _weigh(tally, library, answer)
+            await _measure_support(tally, library, answer)
         if answer.status == "answered" and question.answerable:
             cited = [name(citation) for citation in answer.citations]
-            _compare(tally, question, cited)
-            _cover(tally, question, answer, passages, language)
+            _measure_citations(tally, question, cited)
+            _measure_coverage(tally, question, answer, passages, language)
         if progress:
             progress(number, len(questions))
     truth = [question.answerable for question in questions]
-    return AnswersMeasured(
-        metrics={"balanced_accuracy": round(balanced(truth, told), 4), **tally.means()},
-        confusion=_confusion(truth, told),
+    return AnswerEvaluation(
+        metrics={
+            "balanced_accuracy": round(balanced_accuracy(truth, answered), 4),
+            **tally.means(),
+        },
+        confusion=_confusion(truth, answered),
         questions=len(questions),
     )
 
 
-async def _answer(engine: TurnEngine, turn: Turn) -> tuple[Answer, Sequence[Passage]]:
+async def _send_problem(engine: TurnEngine, turn: Turn) -> tuple[Answer, Sequence[Passage]]:
     """Return the answer and the passages that it was made from, best first."""
     passages: Sequence[Passage] = ()
     async for event in engine.stream(turn):
@@ -153,7 +156,7 @@ async def _answer(engine: TurnEngine, turn: Turn) -> tuple[Answer, Sequence[Pass
     raise AssertionError("a turn ends with `Completed` or raises")
 
 
-async def _weigh(tally: _Tally, library: Library, answer: Answer) -> None:
+async def _measure_support(tally: _MetricSums, library: CorpusService, answer: Answer) -> None:
     """Measure what needs no known answer: whether quotes are exact and claims are supported."""
     for citation in answer.citations:
         text = (await library.text(citation.source_id, citation.source_version)).text
@@ -163,7 +166,7 @@ async def _weigh(tally: _Tally, library: Library, answer: Answer) -> None:
             tally.add("claims_supported", claim.verdict == "supported")
 
 
-def _compare(tally: _Tally, question: KnownQuestion, cited: Sequence[str]) -> None:
+def _measure_citations(tally: _MetricSums, question: KnownQuestion, cited: Sequence[str]) -> None:
     """Compare the cited documents with the relevant ones."""
     if question.relevant and cited:
         right = question.relevant.intersection(cited)
@@ -172,33 +175,37 @@ def _compare(tally: _Tally, question: KnownQuestion, cited: Sequence[str]) -> No
         tally.add("first_citation_exact", cited[0] in question.relevant)
 
 
-def _cover(
-    tally: _Tally,
+def _measure_coverage(
+    tally: _MetricSums,
     question: KnownQuestion,
     answer: Answer,
     passages: Sequence[Passage],
     language: str,
 ) -> None:
     """Measure the share of the known answer's terms in this answer, and in a baseline of the same length."""
-    wanted = terms(question.answer, language) if question.answer else frozenset[int]()
+    wanted = content_terms(question.answer, language) if question.answer else frozenset[int]()
     if wanted:
-        lead = _lead(passages, sum(len(claim.text) for claim in answer.claims))
-        tally.add("answer_coverage", len(wanted & terms(answer.text, language)) / len(wanted))
-        tally.add("lead_coverage", len(wanted & terms(lead, language)) / len(wanted))
+        lead = _lead_baseline(passages, sum(len(claim.text) for claim in answer.claims))
+        tally.add(
+            "answer_coverage", len(wanted & content_terms(answer.text, language)) / len(wanted)
+        )
+        tally.add("lead_coverage", len(wanted & content_terms(lead, language)) / len(wanted))
 
 
-def _lead(passages: Sequence[Passage], length: int) -> str:
+def _lead_baseline(passages: Sequence[Passage], length: int) -> str:
     """Return the baseline: the beginning of the best passages, up to `length` characters."""
-    said = (passage.text[slice(*span)] for passage in passages for span in sentences(passage.text))
+    said = (
+        passage.text[slice(*span)] for passage in passages for span in split_sentences(passage.text)
+    )
     return " ".join(said)[:length]
 
 
-def _confusion(truth: Sequence[bool], told: Sequence[bool]) -> dict[str, dict[str, int]]:
+def _confusion(truth: Sequence[bool], predicted: Sequence[bool]) -> dict[str, dict[str, int]]:
     counts: Mapping[bool, dict[str, int]] = {
         True: {"answered": 0, "declined": 0},
         False: {"answered": 0, "declined": 0},
     }
-    for answerable, answered in zip(truth, told, strict=True):
+    for answerable, answered in zip(truth, predicted, strict=True):
         counts[answerable]["answered" if answered else "declined"] += 1
     return {"answerable": counts[True], "unanswerable": counts[False]}
 

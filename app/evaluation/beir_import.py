@@ -8,9 +8,9 @@ from html import escape
 from pathlib import Path
 from urllib.parse import unquote
 
-from app.corpora.service import Library
+from app.corpora.service import CorpusService
 from app.evaluation.golden import GoldenDocument, GoldenSet, read_corpus
-from app.evaluation.languages import language_of
+from app.evaluation.languages import detect_language
 from pipelines.ingestion.service import Ingestion, Progress
 from storage.domain import Passage
 from storage.errors import InvalidInput
@@ -18,7 +18,7 @@ from storage.errors import InvalidInput
 CORPUS = "golden"
 """The corpus that the documents of a set are ingested into."""
 
-Naming = Callable[[Passage], str | None]
+DocumentNamer = Callable[[Passage], str | None]
 """Returns the id of the golden set's document that a passage belongs to; None if there is none."""
 
 _SAMPLE = 50
@@ -28,30 +28,30 @@ _HAS_TITLE = re.compile(r"\A---\n|\A\s*# \S")
 
 
 @dataclass(frozen=True, slots=True)
-class Staged:
+class StagedDocuments:
     """The paths to ingest, and a function that maps a passage to its document."""
 
     paths: tuple[Path, ...]
-    name: Naming
+    name: DocumentNamer
     sample: tuple[str, ...]
     """Texts from which the language is detected."""
 
 
 async def ingest_documents(
     ingestion: Ingestion,
-    library: Library,
+    library: CorpusService,
     folder: Path,
     golden: GoldenSet,
     scratch: Path,
     language: str | None = None,
     progress: Progress | None = None,
-) -> Naming:
+) -> DocumentNamer:
     """Ingest the set's documents into a corpus named `CORPUS`, in the same way as a user's documents.
 
     Raises `InvalidInput` for a set that cannot be read and for documents that cannot be ingested.
     """
     staged = await asyncio.to_thread(_stage, folder, golden, scratch)
-    await library.create(CORPUS, None, language or language_of(staged.sample))
+    await library.create(CORPUS, None, language or detect_language(staged.sample))
     report = await ingestion.run(staged.paths, CORPUS, progress=progress)
     if report.failed:
         first = report.failed[0]
@@ -62,14 +62,18 @@ async def ingest_documents(
     return staged.name
 
 
-def _stage(folder: Path, golden: GoldenSet, scratch: Path) -> Staged:
+def _stage(folder: Path, golden: GoldenSet, scratch: Path) -> StagedDocuments:
     sample = tuple(question.text for question in golden.questions[:_SAMPLE])
-    return _pages(folder, golden.wanted, sample) or _documents(read_corpus(folder), scratch)
+    return _stage_pages(folder, golden.document_ids, sample) or _stage_documents(
+        read_corpus(folder), scratch
+    )
 
 
-def _pages(folder: Path, wanted: Iterable[str], sample: tuple[str, ...]) -> Staged | None:
+def _stage_pages(
+    folder: Path, document_ids: Iterable[str], sample: tuple[str, ...]
+) -> StagedDocuments | None:
     """Return the set's own files if all ids are like `file.pdf#page=2` and all files are in its folder."""
-    matches = [_PAGE.fullmatch(key) for key in wanted]
+    matches = [_PAGE.fullmatch(key) for key in document_ids]
     names = {match["file"] for match in matches if match}
     there = {path.name: path for path in sorted(folder.rglob("*")) if path.name in names}
     if not names or None in matches or names - there.keys():
@@ -79,10 +83,10 @@ def _pages(folder: Path, wanted: Iterable[str], sample: tuple[str, ...]) -> Stag
         file = unquote(passage.url.partition("#")[0].rpartition("/")[2])
         return f"{file}#page={passage.page}"
 
-    return Staged(tuple(sorted({path.parent for path in there.values()})), name, sample)
+    return StagedDocuments(tuple(sorted({path.parent for path in there.values()})), name, sample)
 
 
-def _documents(documents: Iterable[GoldenDocument], scratch: Path) -> Staged:
+def _stage_documents(documents: Iterable[GoldenDocument], scratch: Path) -> StagedDocuments:
     """Write each document to a file: Markdown as it is, other text as HTML, which keeps all of it.
 
     Ingestion uses the file's name as the title of a document without one. All files have the same name,
@@ -103,7 +107,7 @@ def _documents(documents: Iterable[GoldenDocument], scratch: Path) -> Staged:
     def name(passage: Passage) -> str | None:
         return ids.get(passage.url.partition("#")[0])
 
-    return Staged((scratch,), name, tuple(sample))
+    return StagedDocuments((scratch,), name, tuple(sample))
 
 
 def _as_markdown(document: GoldenDocument) -> str:

@@ -31,7 +31,7 @@ class LabelledClaim(BaseModel):
         return given
 
 
-class ClaimsMeasured(Value):
+class ClaimEvaluation(Value):
     """The results: `metrics` by name; `labels` counts the verdicts of the claims with each label."""
 
     metrics: dict[str, float]
@@ -59,20 +59,20 @@ def read_claims(path: Path) -> list[LabelledClaim]:
     return rows
 
 
-async def evaluate_claims(verifier: Verifier, rows: Sequence[LabelledClaim]) -> ClaimsMeasured:
+async def evaluate_claims(verifier: Verifier, rows: Sequence[LabelledClaim]) -> ClaimEvaluation:
     """Judge every claim by its evidence as one passage; an `unchecked` claim counts as score 0."""
     started = time.perf_counter()
-    given = [await verifier.judge(row.claim, [row.evidence]) for row in rows]
+    judgements = [await verifier.judge(row.claim, [row.evidence]) for row in rows]
     seconds = time.perf_counter() - started
     labels: dict[str, dict[str, int]] = {}
-    for row, judgement in zip(rows, given, strict=True):
+    for row, judgement in zip(rows, judgements, strict=True):
         counts = labels.setdefault(str(row.label), {})
         counts[judgement.verdict] = counts.get(judgement.verdict, 0) + 1
-    metrics = _metrics(_are_supported(rows), given) | {
-        "auroc_best_evidence": _by_claim(rows, given),
+    metrics = _metrics(_are_supported(rows), judgements) | {
+        "auroc_best_evidence": _best_evidence_auroc(rows, judgements),
         "milliseconds_per_claim": round(1_000 * seconds / len(rows), 3),
     }
-    return ClaimsMeasured(metrics=metrics, labels=dict(sorted(labels.items())), claims=len(rows))
+    return ClaimEvaluation(metrics=metrics, labels=dict(sorted(labels.items())), claims=len(rows))
 
 
 def auroc(positive: Sequence[bool], scores: Sequence[float]) -> float:
@@ -95,30 +95,30 @@ def auroc(positive: Sequence[bool], scores: Sequence[float]) -> float:
     return (above - count * (count + 1) / 2) / (count * (len(positive) - count))
 
 
-def balanced(positive: Sequence[bool], told: Sequence[bool]) -> float:
+def balanced_accuracy(positive: Sequence[bool], predicted: Sequence[bool]) -> float:
     """Return the balanced accuracy: the mean of the shares of correct positives and correct negatives."""
-    hits = sum(p and t for p, t in zip(positive, told, strict=True)) / (sum(positive) or 1)
+    hits = sum(p and t for p, t in zip(positive, predicted, strict=True)) / (sum(positive) or 1)
     rest = len(positive) - sum(positive)
-    refused = sum(not p and not t for p, t in zip(positive, told, strict=True)) / (rest or 1)
+    refused = sum(not p and not t for p, t in zip(positive, predicted, strict=True)) / (rest or 1)
     return (hits + refused) / 2
 
 
-def _metrics(positive: Sequence[bool], given: Sequence[Judgement]) -> dict[str, float]:
-    told = [judgement.verdict == "supported" for judgement in given]
-    right = sum(p and t for p, t in zip(positive, told, strict=True))
+def _metrics(positive: Sequence[bool], judgements: Sequence[Judgement]) -> dict[str, float]:
+    predicted = [judgement.verdict == "supported" for judgement in judgements]
+    right = sum(p and t for p, t in zip(positive, predicted, strict=True))
     return {
-        "auroc": round(auroc(positive, [judgement.score or 0.0 for judgement in given]), 4),
-        "balanced_accuracy": round(balanced(positive, told), 4),
-        "precision": round(right / (sum(told) or 1), 4),
+        "auroc": round(auroc(positive, [judgement.score or 0.0 for judgement in judgements]), 4),
+        "balanced_accuracy": round(balanced_accuracy(positive, predicted), 4),
+        "precision": round(right / (sum(predicted) or 1), 4),
         "recall": round(right / (sum(positive) or 1), 4),
     }
 
 
-def _by_claim(rows: Sequence[LabelledClaim], given: Sequence[Judgement]) -> float:
+def _best_evidence_auroc(rows: Sequence[LabelledClaim], judgements: Sequence[Judgement]) -> float:
     """Return the AUROC if a claim with several pieces of evidence gets the score of the best one."""
     best: dict[tuple[str, str], float] = {}
     truth: dict[tuple[str, str], bool] = {}
-    for row, supported, judgement in zip(rows, _are_supported(rows), given, strict=True):
+    for row, supported, judgement in zip(rows, _are_supported(rows), judgements, strict=True):
         key = (row.claim, str(row.label))
         best[key] = max(best.get(key, 0.0), judgement.score or 0.0)
         truth[key] = supported

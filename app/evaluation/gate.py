@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.evaluation.golden import QRELS, read_golden
-from app.evaluation.retrieval import recall
+from app.evaluation.retrieval import mean_recall
 from app.retrieval.search import Search
 from storage.errors import ReleaseRefused
 from storage.index.passages import PassageIndex
@@ -40,4 +40,4 @@ class GoldenGate:
 
     async def _recall(self, corpus: str, index: PassageIndex) -> float:
         search = Search(self._database, self._indexes.pinned(index))
-        return await recall(search, read_golden(self._folder / corpus), [corpus], _DEPTH)
+        return await mean_recall(search, read_golden(self._folder / corpus), [corpus], _DEPTH)

@@ -14,11 +14,11 @@ from storage.parsing import parse_json
 CORPUS, QUERIES, QRELS = "corpus.jsonl", "queries.jsonl", "qrels/test.tsv"
 
 
-class _Metadata(BaseModel):
+class _BeirMetadata(BaseModel):
     user_turns: list[str] = []
 
 
-class _Row(BaseModel):
+class _BeirLine(BaseModel):
     """A line of a set; other fields in it are ignored."""
 
     model_config = ConfigDict(coerce_numbers_to_str=True)
@@ -26,7 +26,7 @@ class _Row(BaseModel):
     id: str = Field(alias="_id", min_length=1)
     title: str | None = None
     text: str | None = None
-    metadata: _Metadata | None = None
+    metadata: _BeirMetadata | None = None
 
 
 class GoldenDocument(Value):
@@ -52,7 +52,7 @@ class GoldenSet(Value):
     questions: tuple[GoldenQuestion, ...]
 
     @property
-    def wanted(self) -> set[str]:
+    def document_ids(self) -> set[str]:
         """Ids of all documents that answer a question."""
         return {key for question in self.questions for key in question.relevant}
 
@@ -79,20 +79,20 @@ def read_corpus(folder: Path) -> Iterator[GoldenDocument]:
             yield GoldenDocument(id=row.id, title=title, text=text)
 
 
-def _question(row: _Row, relevant: dict[str, float]) -> GoldenQuestion:
+def _question(row: _BeirLine, relevant: dict[str, float]) -> GoldenQuestion:
     turns = row.metadata.user_turns if row.metadata else []
     return GoldenQuestion(
         id=row.id, text=row.text or "", history=tuple(turns[:-1]), relevant=relevant
     )
 
 
-def _rows(path: Path) -> Iterator[_Row]:
+def _rows(path: Path) -> Iterator[_BeirLine]:
     for number, line in enumerate(_lines(path), 1):
         if line.strip():
             try:
-                yield _Row.model_validate(parse_json(line))
+                yield _BeirLine.model_validate(parse_json(line))
             except (ValueError, ValidationError) as error:
-                raise InvalidInput(f"{path}, line {number}: {_reason(error)}.") from error
+                raise InvalidInput(f"{path}, line {number}: {_describe_error(error)}.") from error
 
 
 def _read_qrels(path: Path) -> dict[str, dict[str, float]]:
@@ -104,7 +104,7 @@ def _read_qrels(path: Path) -> dict[str, dict[str, float]]:
         if not row or (number == 1 and row[-1].strip() == "score"):
             continue
         try:
-            query, document, gain = row[0], row[1], _finite(row[2])
+            query, document, gain = row[0], row[1], _parse_finite(row[2])
         except (IndexError, ValueError) as error:
             raise InvalidInput(
                 f"{path}, line {number}: expected a question, a document and a number, "
@@ -115,7 +115,7 @@ def _read_qrels(path: Path) -> dict[str, dict[str, float]]:
     return relevant
 
 
-def _finite(text: str) -> float:
+def _parse_finite(text: str) -> float:
     """Parse a finite number; raise `ValueError` for anything else, including `nan` and `inf`."""
     number = float(text)
     if not math.isfinite(number):
@@ -133,7 +133,7 @@ def _lines(path: Path) -> Iterator[str]:
         raise InvalidInput(f"{path} cannot be read: {reason}.") from error
 
 
-def _reason(error: ValueError) -> str:
+def _describe_error(error: ValueError) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from app.evaluation.golden import QRELS, QUERIES, GoldenQuestion, GoldenSet
-from app.evaluation.retrieval import by_url
+from app.evaluation.retrieval import page_url
 from app.retrieval.search import Search
 from storage.domain import Passage
 from storage.errors import AlreadyExists, InvalidInput
-from storage.index.bm25.tokenizer import words
+from storage.index.bm25.tokenizer import tokenize
 from storage.index.releases import Indexes
 
 _FEWEST_WORDS = 2
@@ -18,14 +18,14 @@ _FEWEST_PAIRS = 3
 """The fewest pairs of characters, in scripts that do not separate words by spaces."""
 
 
-async def make_golden(search: Search, indexes: Indexes, corpus: str) -> GoldenSet:
+async def generate_golden(search: Search, indexes: Indexes, corpus: str) -> GoldenSet:
     """Generate a question from every specific heading that only one page of the searched editions has.
 
     Such questions share their words with the text: they show that a release lost something, but they are
     not typical of what people ask. Raises `NotFound`, and `InvalidInput` for a corpus without such headings.
     """
     scope = await search.scope([corpus])
-    passages = await (await indexes.serving()).found_in(scope.corpora, scope.editions)
+    passages = await (await indexes.serving()).list_passages(scope.corpora, scope.editions)
     questions = _questions(passages, min(scope.languages))
     if not questions:
         raise InvalidInput(f"The corpus {corpus!r} has no heading that belongs to only one page.")
@@ -61,16 +61,16 @@ def write_golden(golden: GoldenSet, folder: Path) -> None:
 def _questions(passages: Iterable[Passage], language: str) -> list[GoldenQuestion]:
     pages: dict[str, set[str]] = {}
     for passage in passages:
-        pages.setdefault(passage.section[-1], set()).add(by_url(passage))
-    told = [(heading, *where) for heading, where in sorted(pages.items()) if len(where) == 1]
+        pages.setdefault(passage.section[-1], set()).add(page_url(passage))
+    unique = [(heading, *where) for heading, where in sorted(pages.items()) if len(where) == 1]
     return [
         GoldenQuestion(id=f"heading-{number}", text=heading, relevant={page: 1.0})
         for number, (heading, page) in enumerate(
-            ((heading, page) for heading, page in told if _tells(heading, language)), 1
+            ((heading, page) for heading, page in unique if _is_specific(heading, language)), 1
         )
     ]
 
 
-def _tells(heading: str, language: str) -> bool:
-    spaced, unspaced = words(heading, language)
+def _is_specific(heading: str, language: str) -> bool:
+    spaced, unspaced = tokenize(heading, language)
     return len(set(spaced)) >= _FEWEST_WORDS or len(set(unspaced)) >= _FEWEST_PAIRS

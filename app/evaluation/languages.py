@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from storage.index.bm25.tokenizer import stop_words_in
+from storage.index.bm25.tokenizer import count_stop_words
 
 _SCRIPTS = {
     "ja": "\u3040-\u30ff",
@@ -18,19 +18,19 @@ _SCRIPTS = {
     "ru": "\u0400-\u04ff",
 }
 """Letters that identify a language, or stand for all languages of a script; the first match counts."""
-_TELLING = 0.05
+_MIN_SHARE = 0.05
 """The share of a text's letters above which a script is more than a quotation."""
-_FEW = 0.005
+_MIN_SHARE_OF_OWN_LETTERS = 0.005
 """The same share for letters that other languages of the script do not have."""
 _LATIN = ("en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "no", "fi", "hu", "ro", "tr")
 
 
-def language_of(texts: Sequence[str]) -> str:
+def detect_language(texts: Sequence[str]) -> str:
     """Return the ISO 639 code of the language; `en` if it cannot be detected."""
     text = " ".join(texts)
     letters = sum(map(str.isalpha, text)) or 1
     for language, range_ in _SCRIPTS.items():
-        enough = _FEW if language in ("ja", "fa") else _TELLING
+        enough = _MIN_SHARE_OF_OWN_LETTERS if language in ("ja", "fa") else _MIN_SHARE
         if len(re.findall(f"[{range_}]", text)) / letters > enough:
             return language
-    return max(_LATIN, key=lambda language: stop_words_in(text, language))
+    return max(_LATIN, key=lambda language: count_stop_words(text, language))

@@ -13,10 +13,10 @@ def measure(ranking: Sequence[str], relevant: Mapping[str, float]) -> dict[str, 
     return {
         "ndcg@10": _ndcg(ranking, relevant, 10),
         "mrr@10": 1 / ranks[0] if ranks and ranks[0] <= 10 else 0.0,  # noqa: PLR2004 - its name
-        "recall@10": _found(ranks, 10) / len(relevant),
-        "recall@100": _found(ranks, 100) / len(relevant),
-        "hit@1": float(_found(ranks, 1) > 0),
-        "hit@5": float(_found(ranks, 5) > 0),
+        "recall@10": _count_within(ranks, 10) / len(relevant),
+        "recall@100": _count_within(ranks, 100) / len(relevant),
+        "hit@1": float(_count_within(ranks, 1) > 0),
+        "hit@5": float(_count_within(ranks, 5) > 0),
     }
 
 
@@ -26,7 +26,7 @@ def mean(measured: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: sum(one[name] for one in measured) / count for name in MEASURES}
 
 
-def _found(ranks: Sequence[int], depth: int) -> int:
+def _count_within(ranks: Sequence[int], depth: int) -> int:
     return sum(rank <= depth for rank in ranks)
 
 
@@ -34,8 +34,8 @@ def _ndcg(ranking: Sequence[str], relevant: Mapping[str, float], depth: int) -> 
     """Return the normalized discounted cumulative gain of Järvelin and Kekäläinen, with linear gains."""
     gains = [relevant.get(key, 0.0) for key in ranking[:depth]]
     ideal = sorted(relevant.values(), reverse=True)[:depth]
-    return _discounted(gains) / _discounted(ideal)
+    return _dcg(gains) / _dcg(ideal)
 
 
-def _discounted(gains: Sequence[float]) -> float:
+def _dcg(gains: Sequence[float]) -> float:
     return sum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains, 1))

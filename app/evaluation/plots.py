@@ -9,7 +9,7 @@ from jinja2 import Environment
 
 from app.templates import open_templates
 
-Row = tuple[str, float, float | None]
+BarRow = tuple[str, float, float | None]
 """A name, a value, and optionally a value to compare it with."""
 
 
@@ -36,7 +36,7 @@ class Chart:
     height: int
 
 
-def chart(label: str, rows: Sequence[Row], most: float, shown: Callable[[float], str]) -> Chart:
+def chart(label: str, rows: Sequence[BarRow], most: float, shown: Callable[[float], str]) -> Chart:
     """Return a chart of values from 0 to `most`, each with the compared value below it in grey."""
     bars: list[Bar] = []
     y = 0

@@ -6,39 +6,39 @@ from contextlib import contextmanager
 
 from storage.errors import ModelBusy, ModelRefused, ModelUnavailable
 
-ENOUGH = 3
+FAILURE_THRESHOLD = 3
 """Consecutive failures after which the breaker opens."""
-REST = 30.0
+COOLDOWN_SECONDS = 30.0
 """Seconds for which an open breaker admits no turn."""
 
 
-class Breaker:
+class CircuitBreaker:
     """The breaker of one model.
 
-    It is closed at first. It opens after `ENOUGH` failures in a row, or for as long as a busy server
-    asks. When its rest after `ENOUGH` failures is over, it is half-open: it admits one turn at a time
+    It is closed at first. It opens after `FAILURE_THRESHOLD` failures in a row, or for as long as a busy
+    server asks. When its rest after these failures is over, it is half-open: it admits one turn at a time
     until one succeeds.
     """
 
-    def __init__(self, rest: float = REST) -> None:
-        self._rest = rest
+    def __init__(self, cooldown: float = COOLDOWN_SECONDS) -> None:
+        self._cooldown = cooldown
         self._failures = 0
-        self._until = 0.0
+        self._open_until = 0.0
         self._probing = False
 
     @property
-    def resting(self) -> float:
+    def seconds_until_retry(self) -> float:
         """Seconds until the model may be tried again."""
-        return max(0.0, self._until - time.monotonic())
+        return max(0.0, self._open_until - time.monotonic())
 
-    def admits(self) -> bool:
+    def allows_attempt(self) -> bool:
         """Return whether a turn may try the model now."""
-        if self.resting:
+        if self.seconds_until_retry:
             return False
-        return not (self._probing and self._failures >= ENOUGH)
+        return not (self._probing and self._failures >= FAILURE_THRESHOLD)
 
     @contextmanager
-    def trial(self) -> Generator[None]:
+    def attempt(self) -> Generator[None]:
         """Wrap one attempt and record how it ends; a cancelled attempt is not recorded."""
         self._probing = True
         try:
@@ -49,13 +49,13 @@ class Breaker:
         except ModelUnavailable as error:
             self._failures += 1
             wanted = error.retry_after if isinstance(error, ModelBusy) else None
-            if wanted is not None or self._failures >= ENOUGH:
-                self._until = time.monotonic() + max(wanted or 0.0, self._rest_now())
+            if wanted is not None or self._failures >= FAILURE_THRESHOLD:
+                self._open_until = time.monotonic() + max(wanted or 0.0, self._next_cooldown())
             raise
         else:
             self._failures = 0
         finally:
             self._probing = False
 
-    def _rest_now(self) -> float:
-        return self._rest if self._failures >= ENOUGH else 0.0
+    def _next_cooldown(self) -> float:
+        return self._cooldown if self._failures >= FAILURE_THRESHOLD else 0.0

@@ -18,17 +18,17 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.llms import LLM, CustomLLM
 from pydantic import PrivateAttr
 
-from app.llms.circuit_breaker import Breaker
+from app.llms.circuit_breaker import CircuitBreaker
 from app.llms.hosted.deadline import StreamDeadline
 from app.llms.hosted.model import WHOLE_ANSWER_SECONDS
-from app.llms.response import ResponseMetadata, Responses, drained, response
+from app.llms.response import ResponseMetadata, Responses, build_response, last_response
 from storage.domain import Attempt
 from storage.errors import ModelSilent, ModelUnavailable
-from storage.http.retry import policy
+from storage.http.retry import retry_policy
 
-TRIES = 2
+MAX_TRIES = 2
 """Requests to one model before the next model is asked."""
-_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
+_PAUSE, _MAX_PAUSE = 0.2, 5.0
 """Seconds before a retry: the first pause, and the longest. A model that wants a longer one is skipped."""
 
 
@@ -43,12 +43,12 @@ class FallbackLLM(CustomLLM):
     models: Sequence[LLM]
     restarts: bool = False
     whole_turn_seconds: float = WHOLE_ANSWER_SECONDS
-    _breakers: list[Breaker] = PrivateAttr()
+    _breakers: list[CircuitBreaker] = PrivateAttr()
 
     def model_post_init(self, context: Any, /) -> None:
         """Create a closed circuit breaker for every model."""
         super().model_post_init(context)
-        self._breakers = [Breaker() for _ in self.models]
+        self._breakers = [CircuitBreaker() for _ in self.models]
 
     @classmethod
     def class_name(cls) -> str:
@@ -64,11 +64,11 @@ class FallbackLLM(CustomLLM):
         self, messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseAsyncGen:
         """Stream deltas of the first model that can answer; closing the stream disconnects at once."""
-        return self._spoken(messages, kwargs)
+        return self._stream_responses(messages, kwargs)
 
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """Return the whole answer of the first model that gives one."""
-        return await drained(self._spoken(messages, kwargs))
+        return await last_response(self._stream_responses(messages, kwargs))
 
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: ARG002
         """Return the whole answer to code that is not async."""
@@ -87,80 +87,84 @@ class FallbackLLM(CustomLLM):
         whole = self.complete(prompt, formatted, **kwargs)
         yield CompletionResponse(text=whole.text, delta=whole.text, raw=whole.raw)
 
-    async def _spoken(self, messages: Sequence[ChatMessage], options: dict[str, Any]) -> Responses:
+    async def _stream_responses(
+        self, messages: Sequence[ChatMessage], options: dict[str, Any]
+    ) -> Responses:
         failed: list[Attempt] = []
         reasons: list[str] = []
-        patience = StreamDeadline(self.whole_turn_seconds, self.whole_turn_seconds)
+        deadline = StreamDeadline(self.whole_turn_seconds, self.whole_turn_seconds)
         for llm, breaker in zip(self.models, self._breakers, strict=True):
             name = llm.metadata.model_name
             if name in {attempt.model for attempt in failed}:
                 continue  # its server already fell back to this model, which failed
-            if not breaker.admits():
+            if not breaker.allows_attempt():
                 reasons.append("it failed recently and is paused")
                 failed.append(Attempt(model=name, error=reasons[-1], cost=0.0))
                 continue
-            said, told = "", False
+            text, is_ended = "", False
             try:
-                answer = self._answer(llm, breaker, messages, options, patience)
+                answer = self._stream_model(llm, breaker, messages, options, deadline)
                 async with aclosing(answer) as responses:
                     async for one in responses:
-                        told = self._ends(one, failed) or told
-                        said = one.message.content or ""
+                        is_ended = self._is_end(one, failed) or is_ended
+                        text = one.message.content or ""
                         yield one
             except ModelUnavailable as error:
                 reasons.append(str(error))
-                failed.append(_attempt(error, name))
-                if said and not self.restarts:
+                failed.append(_failed_attempt(error, name))
+                if text and not self.restarts:
                     raise
             else:
-                if not told:
-                    yield response(said, "", ResponseMetadata(model=name, attempts=tuple(failed)))
+                if not is_ended:
+                    yield build_response(
+                        text, "", ResponseMetadata(model=name, attempts=tuple(failed))
+                    )
                 return
-            if said:
-                yield response("", "", _restart(failed[-1]))
-        raise _none_left(failed, reasons)
+            if text:
+                yield build_response("", "", _restart_metadata(failed[-1]))
+        raise _all_failed_error(failed, reasons)
 
-    def _ends(self, one: ChatResponse, failed: Sequence[Attempt]) -> bool:
+    def _is_end(self, one: ChatResponse, failed: Sequence[Attempt]) -> bool:
         """Return whether this response ends an answer; raise if it restarts and the caller cannot restart."""
-        spoken = one.raw
-        if not isinstance(spoken, ResponseMetadata):
+        metadata = one.raw
+        if not isinstance(metadata, ResponseMetadata):
             return False
-        if spoken.restarted and not self.restarts:
-            told = spoken.attempts[-1].error
-            raise ModelUnavailable(told, model=spoken.model, cost=None)
-        if not spoken.restarted:
-            one.raw = spoken.model_copy(update={"attempts": tuple(failed)})
-        return not spoken.restarted
+        if metadata.restarted and not self.restarts:
+            told = metadata.attempts[-1].error
+            raise ModelUnavailable(told, model=metadata.model, cost=None)
+        if not metadata.restarted:
+            one.raw = metadata.model_copy(update={"attempts": tuple(failed)})
+        return not metadata.restarted
 
-    async def _answer(
+    async def _stream_model(
         self,
         llm: LLM,
-        breaker: Breaker,
+        breaker: CircuitBreaker,
         messages: Sequence[ChatMessage],
         options: dict[str, Any],
-        patience: StreamDeadline,
+        deadline: StreamDeadline,
     ) -> Responses:
         """Yield the responses of one model, which is retried only before its first response."""
-        with breaker.trial():
-            first, rest = await _begun(llm, messages, options, patience)
+        with breaker.attempt():
+            first, rest = await _start_stream(llm, messages, options, deadline)
             async with aclosing(rest):
                 yield first
-                while (one := await _next(rest, patience)) is not None:
+                while (one := await _next_response(rest, deadline)) is not None:
                     yield one
 
 
-async def _begun(
+async def _start_stream(
     llm: LLM,
     messages: Sequence[ChatMessage],
     options: dict[str, Any],
-    patience: StreamDeadline,
+    deadline: StreamDeadline,
 ) -> tuple[ChatResponse, ChatResponseAsyncGen]:
     """Return the first response and the generator of the others, which the caller must close."""
-    async for attempt in policy(tries=TRIES, pause=_PAUSE, longest=_LONGEST_PAUSE):
+    async for attempt in retry_policy(max_attempts=MAX_TRIES, pause=_PAUSE, max_pause=_MAX_PAUSE):
         with attempt:
             rest = await llm.astream_chat(messages, **options)
             try:
-                first = await _next(rest, patience)
+                first = await _next_response(rest, deadline)
             except BaseException:
                 await rest.aclose()
                 raise
@@ -170,22 +174,24 @@ async def _begun(
     raise AssertionError("tenacity returns or raises")
 
 
-async def _next(responses: ChatResponseAsyncGen, patience: StreamDeadline) -> ChatResponse | None:
+async def _next_response(
+    responses: ChatResponseAsyncGen, deadline: StreamDeadline
+) -> ChatResponse | None:
     try:
-        return await patience.wait(anext(responses, None))
+        return await deadline.wait(anext(responses, None))
     except TimeoutError as error:
         raise ModelSilent("it took too long", cost=None) from error
 
 
-def _attempt(error: ModelUnavailable, name: str) -> Attempt:
+def _failed_attempt(error: ModelUnavailable, name: str) -> Attempt:
     return Attempt(model=error.model or name, error=str(error), cost=error.cost)
 
 
-def _restart(attempt: Attempt) -> ResponseMetadata:
+def _restart_metadata(attempt: Attempt) -> ResponseMetadata:
     return ResponseMetadata(model=attempt.model, attempts=(attempt,), restarted=True)
 
 
-def _none_left(failed: Sequence[Attempt], reasons: Sequence[str]) -> ModelUnavailable:
+def _all_failed_error(failed: Sequence[Attempt], reasons: Sequence[str]) -> ModelUnavailable:
     told = "; ".join(
         f"{attempt.model} did not answer: {reason}"
         for attempt, reason in zip(failed, reasons, strict=True)

@@ -26,13 +26,13 @@ class ResponseMetadata(Value):
     """Whether all earlier deltas are to be discarded."""
 
 
-def response(said: str, delta: str, spoken: ResponseMetadata | None = None) -> ChatResponse:
+def build_response(text: str, delta: str, metadata: ResponseMetadata | None = None) -> ChatResponse:
     """Build a LlamaIndex response from the whole text so far and its newest part."""
-    message = ChatMessage(role=MessageRole.ASSISTANT, content=said)
-    return ChatResponse(message=message, delta=delta, raw=spoken)
+    message = ChatMessage(role=MessageRole.ASSISTANT, content=text)
+    return ChatResponse(message=message, delta=delta, raw=metadata)
 
 
-async def drained(responses: Responses) -> ChatResponse:
+async def last_response(responses: Responses) -> ChatResponse:
     """Return the last response, which holds the whole text; raise `ModelUnavailable` if there is none."""
     last: ChatResponse | None = None
     async with aclosing(responses):

@@ -13,7 +13,7 @@ from limits.errors import StorageError
 from app.rate_limiting.sqlite_storage import SqliteStorage
 from app.settings import Settings
 from storage.errors import InvalidInput
-from storage.service_urls import place as place_of
+from storage.service_urls import host_and_port as place_of
 
 _log = logging.getLogger("ibid.limits")
 T = TypeVar("T")
@@ -114,10 +114,10 @@ def build_rate_limiter(settings: Settings) -> RateLimiter:
         path = settings.ibid_home.absolute() / "rate_limits.db"
         storage = SqliteStorage(path)
         return RateLimiter(storage, str(path), storage.close)
-    return _on_server(settings.rate_limit_store)
+    return _build_redis_store(settings.rate_limit_store)
 
 
-def _on_server(url: str) -> RateLimiter:
+def _build_redis_store(url: str) -> RateLimiter:
     try:
         from valkey.asyncio import ConnectionPool  # noqa: PLC0415 - an extra
     except ImportError as error:

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from statistics import median
 
 from app.retrieval.relevance import METHOD, Relevance, Signals
-from app.retrieval.search import PASSAGES_READ, Search
-from pipelines.ingestion.sentences import sentences
+from app.retrieval.search import PASSAGES_PER_ANSWER, Search
+from pipelines.ingestion.sentences import split_sentences
 from storage.domain import Calibration
 from storage.errors import IbidError
 from storage.index.bm25.tokenizer import is_unspaced
@@ -21,13 +21,13 @@ from storage.sql.repositories.sources import Sources
 
 _log = logging.getLogger("ibid.calibration")
 
-_QUESTIONS = 64
+_QUESTION_COUNT = 64
 """Number of questions: enough for a stable median, in about a quarter of a second."""
-_FEWEST = 32
+_MIN_PASSAGES = 32
 """Fewest passages for a calibration; with fewer, the result is mostly chance."""
-_STALE = 0.1
+_MAX_CHANGED_SHARE = 0.1
 """Share of a corpus's passages that must change before it is calibrated again."""
-_WORDS, _CHARACTERS = 5, 10
+_HALF_WORDS, _HALF_CHARACTERS = 5, 10
 """Length of each half question, in words, or in characters for scripts without spaces.
 
 A usual question has ten words.
@@ -49,39 +49,39 @@ class Calibrator:
         """
         try:
             if await self._is_due(corpus, index.collection):
-                measured = await self._measured(corpus, index)
+                measured = await self._measure(corpus, index)
                 if measured is not None:
-                    await self._keep(corpus, index.collection, measured)
+                    await self._store(corpus, index.collection, measured)
         except IbidError as error:
             log_failure(_log, "not_calibrated", error, {"corpus": corpus})
 
     async def _is_due(self, corpus: str, release: str) -> bool:
-        async with self._database.reading() as session:
-            before = (await Corpora(session).get(corpus)).measured.get(release)
+        async with self._database.read_transaction() as session:
+            before = (await Corpora(session).get(corpus)).calibrations_by_release.get(release)
             if before is None or before.method != METHOD:
                 return True
             changed, there = await Sources(session).turnover(corpus, before.measured_at)
-            return changed > _STALE * there
+            return changed > _MAX_CHANGED_SHARE * there
 
-    async def _measured(self, corpus: str, index: PassageIndex) -> Calibration | None:
+    async def _measure(self, corpus: str, index: PassageIndex) -> Calibration | None:
         """Return the new calibration; None if the corpus is too small for one."""
         began = datetime.now(UTC)
         search = Search(self._database, self._indexes.pinned(index))
         scope = await search.scope([corpus])
-        passages = await index.sample(scope.corpora, scope.editions, _QUESTIONS)
-        if len(passages) < _FEWEST:
+        passages = await index.sample(scope.corpora, scope.editions, _QUESTION_COUNT)
+        if len(passages) < _MIN_PASSAGES:
             return None
-        questions = half_known([passage.text for passage in passages])
-        language, foreign = min(scope.languages), await search.is_foreign()
-        wanted = (scope.corpora, scope.languages, PASSAGES_READ, scope.editions)
-        async with aclosing(index.searches(questions, *wanted)) as searches:
+        questions = build_half_known_questions([passage.text for passage in passages])
+        language, foreign = min(scope.languages), await search.uses_foreign_embedding()
+        wanted = (scope.corpora, scope.languages, PASSAGES_PER_ANSWER, scope.editions)
+        async with aclosing(index.search_many(questions, *wanted)) as searches:
             signals = [
                 self._relevance.signals(question, found, language, foreign=foreign)
                 async for question, found in searches
             ]
         return _calibration([one for one in signals if one], began)
 
-    async def _keep(self, corpus: str, release: str, measured: Calibration) -> None:
+    async def _store(self, corpus: str, release: str, measured: Calibration) -> None:
         async with self._database.transaction() as session:
             await Corpora(session).calibrate(corpus, release, measured)
         fields = {
@@ -93,30 +93,30 @@ class Calibrator:
         _log.info("calibrated", extra=fields)
 
 
-def half_known(texts: Sequence[str]) -> list[str]:
+def build_half_known_questions(texts: Sequence[str]) -> list[str]:
     """Build questions from words of each text and the next: in the corpus's words, about nothing in it."""
     return [
-        f"{_half(one)} {_half(other)}"
+        f"{_half_question(one)} {_half_question(other)}"
         for one, other in zip(texts, [*texts[1:], *texts[:1]], strict=True)
     ]
 
 
-def _half(text: str) -> str:
+def _half_question(text: str) -> str:
     """Return some adjacent words, from the middle of a sentence in the middle of the text."""
-    told = [text[slice(*span)] for span in sentences(text)]
-    long = [sentence for sentence in told if len(_pieces(sentence)) >= _length(sentence)]
+    told = [text[slice(*span)] for span in split_sentences(text)]
+    long = [sentence for sentence in told if len(_split_words(sentence)) >= _length(sentence)]
     sentence = long[len(long) // 2] if long else text
-    pieces, length = _pieces(sentence), _length(sentence)
+    pieces, length = _split_words(sentence), _length(sentence)
     start = max(len(pieces) - length, 0) // 2
     return ("" if is_unspaced(sentence) else " ").join(pieces[start : start + length])
 
 
-def _pieces(text: str) -> Sequence[str]:
+def _split_words(text: str) -> Sequence[str]:
     return text if is_unspaced(text) else text.split()
 
 
 def _length(text: str) -> int:
-    return _CHARACTERS if is_unspaced(text) else _WORDS
+    return _HALF_CHARACTERS if is_unspaced(text) else _HALF_WORDS
 
 
 def _calibration(found: Sequence[Signals], began: datetime) -> Calibration | None:
@@ -124,5 +124,5 @@ def _calibration(found: Sequence[Signals], began: datetime) -> Calibration | Non
     bm25 = median([signals.bm25 for signals in found] or [0.0])
     if bm25 <= 0:
         return None
-    nearness = median(signals.near + signals.out for signals in found)
+    nearness = median(signals.nearness + signals.lead for signals in found)
     return Calibration(method=METHOD, nearness=nearness, bm25=bm25, measured_at=began)

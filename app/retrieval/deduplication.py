@@ -8,30 +8,30 @@ from collections.abc import Sequence
 
 from storage.domain import Passage
 
-_STANDS_ALONE = 225
+_MIN_STANDALONE_LENGTH = 225
 """Length in characters from which text is compared without its headings: a quarter of a full passage.
 
 The meaning of a shorter text depends on its headings.
 """
 
 
-def distinct(passages: Sequence[Passage]) -> int:
+def count_distinct(passages: Sequence[Passage]) -> int:
     """Return the number of passages without repeats."""
-    return len({_said(passage) for passage in passages})
+    return len({_comparison_key(passage) for passage in passages})
 
 
-def without_repeats(passages: Sequence[Passage], limit: int) -> list[Passage]:
+def deduplicate(passages: Sequence[Passage], limit: int) -> list[Passage]:
     """Return the best `limit` passages in their order; use repeats only if there are too few others."""
     said: set[object] = set()
     first: list[int] = []
     repeats: list[int] = []
     for number, passage in enumerate(passages):
-        saying = _said(passage)
+        saying = _comparison_key(passage)
         (repeats if saying in said else first).append(number)
         said.add(saying)
     return [passages[number] for number in sorted([*first, *repeats][:limit])]
 
 
-def _said(passage: Passage) -> object:
-    alone = len(passage.text) >= _STANDS_ALONE
+def _comparison_key(passage: Passage) -> object:
+    alone = len(passage.text) >= _MIN_STANDALONE_LENGTH
     return passage.text if alone else (passage.section, passage.text)

@@ -12,7 +12,7 @@ FIELDS = ("version", "locale")
 """The fields that a filter may contain."""
 
 _UNRELEASED = frozenset({"next", "current", "main", "master", "dev", "canary", "nightly"})
-_EARLY = re.compile(r"(?:alpha|beta|rc|pre|dev|canary|next)", re.IGNORECASE)
+_PRERELEASE = re.compile(r"(?:alpha|beta|rc|pre|dev|canary|next)", re.IGNORECASE)
 
 
 def parse_filter(text: str | None) -> dict[str, str]:
@@ -31,32 +31,32 @@ def parse_filter(text: str | None) -> dict[str, str]:
     return fields
 
 
-def choose(
-    editions: Sequence[Edition], languages: Mapping[str, str], only: Mapping[str, str]
+def choose_editions(
+    editions: Sequence[Edition], languages: Mapping[str, str], filters: Mapping[str, str]
 ) -> list[Edition]:
-    """Return the editions that `only` selects; by default each corpus's language and newest version.
+    """Return the editions that `filters` selects; by default each corpus's language and newest version.
 
     `languages` has the language of each corpus. Pages without a version or locale are included unless
-    `only` names one. Raises `InvalidInput` for an unknown field or value.
+    `filters` names one. Raises `InvalidInput` for an unknown field or value.
     """
-    _check(editions, only)
+    _check_filters(editions, filters)
     chosen: list[Edition] = []
     for corpus, language in languages.items():
         own = [edition for edition in editions if edition.corpus == corpus]
-        spoken = _spoken(own, language, only.get("locale"))
-        chosen += _current(spoken, only.get("version"))
-    if only and not chosen:
-        raise InvalidInput(f"No page has the {' and the '.join(map(' '.join, only.items()))}.")
+        spoken = _in_locale(own, language, filters.get("locale"))
+        chosen += _in_version(spoken, filters.get("version"))
+    if filters and not chosen:
+        raise InvalidInput(f"No page has the {' and the '.join(map(' '.join, filters.items()))}.")
     return chosen
 
 
 def newest(versions: Sequence[str]) -> str:
     """Return the newest version by the numbers in the names; unreleased ones are older than released ones."""
-    return max(versions, key=_age)
+    return max(versions, key=_version_key)
 
 
-def _check(editions: Sequence[Edition], only: Mapping[str, str]) -> None:
-    for name, value in only.items():
+def _check_filters(editions: Sequence[Edition], filters: Mapping[str, str]) -> None:
+    for name, value in filters.items():
         if name not in FIELDS:
             raise InvalidInput(
                 f"A filter names {' or '.join(map(repr, FIELDS))}, not {name[:80]!r}."
@@ -68,7 +68,7 @@ def _check(editions: Sequence[Edition], only: Mapping[str, str]) -> None:
             raise InvalidInput(f"No page has the {name} {value[:80]!r}. {there}")
 
 
-def _spoken(editions: Sequence[Edition], language: str, wanted: str | None) -> list[Edition]:
+def _in_locale(editions: Sequence[Edition], language: str, wanted: str | None) -> list[Edition]:
     if wanted is not None:
         return [edition for edition in editions if edition.locale == wanted]
     locales = {edition.locale for edition in editions if edition.locale}
@@ -76,7 +76,7 @@ def _spoken(editions: Sequence[Edition], language: str, wanted: str | None) -> l
     return [edition for edition in editions if edition.locale is None or edition.locale in own]
 
 
-def _current(editions: Sequence[Edition], wanted: str | None) -> list[Edition]:
+def _in_version(editions: Sequence[Edition], wanted: str | None) -> list[Edition]:
     if wanted is not None:
         return [edition for edition in editions if edition.version == wanted]
     versions = [edition.version for edition in editions if edition.version]
@@ -88,10 +88,10 @@ def _language(locale: str) -> str:
     return re.split("[-_]", locale, maxsplit=1)[0].lower()
 
 
-def _age(version: str) -> tuple[bool, tuple[int, ...], bool, str]:
+def _version_key(version: str) -> tuple[bool, tuple[int, ...], bool, str]:
     numbers = tuple(int(number[:9]) for number in re.findall(r"\d+", version))
     released = version.lower() not in _UNRELEASED
-    final = _EARLY.search(version) is None
+    final = _PRERELEASE.search(version) is None
     return released, (*numbers[:3], *(0,) * (3 - len(numbers))), final, version
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from app.verification.local.words import Vocabulary
-from pipelines.ingestion.transformations import embedded_text
-from storage.domain import Calibration, Passage, Reason
-from storage.index.bm25.encoder import terms
-from storage.index.bm25.tokenizer import words
+from pipelines.ingestion.transformations import text_to_embed
+from storage.domain import AbstentionReason, Calibration, Passage
+from storage.index.bm25.encoder import content_terms
+from storage.index.bm25.tokenizer import tokenize
 from storage.word_lists import any_of, word_lists
 
 if TYPE_CHECKING:
@@ -26,24 +26,24 @@ It was chosen to separate answerable from unanswerable questions in two public d
 and PDF manuals. There it is right for about four of five near misses, and for nearly all questions from
 another field.
 """
-_HALF_KNOWN, _TRUST = 1.05, 1 / 3
+_HALF_KNOWN_NEARNESS, _CALIBRATION_WEIGHT = 1.05, 1 / 3
 """Nearness of a half-known question in those data sets; share of a corpus's deviation that moves the floor.
 
 The share is below 1, because a corpus whose pages are all alike, or all different, says little about what
 people ask. Over sixteen data sets in four languages, most with half of their documents left out, shares
 from a third to a half do about equally well.
 """
-_LEADING, _MOST_LEADING = 0.2, 1.0
+_LEAD_WEIGHT, _MAX_LEAD = 0.2, 1.0
 """How far the floor falls if the BM25 score is twice that of a half-known question; the largest lead counted.
 
 The lead is relative: 1.0 means twice the score.
 """
-_USUAL = 0.3
+_AVERAGE_LENGTH = 0.3
 """How far the best passage of a usual question stands out; used where there is too little to compare."""
-_COMPARABLE = 4
-_TELLING = 2
+_MIN_COMPARABLE = 4
+_MIN_HEADING_TERMS = 2
 """Fewest content words in a question for a match by headings; a single word may mean anything."""
-_MEASURED = "en"
+_REFERENCE_LANGUAGE = "en"
 """Language of those data sets; in others, how far a passage stands out counts only with a calibration."""
 
 
@@ -57,9 +57,9 @@ _SMALL_TALK = re.compile(
 class Signals(NamedTuple):
     """The relevance measurements of a question and the passages that it found."""
 
-    near: float
+    nearness: float
     """Nearness of the nearest passage, by words and meaning."""
-    out: float
+    lead: float
     """How far the best passage stands out from the others."""
     bm25: float
     """Highest BM25 score of a passage, per word of the question."""
@@ -73,15 +73,15 @@ class Relevance:
         self._embedding = embedding
         self._vocabularies: dict[str, Vocabulary] = {}
 
-    def declines(
+    def decline_reason(
         self,
         query: str,
         passages: Sequence[Passage],
         language: str,
         calibration: Calibration | None = None,
         *,
-        foreign: bool = False,
-    ) -> Reason | None:
+        is_foreign: bool = False,
+    ) -> AbstentionReason | None:
         """Return why the question must be declined; None when the corpus covers it.
 
         `foreign` passages were found with another embedding model, whose cosines have a different scale.
@@ -89,14 +89,16 @@ class Relevance:
         weights = self._weights(query, language)
         if not passages or not weights or _SMALL_TALK.fullmatch(query):
             return "out_of_scope"
-        passages = self._likened(query, passages) if foreign else passages
+        passages = self._with_local_similarity(query, passages) if is_foreign else passages
         calibrated = calibration is not None and calibration.method == METHOD
-        enough = self._enough(query, passages, language, calibration if calibrated else None)
+        enough = self._required_nearness(
+            query, passages, language, calibration if calibrated else None
+        )
         near = 0.0
         for passage in passages:  # parsing one is the slowest step
-            shown = terms(_shown(passage), language)
+            shown = content_terms(_full_text(passage), language)
             near = max(near, _nearness(weights, shown, passage))
-            if near >= enough or _is_headed(weights, shown, passage, language):
+            if near >= enough or _matches_headings(weights, shown, passage, language):
                 return None
         return "out_of_scope" if near < self._floor / 3 else "nothing_relevant"
 
@@ -107,15 +109,15 @@ class Relevance:
         weights = self._weights(query, language)
         if not passages or not weights:
             return None
-        passages = self._likened(query, passages) if foreign else passages
-        shown = [(terms(_shown(passage), language), passage) for passage in passages]
+        passages = self._with_local_similarity(query, passages) if foreign else passages
+        shown = [(content_terms(_full_text(passage), language), passage) for passage in passages]
         return Signals(
             max(_nearness(weights, has, passage) for has, passage in shown),
-            _standing_out(passages),
+            _lead_of_best(passages),
             _bm25(query, passages, language),
         )
 
-    def _enough(
+    def _required_nearness(
         self,
         query: str,
         passages: Sequence[Passage],
@@ -123,18 +125,18 @@ class Relevance:
         calibration: Calibration | None,
     ) -> float:
         """Return the nearness that a passage must reach."""
-        out = _standing_out(passages)
+        out = _lead_of_best(passages)
         if calibration is None:
-            return self._floor - (out if language == _MEASURED else _USUAL)
-        floor = self._floor + _TRUST * (calibration.nearness - _HALF_KNOWN)
+            return self._floor - (out if language == _REFERENCE_LANGUAGE else _AVERAGE_LENGTH)
+        floor = self._floor + _CALIBRATION_WEIGHT * (calibration.nearness - _HALF_KNOWN_NEARNESS)
         leading = _bm25(query, passages, language) / calibration.bm25 - 1
-        return floor - out - _LEADING * min(leading, _MOST_LEADING)
+        return floor - out - _LEAD_WEIGHT * min(leading, _MAX_LEAD)
 
-    def _likened(self, query: str, passages: Sequence[Passage]) -> Sequence[Passage]:
+    def _with_local_similarity(self, query: str, passages: Sequence[Passage]) -> Sequence[Passage]:
         """Return the passages with their similarity recomputed by the local embedding model."""
         if self._embedding is None:
             return passages
-        texts = [embedded_text(passage.section, passage.text) for passage in passages]
+        texts = [text_to_embed(passage.section, passage.text) for passage in passages]
         asked, *vectors = np.asarray(self._embedding.get_text_embedding_batch([query, *texts]))
         likeness = [float(vector @ asked) for vector in vectors]
         return [
@@ -146,31 +148,31 @@ class Relevance:
         """Return the terms of the question's content words with their weights."""
         if language not in self._vocabularies:
             self._vocabularies[language] = Vocabulary(language, self._embedding)
-        read = self._vocabularies[language].read([query])
+        read = self._vocabularies[language].analyze([query])
         stems, weights = read.content.tolist(), read.weights.tolist()
         told = dict(zip(stems, weights, strict=True))
         # A word of a script without spaces has several terms.
-        return {term: told.get(term, 1.0) for term in terms(query, language)}
+        return {term: told.get(term, 1.0) for term in content_terms(query, language)}
 
 
 def _headings(passage: Passage) -> str:
     return "\n".join((passage.title, *passage.section))
 
 
-def _shown(passage: Passage) -> str:
+def _full_text(passage: Passage) -> str:
     return f"{_headings(passage)}\n{passage.text}"
 
 
-def _is_headed(
+def _matches_headings(
     weights: dict[int, float], shown: frozenset[int], passage: Passage, language: str
 ) -> bool:
     """Return whether title and headings have every word of the question: then the passage is about it.
 
     The embedding says little about code and tables, whose similarity to any question is low.
     """
-    if len(weights) < _TELLING or not weights.keys() <= shown:
+    if len(weights) < _MIN_HEADING_TERMS or not weights.keys() <= shown:
         return False
-    return weights.keys() <= terms(_headings(passage), language)
+    return weights.keys() <= content_terms(_headings(passage), language)
 
 
 def _nearness(weights: dict[int, float], shown: frozenset[int], passage: Passage) -> float:
@@ -184,14 +186,14 @@ def _bm25(query: str, passages: Sequence[Passage], language: str) -> float:
 
     It is not comparable between corpora: it grows with the rarity of words and the number of texts.
     """
-    spaced, unspaced = words(query, language)
+    spaced, unspaced = tokenize(query, language)
     return max(passage.bm25 or 0.0 for passage in passages) / max(len({*spaced, *unspaced}), 1)
 
 
-def _standing_out(passages: Sequence[Passage]) -> float:
+def _lead_of_best(passages: Sequence[Passage]) -> float:
     """Return how far the best passage leads: in similarity over the median and in score over the second."""
-    if len(passages) < _COMPARABLE:
-        return _USUAL
+    if len(passages) < _MIN_COMPARABLE:
+        return _AVERAGE_LENGTH
     likeness = [passage.similarity or 0.0 for passage in passages]
     first, second = sorted((passage.score or 0.0 for passage in passages), reverse=True)[:2]
     return 0.5 * (max(likeness) - median(likeness)) + 0.5 * (first - second)

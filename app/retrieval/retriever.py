@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
-from app.blocking import wait_for
+from app.blocking import run_blocking
 from app.retrieval.search import NO_FILTER, Search
 from storage.domain import Passage
 
@@ -19,24 +19,26 @@ class PassageRetriever(BaseRetriever):
         corpora: Sequence[str] = (),
         limit: int = 8,
         *,
-        only: Mapping[str, str] = NO_FILTER,
+        filters: Mapping[str, str] = NO_FILTER,
     ) -> None:
         super().__init__()
         self._search = search
         self._corpora = corpora
         self._limit = limit
-        self._only = only
+        self._filters = filters
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         query = query_bundle.query_str
-        passages = await self._search.passages(query, self._corpora, self._limit, only=self._only)
-        return [as_node(passage) for passage in passages]
+        passages = await self._search.passages(
+            query, self._corpora, self._limit, filters=self._filters
+        )
+        return [to_node(passage) for passage in passages]
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return wait_for(self._aretrieve(query_bundle), self._search.loop)
+        return run_blocking(self._aretrieve(query_bundle), self._search.loop)
 
 
-def as_node(passage: Passage) -> NodeWithScore:
+def to_node(passage: Passage) -> NodeWithScore:
     """Convert a passage to a LlamaIndex node with the same id."""
     node = TextNode(
         id_=str(passage.id),

@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 from app.blocking import running_loop
 from app.paths import passage_without_path
-from app.retrieval.deduplication import distinct, without_repeats
-from app.retrieval.filters import choose
+from app.retrieval.deduplication import count_distinct, deduplicate
+from app.retrieval.filters import choose_editions
 from storage.domain import LOCAL, RIGHTS, Attempt, Calibration, Metadata, Passage, Principal
 from storage.embeddings.local import LOCAL_MODEL
 from storage.errors import InvalidInput, ModelUnavailable, NotFound
@@ -17,20 +17,20 @@ from storage.index.releases import Indexes
 from storage.logs import log_failure
 from storage.rerankers.cohere import Reranker
 from storage.sql.commit_cache import CommitCache
-from storage.sql.database import Database, Session, retried
+from storage.sql.database import Database, Session, retry_on_lost_connection
 from storage.sql.repositories.corpora import Corpora
 
 _log = logging.getLogger("ibid.search")
 
-LONGEST_QUERY = 4_000
-MOST_PASSAGES = 100
-PASSAGES_READ = 8
+MAX_QUERY_LENGTH = 4_000
+MAX_PASSAGES = 100
+PASSAGES_PER_ANSWER = 8
 """Number of passages from which a question is answered."""
-_OVERTAKING = 20
+_EXTRA_PASSAGES = 20
 """Number of passages below the limit that are also read, so that peer-reviewed ones can move up."""
-_COPIES = 3
+_DEEPER_FACTOR = 3
 """Factor by which a second search reads more passages, if too many of the first were repeats."""
-_ANYONE = Principal(name="", rights=RIGHTS["reader"])
+_ANY_READER = Principal(name="", rights=RIGHTS["reader"])
 """A reader whom no corpus lists."""
 NO_FILTER: Mapping[str, str] = MappingProxyType({})
 
@@ -49,7 +49,7 @@ class Scope:
         default_factory=dict[tuple[str, str], Calibration]
     )
     """The calibrations by corpus and release."""
-    tells_paths: bool = False
+    may_see_paths: bool = False
     """Whether the user may see paths of files on the server; only admins may."""
 
 
@@ -67,7 +67,7 @@ class Search:
         self._indexes = indexes
         self._reranker = reranker
         self._scopes = CommitCache[Scope](database)
-        self._listing = CommitCache[bool](database)
+        self._is_listed_cache = CommitCache[bool](database)
         self.principal = principal
         self.loop = running_loop()
         """The event loop on which the services run."""
@@ -84,54 +84,58 @@ class Search:
         corpora: Sequence[str] = (),
         limit: int = 10,
         *,
-        only: Mapping[str, str] = NO_FILTER,
+        filters: Mapping[str, str] = NO_FILTER,
     ) -> list[Passage]:
         """Return passages, best first; raise `InvalidInput`, or `NotFound` for a corpus that does not exist.
 
-        `only` may name a docs `version` and a `locale`. The defaults are the newest version and the
+        `filters` may name a docs `version` and a `locale`. The defaults are the newest version and the
         corpus's language.
         """
         self.principal.require("ask")
-        if not 1 <= limit <= MOST_PASSAGES:
+        if not 1 <= limit <= MAX_PASSAGES:
             raise InvalidInput(
-                f"The number of passages must be between 1 and {MOST_PASSAGES}, not {limit}."
+                f"The number of passages must be between 1 and {MAX_PASSAGES}, not {limit}."
             )
-        return await self.within(await self.scope(corpora, only), checked_query(query), limit)
+        return await self.search_scope(
+            await self.scope(corpora, filters), validate_query(query), limit
+        )
 
-    async def within(
+    async def search_scope(
         self, scope: Scope, query: str, limit: int, keywords: Mapping[str, float] | None = None
     ) -> list[Passage]:
-        """Return passages for a known scope and a query that `checked_query` returned, best first.
+        """Return passages for a known scope and a query that `validate_query` returned, best first.
 
         `keywords` are texts with weights; the keyword search uses their words instead of the query's.
         """
-        passages, _ = await self.ranked(scope, query, limit, keywords)
+        passages, _ = await self.search_ranked(scope, query, limit, keywords)
         return passages
 
-    async def ranked(
+    async def search_ranked(
         self, scope: Scope, query: str, limit: int, keywords: Mapping[str, float] | None = None
     ) -> tuple[list[Passage], Attempt | None]:
-        """Return the passages of `within` and, if the reranker failed, its failed attempt.
+        """Return the passages of `search_scope` and, if the reranker failed, its failed attempt.
 
         After such a failure, the passages keep the order of the hybrid search.
         """
-        depth = limit + _OVERTAKING if scope.peer_review else limit
+        depth = limit + _EXTRA_PASSAGES if scope.peer_review else limit
         if self._reranker is None:
-            passages = await self._found(scope, query, depth, keywords)
-            deeper = min(_COPIES * depth, MOST_PASSAGES)
-            if distinct(passages) < limit and len(passages) == depth < deeper:
-                passages = await self._found(scope, query, deeper, keywords)
-            return without_repeats(_preferring(passages, scope.peer_review), limit), None
-        passages = await self._found(scope, query, max(depth, self._reranker.depth), keywords)
+            passages = await self._search_index(scope, query, depth, keywords)
+            deeper = min(_DEEPER_FACTOR * depth, MAX_PASSAGES)
+            if count_distinct(passages) < limit and len(passages) == depth < deeper:
+                passages = await self._search_index(scope, query, deeper, keywords)
+            return deduplicate(_boost_peer_reviewed(passages, scope.peer_review), limit), None
+        passages = await self._search_index(
+            scope, query, max(depth, self._reranker.depth), keywords
+        )
         skipped: Attempt | None = None
         try:
             passages = await self._reranker.rerank(query, passages)
         except ModelUnavailable as error:
             skipped = Attempt(model=self._reranker.model, error=str(error))
             log_failure(_log, "rerank_skipped", error, {"model": skipped.model})
-        return without_repeats(_preferring(passages, scope.peer_review), limit), skipped
+        return deduplicate(_boost_peer_reviewed(passages, scope.peer_review), limit), skipped
 
-    async def _found(
+    async def _search_index(
         self, scope: Scope, query: str, limit: int, keywords: Mapping[str, float] | None
     ) -> list[Passage]:
         wanted = (query, scope.corpora, scope.languages, limit, scope.editions, keywords)
@@ -142,36 +146,36 @@ class Search:
             if index is None:
                 raise
             found = await index.search(*wanted)
-        return found if scope.tells_paths else [passage_without_path(one) for one in found]
+        return found if scope.may_see_paths else [passage_without_path(one) for one in found]
 
-    async def scope(self, names: Sequence[str], only: Mapping[str, str] = NO_FILTER) -> Scope:
+    async def scope(self, names: Sequence[str], filters: Mapping[str, str] = NO_FILTER) -> Scope:
         """Return the scope of the named corpora, or of all if none is named.
 
         Raises `NotFound` when a named corpus is missing or there are none, `InvalidInput` for a bad filter.
         """
-        if not self._scopes.keeps:
-            return await self._read_scope(self.principal, names, only)
-        is_listed = await self._listing.get("any", self._is_any_listed)
+        if not self._scopes.is_enabled:
+            return await self._read_scope(self.principal, names, filters)
+        is_listed = await self._is_listed_cache.get("any", self._is_any_listed)
         # If all corpora are public, all users share one cached scope, except admins, who see paths.
         is_anyone = self.principal.rights and not self.principal.is_admin and not is_listed
-        reader = _ANYONE if is_anyone else self.principal
-        key = (reader, *names, *sorted(only.items()))
-        return await self._scopes.get(key, lambda: self._read_scope(reader, names, only))
+        reader = _ANY_READER if is_anyone else self.principal
+        key = (reader, *names, *sorted(filters.items()))
+        return await self._scopes.get(key, lambda: self._read_scope(reader, names, filters))
 
-    @retried
+    @retry_on_lost_connection
     async def _is_any_listed(self) -> bool:
-        async with self._database.reading() as session:
+        async with self._database.read_transaction() as session:
             return await Corpora(session).is_any_listed()
 
-    @retried
+    @retry_on_lost_connection
     async def _read_scope(
-        self, reader: Principal, names: Sequence[str], only: Mapping[str, str]
+        self, reader: Principal, names: Sequence[str], filters: Mapping[str, str]
     ) -> Scope:
-        async with self._database.reading() as session:
-            return await self.acting_for(reader).scope_in(session, names, only)
+        async with self._database.read_transaction() as session:
+            return await self.acting_for(reader).scope_in(session, names, filters)
 
     async def scope_in(
-        self, session: Session, names: Sequence[str], only: Mapping[str, str] = NO_FILTER
+        self, session: Session, names: Sequence[str], filters: Mapping[str, str] = NO_FILTER
     ) -> Scope:
         """Return the scope as `scope` does, uncached, with reads in the caller's session."""
         repository = Corpora(session, self.principal)
@@ -184,27 +188,31 @@ class Search:
             corpora = {name: corpora[name] for name in dict.fromkeys(names)}
             editions = [edition for edition in editions if edition.corpus in corpora]
         languages = {name: corpus.language for name, corpus in corpora.items()}
-        chosen = choose(editions, languages, only)
+        chosen = choose_editions(editions, languages, filters)
         return Scope(
             tuple(languages),
             frozenset(languages.values()),
             tuple(edition.key for edition in chosen) if len(chosen) < len(editions) else (),
             {name: c.peer_review_weight for name, c in corpora.items() if c.peer_review_weight},
-            {(name, key): one for name, c in corpora.items() for key, one in c.measured.items()},
+            {
+                (name, key): one
+                for name, c in corpora.items()
+                for key, one in c.calibrations_by_release.items()
+            },
             self.principal.is_admin,
         )
 
-    async def is_foreign(self) -> bool:
+    async def uses_foreign_embedding(self) -> bool:
         """Return whether the serving release was embedded with a model other than the local one."""
         return (await self._indexes.serving()).fingerprint.embedding != LOCAL_MODEL
 
-    async def release(self) -> str | None:
+    async def serving_release(self) -> str | None:
         """Return the name of the serving release; None before anything was ingested."""
         index = await self._indexes.find()
         return None if index is None else index.collection
 
 
-def _preferring(passages: list[Passage], weights: Mapping[str, float]) -> list[Passage]:
+def _boost_peer_reviewed(passages: list[Passage], weights: Mapping[str, float]) -> list[Passage]:
     """Raise the scores of peer-reviewed passages and sort by score; scores stay in [0, 1]."""
     if not weights:
         return passages
@@ -222,14 +230,14 @@ def is_peer_reviewed(metadata: Metadata) -> bool:
     return str(metadata.get("peer_reviewed", "")).lower() in ("true", "yes", "1")
 
 
-def checked_query(text: str) -> str:
+def validate_query(text: str) -> str:
     """Return the text without surrounding white space; raise `InvalidInput` when empty or too long."""
     # Undecoded bytes from a terminal become surrogates, which no database accepts; some reject NUL too.
     stripped = text.strip().encode(errors="replace").decode().replace("\0", "\ufffd")
     if not stripped:
         raise InvalidInput("The question is empty.")
-    if len(stripped) > LONGEST_QUERY:
+    if len(stripped) > MAX_QUERY_LENGTH:
         raise InvalidInput(
-            f"The question has {len(stripped):,} characters; the maximum is {LONGEST_QUERY:,}."
+            f"The question has {len(stripped):,} characters; the maximum is {MAX_QUERY_LENGTH:,}."
         )
     return stripped

@@ -13,7 +13,7 @@ from pydantic_settings import DotEnvSettingsSource
 from app.settings.settings import Settings
 
 SETTINGS = tuple(name.upper() for name in Settings.model_fields)
-_LONG = tuple(name for name in SETTINGS if len(name) > len("AUTH"))
+_LONG_NAMES = tuple(name for name in SETTINGS if len(name) > len("AUTH"))
 """Setting names that are long enough for fuzzy matching. Too many words are similar to short names."""
 _NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[A-Z]{3,}")
 """The form of variable names. Anything else in `.env` may be a part of a key with line breaks."""
@@ -21,15 +21,17 @@ _FAMILIES = frozenset(name.partition("_")[0] for name in SETTINGS) - {"IBID"}
 """Prefixes of settings. `IBID` is not one: other `IBID_` variables may be for a script that starts Ibid."""
 _VENDORS = frozenset({"COHERE", "OPENROUTER", "QDRANT"})
 """Prefixes that other programs rarely use."""
-_NEAR, _NEAR_OF_VENDOR = 0.85, 0.6
+_NEAR, _MIN_VENDOR_SIMILARITY = 0.85, 0.6
 """The minimum similarity of two names, as difflib's ratio from 0 to 1."""
-_OF_OTHERS = frozenset({"AUTH0_AUDIENCE", "DATABASE_USER"})
+_OTHER_PROGRAMS = frozenset({"AUTH0_AUDIENCE", "DATABASE_USER"})
 """Common variables of other programs that are similar to settings."""
-_OF_MACHINES = re.compile(r".*(?:_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT(?:_\d+_(?:TCP|UDP)\w*)?)")
+_SERVICE_VARIABLE = re.compile(
+    r".*(?:_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT(?:_\d+_(?:TCP|UDP)\w*)?)"
+)
 """Variables that Kubernetes and Docker set for other services."""
 
 
-class Misspelt(NamedTuple):
+class MisspeltName(NamedTuple):
     """A name that is not a setting, and the most similar setting, if there is one."""
 
     name: str
@@ -43,24 +45,24 @@ class Misspelt(NamedTuple):
         return f"{self.name}{place} is not a setting{hint}"
 
 
-def misspelt() -> list[Misspelt]:
+def find_misspelt() -> list[MisspeltName]:
     """Return names in the environment and in `.env` that were probably meant as settings."""
-    in_file, around = _set(_file()), _set(os.environ)
-    found = [Misspelt(name, True, _nearest(name)) for name in _meant(in_file)]
+    in_file, around = _names_with_values(_file()), _names_with_values(os.environ)
+    found = [MisspeltName(name, True, _nearest(name)) for name in _probable_settings(in_file)]
     for name in around - in_file:
         nearest = _nearest(name)
         if nearest and nearest not in in_file | around:  # else it is another program's
-            found.append(Misspelt(name, False, nearest))
+            found.append(MisspeltName(name, False, nearest))
     return sorted(found)
 
 
-def strangers() -> list[str]:
+def find_unknown_names() -> list[str]:
     """Return the other names in `.env` that are not settings. They usually belong to another program."""
-    in_file = _set(_file())
-    return sorted(in_file - _meant(in_file) - {*SETTINGS})
+    in_file = _names_with_values(_file())
+    return sorted(in_file - _probable_settings(in_file) - {*SETTINGS})
 
 
-def _meant(in_file: Set[str]) -> set[str]:
+def _probable_settings(in_file: Set[str]) -> set[str]:
     """Return names similar to a setting's, and if most names are settings, all with a setting's prefix."""
     unknown = in_file - {*SETTINGS}
     is_ours = len(unknown) <= len(in_file) / 2
@@ -72,16 +74,16 @@ def _meant(in_file: Set[str]) -> set[str]:
 
 
 def _nearest(name: str) -> str | None:
-    if name in _OF_OTHERS or name in SETTINGS or _OF_MACHINES.fullmatch(name):
+    if name in _OTHER_PROGRAMS or name in SETTINGS or _SERVICE_VARIABLE.fullmatch(name):
         return None
     bare = name.removeprefix("IBID_")
     if bare in SETTINGS:
         return bare
-    near = _NEAR_OF_VENDOR if name.partition("_")[0] in _VENDORS else _NEAR
-    return next(iter(get_close_matches(name, _LONG, 1, near)), None)
+    near = _MIN_VENDOR_SIMILARITY if name.partition("_")[0] in _VENDORS else _NEAR
+    return next(iter(get_close_matches(name, _LONG_NAMES, 1, near)), None)
 
 
-def _set(variables: Mapping[str, str | None]) -> set[str]:
+def _names_with_values(variables: Mapping[str, str | None]) -> set[str]:
     return {
         name.upper()
         for name, value in variables.items()
@@ -90,12 +92,12 @@ def _set(variables: Mapping[str, str | None]) -> set[str]:
 
 
 def _file() -> Mapping[str, str | None]:
-    with _silent("dotenv.main"):  # parse errors were reported when the settings were read
+    with _silence_logger("dotenv.main"):  # parse errors were reported when the settings were read
         return DotEnvSettingsSource(Settings, case_sensitive=True).env_vars
 
 
 @contextmanager
-def _silent(name: str) -> Generator[None]:
+def _silence_logger(name: str) -> Generator[None]:
     logger = logging.getLogger(name)
     before, logger.disabled = logger.disabled, True
     try:

@@ -4,12 +4,12 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from app.settings.settings import Settings
-from app.settings.types import HTTP, listed
+from app.settings.types import HTTP_SCHEMES, split_list
 from storage.errors import InvalidInput
 from storage.service_urls import check_address
 
 
-class ServedModel(NamedTuple):
+class FallbackModel(NamedTuple):
     """A model on a server with an OpenAI-compatible API."""
 
     name: str
@@ -17,14 +17,14 @@ class ServedModel(NamedTuple):
     key: str | None
 
 
-def served_models(settings: Settings) -> list[ServedModel]:
+def parse_fallback_models(settings: Settings) -> list[FallbackModel]:
     """Return the models in order of preference. Raise `InvalidInput`, whose message contains no key."""
-    named = [_named(n, pair) for n, pair in enumerate(listed(settings.llm_fallbacks), 1)]
+    named = [_parse_model(n, pair) for n, pair in enumerate(split_list(settings.llm_fallbacks), 1)]
     keys = _keys(settings, {_host(url) for _, url in named})
-    return [ServedModel(name, url, keys.get(_host(url))) for name, url in named]
+    return [FallbackModel(name, url, keys.get(_host(url))) for name, url in named]
 
 
-def _named(number: int, pair: str) -> tuple[str, str]:
+def _parse_model(number: int, pair: str) -> tuple[str, str]:
     """Parse `MODEL@BASE_URL`. The message of `InvalidInput` omits the value, which may contain a password."""
     told = f"LLM_FALLBACKS cannot be used: entry {number} does not have the form MODEL@BASE_URL"
     name, _, rest = pair.partition("@http")
@@ -32,7 +32,7 @@ def _named(number: int, pair: str) -> tuple[str, str]:
     if not name or "//" in name:
         raise InvalidInput(f"{told}.")
     try:
-        check_address(url, HTTP, keyed=True)
+        check_address(url, HTTP_SCHEMES, has_key=True)
     except ValueError as error:
         raise InvalidInput(f"{told}: {error}.") from None
     return name, url.rstrip("/")
@@ -49,7 +49,7 @@ def _keys(settings: Settings, hosts: set[str]) -> dict[str, str]:
             )
         keys = dict.fromkeys(hosts, settings.llm_fallback_api_key.get_secret_value())
     given = settings.llm_fallback_api_keys
-    for number, pair in enumerate(listed(given.get_secret_value() if given else ""), 1):
+    for number, pair in enumerate(split_list(given.get_secret_value() if given else ""), 1):
         host, _, key = (part.strip() for part in pair.partition("="))
         if not key:
             raise InvalidInput(

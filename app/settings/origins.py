@@ -7,7 +7,7 @@ from storage.service_urls import without_secrets
 
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://((?:\*\.)?[\w.-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?")
-_OUR_PATHS = ("api", "assets", "health", "schema")
+_RESERVED_PATHS = ("api", "assets", "health", "schema")
 
 
 def parse_origin(text: str) -> str:
@@ -31,8 +31,8 @@ def parse_public_url(text: str) -> str:
         raise ValueError("it must have the form https://HOST or https://HOST/PATH")
     if not re.fullmatch(r"(/[\w.~-]+)*", path):
         raise ValueError("its path may contain only letters, digits and -._~")
-    if path.split("/")[1:2] and path.split("/")[1] in _OUR_PATHS:
-        raise ValueError(f"its path may not begin with one of {', '.join(_OUR_PATHS)}")
+    if path.split("/")[1:2] and path.split("/")[1] in _RESERVED_PATHS:
+        raise ValueError(f"its path may not begin with one of {', '.join(_RESERVED_PATHS)}")
     if "*" in parts.netloc:
         raise ValueError("it must name one host")
     return parse_origin(f"{parts.scheme}://{parts.netloc}") + path

@@ -17,7 +17,6 @@ from app.settings.origins import parse_origin
 from app.settings.types import (
     ALGORITHMS,
     Algorithms,
-    CountStore,
     DatabaseAddress,
     HeaderText,
     JobsAddress,
@@ -28,9 +27,10 @@ from app.settings.types import (
     PageAddress,
     PublicAddress,
     QdrantAddress,
+    RateLimitStoreAddress,
     TableName,
     WebAddress,
-    listed,
+    split_list,
 )
 from storage.http.networks import Network, parse_networks
 from storage.service_urls import without_secrets
@@ -254,7 +254,7 @@ class Settings(BaseSettings):
     rate_limit: int = Field(default=120, ge=1)
     """The maximum number of requests per minute from one user or key. It applies only with sign-in."""
 
-    rate_limit_store: CountStore | None = None
+    rate_limit_store: RateLimitStoreAddress | None = None
     """Where requests are counted: `file` (in `IBID_HOME`), or a Redis URL. Default: in each process."""
 
     turn_limit: int = Field(default=4, ge=1)
@@ -293,19 +293,19 @@ class Settings(BaseSettings):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _words(cls, value: object, info: ValidationInfo) -> object:
+    def _normalize_keyword(cls, value: object, info: ValidationInfo) -> object:
         """Strip and lower-case keywords such as `INFO` or ` True `."""
         field = cls.model_fields[info.field_name or ""]
         return (
             value.strip().lower()
-            if isinstance(value, str) and _is_word(field.annotation)
+            if isinstance(value, str) and _is_keyword(field.annotation)
             else value
         )
 
     @field_validator("cors_origins")
     @classmethod
-    def _origins(cls, value: str, info: ValidationInfo) -> str:
-        origins = listed(value)
+    def _normalize_origins(cls, value: str, info: ValidationInfo) -> str:
+        origins = split_list(value)
         if "*" in origins and info.data.get("auth") == "off":
             raise ValueError(
                 "* is not allowed without sign-in (AUTH=jwt), because pages of any site could do anything"
@@ -339,7 +339,7 @@ class Settings(BaseSettings):
         """`ALLOWED_HOSTS` as a list; None if any name is allowed, which is the default with sign-in."""
         if self.auth != "off" and "allowed_hosts" not in self.model_fields_set:
             return None
-        names = listed(self.allowed_hosts)
+        names = split_list(self.allowed_hosts)
         if self.public_origin:
             names.append(self.public_origin.partition("://")[2])
         return None if "*" in names else names
@@ -347,7 +347,7 @@ class Settings(BaseSettings):
     @property
     def algorithms(self) -> list[str]:
         """`AUTH_ALGORITHMS` as a list; if it is not set, all algorithms with a public key."""
-        return listed(self.auth_algorithms or ",".join(ALGORITHMS))
+        return split_list(self.auth_algorithms or ",".join(ALGORITHMS))
 
     @property
     def public_origin(self) -> str | None:
@@ -391,7 +391,7 @@ class Settings(BaseSettings):
         return (self.ibid_home / "index").absolute()
 
 
-def _is_word(annotation: Any) -> bool:
+def _is_keyword(annotation: Any) -> bool:
     """Return whether a setting takes a keyword: a value of a `Literal`, or true or false."""
     choices = (
         get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)

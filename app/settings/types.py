@@ -13,7 +13,7 @@ from storage.service_urls import check_address
 from storage.sql.libpq import parse_jobs_url
 from storage.sql.postgres_url import is_postgres, parse_postgres_url
 
-HTTP = ("http", "https")
+HTTP_SCHEMES = ("http", "https")
 ALGORITHMS = (
     "EdDSA",
     "ES256",
@@ -29,21 +29,21 @@ ALGORITHMS = (
 """Signature algorithms with a public key. A shared secret, as in HS256, must not be published."""
 
 
-def listed(text: str) -> list[str]:
+def split_list(text: str) -> list[str]:
     """Split a comma-separated list, and strip whitespace."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _matching(pattern: str, told: str) -> Callable[[str], str]:
+def _match_pattern(pattern: str, message: str) -> Callable[[str], str]:
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value, re.IGNORECASE):
-            raise ValueError(told)
+            raise ValueError(message)
         return value
 
     return check
 
 
-def _key(value: SecretStr) -> SecretStr:
+def _check_key(value: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[!-~]*", value.get_secret_value()):
         raise ValueError(
             "it contains a blank, a line break or a character that is not allowed in a key"
@@ -52,46 +52,46 @@ def _key(value: SecretStr) -> SecretStr:
 
 
 def _keys(value: SecretStr) -> SecretStr:
-    for pair in listed(value.get_secret_value()):
-        _key(SecretStr(pair))
+    for pair in split_list(value.get_secret_value()):
+        _check_key(SecretStr(pair))
     return value
 
 
-def _web_address(value: str) -> str:
-    check_address(value, HTTP)
+def _check_web_address(value: str) -> str:
+    check_address(value, HTTP_SCHEMES)
     return value
 
 
-def _keyed_address(value: str) -> str:
-    check_address(value, HTTP, keyed=True)
+def _check_keyed_address(value: str) -> str:
+    check_address(value, HTTP_SCHEMES, has_key=True)
     return value
 
 
-def _database_address(value: str) -> str:
+def _check_database_address(value: str) -> str:
     """Check a Postgres URL. Other URLs are checked when the database is opened."""
     if is_postgres(value):
         parse_postgres_url(value)
     return value
 
 
-def _jobs_address(value: str) -> str:
+def _check_jobs_address(value: str) -> str:
     parse_jobs_url(value)
     return value
 
 
-def _algorithms(value: str) -> str:
+def _normalize_algorithms(value: str) -> str:
     usual = {name.lower(): name for name in ALGORITHMS}
-    names = [name.lower() for name in listed(value)]
+    names = [name.lower() for name in split_list(value)]
     if not names or not usual.keys() >= {*names}:
         raise ValueError(f"choose from {', '.join(ALGORITHMS)}")
     return ",".join(usual[name] for name in names)
 
 
-def _networks(value: str) -> str:
+def _normalize_networks(value: str) -> str:
     return ",".join(map(str, parse_networks(value)))
 
 
-def _count_store(value: str) -> str:
+def _normalize_rate_limit_store(value: str) -> str:
     scheme, separator, rest = value.partition("://")
     if separator and scheme.lower() in ("redis", "rediss"):
         return f"{scheme.lower()}://{rest}"
@@ -100,30 +100,34 @@ def _count_store(value: str) -> str:
     raise ValueError("use `file`, or an address that begins with redis:// or rediss://")
 
 
-Key = Annotated[SecretStr, AfterValidator(_key)]
+Key = Annotated[SecretStr, AfterValidator(_check_key)]
 """An API key, which is sent in a header."""
 Keys = Annotated[SecretStr, AfterValidator(_keys)]
 """Several API keys, separated by commas."""
-DatabaseAddress = Annotated[str, AfterValidator(_database_address)]
-JobsAddress = Annotated[str, AfterValidator(_jobs_address)]
+DatabaseAddress = Annotated[str, AfterValidator(_check_database_address)]
+JobsAddress = Annotated[str, AfterValidator(_check_jobs_address)]
 QdrantAddress = Annotated[str, AfterValidator(parse_qdrant_url)]
-WebAddress = Annotated[str, AfterValidator(_web_address)]
-KeyedAddress = Annotated[str, AfterValidator(_keyed_address)]
+WebAddress = Annotated[str, AfterValidator(_check_web_address)]
+KeyedAddress = Annotated[str, AfterValidator(_check_keyed_address)]
 """URL of a server that gets a key. It cannot contain a user and a password as well."""
 PageAddress = Annotated[
     str,
     AfterValidator(
-        _matching(r"https?://[!-~]+", "it must begin with https:// or http:// and contain no blank")
+        _match_pattern(
+            r"https?://[!-~]+", "it must begin with https:// or http:// and contain no blank"
+        )
     ),
 ]
 PublicAddress = Annotated[str, AfterValidator(parse_public_url)]
 HeaderText = Annotated[
     str,
-    AfterValidator(_matching(r"[ -~]*", "it contains a character that is not allowed in a header")),
+    AfterValidator(
+        _match_pattern(r"[ -~]*", "it contains a character that is not allowed in a header")
+    ),
 ]
 TableName = Annotated[
-    str, AfterValidator(_matching(r"(?:\w+\.)?\w+", "write it as TABLE or SCHEMA.TABLE"))
+    str, AfterValidator(_match_pattern(r"(?:\w+\.)?\w+", "write it as TABLE or SCHEMA.TABLE"))
 ]
-Algorithms = Annotated[str, AfterValidator(_algorithms)]
-Networks = Annotated[str, AfterValidator(_networks)]
-CountStore = Annotated[str, AfterValidator(_count_store)]
+Algorithms = Annotated[str, AfterValidator(_normalize_algorithms)]
+Networks = Annotated[str, AfterValidator(_normalize_networks)]
+RateLimitStoreAddress = Annotated[str, AfterValidator(_normalize_rate_limit_store)]

@@ -4,51 +4,51 @@ import re
 from urllib.parse import quote, urlsplit
 
 from app.text.autolinks import find_address
-from app.text.visible import one_line
+from app.text.visible import to_one_line
 
-_ACTIVE = re.compile(r"[\\`*_\[\]<>|~&$]|!(?=\[)")
+_MARKUP = re.compile(r"[\\`*_\[\]<>|~&$]|!(?=\[)")
 """Characters that Markdown could read as markup within a line."""
 _LINE_START = re.compile(r"^(\d{0,9})([#+=:.)-])")
 """Characters at the beginning of a line that could start a heading, a list or another block."""
 _SCHEMES = ("http", "https", "file")
-_ENDS_ADDRESS = re.compile(r"[\s<>\"'`\\()\[\]{}|^\x00-\x1f\x7f]")
+_UNSAFE_IN_LINK = re.compile(r"[\s<>\"'`\\()\[\]{}|^\x00-\x1f\x7f]")
 
 
-def plain(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Return Markdown that every renderer shows as this text: on one line, with no link, image or tag."""
-    return _LINE_START.sub(r"\1\\\2", " ".join(map(_word, one_line(text).split(" "))))
+    return _LINE_START.sub(r"\1\\\2", " ".join(map(_escape_word, to_one_line(text).split(" "))))
 
 
 def markdown_link(label: str, url: str) -> str:
     """Return a Markdown link with a plain text label; only the label if the address cannot be linked."""
     address = safe_address(url)
-    return f"[{plain(label)}]({address})" if address else plain(label)
+    return f"[{escape_markdown(label)}]({address})" if address else escape_markdown(label)
 
 
 def safe_address(url: str) -> str:
     """Return a web or file address, with characters that could end a link percent-encoded; else empty."""
-    address = "".join(one_line(url).split())
+    address = "".join(to_one_line(url).split())
     try:
         scheme = urlsplit(address).scheme
     except ValueError:
         return ""
     return (
-        _ENDS_ADDRESS.sub(lambda found: quote(found[0], safe=""), address)
+        _UNSAFE_IN_LINK.sub(lambda found: quote(found[0], safe=""), address)
         if scheme in _SCHEMES
         else ""
     )
 
 
-def _word(word: str) -> str:
+def _escape_word(word: str) -> str:
     """Escape a word; an address in it, which a renderer would turn into a link, becomes inline code."""
     start, end = find_address(word) or (len(word), len(word))
-    code = _ENDS_ADDRESS.sub(lambda found: quote(found[0], safe=""), word[start:end]).replace(
+    code = _UNSAFE_IN_LINK.sub(lambda found: quote(found[0], safe=""), word[start:end]).replace(
         "~", ""
     )
     shown = f"`{code}`" if code else ""
-    return f"{_ACTIVE.sub(_escaped, word[:start])}{shown}{_ACTIVE.sub(_escaped, word[end:])}"
+    return f"{_MARKUP.sub(_escape, word[:start])}{shown}{_MARKUP.sub(_escape, word[end:])}"
 
 
-def _escaped(found: re.Match[str]) -> str:
+def _escape(found: re.Match[str]) -> str:
     """Escape with a backslash; `<` becomes an entity, because some renderers do not accept `\\<`."""
     return "&lt;" if found[0] == "<" else f"\\{found[0]}"

@@ -32,100 +32,100 @@ class MarkerParser:
 
     def __init__(self, known: Container[int]) -> None:
         self._known = known
-        self._held = ""
+        self._pending = ""
         self._space = ""
-        self._closing = ""
+        self._code_delimiter = ""
         """The run of backticks or tildes that closes the current code; empty outside of code."""
         self._fenced = False
-        self._fresh = True
+        self._is_line_start = True
         """Whether the line has only white space so far."""
         self._tail = ""
         """The end of the prose returned since the last marker, if it contains an opening bracket."""
 
     def feed(self, delta: str) -> Iterator[Piece]:
         """Process the next delta and yield the pieces that are certain now."""
-        self._held += delta
+        self._pending += delta
         return self._scan(final=False)
 
     def close(self) -> Iterator[Piece]:
         """Yield what was held back, at the end of the stream."""
         yield from self._scan(final=True)
-        yield from self._released_space()
+        yield from self._flush_space()
 
     def _scan(self, *, final: bool) -> Iterator[Piece]:
         position = 0
-        while match := _PIECE.match(self._held, position):
+        while match := _PIECE.match(self._pending, position):
             piece = match.group()
-            if piece in "[【" and not self._closing:
-                marker = _MARKER.match(self._held, position)
+            if piece in "[【" and not self._code_delimiter:
+                marker = _MARKER.match(self._pending, position)
                 if marker:
                     position = marker.end()
-                    yield from self._mark(marker.group(1))
+                    yield from self._emit_marker(marker.group(1))
                     continue
-                if not final and _UNFINISHED.match(self._held, position):
+                if not final and _UNFINISHED.match(self._pending, position):
                     break
-            elif piece[0] in "`~" and match.end() == len(self._held) and not final:
+            elif piece[0] in "`~" and match.end() == len(self._pending) and not final:
                 break  # the run may continue
             position = match.end()
-            yield from self._say(piece)
-        rest = self._held[position:]
-        self._held = rest
+            yield from self._emit(piece)
+        rest = self._pending[position:]
+        self._pending = rest
         if final and rest:  # a backslash at the very end
-            self._held = ""
-            yield from self._say(rest)
+            self._pending = ""
+            yield from self._emit(rest)
 
-    def _mark(self, numbers: str) -> Iterator[Piece]:
+    def _emit_marker(self, numbers: str) -> Iterator[Piece]:
         known = [int(n) for n in re.findall(r"\d+", numbers) if int(n) in self._known]
         if not known:
             self._space = "" if "\n" not in self._space else self._space
             return
-        yield from self._released_space()
+        yield from self._flush_space()
         yield Marker(tuple(dict.fromkeys(known)))
-        self._fresh, self._tail = False, ""
+        self._is_line_start, self._tail = False, ""
 
-    def _say(self, piece: str) -> Iterator[Piece]:
+    def _emit(self, piece: str) -> Iterator[Piece]:
         if piece.isspace():
             self._space += piece
             if "\n" in piece and not self._fenced:
-                self._closing = ""  # inline code ends with its line
-            self._fresh = self._fresh or "\n" in piece
+                self._code_delimiter = ""  # inline code ends with its line
+            self._is_line_start = self._is_line_start or "\n" in piece
             if len(self._space) > _LONGEST_SPACE:
-                yield from self._released_space()
+                yield from self._flush_space()
             return
         if piece[0] in "`~":
-            self._toggle(piece)
-        yield from self._released_space()
-        yield self._guarded(piece)
-        self._fresh = False
+            self._toggle_code(piece)
+        yield from self._flush_space()
+        yield self._escape_false_marker(piece)
+        self._is_line_start = False
 
-    def _toggle(self, run: str) -> None:
-        if self._closing:
-            longer = self._fenced and self._fresh and run.startswith(self._closing)
-            if longer or (not self._fenced and run == self._closing):
-                self._closing, self._fenced = "", False
-        elif self._fresh and len(run) >= _FENCE_LENGTH:
-            self._closing, self._fenced = run, True
+    def _toggle_code(self, run: str) -> None:
+        if self._code_delimiter:
+            longer = self._fenced and self._is_line_start and run.startswith(self._code_delimiter)
+            if longer or (not self._fenced and run == self._code_delimiter):
+                self._code_delimiter, self._fenced = "", False
+        elif self._is_line_start and len(run) >= _FENCE_LENGTH:
+            self._code_delimiter, self._fenced = run, True
         elif run[0] == "`":
-            self._closing = run
+            self._code_delimiter = run
 
-    def _guarded(self, piece: str) -> str:
+    def _escape_false_marker(self, piece: str) -> str:
         """Escape text that would form a new marker around a removed one, such as `[9[8]]`."""
-        if self._closing:
+        if self._code_delimiter:
             self._tail = ""
             return piece
         if not self._tail and piece[0] not in "[【":
             return piece
         known = len(self._tail)
         safe = _MARKER.sub(lambda m: f"{m[0][:-1]}\\{m[0][-1]}", self._tail + piece)[known:]
-        self._remember(safe)
+        self._remember_tail(safe)
         return safe
 
-    def _remember(self, said: str) -> None:
+    def _remember_tail(self, said: str) -> None:
         tail = (self._tail + said)[-_LONGEST:]
         self._tail = tail if "[" in tail or "【" in tail else ""
 
-    def _released_space(self) -> Iterator[Piece]:
+    def _flush_space(self) -> Iterator[Piece]:
         if self._space:
-            self._remember(self._space)
+            self._remember_tail(self._space)
             yield self._space
             self._space = ""

@@ -45,7 +45,7 @@ _JOINING_SCRIPTS = (
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
-class VisibleText:
+class InvisibleFilter:
     """A streaming filter that removes invisible characters, however the text is split into pieces.
 
     It removes control characters, zero-width characters, bidirectional controls, Unicode tags,
@@ -62,9 +62,9 @@ class VisibleText:
         if _ORDINARY.fullmatch(text) and self._before != "\r":
             self._before = text[-1:] or self._before
             return text
-        return "".join(map(self._shown, text))
+        return "".join(map(self._filter_character, text))
 
-    def _shown(self, character: str) -> str:
+    def _filter_character(self, character: str) -> str:
         before, self._before = self._before, character
         if character == "\n" and before == "\r":
             return ""
@@ -76,19 +76,19 @@ class VisibleText:
         return ""
 
 
-def visible(text: str) -> str:
+def remove_invisible(text: str) -> str:
     """Return a whole text without its invisible characters."""
-    return VisibleText().feed(text)
+    return InvisibleFilter().feed(text)
 
 
-def one_line(text: str) -> str:
+def to_one_line(text: str) -> str:
     """Return the visible text with each run of white space replaced by one space."""
-    return " ".join(visible(text).split())
+    return " ".join(remove_invisible(text).split())
 
 
-def for_terminal(text: str) -> str:
+def sanitize_for_terminal(text: str) -> str:
     """Return text that cannot control a terminal: without escape sequences and bidirectional controls."""
-    return visible(_CONTROLS.sub("", text))
+    return remove_invisible(_CONTROLS.sub("", text))
 
 
 def _is_visible(character: str, before: str) -> bool:

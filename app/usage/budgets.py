@@ -16,12 +16,12 @@ from storage.sql.repositories.usage import Ledger, today
 from storage.sql.repositories.users import Users
 from storage.sql.tables import Spending
 
-MOST_DAYS = 366
-INDEXER = "ibid"
+MAX_DAYS = 366
+SYSTEM_USER = "ibid"
 """The user to whom calls for embedding and ranking are charged, as they belong to no single user."""
 
 
-def dollars(limit: float) -> str:
+def format_dollars(limit: float) -> str:
     """Format a limit in US dollars: with two decimals, or up to six if it has fractions of a cent."""
     return f"${limit:.2f}" if limit == round(limit, 2) else f"${limit:.6f}".rstrip("0")
 
@@ -39,16 +39,16 @@ class Budget(Value):
         The cost of a turn is known only afterwards, so the last turn may exceed the budget.
         """
         for name, limit, since in self.limits():
-            if limit is not None and await ledger.spent(since) >= limit:
+            if limit is not None and await ledger.total_cost(since) >= limit:
                 raise BudgetSpent(
-                    f"The {name} budget of {dollars(limit)} is used up. Ask again {_NEXT[name]}, or raise "
-                    f"{name.upper()}_BUDGET. Search still works."
+                    f"The {name} budget of {format_dollars(limit)} is used up. Ask again "
+                    f"{_NEXT_PERIOD[name]}, or raise {name.upper()}_BUDGET. Search still works."
                 )
         own = self.daily_per_user
-        if own is not None and await ledger.spent(today(), user_id) >= own:
+        if own is not None and await ledger.total_cost(today(), user_id) >= own:
             raise BudgetSpent(
-                f"Your daily budget of {dollars(own)} is used up. Ask again {_NEXT['daily']}, or have "
-                "DAILY_BUDGET_PER_USER raised. Search still works."
+                f"Your daily budget of {format_dollars(own)} is used up. Ask again "
+                f"{_NEXT_PERIOD['daily']}, or have DAILY_BUDGET_PER_USER raised. Search still works."
             )
 
     def limits(self) -> list[tuple[str, float | None, date]]:
@@ -57,10 +57,10 @@ class Budget(Value):
         return [("daily", self.daily, day), ("monthly", self.monthly, day.replace(day=1))]
 
 
-_NEXT = {"daily": "tomorrow (UTC)", "monthly": "next month"}
+_NEXT_PERIOD = {"daily": "tomorrow (UTC)", "monthly": "next month"}
 
 
-class Spent(Value):
+class UsageRow(Value):
     """The cost of one user's questions on one day with one model, in US dollars."""
 
     day: date
@@ -91,10 +91,10 @@ class UsageReport(Value):
     days: int
     cost: float
     budgets: tuple[BudgetState, ...]
-    spent: Annotated[tuple[Spent, ...], Field(default=())]
+    spent: Annotated[tuple[UsageRow, ...], Field(default=())]
 
 
-class Usages:
+class UsageService:
     """A service that reports the usage recorded in the ledger."""
 
     def __init__(self, database: Database, budget: Budget) -> None:
@@ -103,23 +103,23 @@ class Usages:
 
     async def report(self, days: int = 30) -> UsageReport:
         """Report the usage of the last `days` days, including today; raise `InvalidInput`."""
-        if not 1 <= days <= MOST_DAYS:
-            raise InvalidInput(f"The number of days must be between 1 and {MOST_DAYS}, not {days}.")
-        async with self._database.reading() as session:
+        if not 1 <= days <= MAX_DAYS:
+            raise InvalidInput(f"The number of days must be between 1 and {MAX_DAYS}, not {days}.")
+        async with self._database.read_transaction() as session:
             ledger = Ledger(session)
             rows = await ledger.rows(today() - timedelta(days=days - 1))
             budgets = [
-                BudgetState(name=name, limit=limit, spent=round(await ledger.spent(since), 6))
+                BudgetState(name=name, limit=limit, spent=round(await ledger.total_cost(since), 6))
                 for name, limit, since in self._budget.limits()
             ]
-        spent = [Spent(user=user, **row.model_dump(exclude={"user_id"})) for row, user in rows]
+        spent = [UsageRow(user=user, **row.model_dump(exclude={"user_id"})) for row, user in rows]
         total = round(sum(one.cost for one in spent), 6)
-        budgets += _of_users(self._budget.daily_per_user, spent)
+        budgets += _user_budgets(self._budget.daily_per_user, spent)
         return UsageReport(days=days, cost=total, budgets=tuple(budgets), spent=tuple(spent))
 
 
 class MonthlyCalls:
-    """A counter of calls to a service that bills by calls, with a monthly limit; see `Calls`."""
+    """A counter of calls to a service that bills by calls, with a monthly limit; see `CallCounter`."""
 
     def __init__(self, database: Database, limit: int | None) -> None:
         self._database = database
@@ -131,21 +131,21 @@ class MonthlyCalls:
         A call is counted before it is made, so that many processes share one limit.
         """
         async with self._database.transaction() as session:
-            ledger, user = Ledger(session), await Users(session).named(INDEXER)
+            ledger, user = Ledger(session), await Users(session).get_or_create(SYSTEM_USER)
             month = today().replace(day=1)
-            if self._limit is not None and await ledger.calls(user, month) >= self._limit:
+            if self._limit is not None and await ledger.count_calls(user, month) >= self._limit:
                 raise BudgetSpent(
                     f"the {self._limit:,} calls of COHERE_CALLS_PER_MONTH are used up until next month"
                 )
             await ledger.add([Spending(user_id=user.id, day=today(), model=model, calls=1)])
 
 
-def _of_users(limit: float | None, spent: Sequence[Spent]) -> list[BudgetState]:
+def _user_budgets(limit: float | None, spent: Sequence[UsageRow]) -> list[BudgetState]:
     if limit is None:
         return []
     users = defaultdict[str, float](float)
     for one in spent:
-        if one.day == today() and one.user != INDEXER:
+        if one.day == today() and one.user != SYSTEM_USER:
             users[one.user] += one.cost
     return [
         BudgetState(name="daily", limit=limit, spent=round(cost, 6), user=user)
@@ -153,22 +153,22 @@ def _of_users(limit: float | None, spent: Sequence[Spent]) -> list[BudgetState]:
     ]
 
 
-def of_answer(user_id: UUID, answer: Answer) -> list[Spending]:
+def answer_spending(user_id: UUID, answer: Answer) -> list[Spending]:
     """Return the ledger rows of an answer: for the models that answered, rewrote the question, or failed."""
-    own = [_of_call(user_id, answer.model, answer.usage)] if answer.model is not None else []
+    own = [_call_spending(user_id, answer.model, answer.usage)] if answer.model is not None else []
     return [
         *own,
-        *of_rewriting(user_id, answer.rewriting),
-        *of_attempts(user_id, answer.attempts),
+        *rewriting_spending(user_id, answer.rewriting),
+        *attempts_spending(user_id, answer.attempts),
     ]
 
 
-def of_rewriting(user_id: UUID, rewriting: Rewriting | None) -> list[Spending]:
+def rewriting_spending(user_id: UUID, rewriting: Rewriting | None) -> list[Spending]:
     """Return the ledger row of a rewriting; an empty list if there was none."""
-    return [_of_call(user_id, rewriting.model, rewriting.usage)] if rewriting else []
+    return [_call_spending(user_id, rewriting.model, rewriting.usage)] if rewriting else []
 
 
-def of_attempts(user_id: UUID, attempts: Sequence[FailedAttempt]) -> list[Spending]:
+def attempts_spending(user_id: UUID, attempts: Sequence[FailedAttempt]) -> list[Spending]:
     """Return the ledger rows of failed attempts: each is one call; an unknown cost counts as 0."""
     return [
         Spending(user_id=user_id, day=today(), model=one.model, calls=1, cost=one.cost or 0.0)
@@ -176,7 +176,7 @@ def of_attempts(user_id: UUID, attempts: Sequence[FailedAttempt]) -> list[Spendi
     ]
 
 
-def _of_call(user_id: UUID, model: str, usage: Usage) -> Spending:
+def _call_spending(user_id: UUID, model: str, usage: Usage) -> Spending:
     return Spending(
         user_id=user_id,
         day=today(),

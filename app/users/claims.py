@@ -9,7 +9,7 @@ from storage.errors import NotSignedIn
 LEEWAY = 30
 """Seconds by which the issuer's clock may differ from this machine's clock."""
 
-_PARTIES = ("azp", "client_id", "appid")
+_PARTY_CLAIMS = ("azp", "client_id", "appid")
 """Claims in which issuers name the application that requested the token; the first one present counts."""
 _LAST_DATE = 253_402_300_799
 """The end of the year 9999, in seconds."""
@@ -41,66 +41,66 @@ class ClaimPolicy(Value):
     admin_roles: frozenset[str] = frozenset()
     editor_roles: frozenset[str] = frozenset()
 
-    def read(self, said: dict[str, Any]) -> Claims:
+    def read(self, claims: dict[str, Any]) -> Claims:
         """Check and read a token's claims; raise `NotSignedIn`, which names the first wrong claim."""
-        self._check_issuer(said)
-        self._check_audience(said)
-        self._check_party(said)
-        expires = _check_dates(said)
-        session = said.get("sid")
+        self._check_issuer(claims)
+        self._check_audience(claims)
+        self._check_party(claims)
+        expires = _check_dates(claims)
+        session = claims.get("sid")
         return Claims(
-            subject=_subject(said),
-            groups=names_in(find_claim(said, self.groups_claim)),
-            role=self._role(said),
+            subject=_subject(claims),
+            groups=names_in(find_claim(claims, self.groups_claim)),
+            role=self._role(claims),
             session=session if _is_name(session) else None,
             expires=expires,
         )
 
-    def _check_issuer(self, said: dict[str, Any]) -> None:
-        if said.get("iss") != self.issuer:
-            told = "`iss` is different" if said.get("iss") else "`iss` is missing"
-            raise NotSignedIn(f"The token's {told}; it must be exactly '{self.issuer}'.")
+    def _check_issuer(self, claims: dict[str, Any]) -> None:
+        if claims.get("iss") != self.issuer:
+            problem = "`iss` is different" if claims.get("iss") else "`iss` is missing"
+            raise NotSignedIn(f"The token's {problem}; it must be exactly '{self.issuer}'.")
 
-    def _check_audience(self, said: dict[str, Any]) -> None:
+    def _check_audience(self, claims: dict[str, Any]) -> None:
         if self.audience is None:
             return
-        given = said.get("aud")
+        given = claims.get("aud")
         if self.audience not in (given if isinstance(given, list) else [given]):
-            told = "`aud` has other values" if given else "`aud` is missing"
-            raise NotSignedIn(f"The token's {told}; it must contain '{self.audience}'.")
+            problem = "`aud` has other values" if given else "`aud` is missing"
+            raise NotSignedIn(f"The token's {problem}; it must contain '{self.audience}'.")
 
-    def _check_party(self, said: dict[str, Any]) -> None:
+    def _check_party(self, claims: dict[str, Any]) -> None:
         if not self.authorized_parties:
             return
-        name = next((each for each in _PARTIES if said.get(each) is not None), None)
+        name = next((each for each in _PARTY_CLAIMS if claims.get(each) is not None), None)
         wanted = " or ".join(f"'{each}'" for each in sorted(self.authorized_parties))
         if name is None:
             raise NotSignedIn(
                 f"The token has neither `azp` nor `client_id`; one of them must be {wanted}."
             )
-        given = said[name]
+        given = claims[name]
         if not isinstance(given, str) or given not in self.authorized_parties:
             raise NotSignedIn(f"The token's `{name}` is different; it must be {wanted}.")
 
-    def _role(self, said: dict[str, Any]) -> Role:
+    def _role(self, claims: dict[str, Any]) -> Role:
         if self.roles_claim is None:
             return "reader"
-        given = names_in(find_claim(said, self.roles_claim))
+        given = names_in(find_claim(claims, self.roles_claim))
         if given & self.admin_roles:
             return "admin"
         return "editor" if given & self.editor_roles else "reader"
 
 
-def find_claim(said: dict[str, Any], path: str) -> object:
+def find_claim(claims: dict[str, Any], path: str) -> object:
     """Return the value at a path such as `realm_access.roles`; None if there is none.
 
     A name may itself contain dots, as in URLs and some clients' names: the longest matching name counts.
     """
-    if path in said:
-        return said[path]
+    if path in claims:
+        return claims[path]
     dots = [at for at, letter in enumerate(path) if letter == "."]
     for dot in reversed(dots):
-        inner = said.get(path[:dot])
+        inner = claims.get(path[:dot])
         if isinstance(inner, dict):
             found = find_claim(cast("dict[str, Any]", inner), path[dot + 1 :])
             if found is not None:
@@ -114,27 +114,27 @@ def names_in(value: object) -> frozenset[str]:
     return frozenset(filter(_is_name, cast("list[object]", each) if isinstance(each, list) else []))
 
 
-def _check_dates(said: dict[str, Any]) -> float:
+def _check_dates(claims: dict[str, Any]) -> float:
     """Check the token's dates and return when it expires; raise `NotSignedIn`."""
-    if said.get("exp") is None:
+    if claims.get("exp") is None:
         raise NotSignedIn("The token's `exp` is missing. A token must expire.")
     for name in ("exp", "nbf", "iat"):
-        if name in said and not _is_date(said[name]):
+        if name in claims and not _is_date(claims[name]):
             raise NotSignedIn(f"The token's `{name}` must be a number of seconds since 1970.")
     now = time.time()
-    if said["exp"] <= now - LEEWAY:
+    if claims["exp"] <= now - LEEWAY:
         raise NotSignedIn("The token has expired: its `exp` is in the past.")
     for name in ("nbf", "iat"):
-        if said.get(name, 0) > now + LEEWAY:
+        if claims.get(name, 0) > now + LEEWAY:
             raise NotSignedIn(
                 f"The token is not valid yet: its `{name}` is more than "
                 f"{LEEWAY} seconds in the future."
             )
-    return float(said["exp"])
+    return float(claims["exp"])
 
 
-def _subject(said: dict[str, Any]) -> str:
-    subject = said.get("sub")
+def _subject(claims: dict[str, Any]) -> str:
+    subject = claims.get("sub")
     if subject is None:
         raise NotSignedIn("The token's `sub` is missing: it must name the user.")
     if not _is_name(subject):

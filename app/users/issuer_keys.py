@@ -25,15 +25,18 @@ from storage.service_urls import without_secrets
 
 _log = logging.getLogger("ibid.people")
 
-_FRESH, _USABLE, _AGAIN, _APART = 300.0, 86_400.0, 30.0, 1.0
-"""Seconds. Keys are refreshed when older than `_FRESH` and not trusted when older than `_USABLE`. Refreshes
-are at least `_AGAIN` apart, or `_APART` if a request waits for one: anyone can invent unknown key ids."""
-_SECONDS = 3.0
-_LARGEST = 1_000_000
+_REFRESH_AFTER, _MAX_AGE, _MIN_INTERVAL, _MIN_FORCED_INTERVAL = 300.0, 86_400.0, 30.0, 1.0
+"""Seconds. Keys are refreshed when older than `_REFRESH_AFTER`, and not trusted when older than `_MAX_AGE`.
+
+Refreshes are at least `_MIN_INTERVAL` apart, or `_MIN_FORCED_INTERVAL` if a request waits for one: anyone can
+invent unknown key ids.
+"""
+_TIMEOUT = 3.0
+_MAX_RESPONSE_BYTES = 1_000_000
 """The most bytes of a response."""
 _RSA = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
 
-UNREADABLE = (
+JWT_ERRORS = (
     jwt.PyJWTError,
     ValueError,
     TypeError,
@@ -55,57 +58,59 @@ class SigningKey:
     """The key as an object of the library cryptography."""
 
 
-Keys = tuple[SigningKey, ...]
+SigningKeys = tuple[SigningKey, ...]
 
 
 class IssuerKeys:
     """The keys that an issuer publishes at a URL; if it is unreachable, known keys stay valid for a day."""
 
-    def __init__(self, url: str, algorithms: Sequence[str], *, apart: float = _APART) -> None:
-        self._url, self._apart = url, apart
+    def __init__(
+        self, url: str, algorithms: Sequence[str], *, min_interval: float = _MIN_FORCED_INTERVAL
+    ) -> None:
+        self._url, self._min_interval = url, min_interval
         self.algorithms = tuple(algorithms)
-        self._keys: Keys = ()
-        self._fetched = self._tried = float("-inf")
+        self._keys: SigningKeys = ()
+        self._fetched_at = self._tried_at = float("-inf")
         self._reachable = False
         self._lock = asyncio.Lock()
 
-    async def current(self) -> Keys:
+    async def current(self) -> SigningKeys:
         """Return the keys, as the same tuple until the next refresh; raise `SignInUnavailable`."""
         now = time.monotonic()
-        if now - self._fetched > _FRESH:
-            await self._renew(now, wait=now - self._fetched > _USABLE)
-        if time.monotonic() - self._fetched > _USABLE:
+        if now - self._fetched_at > _REFRESH_AFTER:
+            await self._refresh(now, wait=now - self._fetched_at > _MAX_AGE)
+        if time.monotonic() - self._fetched_at > _MAX_AGE:
             raise _unavailable()
         return self._keys
 
-    async def newer_than(self, asked: float) -> Keys:
-        """Return keys fetched after `asked`, a time of the monotonic clock, for a token whose key may be new.
+    async def newer_than(self, requested_at: float) -> SigningKeys:
+        """Return keys fetched after `requested_at`, on the monotonic clock, for a token whose key may be new.
 
         The request waits for the next refresh, which serves all waiting requests, so that no valid token is
         rejected because its key is new. Raises `SignInUnavailable`.
         """
-        await self._renew(asked, wait=True)
+        await self._refresh(requested_at, wait=True)
         if not self._reachable:
             raise _unavailable()
         return self._keys
 
-    async def _renew(self, asked: float, *, wait: bool) -> None:
+    async def _refresh(self, requested_at: float, *, wait: bool) -> None:
         """Refresh the keys, one request at a time and not too often; if it fails, the old keys are kept."""
         async with self._lock:
-            if self._tried > asked:
+            if self._tried_at > requested_at:
                 return
-            since = time.monotonic() - self._tried
-            if not wait and since < _AGAIN:
+            since = time.monotonic() - self._tried_at
+            if not wait and since < _MIN_INTERVAL:
                 return
-            await asyncio.sleep(max(0.0, self._apart - since))
-            self._tried = time.monotonic()
+            await asyncio.sleep(max(0.0, self._min_interval - since))
+            self._tried_at = time.monotonic()
             try:
                 self._keys = await fetch_keys(self._url, self.algorithms)
             except SignInUnavailable as error:
                 self._reachable = False
                 _log.warning("issuer_keys_not_fetched", extra={"reason": str(error)})
             else:
-                self._fetched, self._reachable = time.monotonic(), True
+                self._fetched_at, self._reachable = time.monotonic(), True
 
 
 def _unavailable() -> SignInUnavailable:
@@ -115,23 +120,25 @@ def _unavailable() -> SignInUnavailable:
     )
 
 
-async def fetch_keys(url: str, algorithms: Sequence[str]) -> Keys:
+async def fetch_keys(url: str, algorithms: Sequence[str]) -> SigningKeys:
     """Fetch the usable keys; raise `SignInUnavailable`, which names the URL and the reason."""
     try:
-        return usable_keys(await _published(url), algorithms)
-    except (ClientError, IbidError, TimeoutError, *UNREADABLE) as error:
-        told = f"The issuer's keys cannot be fetched from {without_secrets(url)}: {_reason(error)}."
-        raise SignInUnavailable(told) from error
+        return usable_keys(await _fetch_jwks(url), algorithms)
+    except (ClientError, IbidError, TimeoutError, *JWT_ERRORS) as error:
+        message = (
+            f"The issuer's keys cannot be fetched from {without_secrets(url)}: {_reason(error)}."
+        )
+        raise SignInUnavailable(message) from error
 
 
-async def _published(url: str) -> list[object]:
-    timeout = ClientTimeout(total=_SECONDS)
+async def _fetch_jwks(url: str) -> list[object]:
+    timeout = ClientTimeout(total=_TIMEOUT)
     async with (
         open_pool() as http,
         http.get(url, timeout=timeout, allow_redirects=False) as answer,
     ):
         _check_status(answer, url)
-        body = await read_limited(answer, _LARGEST)
+        body = await read_limited(answer, _MAX_RESPONSE_BYTES)
     try:
         listed = parse_json(body)
     except ValueError:
@@ -155,7 +162,7 @@ def _check_status(answer: ClientResponse, url: str) -> None:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
-        return f"it does not answer within {_SECONDS:g} seconds"
+        return f"it does not answer within {_TIMEOUT:g} seconds"
     if isinstance(error, ClientConnectorDNSError):
         return "its host name cannot be resolved"
     if isinstance(error, ClientSSLError):
@@ -165,7 +172,7 @@ def _reason(error: Exception) -> str:
     return str(error).rstrip(".")
 
 
-def usable_keys(published: Sequence[object], algorithms: Sequence[str]) -> Keys:
+def usable_keys(published: Sequence[object], algorithms: Sequence[str]) -> SigningKeys:
     """Return the usable keys and ignore those of unknown types; raise `ValueError` if there are none."""
     keys = tuple(filter(None, (_signing_key(each, frozenset(algorithms)) for each in published)))
     if not keys:
@@ -178,18 +185,18 @@ def usable_keys(published: Sequence[object], algorithms: Sequence[str]) -> Keys:
 def _signing_key(published: object, algorithms: frozenset[str]) -> SigningKey | None:
     if not isinstance(published, dict):
         return None
-    told = cast("dict[str, Any]", published)
-    kid = told.get("kid")
-    if told.get("use", "sig") != "sig" or not isinstance(kid, str | None):
+    jwk = cast("dict[str, Any]", published)
+    kid = jwk.get("kid")
+    if jwk.get("use", "sig") != "sig" or not isinstance(kid, str | None):
         return None
     try:
-        key = jwt.PyJWK(told)
+        key = jwt.PyJWK(jwk)
         if key.Algorithm.check_key_length(key.key):
             return None
-    except UNREADABLE:
+    except JWT_ERRORS:
         return None
     names = frozenset({key.algorithm_name})
-    if key.key_type == "RSA" and not told.get("alg"):
+    if key.key_type == "RSA" and not jwk.get("alg"):
         names = _RSA  # Entra publishes its keys without `alg`
     fitting = names & algorithms
     return SigningKey(kid, fitting, key.key) if fitting else None

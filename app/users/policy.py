@@ -1,20 +1,20 @@
 """Builds the requirements for tokens from the settings."""
 
 from app.settings import Settings
-from app.settings.types import listed
+from app.settings.types import split_list
 from app.users.claims import ClaimPolicy
 from storage.errors import InvalidInput
 
 
 def build_claim_policy(settings: Settings, issuer: str) -> ClaimPolicy:
     """Build the policy; raise `InvalidInput` if a setting needs another one that is missing."""
-    parties = listed(settings.auth_authorized_parties)
+    parties = split_list(settings.auth_authorized_parties)
     if not settings.auth_audience and not parties:
         raise InvalidInput(
             "AUTH=jwt needs AUTH_AUDIENCE or, for tokens without `aud`, AUTH_AUTHORIZED_PARTIES; "
             "neither is set."
         )
-    admins, editors = listed(settings.auth_admin_roles), listed(settings.auth_editor_roles)
+    admins, editors = split_list(settings.auth_admin_roles), split_list(settings.auth_editor_roles)
     if settings.auth_roles_claim and not (admins or editors):
         raise InvalidInput(
             "AUTH_ROLES_CLAIM needs AUTH_ADMIN_ROLES or AUTH_EDITOR_ROLES; neither is set."

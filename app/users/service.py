@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING
 from storage.domain import LOCAL, RIGHTS, Principal, Right, Role
 from storage.errors import InvalidInput, NotSignedIn
 from storage.sql.commit_cache import CommitCache
-from storage.sql.database import Database, retried
+from storage.sql.database import Database, retry_on_lost_connection
 from storage.sql.repositories.sources import Sources
-from storage.sql.repositories.users import Keys, Sessions, Users
+from storage.sql.repositories.users import ApiKeys, Sessions, Users
 from storage.sql.tables import ApiKey, User
 
 if TYPE_CHECKING:
     from app.users.claims import Claims
     from app.users.tokens import TokenVerifier
 
-_MARK = "ibid_"
-_PREFIX = len(_MARK) + 8
-_KEY_USER = "key:"
-MOST_DAYS = 3650
+_KEY_PREFIX = "ibid_"
+_PREFIX_LENGTH = len(_KEY_PREFIX) + 8
+_KEY_USER_PREFIX = "key:"
+MAX_KEY_DAYS = 3650
 
 
-class People:
+class UserService:
     """A service that authenticates requests and lets the command line manage users and keys.
 
     `sessions` is the table in which the sign-in service keeps its sessions, if Ibid can read it.
@@ -45,33 +45,35 @@ class People:
     @staticmethod
     def is_key(credential: str) -> bool:
         """Return whether a credential is an API key; anything else is a token."""
-        return credential.startswith(_MARK)
+        return credential.startswith(_KEY_PREFIX)
 
-    async def principal(self, credential: str, *, destructive: bool = False) -> Principal:
+    async def authenticate(self, credential: str, *, destructive: bool = False) -> Principal:
         """Return the principal of a key or a token; raise `NotSignedIn` or `SignInUnavailable`.
 
         A destructive request also requires that the token's session is still open, if sessions can be read.
         """
         if self.is_key(credential):
-            return await self._by_key(_digest(credential))
+            return await self._authenticate_key(_digest(credential))
         if self._verifier is None:
             raise NotSignedIn("This is not an API key.")
         claims = await self._verifier.verify(credential)
-        if claims.subject == LOCAL.name or _is_key(claims.subject):
+        if claims.subject == LOCAL.name or _is_key_user(claims.subject):
             raise NotSignedIn("The token's `sub` is a reserved name.")
-        return await self._by_claims(claims, check_session=destructive and bool(self._sessions))
+        return await self._authenticate_claims(
+            claims, check_session=destructive and bool(self._sessions)
+        )
 
     async def users(self) -> list[User]:
         """Return all users, sorted by name."""
-        async with self._database.reading() as session:
+        async with self._database.read_transaction() as session:
             return await Users(session).all()
 
     async def set_role(self, name: str, role: Role) -> None:
         """Set the role of a user, who may not have signed in yet; raise `InvalidInput` for reserved names."""
-        if name == LOCAL.name or _is_key(name):
+        if name == LOCAL.name or _is_key_user(name):
             raise InvalidInput(f"A role cannot set the rights of {name!r}.")
         async with self._database.transaction() as session:
-            (await Users(session).named(name)).role = role
+            (await Users(session).get_or_create(name)).role = role
 
     async def remove(self, name: str) -> None:
         """Delete a user and everything that belongs to them, in one transaction; raise `NotFound`."""
@@ -86,76 +88,76 @@ class People:
         """
         if not rights:
             raise InvalidInput("A key needs a right: ask, ingest or admin.")
-        credential = _MARK + secrets.token_urlsafe(32)
+        credential = _KEY_PREFIX + secrets.token_urlsafe(32)
         expires = datetime.now(UTC) + timedelta(days=days) if days else None
         async with self._database.transaction() as session:
-            user = await Users(session).named(_KEY_USER + name)
+            user = await Users(session).get_or_create(_KEY_USER_PREFIX + name)
             key = ApiKey(
-                prefix=credential[:_PREFIX],
+                prefix=credential[:_PREFIX_LENGTH],
                 digest=_digest(credential),
                 user_id=user.id,
                 rights=sorted(set(rights)),
                 expires_at=expires,
             )
-            await Keys(session).add(key)
+            await ApiKeys(session).add(key)
         return credential
 
     async def keys(self) -> Sequence[tuple[ApiKey, User]]:
         """Return all keys with the users that they act for, oldest first."""
-        async with self._database.reading() as session:
-            return await Keys(session).all()
+        async with self._database.read_transaction() as session:
+            return await ApiKeys(session).all()
 
     async def revoke_key(self, prefix: str) -> None:
         """Revoke a key, at once for every server that uses the same database; raise `NotFound`."""
         async with self._database.transaction() as session:
-            (await Keys(session).get(prefix[:_PREFIX])).revoke()
+            (await ApiKeys(session).get(prefix[:_PREFIX_LENGTH])).revoke()
 
-    async def _by_key(self, digest: str) -> Principal:
-        found = await self._keys.get(digest, lambda: self._key(digest))
-        if found is None or not found[0].is_good:
+    async def _authenticate_key(self, digest: str) -> Principal:
+        found = await self._keys.get(digest, lambda: self._load_key(digest))
+        if found is None or not found[0].is_valid:
             raise NotSignedIn("The key is unknown, revoked or expired.")
         key, user = found
         if key.is_stale:
-            await self._use(key.prefix)
+            await self._record_key_use(key.prefix)
         return Principal(name=user.name, rights=frozenset(key.rights))
 
-    async def _by_claims(self, claims: "Claims", *, check_session: bool) -> Principal:
+    async def _authenticate_claims(self, claims: "Claims", *, check_session: bool) -> Principal:
         if check_session:
             await self._check_session(claims)
         name = claims.subject
-        user = await self._users.get(name, lambda: self._user(name))
+        user = await self._users.get(name, lambda: self._load_user(name))
         if user is None:
             async with self._database.transaction() as session:
-                user = await Users(session).named(name)
+                user = await Users(session).get_or_create(name)
         rights = RIGHTS[user.role] | RIGHTS[claims.role]
         return Principal(name=name, rights=rights, groups=claims.groups)
 
-    @retried
-    async def _key(self, digest: str) -> tuple[ApiKey, User] | None:
-        async with self._database.reading() as session:
-            return await Keys(session).find(digest)
+    @retry_on_lost_connection
+    async def _load_key(self, digest: str) -> tuple[ApiKey, User] | None:
+        async with self._database.read_transaction() as session:
+            return await ApiKeys(session).find(digest)
 
-    @retried
-    async def _use(self, prefix: str) -> None:
+    @retry_on_lost_connection
+    async def _record_key_use(self, prefix: str) -> None:
         async with self._database.transaction() as session:
-            (await Keys(session).get(prefix)).use()
+            (await ApiKeys(session).get(prefix)).record_use()
 
-    @retried
-    async def _user(self, name: str) -> User | None:
-        async with self._database.reading() as session:
+    @retry_on_lost_connection
+    async def _load_user(self, name: str) -> User | None:
+        async with self._database.read_transaction() as session:
             return await Users(session).find(name)
 
-    @retried
+    @retry_on_lost_connection
     async def _check_session(self, claims: "Claims") -> None:
         """Raise `NotSignedIn` if the token's session is not open."""
-        async with self._database.reading() as session:
+        async with self._database.read_transaction() as session:
             sessions = Sessions(session, self._sessions or "")
             if not (claims.session and await sessions.is_open(claims.session)):
                 raise NotSignedIn("The session of this token has ended. Sign in again.")
 
 
-def _is_key(name: str) -> bool:
-    return name.startswith(_KEY_USER)
+def _is_key_user(name: str) -> bool:
+    return name.startswith(_KEY_USER_PREFIX)
 
 
 def _digest(credential: str) -> str:

@@ -47,7 +47,7 @@ class Checker:
             judgement = await self._verifier.judge(claim.text, texts, self._language)
             self._judgements[claim.text, cited] = judgement
         judgement = self._judgements[claim.text, cited]
-        copies = _copies(claim.text, passages) and not self._is_code(claim)
+        copies = _repeats_source(claim.text, passages) and not self._is_code(claim)
         flags = ("verbatim",) if copies else ()
         return claim.model_copy(
             update={"verdict": judgement.verdict, "score": judgement.score, "flags": flags}
@@ -64,7 +64,7 @@ class Checker:
         )
 
 
-def withheld(claim: Claim) -> bool:
+def is_withheld(claim: Claim) -> bool:
     """Return whether a strict answer leaves the claim out: it is unsupported or could not be checked."""
     unknown = claim.verdict == "unchecked" and bool(claim.citations)
     return claim.verdict == "unsupported" or unknown
@@ -74,7 +74,7 @@ def _as_evidence(passage: Passage) -> str:
     return "\n".join((*dict.fromkeys((passage.title, *passage.section)), passage.text))
 
 
-def _copies(claim: str, passages: Sequence[Passage]) -> bool:
+def _repeats_source(claim: str, passages: Sequence[Passage]) -> bool:
     """Return whether a claim repeats `_FEWEST_COPIED` words of a source outside quotation marks."""
     unquoted = [_words(part) for part in _QUOTED.split(claim)]
     texts = [f" {' '.join(_words(passage.text))} " for passage in passages]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.llms import LLM
 
-from app.text.visible import visible
+from app.text.visible import remove_invisible
 from app.verification import Judgement
 from storage.domain import Verdict
 from storage.errors import ModelUnavailable
@@ -20,7 +20,7 @@ _JUDGEMENTS: dict[str, Judgement] = {
     "partial": Judgement(verdict="partial", score=0.5),
     "unsupported": Judgement(verdict="unsupported", score=0.0),
 }
-_UNKNOWN = Judgement(verdict="unchecked", score=None)
+_UNCHECKED = Judgement(verdict="unchecked", score=None)
 
 
 class LLMJudge:
@@ -42,9 +42,9 @@ class LLMJudge:
             async for response in await self._llm.astream_chat(messages):
                 answer += response.delta or ""
         except ModelUnavailable:
-            return _UNKNOWN
+            return _UNCHECKED
         found = _WORD.search(answer)
-        return _JUDGEMENTS[_verdict(found[1].lower())] if found else _UNKNOWN
+        return _JUDGEMENTS[_verdict(found[1].lower())] if found else _UNCHECKED
 
 
 def _verdict(word: str) -> Verdict:
@@ -55,4 +55,4 @@ def _verdict(word: str) -> Verdict:
 
 def _escape_tags(text: str) -> str:
     """Escape a text so that it cannot close the tag around it."""
-    return re.sub(r"</(?=passage|claim)", "<\\\\/", visible(text))
+    return re.sub(r"</(?=passage|claim)", "<\\\\/", remove_invisible(text))

@@ -42,7 +42,7 @@ def mark_claims(tokens: Sequence[Token], text: str, claims: Sequence[Claim]) -> 
     for number, (children, index) in sorted(ends.items(), key=lambda end: -end[1][1]):
         claim = claims[number]
         if claim.citations or claim.verdict != "unchecked":
-            children[index:index] = _verdict(claim)
+            children[index:index] = _verdict_tokens(claim)
 
 
 class _TextPosition:
@@ -105,7 +105,7 @@ def _wrap(number: int | None, leaf: Token, claims: Sequence[Claim]) -> list[Toke
     return [opening, leaf, Token("claim_close", "span", -1)]
 
 
-def _verdict(claim: Claim) -> Iterator[Token]:
+def _verdict_tokens(claim: Claim) -> Iterator[Token]:
     label = _VERDICT_LABELS[claim.verdict]
     score = "" if claim.score is None else f" ({claim.score:.2f})"
     opening = Token("verdict_open", "span", 1)

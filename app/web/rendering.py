@@ -13,7 +13,7 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from mdit_py_plugins.dollarmath.index import dollarmath_plugin, math_inline_dollar
 
-from app.answer_notes import notes
+from app.answer_notes import list_notes
 from app.web.claims import mark_claims
 from storage.domain import Answer
 
@@ -43,12 +43,12 @@ def render(answer: Answer) -> str:
 
     A marker is `button[data-note]`; a claim is `span[data-claim]` with its verdict as a class.
     """
-    markdown = _markdown()
+    markdown = _build_parser()
     env = {"notes": {citation.n for citation in answer.citations}}
     tokens = markdown.parse(answer.text, env)
     mark_claims(tokens, answer.text, answer.claims)
     pages = {_without_fragment(markdown.normalizeLink(url)) for url in _urls(answer)}
-    remarks = "".join(f'<p class="told">{escape(note)}</p>' for note in notes(answer))
+    remarks = "".join(f'<p class="told">{escape(note)}</p>' for note in list_notes(answer))
     return nh3.clean(
         markdown.renderer.render(tokens, markdown.options, env) + remarks,
         tags=_TAGS,
@@ -72,15 +72,15 @@ def _without_fragment(url: str) -> str:
 
 
 @cache
-def _markdown() -> MarkdownIt:
+def _build_parser() -> MarkdownIt:
     """Create a parser of CommonMark with tables and math.
 
     HTML is treated as text; links are filtered after rendering.
     """
     markdown = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
     markdown.use(dollarmath_plugin, allow_labels=False)
-    markdown.inline.ruler.at("math_inline", _math)
-    markdown.inline.ruler.before("link", "note", _note)
+    markdown.inline.ruler.at("math_inline", _parse_math)
+    markdown.inline.ruler.before("link", "note", _parse_note)
     markdown.core.ruler.push("direction", _set_direction)
     markdown.add_render_rule("note", _render_marker)
     markdown.add_render_rule("image", _render_image)
@@ -88,7 +88,7 @@ def _markdown() -> MarkdownIt:
     return markdown
 
 
-def _math(state: StateInline, silent: bool) -> bool:
+def _parse_math(state: StateInline, silent: bool) -> bool:
     """Parse a formula; dollar signs on both sides of a marker are prices, not a formula."""
     rule, start = math_inline_dollar(allow_space=False, allow_digits=False), state.pos
     found = rule(state, True)
@@ -96,7 +96,7 @@ def _math(state: StateInline, silent: bool) -> bool:
     return found and not _MARKER.search(state.src, start, end) and rule(state, silent)
 
 
-def _note(state: StateInline, silent: bool) -> bool:
+def _parse_note(state: StateInline, silent: bool) -> bool:
     """Parse a marker: a known footnote number in brackets; the space before it is removed."""
     match = _MARKER.match(state.src, state.pos)
     if match is None or int(match[1]) not in state.env["notes"]:

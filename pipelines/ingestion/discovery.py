@@ -5,14 +5,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pipelines.readers import SUFFIXES, UNREAD
-from pipelines.readers.sites.layout import SiteLocation, Sites, place_of
+from pipelines.readers import SUFFIXES, UNSUPPORTED
+from pipelines.readers.sites.layout import SiteCache, SiteLocation, locate_page
 from storage.errors import InvalidInput
 
 _SKIPPED_FOLDERS = {"node_modules", "__pycache__", "venv"}
 
 
-_SENT = "upload:/"
+_UPLOAD_PREFIX = "upload:/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,16 @@ class UploadedFile:
     name: str
 
     @staticmethod
-    def locate(name: str) -> str:
+    def location_for(name: str) -> str:
         """Return the location that identifies the source in later uploads, wherever the copy is then."""
-        return f"{_SENT}{name}"
+        return f"{_UPLOAD_PREFIX}{name}"
 
     @staticmethod
-    def named(location: str) -> str | None:
+    def name_from_location(location: str) -> str | None:
         """Return the name of an uploaded file, or None if the location is not of an upload."""
-        return location.removeprefix(_SENT) if location.startswith(_SENT) else None
+        return (
+            location.removeprefix(_UPLOAD_PREFIX) if location.startswith(_UPLOAD_PREFIX) else None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class DiscoveredFile:
     @property
     def location(self) -> str:
         """The location that identifies the source in later ingestions."""
-        return UploadedFile.locate(self.upload) if self.upload else self.path.as_posix()
+        return UploadedFile.location_for(self.upload) if self.upload else self.path.as_posix()
 
     @property
     def name(self) -> str:
@@ -74,12 +76,14 @@ class DiscoveredFile:
         base = self.root or self.path.parent
         return PurePosixPath(self.path.relative_to(base).as_posix())
 
-    def place(self, sites: Sites) -> SiteLocation:
+    def locate_on_site(self, sites: SiteCache) -> SiteLocation:
         """Return the place in the site that follows from the layout of the folders."""
-        return place_of(self.path, self.relative, sites)
+        return locate_page(self.path, self.relative, sites)
 
 
-def select(paths: Sequence[Path | UploadedFile], *, allow_empty: bool = False) -> list[Selection]:
+def find_files(
+    paths: Sequence[Path | UploadedFile], *, allow_empty: bool = False
+) -> list[Selection]:
     """Find the files behind each path.
 
     Raise `InvalidInput` for a missing path, a file in an unsupported format or an empty folder.
@@ -88,18 +92,18 @@ def select(paths: Sequence[Path | UploadedFile], *, allow_empty: bool = False) -
         raise InvalidInput("Name at least one file or folder to ingest.")
     uploads = tuple(path for path in paths if isinstance(path, UploadedFile))
     named = [path for path in paths if isinstance(path, Path)]
-    selections = [_selection(path, allow_empty=allow_empty) for path in named]
+    selections = [_select_path(path, allow_empty=allow_empty) for path in named]
     return [*selections, Selection(None, (), uploads=uploads)] if uploads else selections
 
 
-def place(selections: Sequence[Selection], known_roots: set[str]) -> list[DiscoveredFile]:
+def assign_roots(selections: Sequence[Selection], known_roots: set[str]) -> list[DiscoveredFile]:
     """Return each file once, with the outermost folder that it was ever ingested from as its root.
 
     So a page keeps its URL when it is ingested again alone or with a subfolder.
     """
     roots = known_roots | {s.root.as_posix() for s in selections if s.root is not None}
     found = {
-        path: DiscoveredFile(path, _outermost(path, roots))
+        path: DiscoveredFile(path, _outermost_root(path, roots))
         for selection in selections
         for path in selection.files
     }
@@ -107,12 +111,12 @@ def place(selections: Sequence[Selection], known_roots: set[str]) -> list[Discov
     return [*found.values(), *sent]
 
 
-def _selection(given: Path, *, allow_empty: bool) -> Selection:
-    path = _resolved(given)
+def _select_path(given: Path, *, allow_empty: bool) -> Selection:
+    path = _resolve(given)
     if path.is_file():
         if path.suffix.lower() not in SUFFIXES:
             readable = f"Ibid reads {', '.join(sorted(SUFFIXES))}."
-            raise InvalidInput(f"{given}: {UNREAD.get(path.suffix.lower(), readable)}")
+            raise InvalidInput(f"{given}: {UNSUPPORTED.get(path.suffix.lower(), readable)}")
         return Selection(None, (path,))
     if not path.is_dir():
         if path.exists():
@@ -133,20 +137,20 @@ def _selection(given: Path, *, allow_empty: bool) -> Selection:
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    for folder, names, files in os.walk(root, onerror=_refuse):
+    for folder, names, files in os.walk(root, onerror=_raise_unreadable):
         names[:] = [n for n in names if not n.startswith((".", "_")) and n not in _SKIPPED_FOLDERS]
         for name in files:
             path = Path(folder, name)
-            if _is_document(path) and _resolved(path).is_relative_to(root):
+            if _is_document(path) and _resolve(path).is_relative_to(root):
                 yield path
 
 
-def _resolved(path: Path) -> Path:
+def _resolve(path: Path) -> Path:
     """Resolve symbolic links; unlike `Path.resolve`, raise no error for a link that points to itself."""
     return Path(os.path.realpath(path))
 
 
-def _refuse(error: OSError) -> None:
+def _raise_unreadable(error: OSError) -> None:
     raise InvalidInput(f"Cannot read {error.filename}: {error.strerror}. Nothing was changed.")
 
 
@@ -156,9 +160,9 @@ def _is_document(path: Path) -> bool:
     Dot files are private, and Docusaurus makes no page of a file whose name begins with an underscore.
     """
     suffix = path.suffix.lower()
-    return (suffix in SUFFIXES or suffix in UNREAD) and not path.name.startswith((".", "_"))
+    return (suffix in SUFFIXES or suffix in UNSUPPORTED) and not path.name.startswith((".", "_"))
 
 
-def _outermost(path: Path, roots: set[str]) -> Path | None:
+def _outermost_root(path: Path, roots: set[str]) -> Path | None:
     around = [parent for parent in path.parents if parent.as_posix() in roots]
     return around[-1] if around else None

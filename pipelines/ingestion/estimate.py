@@ -7,25 +7,25 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipelines.ingestion.diff import SourceChange, SourceFailure, batches, compare, read_all
-from pipelines.ingestion.discovery import place, select
+from pipelines.ingestion.discovery import assign_roots, find_files
 from pipelines.ingestion.service import Progress
-from pipelines.ingestion.splitting import split
+from pipelines.ingestion.splitting import split_document
 from pipelines.readers.sandbox.pool import ReaderPool
 from storage.domain import Value
 from storage.sql.tables import Corpus
 
-_BATCH = 96
+_TEXTS_PER_CALL = 96
 """Maximum number of texts in one call to Cohere."""
-_TOKEN = 4
+_BYTES_PER_TOKEN = 4
 """Bytes of UTF-8 per token, approximately."""
 # Bytes of a point besides its text: names and values of the other fields, ids, index entries.
-_FIELDS = 600
-_ROW = 1_000
+_PAYLOAD_BYTES = 600
+_ROW_BYTES = 1_000
 # In Qdrant, the graph adds half of the vectors' memory, and other indexes add a kilobyte per point;
 # payloads and sparse vectors are stored twice on disk, because the log has a copy.
-_GRAPH = 1.5
-_INDEXES = 1_000
-_KEPT = 2
+_GRAPH_FACTOR = 1.5
+_INDEX_BYTES = 1_000
+_KEPT_RELEASES = 2
 
 _MEGABYTE = 1_000_000
 _GIGABYTE = 1_000 * _MEGABYTE
@@ -71,7 +71,7 @@ class Plan(Value):
         return any(memory) and all(fit.fits for fit in self.fits if "memory" not in fit.what)
 
 
-class _Tally:
+class _Totals:
     """Running totals of the files read so far."""
 
     def __init__(self) -> None:
@@ -82,30 +82,30 @@ class _Tally:
         """Add a batch, split as an ingestion would split it, and release its texts."""
         before = self.passages
         for change in changes:
-            reading = change.reading
-            if reading is None:
+            document = change.document
+            if document is None:
                 continue
             self.sources += 1
-            self.text += _size(reading.text)
-            details = _size(json.dumps(reading.metadata, default=str))
-            for cut in split(reading):
-                path = " > ".join(reading.sections[cut.section].path)
-                text = _size(reading.text[cut.start : cut.end])
+            self.text += _size(document.text)
+            details = _size(json.dumps(document.metadata, default=str))
+            for cut in split_document(document):
+                path = " > ".join(document.sections[cut.section].path)
+                text = _size(document.text[cut.start : cut.end])
                 self.passages += 1
                 self.embedded += _size(path) + text
-                self.payload += _size(path) + text + details + _FIELDS
-            change.reading = None
-        self.calls += math.ceil((self.passages - before) / _BATCH)
+                self.payload += _size(path) + text + details + _PAYLOAD_BYTES
+            change.document = None
+        self.calls += math.ceil((self.passages - before) / _TEXTS_PER_CALL)
 
 
 async def plan(paths: Sequence[Path], dimension: int, progress: Progress | None = None) -> Plan:
     """Estimate the ingestion of the paths into an empty index; raise `InvalidInput` for a missing path."""
-    return await asyncio.to_thread(_plan, paths, dimension, progress or _ignore)
+    return await asyncio.to_thread(_plan, paths, dimension, progress or _ignore_progress)
 
 
 def _plan(paths: Sequence[Path], dimension: int, progress: Progress) -> Plan:
-    comparison = compare(place(select(paths), set()), {}, Corpus(name="plan"))
-    failed, tally, done = comparison.failed, _Tally(), 0
+    comparison = compare(assign_roots(find_files(paths), set()), {}, Corpus(name="plan"))
+    failed, tally, done = comparison.failed, _Totals(), 0
     with ReaderPool() as readers:
         for batch in batches(comparison.changes):
             failed += read_all(batch, readers)
@@ -115,20 +115,20 @@ def _plan(paths: Sequence[Path], dimension: int, progress: Progress) -> Plan:
     return _estimate(tally, dimension, failed)
 
 
-def _estimate(tally: _Tally, dimension: int, failed: Sequence[SourceFailure]) -> Plan:
+def _estimate(tally: _Totals, dimension: int, failed: Sequence[SourceFailure]) -> Plan:
     points = tally.passages
     estimate = Plan(
         sources=tally.sources,
         failed=tuple(failed),
         passages=points,
-        tokens=math.ceil(tally.embedded / _TOKEN),
+        tokens=math.ceil(tally.embedded / _BYTES_PER_TOKEN),
         embedding_calls=tally.calls,
         dimension=dimension,
         points=points,
-        memory_float32=int(points * (dimension * 4 * _GRAPH + _INDEXES)),
-        memory_int8=int(points * (dimension * _GRAPH + _INDEXES)),
-        disk=points * dimension * 5 + _KEPT * tally.payload,
-        sql=tally.text + _ROW * (tally.sources + 1),
+        memory_float32=int(points * (dimension * 4 * _GRAPH_FACTOR + _INDEX_BYTES)),
+        memory_int8=int(points * (dimension * _GRAPH_FACTOR + _INDEX_BYTES)),
+        disk=points * dimension * 5 + _KEPT_RELEASES * tally.payload,
+        sql=tally.text + _ROW_BYTES * (tally.sources + 1),
         fits=(),
     )
     return estimate.model_copy(update={"fits": tuple(_fits(estimate))})
@@ -150,4 +150,4 @@ def _size(text: str) -> int:
     return len(text.encode())
 
 
-def _ignore(_done: int, _total: int) -> None: ...
+def _ignore_progress(_done: int, _total: int) -> None: ...

@@ -11,7 +11,7 @@ SPLITTER = "1"
 """Increase it when a change splits the same canonical text into other passages."""
 
 
-def fingerprint(
+def build_fingerprint(
     embedding: str,
     dimension: int,
     *,

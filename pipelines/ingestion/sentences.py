@@ -14,28 +14,30 @@ _segment: Callable[[str, str], list[str]] = cast("Any", sentencex).segment
 
 # Dollars enclose math by the rules of markdown-it, so that prices do not count: no space next to a
 # dollar inside, no digit after the closing one.
-_UNSPLIT = re.compile(r"\$\$[^$]+\$\$|(?<![\\\d])\$(?![\s$])[^$\n]*(?<![\s\\])\$(?!\d)|`[^`\n]+`")
+_UNSPLITTABLE = re.compile(
+    r"\$\$[^$]+\$\$|(?<![\\\d])\$(?![\s$])[^$\n]*(?<![\s\\])\$(?!\d)|`[^`\n]+`"
+)
 _LINE_BREAK = re.compile(r"\n")
 # sentencex panics at a no-break space after an initial and rejects an unpaired surrogate.
-_TROUBLING = re.compile(r"[^\S ]|[\ud800-\udfff]")
+_REPLACED_BY_SPACE = re.compile(r"[^\S ]|[\ud800-\udfff]")
 # Maximum characters per call of sentencex: its time is quadratic for a line full of quotation marks.
 _WINDOW = 4_000
 _BULLET = re.compile(r"[ \t]*(?:[-*+•]|\d{1,9}[.)])[ \t]+")
 
 
-def sentences(text: str, language: str = "en") -> list[Span]:
+def split_sentences(text: str, language: str = "en") -> list[Span]:
     """Return the spans of the sentences in plain text, in order, without surrounding white space.
 
     A line break ends a sentence, since each list item, table row and heading is a line of its own.
     No span contains the bullet or number of a list item. `language` is an ISO 639 code.
     """
-    unsplit = [found.span() for found in _UNSPLIT.finditer(text)]
+    unsplit = [found.span() for found in _UNSPLITTABLE.finditer(text)]
     found: list[Span] = []
     for line_start, line_end in _lines(text, unsplit):
         bullet = _BULLET.match(text, line_start, line_end)
         start = bullet.end() if bullet else line_start
         for end in _ends(text, start, line_end, unsplit, language):
-            if trimmed := _trimmed(text, start, end):
+            if trimmed := _trim(text, start, end):
                 found.append(trimmed)
             start = end
     return found
@@ -62,7 +64,7 @@ def _boundaries(text: str, start: int, end: int, language: str) -> Iterator[int]
     """Yield the positions between sentences; sentencex returns all of its text, so the lengths add up."""
     while start < end:
         stop = min(start + _WINDOW, end)
-        found = _segment(language, _TROUBLING.sub(" ", text[start:stop]))
+        found = _segment(language, _REPLACED_BY_SPACE.sub(" ", text[start:stop]))
         lengths = [len(sentence) for sentence in found] or [stop - start]
         if stop < end and len(lengths) > 1:
             lengths.pop()  # the window cuts this sentence off; the next window begins with it
@@ -78,7 +80,7 @@ def _is_inside(unsplit: list[Span], position: int) -> bool:
     return index >= 0 and unsplit[index][0] < position < unsplit[index][1]
 
 
-def _trimmed(text: str, start: int, end: int) -> Span | None:
+def _trim(text: str, start: int, end: int) -> Span | None:
     piece = text[start:end]
     start += len(piece) - len(piece.lstrip())
     end = start + len(piece.strip())

@@ -9,10 +9,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from pipelines.corpora import checked_base_url, lock_of, new_corpus
-from pipelines.ingestion.diff import Comparison, SourceChange, SourceFailure, compare, passed_over
-from pipelines.ingestion.discovery import DiscoveredFile, Selection, UploadedFile, place, select
-from pipelines.ingestion.writer import Calibrate, Writer, written
+from pipelines.corpora import corpus_lock_name, new_corpus, validate_base_url
+from pipelines.ingestion.diff import (
+    SourceChange,
+    SourceComparison,
+    SourceFailure,
+    compare,
+    unsupported_failures,
+)
+from pipelines.ingestion.discovery import (
+    DiscoveredFile,
+    Selection,
+    UploadedFile,
+    assign_roots,
+    find_files,
+)
+from pipelines.ingestion.writer import Calibrate, PassageWriter, write_changes
 from storage.domain import Fingerprint, Value
 from storage.errors import IbidError, NotFound, Vanished
 from storage.index.passages import PassageIndex
@@ -29,17 +41,17 @@ _log = logging.getLogger("ibid.ingestion")
 Progress = Callable[[int, int], None]
 """Called with the number of finished sources and the total."""
 
-Admit = Callable[[Sequence[SourceChange]], Awaitable[list[SourceFailure]]]
+AdmissionCheck = Callable[[Sequence[SourceChange]], Awaitable[list[SourceFailure]]]
 """Called with the changes before they are written; returns the unreadable ones, or raises to refuse all."""
 
-_MAKING = "making the index"
+_CREATE_INDEX_LOCK = "making the index"
 """The lock for creating the first index."""
 
 Phase = Literal["waiting", "optimizing"]
 """A step other than ingesting: waiting for another ingestion, or optimizing the index for searches."""
 
 
-class Report(Value):
+class IngestionReport(Value):
     """The result of an ingestion in numbers of sources; `passages` is the number of passages written."""
 
     added: int = 0
@@ -72,7 +84,7 @@ class Ingestion:
         self._locks = locks
         self._calibrate = calibrate
         self._configured = configured
-        """The fingerprint of the first release; only `Reindexing` builds later ones."""
+        """The fingerprint of the first release; only `ReleaseService` builds later ones."""
 
     async def run(
         self,
@@ -82,24 +94,24 @@ class Ingestion:
         base_url: str | None = None,
         prune_empty: bool = False,
         progress: Progress | None = None,
-        enters: Callable[[Phase], None] | None = None,
-        admit: Admit | None = None,
-    ) -> Report:
+        on_phase: Callable[[Phase], None] | None = None,
+        admit: AdmissionCheck | None = None,
+    ) -> IngestionReport:
         """Ingest files and folders; raise `InvalidInput` before anything is changed.
 
         Remove sources that were ingested from one of the folders and are no longer in it.
-        Ingestions of one corpus run one at a time, also across processes. `enters` is called when this
+        Ingestions of one corpus run one at a time, also across processes. `on_phase` is called when this
         one has to wait, and when it optimizes the index after a large write. `admit` may refuse the
         changes before any of them is written. Raise `Vanished` if the corpus is deleted meanwhile.
         """
         started = time.perf_counter()
-        selections = await asyncio.to_thread(select, paths, allow_empty=prune_empty)
-        enters = enters or _nobody
-        async with self._locks.held(lock_of(corpus_name), partial(enters, "waiting")):
-            corpus = await self._corpus(corpus_name, base_url)
+        selections = await asyncio.to_thread(find_files, paths, allow_empty=prune_empty)
+        on_phase = on_phase or _ignore_phase
+        async with self._locks.hold(corpus_lock_name(corpus_name), partial(on_phase, "waiting")):
+            corpus = await self._get_or_create_corpus(corpus_name, base_url)
             try:
                 comparison, removed = await self._ingest(selections, corpus, progress, admit)
-                await self._corpus_is_there(corpus_name)
+                await self._require_corpus(corpus_name)
             except Vanished as error:
                 # Passages written after the deletion would reappear in a new corpus of the same name.
                 await self._indexes.remove_corpus(corpus_name)
@@ -107,8 +119,8 @@ class Ingestion:
                     f"The corpus {corpus_name!r} was deleted during the ingestion. "
                     "Nothing was kept."
                 ) from error
-        await self._optimize(enters)
-        report = _report(comparison, removed, time.perf_counter() - started)
+        await self._optimize(on_phase)
+        report = _build_report(comparison, removed, time.perf_counter() - started)
         _log.info("ingested", extra={"corpus": corpus.name, **_counts(report)})
         return report
 
@@ -117,37 +129,39 @@ class Ingestion:
         selections: Sequence[Selection],
         corpus: Corpus,
         progress: Progress | None,
-        admit: Admit | None,
-    ) -> tuple[Comparison, int]:
-        writer = Writer(await self._index())
-        known = await self._recovered(corpus, writer.index)
-        found = place(selections, {s.root for s in known.values() if s.root})
+        admit: AdmissionCheck | None,
+    ) -> tuple[SourceComparison, int]:
+        writer = PassageWriter(await self._get_or_create_index())
+        known = await self._recover_sources(corpus, writer.index)
+        found = assign_roots(selections, {s.root for s in known.values() if s.root})
         comparison = await asyncio.to_thread(compare, found, known, corpus)
-        comparison.failed += passed_over(path for one in selections for path in one.unread)
+        comparison.failed += unsupported_failures(path for one in selections for path in one.unread)
         if admit:
-            comparison.leave_out(await admit(comparison.changes))
+            comparison.move_to_failed(await admit(comparison.changes))
         changing = {change.source.id for change in comparison.changes}
-        await self._undo([s for s in known.values() if s.id not in changing], writer.index)
+        await self._discard_staged(
+            [s for s in known.values() if s.id not in changing], writer.index
+        )
         await self._replace(corpus, comparison, writer, progress)
-        await self._undo([change.source for change in comparison.drafts], writer.index)
-        drafts = {change.found.location for change in comparison.drafts}
+        await self._discard_staged([change.source for change in comparison.drafts], writer.index)
+        drafts = {change.file.location for change in comparison.drafts}
         found = [file for file in found if file.location not in drafts]
         removed = await self._prune(selections, found, known)
         if self._calibrate:
             await self._calibrate(corpus.name, writer.index)
         return comparison, removed
 
-    async def _optimize(self, enters: Callable[[Phase], None]) -> None:
+    async def _optimize(self, on_phase: Callable[[Phase], None]) -> None:
         """Optimize the index if it is slow. A failure is only logged: the next run tries again."""
         engine = self._indexes.engine
         try:
             if await engine.is_slow(ALIAS):
-                enters("optimizing")
+                on_phase("optimizing")
                 await engine.optimize(ALIAS)
         except IbidError as error:
             log_failure(_log, "not_optimized", error, {})
 
-    async def _corpus(self, name: str, base_url: str | None) -> Corpus:
+    async def _get_or_create_corpus(self, name: str, base_url: str | None) -> Corpus:
         """Return the corpus, created if it does not exist; replace its base URL if one is given."""
         async with self._database.transaction() as session:
             corpora = Corpora(session)
@@ -156,27 +170,27 @@ class Ingestion:
                 corpus = new_corpus(name, base_url)
                 await corpora.add(corpus)
             elif base_url is not None:
-                corpus.base_url = checked_base_url(base_url)
+                corpus.base_url = validate_base_url(base_url)
             return corpus
 
-    async def _corpus_is_there(self, name: str) -> None:
-        async with self._database.reading() as session:
+    async def _require_corpus(self, name: str) -> None:
+        async with self._database.read_transaction() as session:
             if await Corpora(session).find(name) is None:
                 raise Vanished(name)
 
-    async def _index(self) -> PassageIndex:
+    async def _get_or_create_index(self) -> PassageIndex:
         """Return the serving index, or create one if there is none or its collection is lost.
 
         The digests of all sources are cleared then, so that they are ingested again. Raise
         `IndexDamaged` even if there is nothing to write, so that the error appears before a search.
         """
-        if index := await self._served():
+        if index := await self._find_serving_index():
             return index
         # Two concurrent first ingestions must not create an index each: one would never be served.
-        async with self._locks.held(_MAKING):
-            return await self._served() or await self._made()
+        async with self._locks.hold(_CREATE_INDEX_LOCK):
+            return await self._find_serving_index() or await self._create_index()
 
-    async def _served(self) -> PassageIndex | None:
+    async def _find_serving_index(self) -> PassageIndex | None:
         """Return the serving index if its collection exists."""
         index = await self._indexes.find()
         with suppress(NotFound):
@@ -185,32 +199,34 @@ class Ingestion:
                 return index
         return None
 
-    async def _made(self) -> PassageIndex:
+    async def _create_index(self) -> PassageIndex:
         lost = await self._indexes.find()
         async with self._database.transaction() as session:
             await Sources(session).forget_digests()
         made = await self._indexes.create(self._configured)
-        await self._indexes.flip(made)
+        await self._indexes.switch_to(made)
         if lost is not None:
             await self._indexes.drop(lost.collection)
         return made
 
-    async def _recovered(self, corpus: Corpus, index: PassageIndex) -> dict[str, Source]:
+    async def _recover_sources(self, corpus: Corpus, index: PassageIndex) -> dict[str, Source]:
         """Return all sources by location, after publishing versions that an earlier run staged completely."""
-        await self._indexes.follow()
-        async with self._database.reading() as session:
-            sources = {source.location: source for source in await Sources(session).of(corpus.name)}
+        await self._indexes.sync_with_alias()
+        async with self._database.read_transaction() as session:
+            sources = {
+                source.location: source for source in await Sources(session).of_corpus(corpus.name)
+            }
         finished: list[Source] = []
         for source in sources.values():
             staged = source.staged
-            if staged and await index.written(source.id, staged.version) == staged.passages:
+            if staged and await index.count_version(source.id, staged.version) == staged.passages:
                 await index.publish([(source.id, staged.version)])
                 source.publish(staged)
                 finished.append(source)
         await self._record(finished)
         return sources
 
-    async def _undo(self, sources: Sequence[Source], index: PassageIndex) -> None:
+    async def _discard_staged(self, sources: Sequence[Source], index: PassageIndex) -> None:
         """Remove the staged versions of sources that have no change.
 
         Those of changed sources are kept until the change is written, so that their vectors are reused.
@@ -223,10 +239,14 @@ class Ingestion:
         await self._record(undone)
 
     async def _replace(
-        self, corpus: Corpus, comparison: Comparison, writer: Writer, progress: Progress | None
+        self,
+        corpus: Corpus,
+        comparison: SourceComparison,
+        writer: PassageWriter,
+        progress: Progress | None,
     ) -> None:
         done, changes = 0, comparison.changes
-        writing = written(self._database, writer, corpus, changes, self._publish)
+        writing = write_changes(self._database, writer, corpus, changes, self._publish)
         async with aclosing(writing) as replaced:
             async for batch, failed in replaced:
                 comparison.failed += failed
@@ -235,10 +255,10 @@ class Ingestion:
                     progress(done, len(changes))
 
     async def _publish(
-        self, corpus: Corpus, changes: Sequence[SourceChange], writer: Writer
+        self, corpus: Corpus, changes: Sequence[SourceChange], writer: PassageWriter
     ) -> None:
         """Record the versions as staged, stage and publish their passages, then record them as live."""
-        held = [change.held(corpus) for change in changes]
+        held = [change.to_version(corpus) for change in changes]
         sources = [change.source for change in changes]
         for source, version in zip(sources, held, strict=True):
             source.staged = version
@@ -276,13 +296,13 @@ class Ingestion:
         return len(gone)
 
 
-def _nobody(_: Phase) -> None:
+def _ignore_phase(_: Phase) -> None:
     pass
 
 
-def _report(comparison: Comparison, removed: int, seconds: float) -> Report:
+def _build_report(comparison: SourceComparison, removed: int, seconds: float) -> IngestionReport:
     done = [change for change in comparison.changes if change.source.digest == change.digest]
-    return Report(
+    return IngestionReport(
         added=sum(change.is_new for change in done),
         changed=sum(not change.is_new for change in done),
         unchanged=comparison.unchanged,
@@ -293,5 +313,5 @@ def _report(comparison: Comparison, removed: int, seconds: float) -> Report:
     )
 
 
-def _counts(report: Report) -> dict[str, Any]:
+def _counts(report: IngestionReport) -> dict[str, Any]:
     return report.model_dump(exclude={"failed"}) | {"failed": len(report.failed)}

@@ -6,23 +6,23 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
-from pipelines.ingestion.sentences import sentences
+from pipelines.ingestion.sentences import split_sentences
 from pipelines.readers import Block, SourceDocument
 from storage.shapes import Span
 
-TARGET = 900
+TARGET_LENGTH = 900
 """Target length of a passage in characters: a few paragraphs, about 200 tokens."""
-MAXIMUM = 1400
+MAX_LENGTH = 1400
 """Maximum length of a passage in characters."""
 
 # A passage shorter than this fraction of the target contains too little to be found on its own.
-_SHORT = 0.25
+_SHORT_SHARE = 0.25
 # Prose that ends with one of these introduces the next block: a list, an example, an answer.
-_INTRODUCING = (":", "?", "：", "？")
+_INTRODUCTION_ENDS = (":", "?", "：", "？")
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class PassageSpan:
     """The span of a passage in the canonical text and of the code in it, without white space at its ends."""
 
     start: int
@@ -32,7 +32,7 @@ class Cut:
     code: tuple[Span, ...]
 
 
-class _Piece(NamedTuple):
+class _SplitPiece(NamedTuple):
     """The smallest unit that passages are made of."""
 
     start: int
@@ -40,22 +40,26 @@ class _Piece(NamedTuple):
     introduces: bool = False
 
 
-def split(reading: SourceDocument, *, target: int = TARGET, maximum: int = MAXIMUM) -> list[Cut]:
+def split_document(
+    document: SourceDocument, *, target: int = TARGET_LENGTH, maximum: int = MAX_LENGTH
+) -> list[PassageSpan]:
     """Return the passages in the order of the text; omit white space and headings without a body."""
-    starts = [block.start for block in reading.blocks]
-    cuts: list[Cut] = []
-    for index, section in enumerate(reading.sections):
+    starts = [block.start for block in document.blocks]
+    cuts: list[PassageSpan] = []
+    for index, section in enumerate(document.sections):
         first, last = bisect_left(starts, section.start), bisect_left(starts, section.end)
-        blocks = reading.blocks[first:last]
+        blocks = document.blocks[first:last]
         if all(block.kind == "heading" for block in blocks):
             continue
-        for start, end in _packed(_pieces(reading, blocks, maximum), target, maximum):
-            code = tuple(_overlaps(reading.code, start, end))
-            cuts.append(Cut(start=start, end=end, section=index, code=code))
+        for start, end in _pack(_block_pieces(document, blocks, maximum), target, maximum):
+            code = tuple(_overlaps(document.code, start, end))
+            cuts.append(PassageSpan(start=start, end=end, section=index, code=code))
     return cuts
 
 
-def _pieces(reading: SourceDocument, blocks: Sequence[Block], maximum: int) -> Iterator[_Piece]:
+def _block_pieces(
+    document: SourceDocument, blocks: Sequence[Block], maximum: int
+) -> Iterator[_SplitPiece]:
     """Yield whole blocks if they fit, else their sentences or lines; a heading stays with its first block."""
     lead = blocks[1].start - blocks[0].start if blocks[0].kind == "heading" else 0
     if 0 < lead <= maximum // 2:
@@ -64,30 +68,32 @@ def _pieces(reading: SourceDocument, blocks: Sequence[Block], maximum: int) -> I
         lead = 0
     for block in blocks:
         if lead + block.end - block.start <= maximum:
-            introduces = block.kind == "prose" and reading.text[block.end - 1] in _INTRODUCING
-            yield _Piece(block.start - lead, block.end, introduces)
+            introduces = (
+                block.kind == "prose" and document.text[block.end - 1] in _INTRODUCTION_ENDS
+            )
+            yield _SplitPiece(block.start - lead, block.end, introduces)
         else:
-            (start, end), *others = _units(reading, block, maximum - lead)
-            yield _Piece(start - lead, end)
-            yield from (_Piece(*other) for other in others)
+            (start, end), *others = _split_block(document, block, maximum - lead)
+            yield _SplitPiece(start - lead, end)
+            yield from (_SplitPiece(*other) for other in others)
         lead = 0
 
 
-def _units(reading: SourceDocument, block: Block, longest: int) -> Iterator[Span]:
+def _split_block(document: SourceDocument, block: Block, longest: int) -> Iterator[Span]:
     """Yield the parts of a block that is too long; no part is longer than `longest`."""
-    text = reading.text[block.start : block.end]
+    text = document.text[block.start : block.end]
     if block.kind in ("code", "table"):
         ends = [*accumulate(map(len, text.splitlines(keepends=True)))]
     else:
-        ends = [end for _, end in sentences(text, reading.language or "en")]
+        ends = [end for _, end in split_sentences(text, document.language or "en")]
     position = 0
     for end in (*ends, len(text)):
-        for unit_start, unit_end in _fitted(text, position, end, longest):
+        for unit_start, unit_end in _split_at_spaces(text, position, end, longest):
             yield block.start + unit_start, block.start + unit_end
         position = end
 
 
-def _fitted(text: str, start: int, end: int, longest: int) -> Iterator[Span]:
+def _split_at_spaces(text: str, start: int, end: int, longest: int) -> Iterator[Span]:
     """Split a span that is too long at white space, or within a word if there is none."""
     while True:
         while start < end and text[start].isspace():
@@ -103,10 +109,10 @@ def _fitted(text: str, start: int, end: int, longest: int) -> Iterator[Span]:
         start = stop
 
 
-def _packed(pieces: Iterable[_Piece], target: int, maximum: int) -> list[Span]:
+def _pack(pieces: Iterable[_SplitPiece], target: int, maximum: int) -> list[Span]:
     """Pack the pieces into passages up to the target, or up to the maximum if one would be too short."""
-    short = max(int(target * _SHORT), 1)
-    passages: list[list[_Piece]] = []
+    short = max(int(target * _SHORT_SHARE), 1)
+    passages: list[list[_SplitPiece]] = []
     for piece in pieces:
         if not passages:
             passages.append([piece])
@@ -130,7 +136,7 @@ def _packed(pieces: Iterable[_Piece], target: int, maximum: int) -> list[Span]:
     return [(passage[0].start, passage[-1].end) for passage in passages]
 
 
-def _length(pieces: Sequence[_Piece]) -> int:
+def _length(pieces: Sequence[_SplitPiece]) -> int:
     return pieces[-1].end - pieces[0].start if pieces else 0
 
 

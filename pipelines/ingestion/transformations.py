@@ -12,9 +12,9 @@ from llama_index.core.schema import (
     TransformComponent,
 )
 
-from pipelines.ingestion.splitting import Cut, split
+from pipelines.ingestion.splitting import PassageSpan, split_document
 from pipelines.readers import SourceDocument
-from storage.index.passages import Content
+from storage.index.passages import EmbeddingInput
 
 
 class SectionSplitter(TransformComponent):
@@ -26,7 +26,7 @@ class SectionSplitter(TransformComponent):
         return [
             _node(document.node_id, readings[document.node_id], cut)
             for document in nodes
-            for cut in split(readings[document.node_id])
+            for cut in split_document(readings[document.node_id])
         ]
 
 
@@ -37,35 +37,35 @@ class EmbedNew(TransformComponent):
 
     def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
         """Embed the nodes; `known` maps sections and texts to existing vectors."""
-        new = _without_vector(nodes, kwargs.get("known", {}))
+        new = _reuse_vectors(nodes, kwargs.get("known", {}))
         vectors = self.embedding.get_text_embedding_batch([_content(node) for node in new])
-        return _with_vectors(nodes, new, vectors)
+        return _set_vectors(nodes, new, vectors)
 
     async def acall(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
         """Embed the nodes like `__call__`, but asynchronously."""
-        new = _without_vector(nodes, kwargs.get("known", {}))
+        new = _reuse_vectors(nodes, kwargs.get("known", {}))
         vectors = await self.embedding.aget_text_embedding_batch([_content(node) for node in new])
-        return _with_vectors(nodes, new, vectors)
+        return _set_vectors(nodes, new, vectors)
 
 
-def _node(document_id: str, reading: SourceDocument, cut: Cut) -> TextNode:
-    section = reading.sections[cut.section]
+def _node(document_id: str, document: SourceDocument, span: PassageSpan) -> TextNode:
+    section = document.sections[span.section]
     node = TextNode(
-        text=reading.text[cut.start : cut.end],
-        start_char_idx=cut.start,
-        end_char_idx=cut.end,
+        text=document.text[span.start : span.end],
+        start_char_idx=span.start,
+        end_char_idx=span.end,
         metadata={
             "path": section.path,
             "anchor": section.anchor,
-            "page": reading.page_at(cut.start),
+            "page": document.page_at(span.start),
         },
     )
     node.relationships[NodeRelationship.SOURCE] = RelatedNodeInfo(node_id=document_id)
     return node
 
 
-def _without_vector(
-    nodes: Sequence[BaseNode], known: Mapping[Content, list[float]]
+def _reuse_vectors(
+    nodes: Sequence[BaseNode], known: Mapping[EmbeddingInput, list[float]]
 ) -> list[BaseNode]:
     """Set the known vectors, and return the nodes that must be embedded."""
     new: list[BaseNode] = []
@@ -77,16 +77,16 @@ def _without_vector(
     return new
 
 
-def embedded_text(section: Sequence[str], text: str) -> str:
+def text_to_embed(section: Sequence[str], text: str) -> str:
     """Return the text to embed: the passage after its headings, which say what it is about."""
     return f"{' > '.join(section)}\n\n{text}"
 
 
 def _content(node: BaseNode) -> str:
-    return embedded_text(node.metadata["path"], node.get_content())
+    return text_to_embed(node.metadata["path"], node.get_content())
 
 
-def _with_vectors(
+def _set_vectors(
     nodes: Sequence[BaseNode], new: Sequence[BaseNode], vectors: Sequence[list[float]]
 ) -> Sequence[BaseNode]:
     for node, vector in zip(new, vectors, strict=True):

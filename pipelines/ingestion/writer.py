@@ -12,7 +12,7 @@ from llama_index.core.schema import Document
 from pipelines.ingestion.diff import SourceChange, SourceFailure, batches, read_ahead
 from pipelines.ingestion.transformations import EmbedNew, SectionSplitter
 from storage.concurrency import BackgroundWriter
-from storage.index.passages import Content, PassageIndex
+from storage.index.passages import EmbeddingInput, PassageIndex
 from storage.sql.database import Database
 from storage.sql.repositories.sources import Sources
 from storage.sql.tables import Corpus
@@ -21,12 +21,12 @@ Calibrate = Callable[[str, PassageIndex], Awaitable[None]]
 """Measures a corpus in an index after a change, to decide later which questions it can answer."""
 
 
-async def written(
+async def write_changes(
     database: Database,
-    writer: "Writer",
+    writer: "PassageWriter",
     corpus: Corpus,
     changes: Sequence[SourceChange],
-    publish: Callable[[Corpus, Sequence[SourceChange], "Writer"], Coroutine[Any, Any, None]],
+    publish: Callable[[Corpus, Sequence[SourceChange], "PassageWriter"], Coroutine[Any, Any, None]],
 ) -> AsyncGenerator[tuple[list[SourceChange], list[SourceFailure]]]:
     """Yield each batch of changes after it is embedded, and its failures.
 
@@ -34,14 +34,14 @@ async def written(
     """
     async with BackgroundWriter() as publishing, aclosing(read_ahead(batches(changes))) as reading:
         async for batch, failed in reading:
-            readable = [change for change in batch if change.reading]
-            await _number(database, readable)
+            readable = [change for change in batch if change.document]
+            await _assign_versions(database, readable)
             await writer.embed(corpus, readable)
-            await publishing.begin(partial(publish, corpus, readable, writer))
+            await publishing.start(partial(publish, corpus, readable, writer))
             yield batch, failed
 
 
-async def _number(database: Database, changes: Sequence[SourceChange]) -> None:
+async def _assign_versions(database: Database, changes: Sequence[SourceChange]) -> None:
     """Give each change the next version number of its source; a new source begins with 1."""
     async with database.transaction() as session:
         numbers = await Sources(session).reserve([change.source.id for change in changes])
@@ -49,12 +49,12 @@ async def _number(database: Database, changes: Sequence[SourceChange]) -> None:
         change.version = numbers.get(change.source.id, change.version)
 
 
-class Writer:
+class PassageWriter:
     """Writes to an index and reuses the vectors that exist in it or in one of the `others`."""
 
     def __init__(self, index: PassageIndex, *others: PassageIndex) -> None:
         self.index = index
-        self._known_to = [
+        self._vector_indexes = [
             known
             for known in (*others, index)
             if known.fingerprint.shares_vectors(index.fingerprint)
@@ -66,16 +66,16 @@ class Writer:
 
     async def embed(self, corpus: Corpus, changes: Sequence[SourceChange]) -> None:
         """Split and embed the changes; a passage whose section and text already have a vector reuses it."""
-        known: dict[Content, list[float]] = {}
+        known: dict[EmbeddingInput, list[float]] = {}
         for change in changes:
             if not change.is_new or change.source.staged:
-                known |= await self._known(change.source.id)
+                known |= await self._known_vectors(change.source.id)
         by_source = {str(change.source.id): change for change in changes}
-        readings = {key: change.reading for key, change in by_source.items()}
+        readings = {key: change.document for key, change in by_source.items()}
         documents = [Document(id_=key, text=change.text) for key, change in by_source.items()]
         nodes = await self._pipeline.arun(documents=documents, readings=readings, known=known)
         for node in nodes:
-            by_source[node.ref_doc_id or ""].take(node, corpus)
+            by_source[node.ref_doc_id or ""].add_passage(node, corpus)
 
     async def write(self, corpus: Corpus, changes: Sequence[SourceChange]) -> None:
         """Publish the changes, which replace the earlier versions of their sources; free their texts."""
@@ -84,10 +84,10 @@ class Writer:
         await self.index.stage(passages, vectors, corpus.language)
         await self.index.publish((change.source.id, change.version) for change in changes)
         for change in changes:
-            change.reading, change.vectors = None, []
+            change.document, change.vectors = None, []
 
-    async def _known(self, source_id: UUID) -> dict[Content, list[float]]:
-        known: dict[Content, list[float]] = {}
-        for index in self._known_to:
+    async def _known_vectors(self, source_id: UUID) -> dict[EmbeddingInput, list[float]]:
+        known: dict[EmbeddingInput, list[float]] = {}
+        for index in self._vector_indexes:
             known |= await index.vectors(source_id)
         return known

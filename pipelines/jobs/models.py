@@ -15,7 +15,7 @@ from pipelines.ingestion.diff import SourceFailure
 from pipelines.ingestion.service import Progress
 from storage.domain import Metadata, Value
 
-ASKED_BY = "request_id"
+REQUEST_ID_KEY = "request_id"
 """Key in a task's arguments in the queue: the ID of the request that submitted it, for the log."""
 INCOMING = "incoming"
 """Prefix of the blobs that hold the files sent with jobs."""
@@ -63,25 +63,27 @@ class JobProgress(Value):
 
 
 class ProgressReporter:
-    """Records the progress of a running job; `course` is always the latest state."""
+    """Records the progress of a running job; `progress` is always the latest state."""
 
     def __init__(self) -> None:
-        self.course = JobProgress()
+        self.progress = JobProgress()
 
     def enter(self, phase: str) -> None:
         """Start a new phase and reset the counts."""
-        self.course = JobProgress(phase=phase, failures=self.course.failures)
+        self.progress = JobProgress(phase=phase, failures=self.progress.failures)
 
     def advance(self, done: int, total: int) -> None:
         """Record how many items are done, and how many there are."""
-        self.course = self.course.model_copy(
+        self.progress = self.progress.model_copy(
             update={"done": done, "total": total, "at": datetime.now(UTC)}
         )
 
     def fail(self, *failures: SourceFailure) -> None:
         """Add sources that could not be ingested; the job continues without them."""
-        told = (*self.course.failures, *failures)
-        self.course = self.course.model_copy(update={"failures": told, "at": datetime.now(UTC)})
+        all_failures = (*self.progress.failures, *failures)
+        self.progress = self.progress.model_copy(
+            update={"failures": all_failures, "at": datetime.now(UTC)}
+        )
 
 
 class Task(Value):
@@ -96,7 +98,7 @@ class Task(Value):
 class JobHandler(Protocol):
     """A handler for one kind of job. It may be stopped at any point and is then restarted from the start."""
 
-    async def run(self, task: Task, log: ProgressReporter) -> Value:
+    async def run(self, task: Task, reporter: ProgressReporter) -> Value:
         """Do the work and return the report."""
         ...
 
@@ -108,10 +110,10 @@ class SimpleJob:
         self._phase = phase
         self._work = work
 
-    async def run(self, task: Task, log: ProgressReporter) -> Value:  # noqa: ARG002
+    async def run(self, task: Task, reporter: ProgressReporter) -> Value:  # noqa: ARG002
         """Do the work and return its report."""
-        log.enter(self._phase)
-        return await self._work(log.advance)
+        reporter.enter(self._phase)
+        return await self._work(reporter.advance)
 
 
 def new_id() -> UUID:
@@ -120,15 +122,15 @@ def new_id() -> UUID:
     return UUID(int=moment << 80 | 7 << 76 | next(_counter) % 4096 << 64 | 2 << 62 | random)
 
 
-def asked_at(job_id: UUID) -> datetime:
+def submitted_at(job_id: UUID) -> datetime:
     """Return the time at which the ID was created, which is when the job was submitted."""
     return datetime.fromtimestamp((job_id.int >> 80) / 1_000, UTC)
 
 
-def incoming(job_id: UUID) -> str:
+def incoming_prefix(job_id: UUID) -> str:
     """Return the blob prefix of the files that were sent with a job."""
     return f"{INCOMING}/{job_id}"
 
 
-OpenKinds = Callable[[], AbstractAsyncContextManager[dict[str, JobHandler]]]
+OpenJobHandlers = Callable[[], AbstractAsyncContextManager[dict[str, JobHandler]]]
 """Opens the resources of jobs on the current event loop; yields the handlers by the name of their kind."""

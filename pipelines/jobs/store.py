@@ -4,19 +4,19 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storage.sql.driver_errors import translated
-from storage.sql.libpq import for_dbos, jobs_url
+from storage.sql.driver_errors import translate_driver_errors
+from storage.sql.libpq import dbos_url, require_jobs_url
 
 if TYPE_CHECKING:
     from dbos import DBOSClient
 
-NAME = "ibid"
+APPLICATION_NAME = "ibid"
 VERSION = "1"
 """Increase it when a worker of an older Ibid could not run a job that this version submits."""
-WORKFLOW = "job"
-QUEUE = "jobs"
-NOT_OVER = ["ENQUEUED", "DELAYED", "PENDING"]
-COURSE = "course"
+WORKFLOW_NAME = "job"
+QUEUE_NAME = "jobs"
+UNFINISHED_STATUSES = ["ENQUEUED", "DELAYED", "PENDING"]
+PROGRESS_EVENT = "course"
 """The name of the DBOS event that holds the progress of a job."""
 
 
@@ -28,8 +28,8 @@ class JobStore:
 
     def __init__(self, folder: Path, url: str | None) -> None:
         self._file = None if url else folder / "jobs.db"
-        address = jobs_url(url) if url else None
-        self.url = for_dbos(address) if address else f"sqlite:///{self._file}"
+        address = require_jobs_url(url) if url else None
+        self.url = dbos_url(address) if address else f"sqlite:///{self._file}"
         self.schema = (address and address.schema) or "dbos"
         """The schema of the tables, on Postgres."""
 
@@ -39,7 +39,7 @@ class JobStore:
         return self._file is None
 
     @property
-    def is_there(self) -> bool:
+    def may_have_jobs(self) -> bool:
         """Whether there may be jobs; checked without a connection."""
         return self._file is None or self._file.exists()
 
@@ -50,12 +50,12 @@ class JobStore:
         if self._file:
             self._file.parent.mkdir(parents=True, exist_ok=True)
         logging.getLogger("dbos").setLevel(logging.WARNING)
-        with translated():
+        with translate_driver_errors():
             DBOS.migrate(self.url, schema=self.schema)
             return DBOSClient(
                 system_database_url=self.url,
                 dbos_system_schema=self.schema,
                 serializer=DBOSPortableJSONSerializer(),
-                application_name=NAME,
+                application_name=APPLICATION_NAME,
                 retry_connection_errors=False,
             )

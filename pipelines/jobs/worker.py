@@ -14,107 +14,117 @@ from dbos._error import DBOSAwaitedWorkflowCancelledError, DBOSWorkflowCancelled
 from dbos._logger import dbos_logger
 
 from pipelines.jobs.models import (
-    ASKED_BY,
     INCOMING,
-    OpenKinds,
+    REQUEST_ID_KEY,
+    OpenJobHandlers,
     ProgressReporter,
     Task,
-    asked_at,
-    incoming,
+    incoming_prefix,
+    submitted_at,
 )
-from pipelines.jobs.store import COURSE, NAME, NOT_OVER, QUEUE, VERSION, WORKFLOW, JobStore
+from pipelines.jobs.store import (
+    APPLICATION_NAME,
+    PROGRESS_EVENT,
+    QUEUE_NAME,
+    UNFINISHED_STATUSES,
+    VERSION,
+    WORKFLOW_NAME,
+    JobStore,
+)
 from storage.blobs import Blobs
 from storage.errors import IbidError, InvalidInput
-from storage.locks import Locks, Release
-from storage.logs import REQUEST_ID, describe, log_failure
-from storage.sql.driver_errors import translated
+from storage.locks import Locks, Unlock
+from storage.logs import REQUEST_ID, describe_error, log_failure
+from storage.sql.driver_errors import translate_driver_errors
 
 _log = logging.getLogger("ibid.jobs")
 
-_AT_ONCE = 2
+_MAX_CONCURRENT_JOBS = 2
 """Maximum number of jobs that one process runs at the same time; they are of different corpora."""
-_STARTS = 60
+_MAX_STARTS_PER_MINUTE = 60
 """Maximum number of jobs that all workers together start in a minute."""
 _MOST_ATTEMPTS = 10
 """A job that has killed its process this many times fails."""
 _POLL = 0.5
-_TELL = 0.3
-_LOOK = 5.0
-_KEPT = timedelta(days=30)
+_PROGRESS_INTERVAL = 0.3
+_CHECK_SECONDS = 5.0
+_RETENTION = timedelta(days=30)
 """How long a finished job is kept, counted from its submission."""
-_LOST = timedelta(days=1)
+_LOST_AGE = timedelta(days=1)
 """Files of a job that is not in the queue are deleted at this age: a killed server left them."""
-_FORGETTING = 3600.0
-_OVER = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
+_CLEANUP_INTERVAL = 3600.0
+_FINISHED_STATUSES = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 
 _CANCELLED = re.compile(r"Asyncio task cancelled|Workflow \S+ (?:was cancelled|is no longer owned)")
 """Redundant log messages of DBOS when a job is cancelled or stopped."""
 
-_working: "Worker | None" = None
+_worker: "Worker | None" = None
 
 
 class Worker:
     """Runs jobs from the queue and takes over the jobs of dead workers."""
 
-    def __init__(self, state: JobStore, locks: Locks, blobs: Blobs, open_kinds: OpenKinds) -> None:
-        self._state = state
+    def __init__(
+        self, store: JobStore, locks: Locks, blobs: Blobs, open_kinds: OpenJobHandlers
+    ) -> None:
+        self._store = store
         self._locks = locks
         self._blobs = blobs
         self._open_kinds = open_kinds
         self._id = str(uuid4())
-        self._alive: Release | None = None
-        self._looking: asyncio.Task[None] | None = None
-        self._in_hand = 0
+        self._release_lock: Unlock | None = None
+        self._recovery: asyncio.Task[None] | None = None
+        self._running = 0
         self._last = time.monotonic()
 
     async def start(self) -> None:
         """Start to run jobs; raise `InvalidInput` if this process already has a worker."""
-        global _working  # noqa: PLW0603
-        if _working is not None:
+        global _worker  # noqa: PLW0603
+        if _worker is not None:
             raise InvalidInput(
                 "This process already runs a worker. Start another process for another worker."
             )
-        _working = self
+        _worker = self
         try:
             # Held until this process ends, even by a crash, so that other workers can detect that.
-            self._alive = await self._locks.take(_lock_of(self._id))
+            self._release_lock = await self._locks.try_acquire(_worker_lock_name(self._id))
             await asyncio.to_thread(self._launch)
         except BaseException:
-            _working = None
+            _worker = None
             raise
-        self._looking = asyncio.create_task(self._look_for_the_dead())
+        self._recovery = asyncio.create_task(self._recover_dead_workers())
 
     async def stop(self) -> None:
         """Stop the worker; another worker will finish the jobs that were running."""
-        global _working  # noqa: PLW0603
-        if self._looking:
-            self._looking.cancel()
-            await asyncio.wait([self._looking])
+        global _worker  # noqa: PLW0603
+        if self._recovery:
+            self._recovery.cancel()
+            await asyncio.wait([self._recovery])
         await asyncio.to_thread(DBOS.destroy)
-        if self._alive:
-            await self._alive()
-        _working = None
+        if self._release_lock:
+            await self._release_lock()
+        _worker = None
 
-    async def rested(self, seconds: float) -> None:
+    async def wait_until_idle(self, seconds: float) -> None:
         """Return after so many seconds without jobs; never return if the job store is shared."""
         while True:
-            await asyncio.sleep(_LOOK)
-            is_idle = not self._in_hand and time.monotonic() - self._last >= seconds
-            if is_idle and not self._state.is_shared and not await asyncio.to_thread(_waiting):
+            await asyncio.sleep(_CHECK_SECONDS)
+            is_idle = not self._running and time.monotonic() - self._last >= seconds
+            if is_idle and not self._store.is_shared and not await asyncio.to_thread(_has_jobs):
                 return
 
     async def perform(self, task: Task) -> dict[str, Any]:
         """Run a job and return its outcome. An expected error is an outcome as well and is not retried."""
-        self._in_hand += 1
+        self._running += 1
         try:
-            return await self._performed(task)
+            return await self._run_handler(task)
         finally:
-            self._in_hand -= 1
+            self._running -= 1
             self._last = time.monotonic()
 
-    async def _performed(self, task: Task) -> dict[str, Any]:
+    async def _run_handler(self, task: Task) -> dict[str, Any]:
         log, began = ProgressReporter(), time.monotonic()
-        telling = asyncio.create_task(_tell(log))
+        reporting = asyncio.create_task(_report_progress(log))
         outcome: dict[str, Any] = {}
         try:
             async with self._open_kinds() as kinds:
@@ -124,92 +134,94 @@ class Worker:
             outcome["report"] = report.model_dump(mode="json")
         except IbidError as error:
             outcome["error"] = str(error)
-            outcome["logged"] = describe(error)
+            outcome["logged"] = describe_error(error)
         finally:
-            telling.cancel()
-            await asyncio.wait([telling])
-        outcome["course"] = log.course.model_dump(mode="json")
+            reporting.cancel()
+            await asyncio.wait([reporting])
+        outcome["course"] = log.progress.model_dump(mode="json")
         outcome["seconds"] = round(time.monotonic() - began, 3)
         return outcome
 
-    async def clear(self, job_id: UUID) -> None:
+    async def remove_files(self, job_id: UUID) -> None:
         """Delete the files that were sent with the job."""
-        await self._blobs.remove(incoming(job_id))
+        await self._blobs.remove(incoming_prefix(job_id))
 
-    async def _clear_lost(self) -> None:
+    async def _remove_lost_files(self) -> None:
         """Delete the files of jobs that were never queued; failures are logged and retried in an hour."""
         try:
-            sent = [UUID(name) for name in await self._blobs.names(INCOMING)]
-            old = [job_id for job_id in sent if datetime.now(UTC) - asked_at(job_id) > _LOST]
+            sent = [UUID(name) for name in await self._blobs.list_names(INCOMING)]
+            old = [
+                job_id for job_id in sent if datetime.now(UTC) - submitted_at(job_id) > _LOST_AGE
+            ]
             for job_id in {*old} - await asyncio.to_thread(_unfinished, old):
-                await self.clear(job_id)
+                await self.remove_files(job_id)
         except IbidError as error:
             log_failure(_log, "lost_files_not_cleared", error, {})
 
     def _launch(self) -> None:
-        with translated():
+        with translate_driver_errors():
             DBOS(
                 config={
-                    "name": NAME,
-                    "system_database_url": self._state.url,
-                    "dbos_system_schema": self._state.schema,
+                    "name": APPLICATION_NAME,
+                    "system_database_url": self._store.url,
+                    "dbos_system_schema": self._store.schema,
                     "application_version": VERSION,
                     "executor_id": self._id,
                     "serializer": DBOSPortableJSONSerializer(),
                     "log_level": "WARNING",
                 }
             )
-            dbos_logger.addFilter(_take_over)
+            dbos_logger.addFilter(_replace_dbos_message)
             DBOS.launch()
             DBOS.register_queue(
-                QUEUE,
-                worker_concurrency=_AT_ONCE,
+                QUEUE_NAME,
+                worker_concurrency=_MAX_CONCURRENT_JOBS,
                 partition_concurrency=1,
-                limiter={"limit": _STARTS, "period": 60},
+                limiter={"limit": _MAX_STARTS_PER_MINUTE, "period": 60},
                 polling_interval_sec=_POLL,
             )
 
-    async def _look_for_the_dead(self) -> None:
+    async def _recover_dead_workers(self) -> None:
         """Requeue the jobs of workers that no longer hold their lock, and delete old jobs."""
-        forgotten = -_FORGETTING
+        forgotten = -_CLEANUP_INTERVAL
         while True:
-            if time.monotonic() - forgotten >= _FORGETTING:
-                await asyncio.to_thread(_forget)
-                await self._clear_lost()
+            if time.monotonic() - forgotten >= _CLEANUP_INTERVAL:
+                await asyncio.to_thread(_delete_old_jobs)
+                await self._remove_lost_files()
                 forgotten = time.monotonic()
             # In a thread, because DBOS's async calls replace the loop's executor and shut it down.
-            for worker in await asyncio.to_thread(_at_work) - {self._id}:
-                async with self._locks.tried(_lock_of(worker)) as is_dead:
+            for worker in await asyncio.to_thread(_running_worker_ids) - {self._id}:
+                async with self._locks.try_hold(_worker_lock_name(worker)) as is_dead:
                     if is_dead:
                         await asyncio.to_thread(_requeue, worker)
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(_CHECK_SECONDS)
 
 
-@DBOS.workflow(name=WORKFLOW, max_recovery_attempts=_MOST_ATTEMPTS)
+@DBOS.workflow(name=WORKFLOW_NAME, max_recovery_attempts=_MOST_ATTEMPTS)
 async def run_job(kind: str, corpus: str | None, arguments: dict[str, Any]) -> dict[str, Any]:
     """Run a job in two steps, so that its files are deleted only after the outcome is stored."""
-    REQUEST_ID.set(arguments.get(ASKED_BY))
-    own = {name: value for name, value in arguments.items() if name != ASKED_BY}
+    REQUEST_ID.set(arguments.get(REQUEST_ID_KEY))
+    own = {name: value for name, value in arguments.items() if name != REQUEST_ID_KEY}
     outcome = await _work(kind, corpus, own)
     await _clear()  # not reached if the job was cancelled meanwhile
-    _tell_outcome(kind, corpus, outcome)
+    _log_outcome(kind, corpus, outcome)
     return outcome
 
 
 @DBOS.step(name="work", preemptible=True)
 async def _work(kind: str, corpus: str | None, arguments: dict[str, Any]) -> dict[str, Any]:
-    assert _working is not None
+    assert _worker is not None
     task = Task(id=_job_id(), kind=kind, corpus=corpus, arguments=arguments)
-    return await _working.perform(task)
+    return await _worker.perform(task)
 
 
 @DBOS.step(name="clear")
 async def _clear() -> None:
-    assert _working is not None
-    await _working.clear(_job_id())
+    assert _worker is not None
+    await _worker.remove_files(_job_id())
 
 
-def _take_over(record: logging.LogRecord) -> bool:
+def _replace_dbos_message(record: logging.LogRecord) -> bool:
     """Replace DBOS's log messages about cancelled and failed jobs by Ibid's own."""
     if _CANCELLED.match(record.getMessage()):
         return False
@@ -224,7 +236,7 @@ def _take_over(record: logging.LogRecord) -> bool:
     return False
 
 
-def _tell_outcome(kind: str, corpus: str | None, outcome: dict[str, Any]) -> None:
+def _log_outcome(kind: str, corpus: str | None, outcome: dict[str, Any]) -> None:
     fields = {"job_id": DBOS.workflow_id, "kind": kind, "corpus": corpus}
     fields |= {"seconds": outcome.get("seconds"), **outcome.get("logged", {})}
     if "error" in outcome:
@@ -233,17 +245,21 @@ def _tell_outcome(kind: str, corpus: str | None, outcome: dict[str, Any]) -> Non
         _log.info("job_completed", extra=fields)
 
 
-def _at_work() -> set[str]:
+def _running_worker_ids() -> set[str]:
     """Return the IDs of the workers of running jobs, dead workers included."""
     running = DBOS.list_workflows(
-        status="PENDING", name=WORKFLOW, load_input=False, load_output=False
+        status="PENDING", name=WORKFLOW_NAME, load_input=False, load_output=False
     )
     return {job.executor_id for job in running if job.executor_id}
 
 
-def _waiting() -> bool:
+def _has_jobs() -> bool:
     """Return whether any job is queued or running."""
-    return bool(DBOS.list_workflows(status=NOT_OVER, load_input=False, load_output=False, limit=1))
+    return bool(
+        DBOS.list_workflows(
+            status=UNFINISHED_STATUSES, load_input=False, load_output=False, limit=1
+        )
+    )
 
 
 def _requeue(worker: str) -> None:
@@ -254,11 +270,15 @@ def _requeue(worker: str) -> None:
     DBOS._recover_pending_workflows([worker])  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
 
-def _forget() -> None:
+def _delete_old_jobs() -> None:
     """Delete old jobs that are over; otherwise the store would keep every job for ever."""
-    before = (datetime.now(UTC) - _KEPT).isoformat()
+    before = (datetime.now(UTC) - _RETENTION).isoformat()
     old = DBOS.list_workflows(
-        status=_OVER, name=WORKFLOW, end_time=before, load_input=False, load_output=False
+        status=_FINISHED_STATUSES,
+        name=WORKFLOW_NAME,
+        end_time=before,
+        load_input=False,
+        load_output=False,
     )
     if old:
         DBOS.delete_workflows([job.workflow_id for job in old])
@@ -270,7 +290,7 @@ def _unfinished(job_ids: Collection[UUID]) -> set[UUID]:
     known = DBOS.list_workflows(
         workflow_ids=[*map(str, job_ids)], load_input=False, load_output=False
     )
-    return {UUID(job.workflow_id) for job in known if job.status not in _OVER}
+    return {UUID(job.workflow_id) for job in known if job.status not in _FINISHED_STATUSES}
 
 
 def _job_id() -> UUID:
@@ -278,14 +298,14 @@ def _job_id() -> UUID:
     return UUID(DBOS.workflow_id)
 
 
-async def _tell(log: ProgressReporter) -> None:
-    told = None
+async def _report_progress(log: ProgressReporter) -> None:
+    reported = None
     while True:
-        if log.course is not told:
-            told = log.course
-            await DBOS.set_event_async(COURSE, told.model_dump(mode="json"))
-        await asyncio.sleep(_TELL)
+        if log.progress is not reported:
+            reported = log.progress
+            await DBOS.set_event_async(PROGRESS_EVENT, reported.model_dump(mode="json"))
+        await asyncio.sleep(_PROGRESS_INTERVAL)
 
 
-def _lock_of(worker: str) -> str:
+def _worker_lock_name(worker: str) -> str:
     return f"worker {worker}"

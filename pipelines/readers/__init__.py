@@ -2,18 +2,32 @@
 
 from pathlib import Path, PurePath, PurePosixPath
 
-from pipelines.readers.files import load, refuse_too_large
+from pipelines.readers.files import check_size, load
 from pipelines.readers.page import Block, Page, SourceDocument
-from pipelines.readers.registry import FORMATS, LARGEST_MARKUP, LARGEST_TEXT, UNREAD, largest
-from pipelines.readers.sections import divided_by_page, sections_of, shortened
-from pipelines.readers.sites.layout import SiteLocation, place_of
+from pipelines.readers.registry import (
+    FORMATS,
+    LARGEST_MARKUP,
+    LARGEST_TEXT,
+    UNSUPPORTED,
+    size_limit,
+)
+from pipelines.readers.sections import build_sections, shorten, split_by_page
+from pipelines.readers.sites.layout import SiteLocation, locate_page
 from pipelines.readers.sites.routes import file_route, page_route, readable_name
 from storage.errors import SourceUnreadable
 from storage.shapes import Metadata
 
 __all__ = [
-    "LARGEST_MARKUP", "LARGEST_TEXT", "SUFFIXES", "UNREAD", "Block", "SourceDocument",
-    "largest", "load", "read", "read_file",
+    "LARGEST_MARKUP",
+    "LARGEST_TEXT",
+    "SUFFIXES",
+    "UNSUPPORTED",
+    "Block",
+    "SourceDocument",
+    "load",
+    "read",
+    "read_file",
+    "size_limit",
 ]  # fmt: skip
 
 SUFFIXES = frozenset(FORMATS)
@@ -27,7 +41,7 @@ _LONGEST_TEXT = 20_000_000
 
 def read_file(path: Path, relative: PurePath) -> SourceDocument:
     """Read one file from the disk; raise `SourceUnreadable` if it cannot be read."""
-    return read(path, load(path, largest(path.suffix)), PurePosixPath(relative.as_posix()))
+    return read(path, load(path, size_limit(path.suffix)), PurePosixPath(relative.as_posix()))
 
 
 def read(path: Path, data: bytes, relative: PurePosixPath) -> SourceDocument:
@@ -36,25 +50,25 @@ def read(path: Path, data: bytes, relative: PurePosixPath) -> SourceDocument:
     Raise `SourceUnreadable`, with the reason in one sentence, if the file has no readable text.
     """
     suffix = path.suffix.lower()
-    at = place_of(path, relative)
+    at = locate_page(path, relative)
     kind = FORMATS.get(suffix)
     if kind is None:
         raise SourceUnreadable(
             f"A {suffix or 'file without a suffix'} is not read; {', '.join(sorted(SUFFIXES))} are."
         )
-    refuse_too_large(len(data), kind.largest)
+    check_size(len(data), kind.largest)
     page = (FORMATS[".mdx"] if kind.is_docs and at.is_mdx else kind).read(data)
     is_draft = kind.is_docs and page.front_matter.get("draft") is True
     if not (page.text or is_draft):
         raise SourceUnreadable("It contains no text.")
     if len(page.text) > _LONGEST_TEXT:
         raise SourceUnreadable(f"Its text is longer than {_LONGEST_TEXT} characters.")
-    title = shortened(page.title or readable_name(relative))
-    sections = sections_of(title, page.headings, len(page.text))
+    title = shorten(page.title or readable_name(relative))
+    sections = build_sections(title, page.headings, len(page.text))
     return SourceDocument(
         title=title,
         text=page.text,
-        sections=divided_by_page(sections, page.pages) if page.pages else sections,
+        sections=split_by_page(sections, page.pages) if page.pages else sections,
         blocks=page.blocks,
         code=tuple((block.start, block.end) for block in page.blocks if block.kind == "code"),
         metadata=_metadata(page, at),

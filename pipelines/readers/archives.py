@@ -28,14 +28,14 @@ _SMALL = 20 * _MEGABYTE
 _MOST_MEMBERS = 20_000
 
 # The exceptions that the archive and XML libraries raise for malformed files.
-_FAULTS = (
+_PARSE_ERRORS = (
     BadZipFile, DefusedXmlException, SafeXml.ParseError, zlib.error, EOFError, KeyError, IndexError,
     NotImplementedError, OSError, OverflowError, UnicodeError, ValueError, TypeError, AttributeError,
 )  # fmt: skip
 
 
 @contextmanager
-def opened_archive(data: bytes | IO[bytes]) -> Generator[ZipFile]:
+def open_archive(data: bytes | IO[bytes]) -> Generator[ZipFile]:
     """Open an archive in memory, without writing to disk; raise `SourceUnreadable` if it is malformed.
 
     zipfile never returns more bytes of a member than its declared size, so it is enough to check
@@ -46,15 +46,15 @@ def opened_archive(data: bytes | IO[bytes]) -> Generator[ZipFile]:
         raise SourceUnreadable(_OLD_OR_LOCKED)
     try:
         with ZipFile(file) as archive:
-            _refuse_bomb(archive)
+            _check_zip_bomb(archive)
             yield archive
-    except _FAULTS as error:
+    except _PARSE_ERRORS as error:
         raise SourceUnreadable(DAMAGED) from error
     except RuntimeError as error:  # zipfile raises it for an encrypted member
         raise SourceUnreadable(_OLD_OR_LOCKED if "encrypt" in str(error) else DAMAGED) from error
 
 
-def parsed_xml(archive: ZipFile, member: str) -> Any:
+def parse_xml(archive: ZipFile, member: str) -> Any:
     """Return the root element of an XML member; refuse entities. The library has no types."""
     return SafeXml.fromstring(archive.read(member))
 
@@ -62,13 +62,13 @@ def parsed_xml(archive: ZipFile, member: str) -> Any:
 def declared_title(archive: ZipFile) -> str | None:
     """Return the title in the document's properties, or None if it is not a real title."""
     try:
-        properties = parsed_xml(archive, "docProps/core.xml")
-    except _FAULTS:
+        properties = parse_xml(archive, "docProps/core.xml")
+    except _PARSE_ERRORS:
         return None
     return sensible_title(properties.findtext("{http://purl.org/dc/elements/1.1/}title"))
 
 
-def _refuse_bomb(archive: ZipFile) -> None:
+def _check_zip_bomb(archive: ZipFile) -> None:
     members = archive.infolist()
     unpacked = sum(member.file_size for member in members)
     packed = sum(member.compress_size for member in members)

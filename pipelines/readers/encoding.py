@@ -7,7 +7,7 @@ from charset_normalizer import from_bytes
 
 from storage.errors import SourceUnreadable
 
-_MARKED = (
+_BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, because it starts with the UTF-16 mark
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -32,14 +32,14 @@ _SOUND_PER_DAMAGED = 3
 
 def decode(data: bytes) -> str:
     """Return the file's text with `\\n` line ends; raise `SourceUnreadable` if it is not text."""
-    text = _text_of(data)
+    text = _decode_bytes(data)
     if "\0" in text:
         raise SourceUnreadable(_BINARY)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _text_of(data: bytes) -> str:
-    for mark, encoding in _MARKED:
+def _decode_bytes(data: bytes) -> str:
+    for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
             return data.decode(encoding, errors="replace").removeprefix("\ufeff")
     sample = data[:_SAMPLE]
@@ -49,10 +49,10 @@ def _text_of(data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        return _declared(data) or _damaged_utf8(data) or _detected(data)
+        return _decode_declared(data) or _decode_damaged_utf8(data) or _decode_detected(data)
 
 
-def _declared(data: bytes) -> str | None:
+def _decode_declared(data: bytes) -> str | None:
     """Decode with the `charset` that an HTML page declares; return None if that fails."""
     declaration = _DECLARED.search(data, 0, 2048)
     if declaration is None:
@@ -63,14 +63,14 @@ def _declared(data: bytes) -> str | None:
         return None
 
 
-def _damaged_utf8(data: bytes) -> str | None:
+def _decode_damaged_utf8(data: bytes) -> str | None:
     text = data.decode("utf-8", errors="replace")
     damaged = text.count("\ufffd")
     sound = sum(1 for character in text if character > "\x7f") - damaged
     return text if sound >= _SOUND_PER_DAMAGED * damaged else None
 
 
-def _detected(data: bytes) -> str:
+def _decode_detected(data: bytes) -> str:
     is_latin = _FOREIGN_WORD.search(data) is None
     matches = from_bytes(data, cp_isolation=_LATIN if is_latin else _OTHERS)
     best = matches.best()

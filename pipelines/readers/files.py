@@ -16,14 +16,14 @@ def load(path: Path, largest: int = LARGEST_FILE) -> bytes:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would block until a writer opens it
             raise SourceUnreadable("It is a device, a pipe or a socket, not a file.")
-        refuse_too_large(status.st_size, largest)
+        check_size(status.st_size, largest)
         return path.read_bytes()
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise SourceUnreadable(f"The file cannot be opened: {reason}.") from error
 
 
-def refuse_too_large(size: int, largest: int) -> None:
+def check_size(size: int, largest: int) -> None:
     """Raise `SourceUnreadable`, with both sizes, if the file is too large."""
     if size > largest:
         raise SourceUnreadable(

@@ -45,21 +45,23 @@ def _cells(notebook: object) -> list[dict[str, Any]]:
     cells = fields.get("cells")
     if cells is None and isinstance(fields.get("worksheets"), list):
         cells = [
-            cell for sheet in _dicts(fields["worksheets"]) for cell in _listed(sheet.get("cells"))
+            cell
+            for sheet in _as_dicts(fields["worksheets"])
+            for cell in _as_list(sheet.get("cells"))
         ]
     if not isinstance(cells, list):
         raise SourceUnreadable(_NO_NOTEBOOK)
-    return _dicts(cast("object", cells))
+    return _as_dicts(cast("object", cells))
 
 
 def _write_cell(writer: PageWriter, cell: dict[str, Any]) -> None:
-    text = _joined(cell.get("source", cell.get("input")))
+    text = _join_text(cell.get("source", cell.get("input")))
     match cell.get("cell_type"):
         case "markdown":
             write_markdown(writer, text)
         case "code":
             writer.block("code", text)
-            for output in _dicts(cell.get("outputs")):
+            for output in _as_dicts(cell.get("outputs")):
                 _write_output(writer, output)
         case _:  # raw cells are for other programs
             pass
@@ -72,23 +74,23 @@ def _write_output(writer: PageWriter, output: dict[str, Any]) -> None:
     text = output.get("text") or (
         cast("Any", data).get("text/plain") if isinstance(data, dict) else ""
     )
-    shown = _TERMINAL_CODE.sub("", _joined(text))
+    shown = _TERMINAL_CODE.sub("", _join_text(text))
     # Output in angle brackets is an object's address or a figure's size, which is no use.
     if len(shown) <= _LONGEST_OUTPUT and not (shown.startswith("<") and shown.endswith(">")):
         writer.block("code", shown)
 
 
-def _joined(text: object) -> str:
+def _join_text(text: object) -> str:
     """Join a field that is a string or a list of lines; replace NULs and lone surrogates."""
     joined = (
-        text if isinstance(text, str) else "".join(t for t in _listed(text) if isinstance(t, str))
+        text if isinstance(text, str) else "".join(t for t in _as_list(text) if isinstance(t, str))
     )
     return _NO_CHARACTER.sub("\ufffd", joined.replace("\r\n", "\n"))
 
 
-def _listed(value: object) -> list[Any]:
+def _as_list(value: object) -> list[Any]:
     return cast("list[Any]", value) if isinstance(value, list) else []
 
 
-def _dicts(value: object) -> list[dict[str, Any]]:
-    return [cast("dict[str, Any]", item) for item in _listed(value) if isinstance(item, dict)]
+def _as_dicts(value: object) -> list[dict[str, Any]]:
+    return [cast("dict[str, Any]", item) for item in _as_list(value) if isinstance(item, dict)]

@@ -16,7 +16,7 @@ def read_text(source: str) -> Page:
     """Read plain text: blank lines separate the blocks, and there are no headings."""
     writer = PageWriter()
     for paragraph in _paragraphs(source):
-        writer.block("prose", "\n".join(_unwrapped(paragraph)))
+        writer.block("prose", "\n".join(_unwrap(paragraph)))
     return Page(
         text=writer.text, blocks=tuple(writer.blocks), headings=(), title=None, front_matter={}
     )
@@ -33,7 +33,7 @@ def _paragraphs(source: str) -> Iterator[list[str]]:
     yield lines
 
 
-def _unwrapped(lines: list[str]) -> list[str]:
+def _unwrap(lines: list[str]) -> list[str]:
     """Join a line to the previous one if its first word did not fit within the margin there."""
     margin = max(map(len, lines), default=0)
     if margin < _NARROWEST_MARGIN:

@@ -16,11 +16,11 @@ LARGEST_MARKUP = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class FileFormat:
     """A file format, shared by one or more suffixes; `reader` is `module:function` in this package."""
 
     reader: str
-    takes: Literal["text", "bytes"]
+    input_type: Literal["text", "bytes"]
     largest: int
     is_docs: bool = False
     """Whether a documentation builder turns the file into a page whose URL has no suffix."""
@@ -29,19 +29,19 @@ class Format:
         """Read a file's bytes; raise `SourceUnreadable` if they cannot be read."""
         module, _, function = self.reader.partition(":")
         reader = getattr(import_module(f"pipelines.readers.{module}"), function)
-        source = decode(data) if self.takes == "text" else data
+        source = decode(data) if self.input_type == "text" else data
         return cast("Callable[[str | bytes], Page]", reader)(source)
 
 
-_MARKDOWN = Format("markdown.reader:read_markdown", "text", LARGEST_MARKUP, is_docs=True)
-_HTML = Format("html.reader:read_html", "text", LARGEST_MARKUP)
-_TEXT = Format("plain:read_text", "text", LARGEST_TEXT)
-_SEPARATED = Format("office.sheets:read_csv", "text", LARGEST_MARKUP)
+_MARKDOWN = FileFormat("markdown.reader:read_markdown", "text", LARGEST_MARKUP, is_docs=True)
+_HTML = FileFormat("html.reader:read_html", "text", LARGEST_MARKUP)
+_TEXT = FileFormat("plain:read_text", "text", LARGEST_TEXT)
+_SEPARATED = FileFormat("office.sheets:read_csv", "text", LARGEST_MARKUP)
 
 FORMATS = {
     ".md": _MARKDOWN,
     ".markdown": _MARKDOWN,
-    ".mdx": Format("markdown.reader:read_mdx", "text", LARGEST_MARKUP, is_docs=True),
+    ".mdx": FileFormat("markdown.reader:read_mdx", "text", LARGEST_MARKUP, is_docs=True),
     ".html": _HTML,
     ".htm": _HTML,
     ".txt": _TEXT,
@@ -49,18 +49,18 @@ FORMATS = {
     ".rst": _TEXT,
     ".csv": _SEPARATED,
     ".tsv": _SEPARATED,
-    ".ipynb": Format("notebook:read_notebook", "text", LARGEST_FILE),
-    ".pdf": Format("pdf.reader:read_pdf", "bytes", LARGEST_FILE),
-    ".docx": Format("office.docx:read_docx", "bytes", LARGEST_FILE),
-    ".pptx": Format("office.pptx:read_pptx", "bytes", LARGEST_FILE),
-    ".xlsx": Format("office.sheets:read_xlsx", "bytes", LARGEST_FILE),
-    ".epub": Format("html.epub:read_epub", "bytes", LARGEST_FILE),
+    ".ipynb": FileFormat("notebook:read_notebook", "text", LARGEST_FILE),
+    ".pdf": FileFormat("pdf.reader:read_pdf", "bytes", LARGEST_FILE),
+    ".docx": FileFormat("office.docx:read_docx", "bytes", LARGEST_FILE),
+    ".pptx": FileFormat("office.pptx:read_pptx", "bytes", LARGEST_FILE),
+    ".xlsx": FileFormat("office.sheets:read_xlsx", "bytes", LARGEST_FILE),
+    ".epub": FileFormat("html.epub:read_epub", "bytes", LARGEST_FILE),
 }
 """The supported formats by suffix, in lower case."""
 
 _OFFICE = "It is {} file, which is not read: save it as {} and ingest that."
 _ARCHIVE = "It is an archive. Unpack it and ingest the folder."
-UNREAD = {
+UNSUPPORTED = {
     ".doc": _OFFICE.format("an old Word", ".docx"),
     ".rtf": _OFFICE.format("a rich text", ".docx"),
     ".odt": _OFFICE.format("an OpenDocument", ".docx"),
@@ -74,7 +74,7 @@ UNREAD = {
 """Unsupported suffixes that users may expect to work; each message says why and what to do instead."""
 
 
-def largest(suffix: str) -> int:
+def size_limit(suffix: str) -> int:
     """Return the size limit for files with this suffix, in bytes."""
     kind = FORMATS.get(suffix.lower())
     return kind.largest if kind else LARGEST_FILE

@@ -9,7 +9,7 @@ from storage.shapes import Span
 _LONGEST_NAME = 200
 
 
-def sections_of(title: str, headings: Sequence[Heading], length: int) -> tuple[Section, ...]:
+def build_sections(title: str, headings: Sequence[Heading], length: int) -> tuple[Section, ...]:
     """Return sections that cover the text; text before the first heading belongs to the page's title."""
     sections: list[Section] = []
     starts = [*(heading.start for heading in headings), length]
@@ -21,12 +21,12 @@ def sections_of(title: str, headings: Sequence[Heading], length: int) -> tuple[S
             ancestors.pop()
         if not _is_title(heading, title, headings[0]):
             ancestors.append(heading)
-        path = (title, *(shortened(ancestor.text) for ancestor in ancestors))
+        path = (title, *(shorten(ancestor.text) for ancestor in ancestors))
         sections.append(Section(path=path, anchor=heading.anchor, start=heading.start, end=end))
     return tuple(sections)
 
 
-def divided_by_page(sections: Sequence[Section], pages: Sequence[Span]) -> tuple[Section, ...]:
+def split_by_page(sections: Sequence[Section], pages: Sequence[Span]) -> tuple[Section, ...]:
     """Split sections at page ends, so that each part links to the page that it is on."""
     divided: list[Section] = []
     numbered = [(number, span) for number, span in enumerate(pages, 1) if span[0] < span[1]]
@@ -47,7 +47,7 @@ def divided_by_page(sections: Sequence[Section], pages: Sequence[Span]) -> tuple
     return tuple(divided)
 
 
-def shortened(name: str) -> str:
+def shorten(name: str) -> str:
     """Limit the length of a heading or title, because it is shown and stored with every passage."""
     return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1].rstrip() + "…"
 
@@ -57,4 +57,4 @@ def _is_title(heading: Heading, title: str, first: Heading) -> bool:
 
     A later level-1 heading with other words is an ordinary section.
     """
-    return heading.level == 1 and (heading is first or shortened(heading.text) == title)
+    return heading.level == 1 and (heading is first or shorten(heading.text) == title)

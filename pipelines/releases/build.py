@@ -9,10 +9,10 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 from uuid import UUID
 
-from pipelines.ingestion.diff import SourceChange, as_before
-from pipelines.ingestion.transformations import embedded_text
-from pipelines.ingestion.writer import Writer, written
-from pipelines.uploads.upload_job import copies_of
+from pipelines.ingestion.diff import SourceChange, changes_to_reread
+from pipelines.ingestion.transformations import text_to_embed
+from pipelines.ingestion.writer import PassageWriter, write_changes
+from pipelines.uploads.upload_job import fetch_originals
 from storage.blobs import Blobs
 from storage.domain import Fingerprint, Passage, SourceVersion
 from storage.index.passages import PassageIndex
@@ -63,7 +63,7 @@ class ReleaseBuilder:
         await self._take_away(target)
         done, total = 0, len(await self._outstanding(target))
         for corpus, sources in await self._by_corpus(target):
-            for batch in _cut(sources):
+            for batch in _batch_sources(sources):
                 await self._copy(corpus, batch, target, serving)
                 done += len(batch)
                 if progress:
@@ -76,13 +76,13 @@ class ReleaseBuilder:
         """
         there = await self._indexes.engine.collections()
         target: PassageIndex | None = None
-        async with self._database.reading() as session:
+        async with self._database.read_transaction() as session:
             releases = await Releases(session).all()
         for release in releases:
             if release.state != "building":
                 continue
             if release.fingerprint == self._configured and release.collection in there:
-                target = self._indexes.at(release)
+                target = self._indexes.index_of(release)
             else:
                 await self._indexes.drop(release.collection)
         return target or await self._indexes.create(self._configured)
@@ -99,20 +99,22 @@ class ReleaseBuilder:
         Fetch uploaded files to a temporary folder, one corpus at a time.
         """
         done, total = 0, len(await self._outstanding(target))
-        writer = Writer(target, serving)
+        writer = PassageWriter(target, serving)
         for corpus, sources in await self._by_corpus(target):
             with TemporaryDirectory(prefix="ibid-") as folder:
-                copies = await copies_of(sources, self._blobs, Path(folder))
-                changes = await asyncio.to_thread(as_before, sources, corpus, copies)
-                writing = written(self._database, writer, corpus, changes, self._write)
+                copies = await fetch_originals(sources, self._blobs, Path(folder))
+                changes = await asyncio.to_thread(changes_to_reread, sources, corpus, copies)
+                writing = write_changes(self._database, writer, corpus, changes, self._write)
                 async with aclosing(writing) as built:
                     async for batch, _ in built:
                         done += len(batch)
                         if progress:
                             progress(done, total)
 
-    async def _write(self, corpus: Corpus, changes: Sequence[SourceChange], writer: Writer) -> None:
-        held = {change.source.id: change.held(corpus) for change in changes}
+    async def _write(
+        self, corpus: Corpus, changes: Sequence[SourceChange], writer: PassageWriter
+    ) -> None:
+        held = {change.source.id: change.to_version(corpus) for change in changes}
         texts = [change.source_text(corpus) for change in changes]
         await writer.write(corpus, changes)
         await self._hold(writer.index, held, texts)
@@ -128,21 +130,23 @@ class ReleaseBuilder:
         passages = [passage for passage, _ in copied]
         vectors = [vector for _, vector in copied]
         if not target.fingerprint.shares_vectors(serving.fingerprint):
-            vectors = await _vectors(passages, target)
+            vectors = await _embed_or_reuse(passages, target)
         versions = {p.source_id: p.version for p in passages}
-        held = {s.id: _held(s, versions.get(s.id, s.version), passages) for s in sources}
+        held = {
+            s.id: _manifest_version(s, versions.get(s.id, s.version), passages) for s in sources
+        }
         await target.stage(passages, vectors, corpus.language)
         await target.publish((key, version.version) for key, version in held.items())
         await self._hold(target, held)
 
     async def _take_away(self, target: PassageIndex) -> None:
-        async with self._database.reading() as session:
-            served = {source.id for source in await Sources(session).served()}
-            gone = (await Releases(session).holdings(target.collection)).keys() - served
+        async with self._database.read_transaction() as session:
+            served = {source.id for source in await Sources(session).all_live()}
+            gone = (await Releases(session).manifest(target.collection)).keys() - served
         if gone:
             await target.remove(gone)
             async with self._database.transaction() as session:
-                await Releases(session).let_go(gone, target.collection)
+                await Releases(session).remove_entries(gone, target.collection)
 
     async def _hold(
         self,
@@ -151,41 +155,41 @@ class ReleaseBuilder:
         texts: Sequence[SourceText] = (),
     ) -> None:
         async with self._database.transaction() as session:
-            await Releases(session).hold(index.collection, held)
-            await Sources(session).keep_texts(texts)
+            await Releases(session).add_entries(index.collection, held)
+            await Sources(session).save_texts(texts)
 
     async def _outstanding(self, target: PassageIndex) -> list[Source]:
         """Return the served sources that the release lacks or has with another digest."""
-        async with self._database.reading() as session:
-            held = await Releases(session).holdings(target.collection)
-            served = await Sources(session).served()
-        return [s for s in served if s.id not in held or held[s.id].digest != s.held().digest]
+        async with self._database.read_transaction() as session:
+            held = await Releases(session).manifest(target.collection)
+            served = await Sources(session).all_live()
+        return [s for s in served if s.id not in held or held[s.id].digest != s.to_version().digest]
 
     async def _by_corpus(self, target: PassageIndex) -> list[tuple[Corpus, list[Source]]]:
-        async with self._database.reading() as session:
+        async with self._database.read_transaction() as session:
             corpora = {corpus.name: corpus for corpus in await Corpora(session).all()}
         outstanding = sorted(await self._outstanding(target), key=lambda s: (s.corpus, s.location))
         grouped = groupby(outstanding, key=lambda source: source.corpus)
         return [(corpora[name], list(sources)) for name, sources in grouped if name in corpora]
 
 
-async def _vectors(passages: Sequence[Passage], target: PassageIndex) -> list[list[float]]:
+async def _embed_or_reuse(passages: Sequence[Passage], target: PassageIndex) -> list[list[float]]:
     """Embed the passages, but reuse the vectors that an earlier run has already written."""
     written = await target.passages({passage.source_id for passage in passages}, staged=True)
     known = {(passage.section, passage.text): vector for passage, vector in written}
     new = [passage for passage in passages if (passage.section, passage.text) not in known]
-    texts = [embedded_text(passage.section, passage.text) for passage in new]
+    texts = [text_to_embed(passage.section, passage.text) for passage in new]
     made = await target.embedding.aget_text_embedding_batch(texts)
     known |= {(p.section, p.text): vector for p, vector in zip(new, made, strict=True)}
     return [known[passage.section, passage.text] for passage in passages]
 
 
-def _held(source: Source, version: int, passages: Sequence[Passage]) -> SourceVersion:
+def _manifest_version(source: Source, version: int, passages: Sequence[Passage]) -> SourceVersion:
     count = sum(passage.source_id == source.id for passage in passages)
-    return source.held().model_copy(update={"version": version, "passages": count})
+    return source.to_version().model_copy(update={"version": version, "passages": count})
 
 
-def _cut(sources: Sequence[Source]) -> Iterator[list[Source]]:
+def _batch_sources(sources: Sequence[Source]) -> Iterator[list[Source]]:
     batch: list[Source] = []
     for source in sources:
         batch.append(source)

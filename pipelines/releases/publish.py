@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
-from pipelines.corpora import lock_of
+from pipelines.corpora import corpus_lock_name
 from pipelines.ingestion.writer import Calibrate
 from pipelines.releases.build import ReleaseBuilder
 from storage.domain import SourceVersion, Value
@@ -21,7 +21,7 @@ from storage.sql.repositories.sources import Sources
 _log = logging.getLogger("ibid.releases")
 
 
-class Built(Value):
+class ReindexResult(Value):
     """The result of a switch: the release that serves now and the one that served before."""
 
     release: str
@@ -51,7 +51,9 @@ class ReleasePublisher:
         self._kept = kept
         self._calibrate = calibrate
 
-    async def publish(self, target: PassageIndex, serving: PassageIndex, started: float) -> Built:
+    async def publish(
+        self, target: PassageIndex, serving: PassageIndex, started: float
+    ) -> ReindexResult:
         """Synchronize the release while no corpus can change, and switch to it.
 
         `started` is the time at which the work began, by `time.perf_counter`. Raise `IndexDamaged` if
@@ -61,15 +63,15 @@ class ReleasePublisher:
             locked: set[str] = set()
             while some := [name for name in await self._corpora() if name not in locked]:
                 for name in some:
-                    await quiet.enter_async_context(self._locks.held(lock_of(name)))
+                    await quiet.enter_async_context(self._locks.hold(corpus_lock_name(name)))
                 locked.update(some)
                 await self._builder.synchronize(target, serving)
                 await self._measure(some, target)
             held = await self._verified(target)
-            await self._indexes.flip(target)
+            await self._indexes.switch_to(target)
         await self._drop_oldest()
         passages = sum(line.passages for line in held)
-        built = Built(
+        built = ReindexResult(
             release=target.collection,
             before=serving.collection,
             sources=len(held),
@@ -89,8 +91,8 @@ class ReleasePublisher:
 
         Raise `IndexDamaged` if the number of passages in the index differs from the manifest.
         """
-        async with self._database.reading() as session:
-            held = [*(await Releases(session).holdings(target.collection)).values()]
+        async with self._database.read_transaction() as session:
+            held = [*(await Releases(session).manifest(target.collection)).values()]
         written, found = sum(line.passages for line in held), await target.count()
         if found != written:
             raise IndexDamaged(
@@ -100,11 +102,11 @@ class ReleasePublisher:
         return held
 
     async def _corpora(self) -> list[str]:
-        async with self._database.reading() as session:
+        async with self._database.read_transaction() as session:
             return [corpus.name for corpus in await Corpora(session).all()]
 
     async def _drop_oldest(self) -> None:
-        async with self._database.reading() as session:
+        async with self._database.read_transaction() as session:
             kept = await Releases(session).kept()
         for release in kept[: max(len(kept) - self._kept + 1, 0)]:
             await self._indexes.drop(release.collection)

@@ -9,10 +9,10 @@ from storage.sql.repositories.releases import Releases
 
 async def find_kept(database: Database, indexes: Indexes, name: str | None) -> PassageIndex:
     """Return the kept release with this name, by default the latest; raise `NotFound`."""
-    async with database.reading() as session:
+    async with database.read_transaction() as session:
         kept = await Releases(session).kept()
     chosen = [release for release in kept if name in (None, release.collection)]
     if not chosen:
         names = ", ".join(release.collection for release in kept) or "none"
         raise NotFound("kept release", name or "to go back to", f"Kept are: {names}.")
-    return indexes.at(chosen[-1])
+    return indexes.index_of(chosen[-1])

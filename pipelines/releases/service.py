@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pipelines.ingestion.writer import Calibrate
 from pipelines.releases.build import Origin, Progress, ReleaseBuilder
-from pipelines.releases.publish import Built, ReleasePublisher
+from pipelines.releases.publish import ReindexResult, ReleasePublisher
 from pipelines.releases.rollback import find_kept
 from storage.blobs import Blobs
 from storage.domain import LOCAL, Fingerprint, Principal, SourceVersion, Value
@@ -26,7 +26,7 @@ Gate = Callable[[PassageIndex, PassageIndex], Awaitable[None]]
 
 _LOCK = "releases"
 """The lock for building a release or switching to one: only one process may do so at a time."""
-_CALL, _CHARACTERS_A_TOKEN = 96, 4
+_TEXTS_PER_CALL, _CHARACTERS_PER_TOKEN = 96, 4
 """Number of texts in one call to Cohere, and of characters per token (about four in English prose)."""
 
 
@@ -51,7 +51,7 @@ class Proposal(Value):
     tokens: int
 
 
-class Reindexing:
+class ReleaseService:
     """Builds releases and switches to them; the latest ones are kept for a rollback."""
 
     def __init__(
@@ -78,7 +78,7 @@ class Reindexing:
             database, indexes, locks, self._builder, kept=kept, calibrate=calibrate
         )
 
-    def acting_for(self, principal: Principal) -> "Reindexing":
+    def acting_for(self, principal: Principal) -> "ReleaseService":
         """Return a copy for another principal, which counts only what that principal may see."""
         other = copy(self)
         other._principal = principal  # noqa: SLF001 - it is one of us
@@ -86,15 +86,15 @@ class Reindexing:
 
     async def releases(self) -> list[ReleaseSummary]:
         """Return all releases, newest first; count only sources of corpora that the principal may see."""
-        await self._indexes.follow()
-        async with self._database.reading() as session:
-            releases, served = Releases(session), await self._served(session)
+        await self._indexes.sync_with_alias()
+        async with self._database.read_transaction() as session:
+            releases, served = Releases(session), await self._served_sources(session)
             return [
-                _standing(
+                _summarize(
                     release,
-                    [source.held() for source in served]
+                    [source.to_version() for source in served]
                     if release.state == "serving"
-                    else await releases.holdings_seen_by(self._principal, release.collection),
+                    else await releases.visible_manifest(self._principal, release.collection),
                 )
                 for release in reversed(await releases.all())
             ]
@@ -107,21 +107,21 @@ class Reindexing:
         serving = await self._indexes.find()
         if serving is None or serving.fingerprint == self._configured:
             return None
-        async with self._database.reading() as session:
-            served = await self._served(session)
+        async with self._database.read_transaction() as session:
+            served = await self._served_sources(session)
             characters = await Sources(session).characters({source.corpus for source in served})
         passages = sum(source.passages for source in served)
         return Proposal(
             changed=tuple(serving.fingerprint.differences(self._configured)),
             sources=len(served),
             passages=passages,
-            calls=-(-passages // _CALL),
-            tokens=characters // _CHARACTERS_A_TOKEN,
+            calls=-(-passages // _TEXTS_PER_CALL),
+            tokens=characters // _CHARACTERS_PER_TOKEN,
         )
 
     async def reindex(
         self, origin: Origin | None = None, progress: Progress | None = None
-    ) -> Built:
+    ) -> ReindexResult:
         """Build a release with the configured settings, or resume an earlier build, and switch to it.
 
         Raise `ReleaseRefused` if the gate rejects it and `IndexDamaged` if the number of passages is
@@ -129,36 +129,36 @@ class Reindexing:
         """
         self._principal.require("admin")
         started = time.perf_counter()
-        async with self._locks.held(_LOCK):
-            serving = await self._serving()
+        async with self._locks.hold(_LOCK):
+            serving = await self._require_serving_index()
             target = await self._builder.build(serving, origin, progress)
             if self._gate:
                 await self._gate(target, serving)
             return await self._publisher.publish(target, serving, started)
 
-    async def rollback(self, name: str | None = None) -> Built:
+    async def rollback(self, name: str | None = None) -> ReindexResult:
         """Switch to a kept release, by default the latest, after synchronizing it with the serving one."""
         self._principal.require("admin")
         started = time.perf_counter()
-        async with self._locks.held(_LOCK):
-            serving = await self._serving()
+        async with self._locks.hold(_LOCK):
+            serving = await self._require_serving_index()
             target = await find_kept(self._database, self._indexes, name)
             return await self._publisher.publish(target, serving, started)
 
-    async def _served(self, session: Session) -> list[Source]:
+    async def _served_sources(self, session: Session) -> list[Source]:
         """Return the served sources of the corpora that the principal may see."""
         seen = {corpus.name for corpus in await Corpora(session, self._principal).all()}
-        return [source for source in await Sources(session).served() if source.corpus in seen]
+        return [source for source in await Sources(session).all_live() if source.corpus in seen]
 
-    async def _serving(self) -> PassageIndex:
-        await self._indexes.follow()
+    async def _require_serving_index(self) -> PassageIndex:
+        await self._indexes.sync_with_alias()
         index = await self._indexes.find()
         if index is None:
             raise NotFound("index", "ibid", "Run `ibid ingest` to create one.")
         return index
 
 
-def _standing(release: Release, held: Sequence[SourceVersion]) -> ReleaseSummary:
+def _summarize(release: Release, held: Sequence[SourceVersion]) -> ReleaseSummary:
     return ReleaseSummary(
         name=release.collection,
         state=release.state,

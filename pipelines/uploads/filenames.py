@@ -17,21 +17,21 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
-class Sent(NamedTuple):
+class SentFile(NamedTuple):
     """A file of an upload with the name that the client gave it."""
 
     name: str
     file: IO[bytes]
 
 
-class Member(NamedTuple):
+class ArchiveMember(NamedTuple):
     """A file in an archive and the name that it is ingested under."""
 
     info: ZipInfo
     name: str
 
 
-def checked(files: Sequence[Sent]) -> list[str]:
+def check_names(files: Sequence[SentFile]) -> list[str]:
     """Return safe names in the same order; raise `InvalidInput` for unsafe or unsupported files."""
     if not files:
         raise InvalidInput("No file was sent: send at least one in the field `files`.")
@@ -48,12 +48,12 @@ def is_archive(name: str) -> bool:
     return _suffix(name) == ARCHIVE
 
 
-def members(archive: ZipFile) -> list[Member]:
+def list_members(archive: ZipFile) -> list[ArchiveMember]:
     """Return the members that would be ingested from a folder.
 
     Raise `InvalidInput` for an unsafe name, a symbolic link or a member with a password.
     """
-    found: list[Member] = []
+    found: list[ArchiveMember] = []
     for info in archive.infolist():
         name = safe_name(info.filename)
         if stat.S_ISLNK(info.external_attr >> 16):
@@ -63,7 +63,7 @@ def members(archive: ZipFile) -> list[Member]:
         parts = PurePosixPath(name).parts
         is_hidden = any(part.startswith((".", "_")) for part in parts)
         if not (info.is_dir() or is_hidden) and _suffix(name) in SUFFIXES:
-            found.append(Member(info, name))
+            found.append(ArchiveMember(info, name))
     return found
 
 
@@ -82,7 +82,7 @@ def safe_name(given: str) -> str:
     return PurePosixPath(name).as_posix()
 
 
-def refuse_twice(names: Sequence[str]) -> None:
+def check_unique(names: Sequence[str]) -> None:
     """Raise `InvalidInput` for the first duplicate name."""
     seen: set[str] = set()
     for name in names:

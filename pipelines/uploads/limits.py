@@ -14,9 +14,9 @@ from storage.sql.repositories.users import Users
 from storage.sql.tables import UploadUsage
 
 _MEGABYTE = 1_000_000
-_SPARE = 100 * _MEGABYTE
+_MIN_FREE_BYTES = 100 * _MEGABYTE
 """Bytes of the disk that uploads must leave free."""
-_WAIVED = ("passages", "daily_bytes", "daily_passages")
+_WAIVED_FOR_ADMINS = ("passages", "daily_bytes", "daily_passages")
 
 
 class UploadLimits(Value):
@@ -30,11 +30,11 @@ class UploadLimits(Value):
     for_admins: frozenset[str] = frozenset()
     """Names of the waivable limits that apply to admins as well."""
 
-    def holding_for(self, principal: Principal) -> "UploadLimits":
+    def for_principal(self, principal: Principal) -> "UploadLimits":
         """Return the limits that apply to the principal: some are waived for admins."""
         if "admin" not in principal.rights:
             return self
-        return self.model_copy(update=dict.fromkeys({*_WAIVED} - self.for_admins))
+        return self.model_copy(update=dict.fromkeys({*_WAIVED_FOR_ADMINS} - self.for_admins))
 
     @property
     def most_passages(self) -> int | None:
@@ -80,14 +80,14 @@ class UploadQuota:
         if limits.daily_bytes is None and limits.daily_passages is None:
             return
         async with self._database.transaction() as session:
-            owner, usages = await Users(session).named(user), UploadUsages(session)
+            owner, usages = await Users(session).get_or_create(user), UploadUsages(session)
             usage = UploadUsage(user_id=owner.id, day=today(), bytes=size, passages=passages)
             await usages.add(usage)
-            taken = await usages.of(owner, usage.day)
+            taken = await usages.usage_of(owner, usage.day)
             if limits.daily_bytes is not None and taken.bytes > limits.daily_bytes:
-                raise _spent(megabytes(limits.daily_bytes), "DAILY_UPLOAD_BYTES_PER_USER")
+                raise _quota_error(megabytes(limits.daily_bytes), "DAILY_UPLOAD_BYTES_PER_USER")
             if limits.daily_passages is not None and taken.passages > limits.daily_passages:
-                raise _spent(
+                raise _quota_error(
                     f"{limits.daily_passages:,} passages", "DAILY_UPLOAD_PASSAGES_PER_USER"
                 )
 
@@ -95,7 +95,7 @@ class UploadQuota:
 def check_disk(size: int, folder: Path | None = None) -> None:
     """Raise `StorageFull` if writing so many bytes would leave too little free space on the disk."""
     free = shutil.disk_usage(folder or gettempdir()).free
-    if size + _SPARE > free:
+    if size + _MIN_FREE_BYTES > free:
         raise StorageFull(
             f"The upload needs {megabytes(size)} of the server's disk, which has {megabytes(free)} free."
         )
@@ -106,7 +106,7 @@ def megabytes(size: int) -> str:
     return f"{size / _MEGABYTE:,.1f} MB" if size % _MEGABYTE else f"{size // _MEGABYTE:,} MB"
 
 
-def _spent(limit: str, setting: str) -> UploadQuotaSpent:
+def _quota_error(limit: str, setting: str) -> UploadQuotaSpent:
     now = datetime.now(UTC)
     tomorrow = datetime.combine(now.date() + timedelta(days=1), time(), UTC)
     return UploadQuotaSpent(

@@ -9,12 +9,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pipelines.corpora import new_corpus
-from pipelines.jobs.models import Job, Task, incoming, new_id
+from pipelines.jobs.models import Job, Task, incoming_prefix, new_id
 from pipelines.jobs.queue import Jobs
 from pipelines.readers.sandbox.service import Sandbox
-from pipelines.uploads.filenames import Sent, checked, is_archive, refuse_twice
+from pipelines.uploads.filenames import SentFile, check_names, check_unique, is_archive
 from pipelines.uploads.limits import UploadLimits, UploadQuota, check_disk
-from pipelines.uploads.unpacking import LIST, Listing
+from pipelines.uploads.unpacking import LIST, ArchiveListing
 from pipelines.uploads.upload_job import KIND
 from storage.blobs import Blobs
 from storage.domain import LOCAL, Principal
@@ -22,7 +22,7 @@ from storage.errors import InvalidInput, SourceUnreadable
 
 
 @dataclass(frozen=True, slots=True)
-class Intake:
+class UploadReceiver:
     """Receives uploads. It rejects those that can never be ingested; the job reports all other errors."""
 
     jobs: Jobs
@@ -31,20 +31,20 @@ class Intake:
     limits: UploadLimits
     principal: Principal = LOCAL
 
-    def acting_for(self, principal: Principal) -> "Intake":
+    def acting_for(self, principal: Principal) -> "UploadReceiver":
         """Return a copy for another principal, who owns the jobs and whose limits apply."""
         return replace(self, jobs=self.jobs.acting_for(principal), principal=principal)
 
-    async def receive(self, files: Sequence[Sent], corpus: str, base_url: str | None) -> Job:
+    async def receive(self, files: Sequence[SentFile], corpus: str, base_url: str | None) -> Job:
         """Store the files and submit a job that ingests them.
 
         Raise `InvalidInput`, `UploadTooLarge`, `StorageFull` or `UploadQuotaSpent` before anything is
         stored.
         """
         new_corpus(corpus, base_url)
-        names = checked(files)
-        limits = self.limits.holding_for(self.principal)
-        size = await _looked_over(files, names, limits)
+        names = check_names(files)
+        limits = self.limits.for_principal(self.principal)
+        size = await _check_files(files, names, limits)
         check_disk(size)
         await self.quota.take(limits, self.principal.name, size=size)
         job_id = new_id()
@@ -56,23 +56,25 @@ class Intake:
         }
         try:
             for number, sent in enumerate(files):
-                await self.blobs.write(f"{incoming(job_id)}/{number}", sent.file)
+                await self.blobs.write(f"{incoming_prefix(job_id)}/{number}", sent.file)
             return await self.jobs.submit(
                 Task(id=job_id, kind=KIND, corpus=corpus, arguments=arguments)
             )
         except BaseException:
-            await self.blobs.remove(incoming(job_id))
+            await self.blobs.remove(incoming_prefix(job_id))
             raise
 
 
-async def _looked_over(files: Sequence[Sent], names: Sequence[str], limits: UploadLimits) -> int:
+async def _check_files(
+    files: Sequence[SentFile], names: Sequence[str], limits: UploadLimits
+) -> int:
     """Check the files and return their total size in bytes, as archives declare it.
 
     Raise the same errors as `receive`.
     """
     inside: list[str] = []
     size = 0
-    with closing(Sandbox(LIST, Listing)) as sandbox:
+    with closing(Sandbox(LIST, ArchiveListing)) as sandbox:
         for name, sent in zip(names, files, strict=True):
             if is_archive(name):
                 listing = await _listing(name, sent, sandbox)
@@ -84,11 +86,11 @@ async def _looked_over(files: Sequence[Sent], names: Sequence[str], limits: Uplo
                 sent.file.seek(0)
             limits.check_files(len(inside))
             limits.check_bytes(size)
-    refuse_twice(inside)
+    check_unique(inside)
     return size
 
 
-async def _listing(name: str, sent: Sent, sandbox: Sandbox[Listing]) -> Listing:
+async def _listing(name: str, sent: SentFile, sandbox: Sandbox[ArchiveListing]) -> ArchiveListing:
     """List an archive in the sandbox's process, which needs a copy that it can open."""
     with TemporaryDirectory(prefix="ibid-") as folder:
         copy = Path(folder, "archive.zip")
@@ -102,7 +104,7 @@ async def _listing(name: str, sent: Sent, sandbox: Sandbox[Listing]) -> Listing:
     return listing
 
 
-def _copy(sent: Sent, to: Path) -> None:
+def _copy(sent: SentFile, to: Path) -> None:
     with to.open("wb") as copy:
         shutil.copyfileobj(sent.file, copy, 1 << 20)
     sent.file.seek(0)

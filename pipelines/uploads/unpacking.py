@@ -6,17 +6,17 @@ from zipfile import ZipFile, ZipInfo
 
 import msgspec
 
-from pipelines.readers.archives import opened_archive
-from pipelines.uploads.filenames import members
+from pipelines.readers.archives import open_archive
+from pipelines.uploads.filenames import list_members
 from storage.errors import SourceUnreadable
 
-LIST = "pipelines.uploads.unpacking:listed"
-UNPACK = "pipelines.uploads.unpacking:unpacked"
+LIST = "pipelines.uploads.unpacking:list_archive"
+UNPACK = "pipelines.uploads.unpacking:unpack_archive"
 
-_PIECE = 1 << 20
+_CHUNK_BYTES = 1 << 20
 
 
-class Listing(msgspec.Struct):
+class ArchiveListing(msgspec.Struct):
     """The files of an archive that would be ingested."""
 
     names: list[str]
@@ -24,7 +24,7 @@ class Listing(msgspec.Struct):
     """Total size in bytes, as the archive declares it."""
 
 
-class Unpacked(msgspec.Struct):
+class UnpackedFile(msgspec.Struct):
     """The path of an unpacked member and the name that it is ingested under."""
 
     path: str
@@ -32,37 +32,37 @@ class Unpacked(msgspec.Struct):
     size: int
 
 
-def listed(archive: Path) -> Listing:
+def list_archive(archive: Path) -> ArchiveListing:
     """List an archive; raise `SourceUnreadable` or `InvalidInput` if it must not be unpacked."""
-    with archive.open("rb") as file, opened_archive(file) as opened:
-        found = members(opened)
-        return Listing([one.name for one in found], sum(one.info.file_size for one in found))
+    with archive.open("rb") as file, open_archive(file) as opened:
+        found = list_members(opened)
+        return ArchiveListing([one.name for one in found], sum(one.info.file_size for one in found))
 
 
-def unpacked(archive: Path, folder: Path, most: int) -> list[Unpacked]:
+def unpack_archive(archive: Path, folder: Path, limit: int) -> list[UnpackedFile]:
     """Unpack each file into a folder of its own, so that names that differ only in case do not collide.
 
     Count the bytes as they are written, because the sizes that an archive declares may be false. Raise
-    `SourceUnreadable` if there are more than `most`.
+    `SourceUnreadable` if there are more than `limit`.
     """
-    written: list[Unpacked] = []
-    left = most
-    with archive.open("rb") as file, opened_archive(file) as opened:
-        for number, (info, name) in enumerate(members(opened)):
+    written: list[UnpackedFile] = []
+    left = limit
+    with archive.open("rb") as file, open_archive(file) as opened:
+        for number, (info, name) in enumerate(list_members(opened)):
             target = folder / str(number) / name
             target.parent.mkdir(parents=True)
             size = _write(opened, info, target, left)
             left -= size
-            written.append(Unpacked(str(target), name, size))
+            written.append(UnpackedFile(str(target), name, size))
     return written
 
 
-def _write(archive: ZipFile, member: ZipInfo, target: Path, most: int) -> int:
+def _write(archive: ZipFile, member: ZipInfo, target: Path, limit: int) -> int:
     size = 0
     with archive.open(member) as source, target.open("wb") as copy:
-        while piece := source.read(_PIECE):
+        while piece := source.read(_CHUNK_BYTES):
             size += len(piece)
-            if size > most:
+            if size > limit:
                 raise SourceUnreadable("Unpacked, it exceeds the limit of an upload.")
             try:
                 copy.write(piece)

@@ -10,15 +10,15 @@ from tempfile import gettempdir
 from typing import cast
 from uuid import UUID
 
-from pipelines.corpora import lock_of
-from pipelines.ingestion.diff import SourceChange, SourceFailure, read_first
+from pipelines.corpora import corpus_lock_name
+from pipelines.ingestion.diff import SourceChange, SourceFailure, count_passages
 from pipelines.ingestion.discovery import UploadedFile
-from pipelines.ingestion.service import Ingestion, Report
-from pipelines.jobs.models import ProgressReporter, Task, asked_at, incoming
+from pipelines.ingestion.service import Ingestion, IngestionReport
+from pipelines.jobs.models import ProgressReporter, Task, incoming_prefix, submitted_at
 from pipelines.readers.sandbox.service import Sandbox
 from pipelines.uploads.filenames import is_archive
 from pipelines.uploads.limits import UploadLimits, UploadQuota
-from pipelines.uploads.unpacking import UNPACK, Unpacked
+from pipelines.uploads.unpacking import UNPACK, UnpackedFile
 from storage.blobs import Blobs
 from storage.domain import LOCAL
 from storage.errors import NotFound, SourceUnreadable, Vanished
@@ -29,7 +29,7 @@ from storage.sql.repositories.sources import Sources
 from storage.sql.tables import Source
 
 KIND = "upload"
-_LEFT_OVER = 24 * 60 * 60.0
+_STALE_SECONDS = 24 * 60 * 60.0
 """Age in seconds at which a temporary folder is removed, because its job must have ended."""
 
 
@@ -45,7 +45,7 @@ class UploadJob:
         self._blobs = blobs
         self._locks = locks
 
-    async def run(self, task: Task, log: ProgressReporter) -> Report:
+    async def run(self, task: Task, reporter: ProgressReporter) -> IngestionReport:
         """Return the ingestion's report.
 
         Raise the errors of the ingestion, and `UploadTooLarge` or `UploadQuotaSpent`.
@@ -54,47 +54,51 @@ class UploadJob:
         await self._check_corpus(task, corpus)
         limits = UploadLimits.model_validate(task.arguments.get("limits", {}))
         user = task.arguments.get("user", LOCAL.name)
-        with _folder_of(task) as folder:
-            log.enter("unpacking")
-            uploads = await self._unpacked(task, limits, folder)
-            log.enter("ingesting")
+        with _job_folder(task) as folder:
+            reporter.enter("unpacking")
+            uploads = await self._fetch_uploads(task, limits, folder)
+            reporter.enter("ingesting")
             report = await self._ingestion.run(
                 uploads,
                 corpus,
                 base_url=task.arguments["base_url"],
-                progress=partial(_advance, log),
-                enters=log.enter,
-                admit=partial(self._admit, limits, user),
+                progress=partial(_advance, reporter),
+                on_phase=reporter.enter,
+                admit=partial(self._check_limits, limits, user),
             )
-            log.fail(*report.failed)
+            reporter.fail(*report.failed)
             failed = {failure.path for failure in report.failed}
-            log.enter("keeping")
-            await self._keep([u for u in uploads if u.name not in failed], corpus, log)
-        return report.model_copy(update={"failed": log.course.failures})
+            reporter.enter("keeping")
+            await self._store_originals(
+                [u for u in uploads if u.name not in failed], corpus, reporter
+            )
+        return report.model_copy(update={"failed": reporter.progress.failures})
 
     async def _check_corpus(self, task: Task, name: str) -> None:
         """Raise `Vanished` for a non-public corpus that was created after the upload was sent.
 
         The sender had access to an earlier corpus of that name, or meant to create a new one.
         """
-        async with self._database.reading() as session:
+        async with self._database.read_transaction() as session:
             corpus = await Corpora(session).find(name)
-        if corpus and corpus.access != "public" and corpus.created_at > asked_at(task.id):
+        if corpus and corpus.access != "public" and corpus.created_at > submitted_at(task.id):
             raise Vanished(f"The corpus {name!r} was created after this upload. Send it again.")
 
-    async def _unpacked(self, task: Task, limits: UploadLimits, folder: Path) -> list[UploadedFile]:
+    async def _fetch_uploads(
+        self, task: Task, limits: UploadLimits, folder: Path
+    ) -> list[UploadedFile]:
         """Fetch each file into a folder of its own; unpack archives one by one and delete them."""
         names = cast("list[str]", task.arguments["names"])
         uploads: list[UploadedFile] = []
         size = 0
-        with closing(Sandbox(UNPACK, list[Unpacked])) as sandbox:
+        with closing(Sandbox(UNPACK, list[UnpackedFile])) as sandbox:
             for number, name in enumerate(names):
                 path = folder / str(number) / name
                 path.parent.mkdir(parents=True)
-                await self._blobs.fetch(f"{incoming(task.id)}/{number}", path)
+                await self._blobs.fetch(f"{incoming_prefix(task.id)}/{number}", path)
                 if is_archive(name):
                     left = limits.unpacked - size
-                    found = await _extracted(path, folder / f"{number}.unpacked", left, sandbox)
+                    found = await _extract(path, folder / f"{number}.unpacked", left, sandbox)
                     path.unlink()
                     uploads += (UploadedFile(Path(one.path), one.name) for one in found)
                     size += sum(one.size for one in found)
@@ -105,7 +109,7 @@ class UploadJob:
                 limits.check_bytes(size)
         return uploads
 
-    async def _admit(
+    async def _check_limits(
         self, limits: UploadLimits, user: str, changes: Sequence[SourceChange]
     ) -> list[SourceFailure]:
         """Check the limits on passages and return the files that cannot be read.
@@ -114,68 +118,68 @@ class UploadJob:
         """
         if limits.most_passages is None:
             return []
-        passages, failures = await read_first(changes, limits.most_passages)
+        passages, failures = await count_passages(changes, limits.most_passages)
         limits.check_passages(passages)
         await self._quota.take(limits, user, passages=passages)
         return failures
 
-    async def _keep(
-        self, uploads: Sequence[UploadedFile], corpus: str, log: ProgressReporter
+    async def _store_originals(
+        self, uploads: Sequence[UploadedFile], corpus: str, reporter: ProgressReporter
     ) -> None:
         """Store the originals of live sources; remove them again if the corpus was deleted meanwhile."""
-        async with self._locks.held(lock_of(corpus)):
-            async with self._database.reading() as session:
-                sources = await Sources(session).of(corpus)
+        async with self._locks.hold(corpus_lock_name(corpus)):
+            async with self._database.read_transaction() as session:
+                sources = await Sources(session).of_corpus(corpus)
             live = {source.location: source.id for source in sources if source.is_live}
             for done, upload in enumerate(uploads, 1):
-                source_id = live.get(UploadedFile.locate(upload.name))
+                source_id = live.get(UploadedFile.location_for(upload.name))
                 if source_id:
                     with upload.path.open("rb") as file:
-                        await self._blobs.write(original(source_id), file)
-                log.advance(done, len(uploads))
-        async with self._database.reading() as session:
+                        await self._blobs.write(original_blob(source_id), file)
+                reporter.advance(done, len(uploads))
+        async with self._database.read_transaction() as session:
             is_gone = await Corpora(session).find(corpus) is None
         for source_id in live.values() if is_gone else ():
-            await self._blobs.remove(original(source_id))
+            await self._blobs.remove(original_blob(source_id))
 
 
-def original(source_id: UUID) -> str:
+def original_blob(source_id: UUID) -> str:
     """Return the name of the blob with the original file of a source's live version."""
     return f"originals/{source_id}"
 
 
 def is_upload(source: Source) -> bool:
     """Return whether the source was uploaded."""
-    return UploadedFile.named(source.location) is not None
+    return UploadedFile.name_from_location(source.location) is not None
 
 
-async def copies_of(
+async def fetch_originals(
     sources: Iterable[Source], blobs: Blobs, folder: Path
 ) -> dict[UUID, UploadedFile]:
     """Fetch the originals of uploaded sources, each into a folder of its own; skip missing ones."""
     copies: dict[UUID, UploadedFile] = {}
     for source in sources:
-        if name := UploadedFile.named(source.location):
+        if name := UploadedFile.name_from_location(source.location):
             path = folder / str(source.id) / name
             path.parent.mkdir(parents=True, exist_ok=True)
             with suppress(NotFound):
-                await blobs.fetch(original(source.id), path)
+                await blobs.fetch(original_blob(source.id), path)
                 copies[source.id] = UploadedFile(path, name)
     return copies
 
 
-async def _extracted(
-    archive: Path, folder: Path, most: int, sandbox: Sandbox[list[Unpacked]]
-) -> list[Unpacked]:
+async def _extract(
+    archive: Path, folder: Path, limit: int, sandbox: Sandbox[list[UnpackedFile]]
+) -> list[UnpackedFile]:
     """Unpack an archive in the sandbox; raise `SourceUnreadable` with the archive's name."""
     try:
-        return await sandbox.call(archive, folder, most)
+        return await sandbox.call(archive, folder, limit)
     except SourceUnreadable as error:
         raise SourceUnreadable(f"{archive.name}: {error}") from error
 
 
 @contextmanager
-def _folder_of(task: Task) -> Generator[Path]:
+def _job_folder(task: Task) -> Generator[Path]:
     """Provide a temporary folder named after the job; remove it afterwards.
 
     A worker that takes over the job of a killed one empties the folder. Also remove the folders of other
@@ -183,7 +187,7 @@ def _folder_of(task: Task) -> Generator[Path]:
     """
     folder = Path(gettempdir(), f"ibid-{task.id}")
     for other in folder.parent.glob("ibid-" + "?" * len(str(task.id))):
-        if other.lstat().st_mtime < time.time() - _LEFT_OVER:
+        if other.lstat().st_mtime < time.time() - _STALE_SECONDS:
             shutil.rmtree(other, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
@@ -193,8 +197,8 @@ def _folder_of(task: Task) -> Generator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _advance(log: ProgressReporter, done: int, total: int) -> None:
+def _advance(reporter: ProgressReporter, done: int, total: int) -> None:
     """Report the progress; enter the phase `ingesting` again if the job had to wait."""
-    if log.course.phase != "ingesting":
-        log.enter("ingesting")
-    log.advance(done, total)
+    if reporter.progress.phase != "ingesting":
+        reporter.enter("ingesting")
+    reporter.advance(done, total)

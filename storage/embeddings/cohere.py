@@ -12,11 +12,11 @@ from aiohttp import ClientSession
 from llama_index.embeddings.cohere import CohereEmbedding
 from pydantic import Field, PrivateAttr
 
-from storage.embeddings.local import unit
-from storage.embeddings.token_windows import windows
+from storage.embeddings.local import normalize
+from storage.embeddings.token_windows import split_into_windows
 from storage.errors import InvalidInput, ModelRefused, ModelUnavailable
-from storage.http.cohere_api import BASE_URL, Calls, CohereAPI
-from storage.http.pool import UNREADABLE
+from storage.http.cohere_api import BASE_URL, CallCounter, CohereAPI
+from storage.http.pool import DECODE_ERRORS
 from storage.http.rate_limiter import RateLimiter
 
 _log = logging.getLogger("ibid.cohere")
@@ -29,22 +29,22 @@ DIMENSIONS = {
     "embed-multilingual-light-v3.0": (384,),
 }
 """Vector lengths that each model offers; the last one is its default."""
-_SHORT_OF_BREATH = 512
+_MAX_INPUT_TOKENS = 512
 """Maximum input of a third-generation model, in tokens; the model drops the rest of a longer text."""
 _BATCH = 96
 _KEPT_QUERIES = 1_000
 _DOCUMENTS_SHARE = 0.9
 """Share of the texts per minute for documents; the rest is for queries, which must not wait for ingestion."""
-_BLANK = "."
+_BLANK_REPLACEMENT = "."
 """Replacement for a blank text, because Cohere refuses a whole batch that has one empty string."""
 _DOCUMENT = "search_document"
 
 
-class _Embedded(msgspec.Struct):
+class _EmbedResponse(msgspec.Struct):
     embeddings: dict[str, list[list[float]] | None]
 
 
-_embedded = msgspec.json.Decoder(_Embedded)
+_response_decoder = msgspec.json.Decoder(_EmbedResponse)
 
 
 class HostedEmbedding(CohereEmbedding):
@@ -60,11 +60,11 @@ class HostedEmbedding(CohereEmbedding):
     """The requested vector length; None if the model offers only one."""
     document_tries: int = 6
     _api: CohereAPI = PrivateAttr()
-    _pace: RateLimiter = PrivateAttr()
+    _limiter: RateLimiter = PrivateAttr()
     _queries: OrderedDict[str, list[float]] = PrivateAttr(default_factory=OrderedDict)
 
     @classmethod
-    def named(
+    def create(
         cls,
         model: str,
         api_key: str,
@@ -74,10 +74,10 @@ class HostedEmbedding(CohereEmbedding):
         embedding_type: Literal["float", "int8"] = "float",
         inputs_per_minute: int = 2_000,
         http: ClientSession | None = None,
-        calls: Calls | None = None,
+        calls: CallCounter | None = None,
     ) -> "HostedEmbedding":
         """Build the embedding without a request; raise `InvalidInput` for an unknown model or dimension."""
-        checked_dimension(model, dimension)
+        validate_dimension(model, dimension)
         fields: dict[str, Any] = {
             "api_key": api_key,
             "model_name": model,
@@ -89,7 +89,7 @@ class HostedEmbedding(CohereEmbedding):
         }
         hosted = cls(**fields)
         hosted._api = CohereAPI(api_key, base_url, http=http, calls=calls)
-        hosted._pace = RateLimiter(inputs_per_minute)
+        hosted._limiter = RateLimiter(inputs_per_minute)
         return hosted
 
     @classmethod
@@ -111,36 +111,38 @@ class HostedEmbedding(CohereEmbedding):
 
     async def _aembed(self, texts: Any = None, input_type: str = _DOCUMENT) -> list[list[float]]:
         try:
-            return await self._whole(texts, input_type)
+            return await self._embed_with_retry(texts, input_type)
         except ModelUnavailable as error:
             told = f"Cohere did not embed: {error}. The previous release still serves."
-            raise _retold(error, told) from error
+            raise _with_message(error, told) from error
 
-    async def _whole(self, texts: list[str], input_type: str) -> list[list[float]]:
-        room = None if "v3" not in self.model_name else _SHORT_OF_BREATH
+    async def _embed_with_retry(self, texts: list[str], input_type: str) -> list[list[float]]:
+        room = None if "v3" not in self.model_name else _MAX_INPUT_TOKENS
         try:
-            return await self._in_parts(texts, input_type, room)
+            return await self._embed_in_windows(texts, input_type, room)
         except ModelRefused:
             if room is None or all(len(text) < room for text in texts):
                 raise
             # Token counts are estimates: if Cohere refuses the texts, retry once with parts of half the size.
-            return await self._in_parts(texts, input_type, room // 2)
+            return await self._embed_in_windows(texts, input_type, room // 2)
 
-    async def _in_parts(
-        self, texts: list[str], input_type: str, room: int | None
+    async def _embed_in_windows(
+        self, texts: list[str], input_type: str, max_tokens: int | None
     ) -> list[list[float]]:
-        parts = [windows(text, room) if room else [text] for text in texts]
+        parts = [split_into_windows(text, max_tokens) if max_tokens else [text] for text in texts]
         long = sum(len(part) > 1 for part in parts)
         if long:
-            _log.info("embedded_in_parts", extra={"texts": long, "tokens": room})
-        flat = [part if part.strip() else _BLANK for several in parts for part in several]
+            _log.info("embedded_in_parts", extra={"texts": long, "tokens": max_tokens})
+        flat = [
+            part if part.strip() else _BLANK_REPLACEMENT for several in parts for part in several
+        ]
         vectors: list[list[float]] = []
         for start in range(0, len(flat), _BATCH):
-            vectors += await self._asked(flat[start : start + _BATCH], input_type)
+            vectors += await self._request_vectors(flat[start : start + _BATCH], input_type)
         rest = iter(vectors)
         return [_mean([next(rest) for _ in several], several) for several in parts]
 
-    async def _asked(self, texts: list[str], input_type: str) -> list[list[float]]:
+    async def _request_vectors(self, texts: list[str], input_type: str) -> list[list[float]]:
         is_document = input_type == _DOCUMENT
         share = _DOCUMENTS_SHARE if is_document else 1.0
         body: dict[str, Any] = {
@@ -155,28 +157,28 @@ class HostedEmbedding(CohereEmbedding):
         data = await self._api.post(
             "/v2/embed",
             body,
-            within=60 if is_document else 10,
+            timeout_seconds=60 if is_document else 10,
             tries=self.document_tries if is_document else 2,
-            longest=65 if is_document else 1,
-            before=lambda: self._pace.wait(len(texts), share),
+            max_pause=65 if is_document else 1,
+            before_send=lambda: self._limiter.wait(len(texts), share),
         )
         try:
-            vectors = _embedded.decode(data).embeddings.get(self.embedding_type) or []
-        except UNREADABLE as error:
+            vectors = _response_decoder.decode(data).embeddings.get(self.embedding_type) or []
+        except DECODE_ERRORS as error:
             raise ModelUnavailable("its response cannot be parsed") from error
         if len(vectors) != len(texts):
             raise ModelUnavailable(f"it returned {len(vectors)} vectors for {len(texts)} texts")
         if self.embedding_type == "float":
             return vectors
-        return unit(np.asarray(vectors, dtype=np.float32)).tolist()
+        return normalize(np.asarray(vectors, dtype=np.float32)).tolist()
 
 
-def has_choice(model: str) -> bool:
+def has_dimension_choice(model: str) -> bool:
     """Return whether the model offers several vector lengths."""
     return len(DIMENSIONS[model]) > 1
 
 
-def checked_dimension(model: str, wanted: int | None) -> int:
+def validate_dimension(model: str, wanted: int | None) -> int:
     """Return the length of a model's vectors; raise `InvalidInput` for an unknown model or length."""
     if model not in DIMENSIONS:
         known = ", ".join(DIMENSIONS)
@@ -195,7 +197,7 @@ def _mean(vectors: list[list[float]], parts: list[str]) -> list[float]:
     return (total / (np.linalg.norm(total) or 1.0)).tolist()
 
 
-def _retold(error: ModelUnavailable, told: str) -> ModelUnavailable:
+def _with_message(error: ModelUnavailable, message: str) -> ModelUnavailable:
     """Return the same error with `told` as its message."""
-    error.args = (told,)
+    error.args = (message,)
     return error

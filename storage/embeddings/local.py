@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wordllama import WordLlamaInference
 
 LOCAL_MODEL, DIMENSION = "wordllama/l2_supercat_256", 256
-SPOKEN = frozenset({"en"})
+SUPPORTED_LANGUAGES = frozenset({"en"})
 """Languages that the model supports; it splits words of others into single letters or bytes."""
 
 
@@ -34,7 +34,7 @@ class LocalEmbedding(BaseEmbedding):
 
     def word_vectors(self, words: Sequence[str]) -> "NDArray[np.float32]":
         """Return a row for each word, not normalised: a longer vector means a more informative word."""
-        model = _load()
+        model = _load_model()
         vectors = np.zeros((len(words), DIMENSION), dtype=np.float32)
         for row, word in zip(vectors, words, strict=True):
             row[:] = model.embedding[_tokens(model, word)].sum(axis=0)
@@ -42,28 +42,28 @@ class LocalEmbedding(BaseEmbedding):
 
     async def aget_query_embedding(self, query: str) -> list[float]:
         """Embed a query, traced by a span only: the base class's events take longer than the work."""
-        return _embedded(query)
+        return _embed(query)
 
     def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
         """Return the vectors of `WordLlamaInference.embed`, without its padding, which triples the work."""
-        model = _load()
-        return unit(np.asarray([_mean(model, text) for text in texts])).tolist()
+        model = _load_model()
+        return normalize(np.asarray([_mean(model, text) for text in texts])).tolist()
 
     def _get_text_embedding(self, text: str) -> list[float]:
-        return _embedded(text)
+        return _embed(text)
 
     def _get_query_embedding(self, query: str) -> list[float]:
-        return _embedded(query)
+        return _embed(query)
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[list[float]]:
         return await asyncio.to_thread(self._get_text_embeddings, texts)
 
     async def _aget_query_embedding(self, query: str) -> list[float]:
-        return _embedded(query)
+        return _embed(query)
 
 
-def _embedded(text: str) -> list[float]:
-    model = _load()
+def _embed(text: str) -> list[float]:
+    model = _load_model()
     vector = _mean(model, text)
     return (vector / (np.linalg.norm(vector) or 1)).tolist()
 
@@ -80,7 +80,7 @@ def _mean(model: "WordLlamaInference", text: str) -> "NDArray[np.float32]":
     return np.zeros(DIMENSION, dtype=np.float32)
 
 
-def unit(vectors: "NDArray[np.float32]") -> "NDArray[np.float32]":
+def normalize(vectors: "NDArray[np.float32]") -> "NDArray[np.float32]":
     """Scale vectors to unit length; a zero vector, of a text without known tokens, stays zero."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     norms[norms == 0] = 1
@@ -88,7 +88,7 @@ def unit(vectors: "NDArray[np.float32]") -> "NDArray[np.float32]":
 
 
 @cache
-def _load() -> "WordLlamaInference":
+def _load_model() -> "WordLlamaInference":
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     try:

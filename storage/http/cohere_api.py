@@ -8,9 +8,9 @@ from typing import Any, Protocol
 from aiohttp import ClientError, ClientSession
 
 from storage.errors import ModelBusy, ModelRefused, ModelSilent, ModelUnavailable
-from storage.http.pool import lent
-from storage.http.retry import policy, seconds
-from storage.service_urls import place
+from storage.http.pool import borrow_pool
+from storage.http.retry import parse_retry_after, retry_policy
+from storage.service_urls import host_and_port
 
 BASE_URL = "https://api.cohere.com"
 _OK, _BUSY = 200, 429
@@ -23,11 +23,11 @@ _REASONS = {
     422: "it rejected the request as invalid",
     498: "COHERE_API_KEY was refused",
 }
-_AT_ONCE = 4
+_MAX_CONCURRENT = 4
 """Maximum number of concurrent requests."""
 
 
-class Calls(Protocol):
+class CallCounter(Protocol):
     """A counter of the calls of a month, shared by all processes."""
 
     async def take(self, model: str) -> None:
@@ -49,78 +49,80 @@ class CohereAPI:
         base_url: str = BASE_URL,
         *,
         http: ClientSession | None = None,
-        calls: Calls | None = None,
+        calls: CallCounter | None = None,
     ) -> None:
         self._api_key = api_key
         self._base = base_url.rstrip("/")
         self._http = http
         self._calls = calls
-        self._home: asyncio.AbstractEventLoop | None = None
-        self._in_flight = asyncio.Semaphore(_AT_ONCE)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._in_flight = asyncio.Semaphore(_MAX_CONCURRENT)
 
     async def post(
         self,
         path: str,
         body: dict[str, Any],
         *,
-        within: float,
+        timeout_seconds: float,
         tries: int = 1,
-        longest: float = 0.0,
-        before: Callable[[], Awaitable[None]] | None = None,
+        max_pause: float = 0.0,
+        before_send: Callable[[], Awaitable[None]] | None = None,
     ) -> bytes:
         """Send a request and return the body of the response.
 
-        `within` is the timeout of each of at most `tries` attempts, in seconds; `longest` is the maximum
-        pause between them, in seconds. `before` is awaited before each attempt, to respect a rate limit.
+        `timeout_seconds` limits each of `tries` attempts; `max_pause` is the longest pause between
+        them, in seconds. `before_send` is awaited before each attempt, to respect a rate limit.
         """
-        async for attempt in policy(tries=tries, pause=1.0, longest=longest):
+        async for attempt in retry_policy(max_attempts=tries, pause=1.0, max_pause=max_pause):
             with attempt:
-                return await self._once(path, body, within, before)
+                return await self._attempt(path, body, timeout_seconds, before_send)
         raise AssertionError("tenacity returns or raises")
 
-    async def _once(
+    async def _attempt(
         self,
         path: str,
         body: dict[str, Any],
-        within: float,
+        timeout_seconds: float,
         before: Callable[[], Awaitable[None]] | None,
     ) -> bytes:
         loop = asyncio.get_running_loop()
-        self._home = self._home or loop
+        self._loop = self._loop or loop
         model = str(body.get("model", ""))
         async with AsyncExitStack() as stack:
-            shared = self._http if self._home is loop else None
-            http = await stack.enter_async_context(lent(shared))
-            if self._home is loop:
+            shared = self._http if self._loop is loop else None
+            http = await stack.enter_async_context(borrow_pool(shared))
+            if self._loop is loop:
                 await stack.enter_async_context(self._in_flight)
                 if before:
                     await before()
                 if self._calls:
                     await self._calls.take(model)
-            return await self._sent(http, path, body, within)
+            return await self._send(http, path, body, timeout_seconds)
 
-    async def _sent(
-        self, http: ClientSession, path: str, body: dict[str, Any], within: float
+    async def _send(
+        self, http: ClientSession, path: str, body: dict[str, Any], timeout_seconds: float
     ) -> bytes:
         headers = {"Authorization": f"Bearer {self._api_key}", "X-Client-Name": "ibid"}
         url = f"{self._base}{path}"
-        asked = http.post(url, json=body, headers=headers, allow_redirects=False)
+        request = http.post(url, json=body, headers=headers, allow_redirects=False)
         try:
-            async with asyncio.timeout(within), asked as answer:
+            async with asyncio.timeout(timeout_seconds), request as answer:
                 content = await answer.read()
         except TimeoutError as error:
             raise ModelSilent("it took too long") from error
         except ClientError as error:
-            raise ModelUnavailable(f"the connection to {place(self._base)} failed") from error
+            raise ModelUnavailable(
+                f"the connection to {host_and_port(self._base)} failed"
+            ) from error
         if answer.status != _OK:
-            raise _refusal(answer.status, answer.headers.get("retry-after"))
+            raise _error_for_status(answer.status, answer.headers.get("retry-after"))
         return content
 
 
-def _refusal(status: int, retry_after: str | None) -> ModelUnavailable:
+def _error_for_status(status: int, retry_after: str | None) -> ModelUnavailable:
     """Return the error for a status; Cohere's own message may contain the key, so it is not repeated."""
     if status in _REASONS:
         return ModelRefused(_REASONS[status])
     if status == _BUSY:
-        return ModelBusy("its rate limit is reached", retry_after=seconds(retry_after))
+        return ModelBusy("its rate limit is reached", retry_after=parse_retry_after(retry_after))
     return ModelUnavailable(f"it answered with status {status}")

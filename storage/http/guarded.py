@@ -26,8 +26,8 @@ from yarl import URL
 
 from storage.errors import AddressRefused, SiteUnavailable
 from storage.http.networks import Guard, Network
-from storage.http.pool import read_limited, trusted
-from storage.http.urls import web_address
+from storage.http.pool import build_tls_context, read_limited
+from storage.http.urls import normalize_web_address
 from storage.service_urls import without_secrets
 
 LARGEST = 20_000_000
@@ -35,12 +35,12 @@ LARGEST = 20_000_000
 SECONDS = 30.0
 """Timeout for a page with all its redirects, in seconds."""
 _MOST_REDIRECTS = 5
-_OK, _MOVED = 200, (301, 302, 303, 307, 308)
+_OK, _REDIRECT_STATUSES = 200, (301, 302, 303, 307, 308)
 _HEADERS = {"User-Agent": "Ibid", "Accept-Encoding": "gzip, deflate"}
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class FetchedPage:
     """A fetched page; `url` is its address after all redirects."""
 
     url: str
@@ -81,19 +81,19 @@ class SiteClient:
         self._limit = limit
         self._seconds = seconds
 
-    async def get(self, url: str, headers: Mapping[str, str] | None = None) -> Fetched:
+    async def get(self, url: str, headers: Mapping[str, str] | None = None) -> FetchedPage:
         """Fetch a page, and send `headers` only to the origin of `url`.
 
         Raise `AddressRefused` or `SiteUnavailable`.
         """
-        address = _written(url)
+        address = _parse_address(url)
         origin, sent = _origin(address), headers or {}
         try:
             async with asyncio.timeout(self._seconds):
                 for _ in range(_MOST_REDIRECTS + 1):
                     own = sent if _origin(address) == origin else {}
-                    outcome = await self._hop(address, own)
-                    if isinstance(outcome, Fetched):
+                    outcome = await self._fetch_once(address, own)
+                    if isinstance(outcome, FetchedPage):
                         return outcome
                     address = outcome
         except TimeoutError as error:
@@ -102,16 +102,16 @@ class SiteClient:
         told = f"{without_secrets(url)} redirects more than {_MOST_REDIRECTS} times."
         raise SiteUnavailable(told)
 
-    async def _hop(self, address: str, headers: Mapping[str, str]) -> Fetched | str:
+    async def _fetch_once(self, address: str, headers: Mapping[str, str]) -> FetchedPage | str:
         """Return the page, or the address that it redirects to."""
         url = URL(address, encoded=True)
         self._guard.check_host(url.raw_host or "", url.port or 0)
-        asked = self._http.get(url, headers={**_HEADERS, **headers}, allow_redirects=False)
+        request = self._http.get(url, headers={**_HEADERS, **headers}, allow_redirects=False)
         try:
-            async with asked as answer:
-                if answer.status in _MOVED and "Location" in answer.headers:
-                    return _moved(address, answer.headers["Location"])
-                return Fetched(address, answer.content_type, await self._body(address, answer))
+            async with request as answer:
+                if answer.status in _REDIRECT_STATUSES and "Location" in answer.headers:
+                    return _redirect_target(address, answer.headers["Location"])
+                return FetchedPage(address, answer.content_type, await self._body(address, answer))
         except ClientError as error:
             told = f"{without_secrets(address)} does not answer, or its answer cannot be read."
             raise SiteUnavailable(told) from error
@@ -128,21 +128,21 @@ class SiteClient:
 
 @asynccontextmanager
 async def open_site_client(
-    admitted: Sequence[Network] = (),
+    allowed_networks: Sequence[Network] = (),
     *,
     resolver: AbstractResolver | None = None,
     limit: int = LARGEST,
     seconds: float = SECONDS,
 ) -> AsyncGenerator[SiteClient]:
-    """Open a client that may also reach the `admitted` networks, even private ones, on any port.
+    """Open a client that may also reach the `allowed_networks` networks, even private ones, on any port.
 
     It ignores the proxies of the environment: a proxy resolves names itself, so it could connect to an
     address that was not checked.
     """
-    guard = Guard(admitted)
+    guard = Guard(allowed_networks)
     guarded = GuardedResolver(resolver or ThreadedResolver(), guard)
     async with ClientSession(
-        connector=TCPConnector(resolver=guarded, use_dns_cache=False, ssl=trusted()),
+        connector=TCPConnector(resolver=guarded, use_dns_cache=False, ssl=build_tls_context()),
         cookie_jar=DummyCookieJar(),
         timeout=ClientTimeout(),
         trust_env=False,
@@ -150,20 +150,20 @@ async def open_site_client(
         yield SiteClient(http, guard, limit, seconds)
 
 
-def _written(url: str) -> str:
+def _parse_address(url: str) -> str:
     try:
-        return web_address(url).partition("#")[0]
+        return normalize_web_address(url).partition("#")[0]
     except ValueError as error:
         raise AddressRefused(f"The address cannot be used: {error}.") from None
 
 
-def _moved(address: str, location: str) -> str:
+def _redirect_target(address: str, location: str) -> str:
     """Return the target of a redirect; raise `AddressRefused` if it is invalid or changes HTTPS to HTTP."""
     try:
         target = urljoin(address, location)
     except ValueError:
         target = ""
-    target = _written(target)
+    target = _parse_address(target)
     if urlsplit(address).scheme == "https" and urlsplit(target).scheme != "https":
         raise AddressRefused(f"{without_secrets(address)} redirects to an address without HTTPS.")
     return target

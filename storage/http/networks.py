@@ -77,8 +77,8 @@ def _parse_network(text: str) -> Network:
 class Guard:
     """A filter that allows public addresses on the ports 80 and 443, and everything in admitted networks."""
 
-    def __init__(self, admitted: Sequence[Network] = ()) -> None:
-        self._admitted = admitted
+    def __init__(self, allowed_networks: Sequence[Network] = ()) -> None:
+        self._allowed_networks = allowed_networks
 
     def check_host(self, host: str, port: int) -> None:
         """Check the host of a URL as written; raise `AddressRefused`. The resolver checks names."""
@@ -93,7 +93,7 @@ class Guard:
 
     def check(self, host: str, address: IPv4Address | IPv6Address, port: int) -> None:
         """Check the IP address of a host; raise `AddressRefused`, without the address: it may be secret."""
-        if any(address in network for network in self._admitted):
+        if any(address in network for network in self._allowed_networks):
             return
         if not _is_public(address):
             raise AddressRefused(

@@ -11,7 +11,7 @@ from aiohttp import ClientResponse, ClientSession, ClientTimeout, DummyCookieJar
 
 from storage.errors import InvalidInput
 
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """Exceptions that msgspec raises for a body that is malformed, not UTF-8, or nested too deeply."""
 
 
@@ -23,7 +23,7 @@ async def open_pool() -> AsyncGenerator[ClientSession]:
     proxies and the `SSL_CERT_FILE` of the environment; it raises `InvalidInput` if that file is unusable.
     """
     async with ClientSession(
-        connector=TCPConnector(limit=0, ssl=trusted()),
+        connector=TCPConnector(limit=0, ssl=build_tls_context()),
         cookie_jar=DummyCookieJar(),
         json_serialize_bytes=msgspec.json.encode,
         timeout=ClientTimeout(),
@@ -32,7 +32,7 @@ async def open_pool() -> AsyncGenerator[ClientSession]:
         yield http
 
 
-def trusted() -> ssl.SSLContext:
+def build_tls_context() -> ssl.SSLContext:
     """Return a TLS context with the certificates of `SSL_CERT_FILE`, or else of certifi.
 
     Container images often contain no certificates. Raise `InvalidInput` if the file is unusable.
@@ -46,7 +46,7 @@ def trusted() -> ssl.SSLContext:
         raise InvalidInput(f"SSL_CERT_FILE cannot be used: {error.strerror}.") from error
 
 
-def lent(http: ClientSession | None) -> AbstractAsyncContextManager[ClientSession]:
+def borrow_pool(http: ClientSession | None) -> AbstractAsyncContextManager[ClientSession]:
     """Return the shared pool `http`, which stays open, or a new pool for one request if it is None."""
     return open_pool() if http is None else nullcontext(http)
 

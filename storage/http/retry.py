@@ -14,11 +14,11 @@ from storage.errors import (
     ModelUnavailable,
 )
 
-_AWAY_PAUSE = 0.5
+_UNAVAILABLE_PAUSE = 0.5
 
 
-def policy(*, tries: int, pause: float, longest: float) -> tenacity.AsyncRetrying:
-    """Return a policy that retries temporary errors of a model, at most `tries` attempts in all.
+def retry_policy(*, max_attempts: int, pause: float, max_pause: float) -> tenacity.AsyncRetrying:
+    """Return a policy that retries temporary errors of a model, at most `max_attempts` attempts in all.
 
     It waits as long as the server asks, or else from `pause` up to `longest` seconds, doubling each time.
     If the server asks for more than `longest` seconds, there is no retry.
@@ -26,29 +26,29 @@ def policy(*, tries: int, pause: float, longest: float) -> tenacity.AsyncRetryin
 
     def may_help(error: BaseException) -> bool:
         if isinstance(error, ModelBusy):
-            return (error.retry_after or 0.0) <= longest
+            return (error.retry_after or 0.0) <= max_pause
         lost = isinstance(error, ModelRefused | ModelSilent)
         return isinstance(error, ModelUnavailable) and not lost
 
     return tenacity.AsyncRetrying(
-        stop=tenacity.stop_after_attempt(tries),
+        stop=tenacity.stop_after_attempt(max_attempts),
         retry=tenacity.retry_if_exception(may_help),
-        wait=_pauses(pause, longest),
+        wait=_wait_strategy(pause, max_pause),
         reraise=True,
     )
 
 
-def while_away(seconds: float) -> tenacity.AsyncRetrying:
+def retry_while_unavailable(seconds: float) -> tenacity.AsyncRetrying:
     """Return a policy that retries for up to `seconds` while the database is unavailable."""
     return tenacity.AsyncRetrying(
         stop=tenacity.stop_after_delay(seconds),
         retry=tenacity.retry_if_exception_type(DatabaseUnavailable),
-        wait=tenacity.wait_fixed(_AWAY_PAUSE),
+        wait=tenacity.wait_fixed(_UNAVAILABLE_PAUSE),
         reraise=True,
     )
 
 
-def _pauses(pause: float, longest: float) -> Callable[[tenacity.RetryCallState], float]:
+def _wait_strategy(pause: float, longest: float) -> Callable[[tenacity.RetryCallState], float]:
     """Return a function for the next pause, in seconds, with jitter so that clients do not retry together."""
 
     def wait(state: tenacity.RetryCallState) -> float:
@@ -60,7 +60,7 @@ def _pauses(pause: float, longest: float) -> Callable[[tenacity.RetryCallState],
     return wait
 
 
-def seconds(retry_after: str | None) -> float | None:
+def parse_retry_after(retry_after: str | None) -> float | None:
     """Parse a `Retry-After` in seconds; return None for a date, and for anything else but a number."""
     try:
         wanted = float(retry_after or "nan")

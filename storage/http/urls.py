@@ -18,7 +18,7 @@ _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _EXAMPLE = "it is not an address such as https://docs.example.com/guide"
 
 
-def web_address(text: str) -> str:
+def normalize_web_address(text: str) -> str:
     """Normalise an address to percent-encoded ASCII; raise `ValueError` with the reason.
 
     The host becomes lower-case Punycode, a default port is removed, and dot segments of the path are
@@ -39,12 +39,12 @@ def web_address(text: str) -> str:
         raise ValueError("it contains a user or a password")
     if "[" in parts.netloc and not _IPV6.fullmatch(parts.netloc):
         raise ValueError(_EXAMPLE)
-    place = f"{parts.scheme}://{_host(parts.hostname or '')}"
+    place = f"{parts.scheme}://{_normalize_host(parts.hostname or '')}"
     if port is not None and port != _DEFAULT_PORTS[parts.scheme]:
         place += f":{port}"
-    query = f"?{_quoted(parts.query)}" if parts.query else ""
-    fragment = f"#{_quoted(parts.fragment)}" if parts.fragment or text.endswith("#") else ""
-    return f"{place}{_resolved(_quoted(parts.path))}{query}{fragment}"
+    query = f"?{_quote(parts.query)}" if parts.query else ""
+    fragment = f"#{_quote(parts.fragment)}" if parts.fragment or text.endswith("#") else ""
+    return f"{place}{_resolve_dots(_quote(parts.path))}{query}{fragment}"
 
 
 def _is_invisible(character: str) -> bool:
@@ -53,7 +53,7 @@ def _is_invisible(character: str) -> bool:
     return kind.startswith("C") or kind in ("Zl", "Zp")
 
 
-def _host(name: str) -> str:
+def _normalize_host(name: str) -> str:
     try:
         if ":" in name:
             return f"[{ipaddress.IPv6Address(name)}]"
@@ -65,11 +65,11 @@ def _host(name: str) -> str:
     return plain.lower()
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return quote(_LONE_PERCENT.sub("%25", text), safe=_SAFE)
 
 
-def _resolved(path: str) -> str:
+def _resolve_dots(path: str) -> str:
     """Resolve `.` and `..` segments, also percent-encoded ones; never go above the root."""
     kept: list[str] = []
     dots = ""

@@ -20,7 +20,7 @@ Filter = Mapping[str, Sequence[Scalar]]
 embedded engine treats True as 1 and finds nothing."""
 
 
-class Sparse(Struct, frozen=True):
+class SparseVector(Struct, frozen=True):
     """A sparse vector without inverse document frequencies: the engine multiplies them in."""
 
     indices: list[int]
@@ -32,7 +32,7 @@ class Point(Struct, frozen=True):
 
     id: str
     dense: list[float]
-    sparse: Sparse
+    sparse: SparseVector
     payload: Payload
 
 
@@ -65,7 +65,7 @@ class Delete(Struct, frozen=True, tag=True):
 Change = SetPayload | Delete
 
 
-MOST_CANDIDATES = 200
+MAX_CANDIDATES = 200
 
 
 class Query(Struct, frozen=True):
@@ -74,8 +74,8 @@ class Query(Struct, frozen=True):
     where: dict[str, list[Scalar]]
     limit: int
     dense: list[float] | None = None
-    sparse: Sparse | None = None
-    depth: int = MOST_CANDIDATES
+    sparse: SparseVector | None = None
+    depth: int = MAX_CANDIDATES
     dense_weight: float = 0.4
     sparse_weight: float = 0.6
 
@@ -101,7 +101,7 @@ class Record(Struct, frozen=True):
 class IndexEngine(Protocol):
     """Collections of points, and aliases that point at them.
 
-    `collection` may be an alias, except in `create`, `drop` and `point`. Every failure raises
+    `collection` may be an alias, except in `create`, `drop` and `set_alias`. Every failure raises
     `IndexUnavailable`, `StorageFull`, or `NotFound` for an unknown collection; an engine never raises
     a vendor's exception. Every call is idempotent.
     """
@@ -122,7 +122,7 @@ class IndexEngine(Protocol):
         """Return a dict from alias to collection."""
         ...
 
-    async def point(self, alias: str, collection: str) -> None:
+    async def set_alias(self, alias: str, collection: str) -> None:
         """Point `alias` at `collection` atomically: no search finds the alias missing."""
         ...
 
@@ -149,9 +149,9 @@ class IndexEngine(Protocol):
         ...
 
     async def scan(
-        self, collection: str, where: Filter, *, vectors: bool = False, most: int | None = None
+        self, collection: str, where: Filter, *, vectors: bool = False, limit: int | None = None
     ) -> list[Record]:
-        """Return all matching points in no particular order, or the `most` points with the lowest ids."""
+        """Return all matching points in no particular order, or the `limit` points with the lowest ids."""
         ...
 
     async def count(self, collection: str, where: Filter) -> int:

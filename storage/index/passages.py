@@ -8,9 +8,9 @@ from uuid import UUID
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 
-from storage.concurrency import BackgroundWriter, ahead
+from storage.concurrency import BackgroundWriter, prefetch
 from storage.domain import Fingerprint, Passage
-from storage.embeddings.local import LOCAL_MODEL, SPOKEN
+from storage.embeddings.local import LOCAL_MODEL, SUPPORTED_LANGUAGES
 from storage.errors import IndexMismatch, NotFound
 from storage.index.bm25.encoder import encode_document, encode_query
 from storage.index.bm25.tokenizer import is_latin
@@ -29,17 +29,17 @@ FIELDS = "2"
 """Version of the payload and of a passage's index terms; increment it when either changes."""
 _KEYWORDS = ["corpus", "edition", "source_id", "state"]
 _INTEGERS = ["version"]
-FILTERED = (*_KEYWORDS, *_INTEGERS)
+FILTER_FIELDS = (*_KEYWORDS, *_INTEGERS)
 """Payload fields that searches and changes filter by."""
 _BATCH = 256
-_LIKENESS, _FOREIGN_LIKENESS = 0.4, 0.15
+_DENSE_WEIGHT, _FOREIGN_DENSE_WEIGHT = 0.4, 0.15
 """Weight of the dense ranking in a fused score, out of 1 (`storage.index.fusion`); BM25 has the rest."""
 
-Content = tuple[tuple[str, ...], str]
+EmbeddingInput = tuple[tuple[str, ...], str]
 """The input of a passage's embedding: its section path, which begins with the title, and its text."""
 
 
-Embeddings = Callable[[Fingerprint], BaseEmbedding]
+EmbeddingFactory = Callable[[Fingerprint], BaseEmbedding]
 """Builds the embedding that a release was made with; raises `InvalidInput` if its API key is missing."""
 
 
@@ -47,7 +47,11 @@ class PassageIndex:
     """A collection of passages and the embedding that computes its vectors."""
 
     def __init__(
-        self, engine: IndexEngine, collection: str, fingerprint: Fingerprint, embeddings: Embeddings
+        self,
+        engine: IndexEngine,
+        collection: str,
+        fingerprint: Fingerprint,
+        embeddings: EmbeddingFactory,
     ) -> None:
         self.engine = engine
         self.collection = collection
@@ -85,10 +89,12 @@ class PassageIndex:
         for BM25; without it, BM25 searches for the query's own words.
         """
         vector = await self.embedding.aget_query_embedding(query)
-        where, keywords = _where(corpora, editions), keywords or {query: 1.0}
-        return await self._found(query, vector, keywords, frozenset(languages), where, limit)
+        where, keywords = _search_filter(corpora, editions), keywords or {query: 1.0}
+        return await self._search_vector(
+            query, vector, keywords, frozenset(languages), where, limit
+        )
 
-    async def searches(
+    async def search_many(
         self,
         queries: Sequence[str],
         corpora: Sequence[str],
@@ -101,13 +107,13 @@ class PassageIndex:
         The queries are embedded in one batch, as documents are. The next search already runs while the
         caller handles a result.
         """
-        where, languages = _where(corpora, editions), frozenset(languages)
+        where, languages = _search_filter(corpora, editions), frozenset(languages)
         vectors = await self.embedding.aget_text_embedding_batch([*queries])
         pieces = (
-            partial(self._found, query, vector, {query: 1.0}, languages, where, limit)
+            partial(self._search_vector, query, vector, {query: 1.0}, languages, where, limit)
             for query, vector in zip(queries, vectors, strict=True)
         )
-        async with aclosing(ahead(pieces)) as searches:
+        async with aclosing(prefetch(pieces)) as searches:
             for query in queries:
                 yield query, await anext(searches)
 
@@ -116,34 +122,38 @@ class PassageIndex:
         records = await self.engine.retrieve(self.collection, [str(passage_id)])
         if not records:
             raise NotFound("passage", passage_id, "It may have been replaced by a newer version.")
-        return _passage(records[0].id, records[0].payload)
+        return _to_passage(records[0].id, records[0].payload)
 
     async def passages(
         self, source_ids: Iterable[UUID], *, staged: bool = False
     ) -> list[tuple[Passage, list[float]]]:
         """Return all passages of the sources with their vectors, in order; with `staged`, staged ones too."""
         where: dict[str, list[Scalar]] = {"source_id": [str(source_id) for source_id in source_ids]}
-        where = where if staged else _live(**where)
+        where = where if staged else _live_filter(**where)
         records = await self.engine.scan(self.collection, where, vectors=True)
-        found = [(_passage(record.id, record.payload), record.dense or []) for record in records]
+        found = [(_to_passage(record.id, record.payload), record.dense or []) for record in records]
         return sorted(found, key=lambda pair: (pair[0].source_id, pair[0].version, pair[0].ordinal))
 
     async def sample(
-        self, corpora: Sequence[str], editions: Sequence[str], most: int
+        self, corpora: Sequence[str], editions: Sequence[str], limit: int
     ) -> list[Passage]:
-        """Return up to `most` passages that a search could find.
+        """Return up to `limit` passages that a search could find.
 
         They are those with the lowest ids: effectively a random sample, but always the same one.
         """
-        records = await self.engine.scan(self.collection, _where(corpora, editions), most=most)
-        return [_passage(record.id, record.payload) for record in records]
+        records = await self.engine.scan(
+            self.collection, _search_filter(corpora, editions), limit=limit
+        )
+        return [_to_passage(record.id, record.payload) for record in records]
 
-    async def found_in(self, corpora: Sequence[str], editions: Sequence[str] = ()) -> list[Passage]:
+    async def list_passages(
+        self, corpora: Sequence[str], editions: Sequence[str] = ()
+    ) -> list[Passage]:
         """Return all passages that a search over these could find, in the order of their ids."""
-        records = await self.engine.scan(self.collection, _where(corpora, editions))
-        return [_passage(record.id, record.payload) for record in records]
+        records = await self.engine.scan(self.collection, _search_filter(corpora, editions))
+        return [_to_passage(record.id, record.payload) for record in records]
 
-    async def vectors(self, source_id: UUID) -> dict[Content, list[float]]:
+    async def vectors(self, source_id: UUID) -> dict[EmbeddingInput, list[float]]:
         """Return the existing vectors of a source's passages, live or staged, by content."""
         return {
             (passage.section, passage.text): vector
@@ -161,7 +171,7 @@ class PassageIndex:
             for start in range(0, len(passages), _BATCH):
                 some = slice(start, start + _BATCH)
                 points = self._points(passages[some], vectors[some], language)
-                await writing.begin(partial(self.engine.upsert, self.collection, points))
+                await writing.start(partial(self.engine.upsert, self.collection, points))
 
     async def publish(self, versions: Iterable[tuple[UUID, int]]) -> None:
         """Make these versions live and remove all other versions of their sources, in one call.
@@ -196,14 +206,14 @@ class PassageIndex:
 
     async def count(self, **where: list[Scalar]) -> int:
         """Return the number of live passages whose payload fields have these values."""
-        return await self.engine.count(self.collection, _live(**where))
+        return await self.engine.count(self.collection, _live_filter(**where))
 
-    async def written(self, source_id: UUID, version: int) -> int:
+    async def count_version(self, source_id: UUID, version: int) -> int:
         """Return the number of passages of one version, live or staged."""
         where: dict[str, list[Scalar]] = {"source_id": [str(source_id)], "version": [version]}
         return await self.engine.count(self.collection, where)
 
-    async def _found(
+    async def _search_vector(
         self,
         query: str,
         vector: list[float],
@@ -225,7 +235,7 @@ class PassageIndex:
             ),
         )
         return [
-            _passage(h.id, h.payload, score=h.score, similarity=h.similarity, bm25=h.bm25)
+            _to_passage(h.id, h.payload, score=h.score, similarity=h.similarity, bm25=h.bm25)
             for h in hits
         ]
 
@@ -235,9 +245,9 @@ class PassageIndex:
         return [
             Point(
                 id=str(passage.id),
-                dense=self._checked(vector),
-                sparse=encode_document(_keywords(passage), language),
-                payload=_payload(passage),
+                dense=self._check_dimension(vector),
+                sparse=encode_document(_keyword_text(passage), language),
+                payload=_to_payload(passage),
             )
             for passage, vector in zip(passages, vectors, strict=True)
         ]
@@ -245,11 +255,11 @@ class PassageIndex:
     def _dense_weight(self, query: str, languages: frozenset[str]) -> float:
         """Return a low weight if the embedding was not trained on the query's language."""
         if self.fingerprint.embedding != LOCAL_MODEL:
-            return _LIKENESS
-        known = not SPOKEN.isdisjoint(languages) and is_latin(query)
-        return _LIKENESS if known else _FOREIGN_LIKENESS
+            return _DENSE_WEIGHT
+        known = not SUPPORTED_LANGUAGES.isdisjoint(languages) and is_latin(query)
+        return _DENSE_WEIGHT if known else _FOREIGN_DENSE_WEIGHT
 
-    def _checked(self, vector: list[float]) -> list[float]:
+    def _check_dimension(self, vector: list[float]) -> list[float]:
         if len(vector) != self.dimension:
             raise IndexMismatch(
                 f"The embedding has {len(vector)} dimensions, but the index has {self.dimension}."
@@ -257,27 +267,27 @@ class PassageIndex:
         return vector
 
 
-def _where(corpora: Sequence[str], editions: Sequence[str]) -> dict[str, list[Scalar]]:
+def _search_filter(corpora: Sequence[str], editions: Sequence[str]) -> dict[str, list[Scalar]]:
     """Filter by edition only if editions are given: older indexes do not have that field."""
     confined: dict[str, list[Scalar]] = {"edition": list(editions)} if editions else {}
-    return _live(corpus=list(corpora), **confined)
+    return _live_filter(corpus=list(corpora), **confined)
 
 
-def _live(**where: list[Scalar]) -> dict[str, list[Scalar]]:
+def _live_filter(**where: list[Scalar]) -> dict[str, list[Scalar]]:
     return {**where, "state": ["live"]}
 
 
-def _keywords(passage: Passage) -> str:
+def _keyword_text(passage: Passage) -> str:
     """Include the title and the headings: a question often contains only their words."""
     return "\n".join((passage.title, *passage.section[1:], passage.text))
 
 
-def _payload(passage: Passage) -> Payload:
+def _to_payload(passage: Passage) -> Payload:
     fields = passage.model_dump(mode="json", exclude={"id", "score", "similarity", "bm25"})
     return {**fields, "edition": passage.edition.key, "state": "staged"}
 
 
-def _passage(point_id: str, payload: Payload, **scores: float | None) -> Passage:
+def _to_passage(point_id: str, payload: Payload, **scores: float | None) -> Passage:
     fields: dict[str, Any] = {**payload, **scores, "id": point_id}
     del fields["state"]
     fields.pop("edition", None)

@@ -9,33 +9,35 @@ from uuid import UUID
 from storage.domain import Fingerprint
 from storage.errors import NotFound
 from storage.index.engine import IndexEngine
-from storage.index.passages import Embeddings, PassageIndex
+from storage.index.passages import EmbeddingFactory, PassageIndex
 from storage.sql.database import Database
 from storage.sql.repositories.releases import Releases
 from storage.sql.tables import Release
 
 ALIAS = "ibid"
 """The alias of the release that serves, for Ibid and for other programs that read the engine."""
-_FRESH = 1.0
+_ALIAS_CACHE_SECONDS = 1.0
 """Seconds before the alias is read again; after a flip, the old release is kept far longer than that."""
 
 
 class Indexes:
     """The indexes of all releases: finds the one that serves, flips to another, and removes from all."""
 
-    def __init__(self, database: Database, engine: IndexEngine, embeddings: Embeddings) -> None:
+    def __init__(
+        self, database: Database, engine: IndexEngine, embeddings: EmbeddingFactory
+    ) -> None:
         self.engine = engine
         self._database = database
         self._embeddings = embeddings
         self._index: PassageIndex | None = None
-        self._asked = 0.0
+        self._checked_at = 0.0
 
     async def serving(self) -> PassageIndex:
         """Return the index to search; raise `NotFound` if there is none.
 
         A flip by another process takes effect within a second.
         """
-        if self._index is None or time.monotonic() - self._asked > _FRESH:
+        if self._index is None or time.monotonic() - self._checked_at > _ALIAS_CACHE_SECONDS:
             await self.find()
         if self._index is None:
             raise NotFound("index", ALIAS, "Run `ibid ingest` to create one.")
@@ -44,33 +46,33 @@ class Indexes:
     def pinned(self, index: PassageIndex) -> "Indexes":
         """Return a copy for which `index` always serves, to test a release before it serves."""
         pinned = Indexes(self._database, self.engine, self._embeddings)
-        pinned._index, pinned._asked = index, math.inf
+        pinned._index, pinned._checked_at = index, math.inf
         return pinned
 
     async def find(self) -> PassageIndex | None:
         """Return the index that serves now, or None if nothing was ingested into this database yet."""
         collection = (await self.engine.aliases()).get(ALIAS)
-        self._asked = time.monotonic()
+        self._checked_at = time.monotonic()
         if self._index is None or self._index.collection != collection:
-            self._index = await self._opened(collection) if collection else None
+            self._index = await self._open_index(collection) if collection else None
         return self._index
 
     async def create(self, fingerprint: Fingerprint) -> PassageIndex:
         """Create an empty release that does not serve yet."""
         release = Release(collection=await self._unused_name(), fingerprint=fingerprint)
-        index = self.at(release)
+        index = self.index_of(release)
         async with self._database.transaction() as session:
             Releases(session).add(release)
         await index.create()
         return index
 
-    async def flip(self, index: PassageIndex) -> None:
+    async def switch_to(self, index: PassageIndex) -> None:
         """Make `index` serve, in one atomic operation, and then update SQL."""
-        await self.engine.point(ALIAS, index.collection)
-        self._index, self._asked = index, time.monotonic()
-        await self.follow()
+        await self.engine.set_alias(ALIAS, index.collection)
+        self._index, self._checked_at = index, time.monotonic()
+        await self.sync_with_alias()
 
-    async def follow(self) -> None:
+    async def sync_with_alias(self) -> None:
         """Update SQL to match the alias; this also completes a flip that was interrupted before that."""
         index = await self.find()
         if index is not None:
@@ -89,7 +91,7 @@ class Indexes:
             with suppress(NotFound):
                 await index.remove(source_ids)
         async with self._database.transaction() as session:
-            await Releases(session).let_go(source_ids)
+            await Releases(session).remove_entries(source_ids)
 
     async def remove_corpus(self, corpus: str) -> None:
         """Remove all passages of a corpus from every release."""
@@ -97,19 +99,19 @@ class Indexes:
             with suppress(NotFound):
                 await index.remove_corpus(corpus)
 
-    def at(self, release: Release) -> PassageIndex:
+    def index_of(self, release: Release) -> PassageIndex:
         """Return the index of any release."""
         return PassageIndex(self.engine, release.collection, release.fingerprint, self._embeddings)
 
     async def _all(self) -> list[PassageIndex]:
-        async with self._database.reading() as session:
-            return [self.at(release) for release in await Releases(session).all()]
+        async with self._database.read_transaction() as session:
+            return [self.index_of(release) for release in await Releases(session).all()]
 
-    async def _opened(self, collection: str) -> PassageIndex | None:
+    async def _open_index(self, collection: str) -> PassageIndex | None:
         """Return None for a collection that is not in this database: it was made with another database."""
-        async with self._database.reading() as session:
+        async with self._database.read_transaction() as session:
             release = await Releases(session).find(collection)
-        return None if release is None else self.at(release)
+        return None if release is None else self.index_of(release)
 
     async def _unused_name(self) -> str:
         names = {*(index.collection for index in await self._all())}

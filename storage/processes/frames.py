@@ -15,7 +15,7 @@ LARGEST_FRAME = 256 << 20
 _LENGTH = 4
 
 
-def frame(message: object) -> bytes:
+def encode_frame(message: object) -> bytes:
     """Encode a message; raise `InvalidInput` if it is too large to be received."""
     body = msgspec.msgpack.encode(message)
     if len(body) > LARGEST_FRAME:

@@ -7,7 +7,7 @@ import msgspec
 
 from storage.domain import Passage
 from storage.errors import ModelBusy, ModelUnavailable
-from storage.http.pool import UNREADABLE
+from storage.http.pool import DECODE_ERRORS
 from storage.http.rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
@@ -34,16 +34,16 @@ class Reranker(Protocol):
         ...
 
 
-class _Result(msgspec.Struct):
+class _RerankResult(msgspec.Struct):
     index: int
     relevance_score: float
 
 
-class _Ranking(msgspec.Struct):
-    results: list[_Result]
+class _RerankResponse(msgspec.Struct):
+    results: list[_RerankResult]
 
 
-_ranking = msgspec.json.Decoder(_Ranking)
+_response_decoder = msgspec.json.Decoder(_RerankResponse)
 
 
 class CohereReranker:
@@ -53,23 +53,23 @@ class CohereReranker:
 
     def __init__(self, api: "CohereAPI", model: str, per_minute: int) -> None:
         self._api = api
-        self._pace = RateLimiter(per_minute)
+        self._rate_limiter = RateLimiter(per_minute)
         self.model = model
 
     async def rerank(self, query: str, passages: Sequence[Passage]) -> list[Passage]:
         """See `Reranker`."""
         if len(passages) <= 1:
             return list(passages)
-        if not self._pace.take(1):
+        if not self._rate_limiter.take(1):
             raise ModelBusy("its limit for this minute is reached")
         documents = ["\n".join((*passage.section, passage.text)) for passage in passages]
         body = {"model": self.model, "query": query, "documents": documents}
-        data = await self._api.post("/v2/rerank", body, within=_SECONDS)
+        data = await self._api.post("/v2/rerank", body, timeout_seconds=_SECONDS)
         try:
-            results = _ranking.decode(data).results
+            results = _response_decoder.decode(data).results
             return [
                 passages[one.index].model_copy(update={"score": one.relevance_score})
                 for one in sorted(results, key=lambda one: (-one.relevance_score, one.index))
             ]
-        except (*UNREADABLE, IndexError) as error:
+        except (*DECODE_ERRORS, IndexError) as error:
             raise ModelUnavailable("its response cannot be parsed") from error

@@ -12,11 +12,11 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from storage.concurrency import to_its_end
+from storage.concurrency import run_to_completion
 from storage.errors import ConnectionLost, InvalidInput
-from storage.service_urls import NO_ADDRESS
+from storage.service_urls import INVALID_ADDRESS
 from storage.sql import sqlite
-from storage.sql.driver_errors import translated
+from storage.sql.driver_errors import translate_driver_errors
 from storage.sql.postgres_url import is_postgres, parse_postgres_url
 
 P = ParamSpec("P")
@@ -27,14 +27,14 @@ Session = AsyncSession
 
 HEAD = "0011"
 """The newest migration. The constant makes it possible to open a current database without Alembic."""
-URL_NAME, DIRECT = "DATABASE_URL", "DATABASE_DIRECT_URL"
-PATIENCE = 15.0
+URL_NAME, DIRECT_URL_NAME = "DATABASE_URL", "DATABASE_DIRECT_URL"
+CONNECT_TIMEOUT = 15.0
 """Seconds to wait for a database that is asleep or has no free connection."""
-_MIGRATING = 1_229_080_900
+_MIGRATION_LOCK = 1_229_080_900
 """The Postgres advisory lock for migrations; it is released at the end of the transaction."""
 
 
-def retried(
+def retry_on_lost_connection(
     work: Callable[P, Coroutine[Any, Any, T]],
 ) -> Callable[P, Coroutine[Any, Any, T]]:
     """Retry a unit of work once, from its start, if its connection was lost.
@@ -58,65 +58,67 @@ class Database:
 
     On SQLite, `transaction` takes the write lock at once, so that a write after a read cannot fail
     because another process has written in between. On Postgres, code that reads rows in order to change
-    them locks these rows itself. `reading` never waits for a writer.
+    them locks these rows itself. `read_transaction` never waits for a writer.
     """
 
     def __init__(
         self, engine: AsyncEngine, migrating: AsyncEngine, schema: str | None = None
     ) -> None:
         self.engine = engine
-        self._migrating = migrating
+        self._migration_engine = migrating
         self._schema = schema
-        self._commits = sqlite.commits(engine)
+        self._commit_counter = sqlite.build_commit_counter(engine)
         # SQLite allows one writer at a time: this lock lets them queue, without it they would have to retry.
         is_sqlite = engine.dialect.name == "sqlite"
-        self._writing = asyncio.Lock() if is_sqlite else nullcontext()
+        self._write_lock = asyncio.Lock() if is_sqlite else nullcontext()
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, url: str, *, direct_url: str | None = None, patience: float = PATIENCE
+        cls, url: str, *, direct_url: str | None = None, connect_timeout: float = CONNECT_TIMEOUT
     ) -> AsyncGenerator[Self]:
         """Connect, migrate the schema to the newest revision, and close the connections at the end."""
-        async with cls.connect(url, direct_url=direct_url, patience=patience) as database:
+        async with cls.connect(
+            url, direct_url=direct_url, connect_timeout=connect_timeout
+        ) as database:
             await database.migrate()
             yield database
 
     @classmethod
     @asynccontextmanager
     async def connect(
-        cls, url: str, *, direct_url: str | None = None, patience: float = PATIENCE
+        cls, url: str, *, direct_url: str | None = None, connect_timeout: float = CONNECT_TIMEOUT
     ) -> AsyncGenerator[Self]:
         """Connect without a migration of the schema, and close the connections at the end.
 
         Migrations use `direct_url`, if there is one.
         """
-        database = cls(*_engines(url, direct_url, patience))
+        database = cls(*_engines(url, direct_url, connect_timeout))
         try:
             yield database
         finally:
-            await to_its_end(database.dispose())
+            await run_to_completion(database.dispose())
 
     async def dispose(self) -> None:
         """Close every connection."""
-        if self._commits is not None:
-            self._commits.close()
+        if self._commit_counter is not None:
+            self._commit_counter.close()
         await self.engine.dispose()
-        await self._migrating.dispose()
+        await self._migration_engine.dispose()
 
     @property
-    def state(self) -> int | None:
+    def commit_count(self) -> int | None:
         """A number that changes after every commit of any process; None if it would need a query."""
-        return None if self._commits is None else self._commits.count()
+        return None if self._commit_counter is None else self._commit_counter.count()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[AsyncSession]:
         """Yield a session; commit everything at the end, or nothing if an error is raised."""
-        async with self._writing, self._session(sqlite_begin="BEGIN IMMEDIATE") as session:
+        async with self._write_lock, self._session(sqlite_begin="BEGIN IMMEDIATE") as session:
             yield session
 
     @asynccontextmanager
-    async def reading(self) -> AsyncGenerator[AsyncSession]:
+    async def read_transaction(self) -> AsyncGenerator[AsyncSession]:
         """Yield a session that sees one consistent snapshot and must not write."""
         options: dict[str, Any] = {"sqlite_begin": "BEGIN"}
         if self.engine.dialect.name == "postgresql":
@@ -126,11 +128,11 @@ class Database:
 
     async def migrate(self) -> None:
         """Migrate the schema to `HEAD`; takes one query if it is there already."""
-        await to_its_end(self._migrate())
+        await run_to_completion(self._migrate())
 
     async def revision(self) -> str | None:
         """Return the schema's migration; None for an empty database."""
-        with translated():
+        with translate_driver_errors():
             async with self.engine.connect() as connection:
                 return await connection.run_sync(_current_revision)
 
@@ -141,7 +143,7 @@ class Database:
             return f"The schema is at revision {revision or 'none'}, not at {HEAD}. Run `ibid db upgrade`."
         from storage.sql.migrations import differences  # noqa: PLC0415 - Alembic takes 0.4 s
 
-        with translated():
+        with translate_driver_errors():
             async with self.engine.connect() as connection:
                 found = await connection.run_sync(differences)
         return (
@@ -151,15 +153,15 @@ class Database:
         )
 
     @asynccontextmanager
-    async def migrating(self) -> AsyncGenerator[Any]:
+    async def migration_transaction(self) -> AsyncGenerator[Any]:
         """Yield a connection in a transaction, with a lock so that only one process migrates at a time."""
-        with translated():
-            async with self._migrating.connect() as connection:
+        with translate_driver_errors():
+            async with self._migration_engine.connect() as connection:
                 await connection.execution_options(sqlite_begin="BEGIN IMMEDIATE")
                 async with connection.begin():
                     if connection.dialect.name == "postgresql":
                         await connection.execute(
-                            text("select pg_advisory_xact_lock(:name)"), {"name": _MIGRATING}
+                            text("select pg_advisory_xact_lock(:name)"), {"name": _MIGRATION_LOCK}
                         )
                     else:  # the first statement takes SQLite's lock
                         await connection.execute(text("select 1"))
@@ -170,7 +172,7 @@ class Database:
         if revision != HEAD:
             from storage.sql.migrations import upgrade  # noqa: PLC0415 - Alembic takes 0.4 s
 
-            async with self.migrating() as connection:
+            async with self.migration_transaction() as connection:
                 if self._schema and revision is None:
                     await _check_schema(connection, self._schema)
                 await connection.run_sync(upgrade)
@@ -178,14 +180,14 @@ class Database:
     @asynccontextmanager
     async def _session(self, **options: Any) -> AsyncGenerator[AsyncSession]:
         engine = self.engine.execution_options(**options)
-        with translated():
+        with translate_driver_errors():
             session = AsyncSession(engine, expire_on_commit=False)
             try:
                 yield session
             except BaseException:
-                await to_its_end(session.close())
+                await run_to_completion(session.close())
                 raise
-            await to_its_end(_keep(session))
+            await run_to_completion(_commit(session))
 
 
 async def _check_schema(connection: Any, schema: str) -> None:
@@ -200,7 +202,7 @@ async def _check_schema(connection: Any, schema: str) -> None:
         )
 
 
-async def _keep(session: AsyncSession) -> None:
+async def _commit(session: AsyncSession) -> None:
     try:
         await session.commit()
     finally:
@@ -208,37 +210,37 @@ async def _keep(session: AsyncSession) -> None:
 
 
 def _engines(
-    url: str, direct_url: str | None, patience: float
+    url: str, direct_url: str | None, connect_timeout: float
 ) -> tuple[AsyncEngine, AsyncEngine, str | None]:
     """Return the engines for requests and for migrations, and the schema if the URL names one.
 
     On SQLite both engines are the same. This does not connect yet.
     """
     if not is_postgres(url):
-        engine = sqlite.build_engine(_parsed(url, make_url))
+        engine = sqlite.build_engine(_parse_url(url, make_url))
         return engine, engine, None
     from storage.sql import postgres  # noqa: PLC0415 - the driver takes 0.1 s
 
-    pooled = _parsed(url, parse_postgres_url)
-    engine = postgres.build_engine(pooled, patience)
+    pooled = _parse_url(url, parse_postgres_url)
+    engine = postgres.build_engine(pooled, connect_timeout)
     direct = pooled.direct()
     if direct_url:
-        direct = _parsed(direct_url, parse_postgres_url, DIRECT)
+        direct = _parse_url(direct_url, parse_postgres_url, DIRECT_URL_NAME)
         if not direct.options:
             direct = replace(direct, options=pooled.options)
         elif direct.schema != pooled.schema:
             raise InvalidInput(
-                f"{DIRECT} cannot be used: its schema differs from that of {URL_NAME}."
+                f"{DIRECT_URL_NAME} cannot be used: its schema differs from that of {URL_NAME}."
             )
-    return engine, postgres.build_engine(direct, patience, DIRECT), direct.schema
+    return engine, postgres.build_engine(direct, connect_timeout, DIRECT_URL_NAME), direct.schema
 
 
-def _parsed(url: str, parse: Callable[[str], T], name: str = URL_NAME) -> T:
+def _parse_url(url: str, parse: Callable[[str], T], name: str = URL_NAME) -> T:
     """Parse the URL; raises `InvalidInput`, whose message does not repeat the URL."""
     try:
         return parse(url)
     except ArgumentError:
-        raise InvalidInput(f"{name} cannot be used: {NO_ADDRESS}.") from None
+        raise InvalidInput(f"{name} cannot be used: {INVALID_ADDRESS}.") from None
     except ValueError as error:
         raise InvalidInput(f"{name} cannot be used: {error}.") from None
 

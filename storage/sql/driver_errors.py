@@ -15,15 +15,15 @@ from storage.errors import (
     StorageFull,
     Vanished,
 )
-from storage.sql.postgres_messages import said_by_postgres
+from storage.sql.postgres_messages import clean_postgres_message
 
 _NOT_TEXT = ("22021", "22P05")
-_FULL = "53100"
-_UNUSABLE = ("08", "25006", "28", "3D", "42501", "53", "57")
+_DISK_FULL = "53100"
+_UNAVAILABLE_STATES = ("08", "25006", "28", "3D", "42501", "53", "57")
 """Prefixes of the SQLSTATEs of a server that cannot serve us; a wrong statement has other ones."""
 
 
-class translated:  # noqa: N801 - reads as the statement it is used in
+class translate_driver_errors:  # noqa: N801 - reads as the statement it is used in
     """A context that translates driver errors, also when another library uses the driver."""
 
     def __enter__(self) -> None:
@@ -38,7 +38,7 @@ class translated:  # noqa: N801 - reads as the statement it is used in
             raise Vanished("The object was deleted in the meantime.") from error
         if isinstance(error, IbidError) or not isinstance(error, DBAPIError | OSError):
             return
-        raised = _told(error)
+        raised = _translate(error)
         if raised is not None:
             raise raised from error
 
@@ -48,12 +48,12 @@ def _is_orphan(error: BaseException | None) -> bool:
     return isinstance(error, IntegrityError) and "foreign key" in str(error.orig).lower()
 
 
-def _told(error: DBAPIError | OSError) -> IbidError | None:
+def _translate(error: DBAPIError | OSError) -> IbidError | None:
     """Return the translated error; None for a bug of ours, such as a row without its parent."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     state = str(getattr(cause, "sqlstate", None) or "")
-    detail = said_by_postgres(str(cause).rpartition(">: ")[2]) or "it does not answer"
-    if "full" in detail or state == _FULL or getattr(cause, "errno", None) == errno.ENOSPC:
+    detail = clean_postgres_message(str(cause).rpartition(">: ")[2]) or "it does not answer"
+    if "full" in detail or state == _DISK_FULL or getattr(cause, "errno", None) == errno.ENOSPC:
         return StorageFull(
             "There is no disk space left for the database. Free some space and run the command again."
         )
@@ -68,7 +68,7 @@ def _told(error: DBAPIError | OSError) -> IbidError | None:
     if (
         isinstance(error, OperationalError | OSError)
         or type(cause) is sqlite3.DatabaseError
-        or state.startswith(_UNUSABLE)
+        or state.startswith(_UNAVAILABLE_STATES)
     ):
         return DatabaseUnavailable(f"The database cannot be used: {detail}.")
     return None

@@ -3,14 +3,14 @@
 import re
 
 from storage.errors import InvalidInput
-from storage.sql.postgres_tls import roots, sslmode
+from storage.sql.postgres_tls import root_certificates, sslmode
 from storage.sql.postgres_url import PostgresURL, parse_postgres_url
 
-_AS_SAID = (
+_PASSED_THROUGH = (
     *("application_name", "channel_binding", "connect_timeout", "gssencmode"),
     *("sslcert", "sslkey", "sslpassword", "target_session_attrs"),
 )
-NAME = "JOBS_DATABASE_URL"
+SETTING_NAME = "JOBS_DATABASE_URL"
 
 
 def parse_jobs_url(text: str) -> PostgresURL:
@@ -25,19 +25,19 @@ def parse_jobs_url(text: str) -> PostgresURL:
     return url
 
 
-def jobs_url(text: str) -> PostgresURL:
+def require_jobs_url(text: str) -> PostgresURL:
     """Parse a URL as `parse_jobs_url` does, but raise `InvalidInput`."""
     try:
         return parse_jobs_url(text)
     except ValueError as error:
-        raise InvalidInput(f"{NAME} cannot be used: {error}.") from None
+        raise InvalidInput(f"{SETTING_NAME} cannot be used: {error}.") from None
 
 
-def arguments(url: PostgresURL) -> dict[str, str]:
+def connect_arguments(url: PostgresURL) -> dict[str, str]:
     """Return the arguments for `psycopg.connect`."""
     mode = sslmode(url)
-    said = {name: url.parameters[name] for name in _AS_SAID if name in url.parameters}
-    options = " ".join(f"-c {name}={_escaped(value)}" for name, value in url.options.items())
+    passed = {name: url.parameters[name] for name in _PASSED_THROUGH if name in url.parameters}
+    options = " ".join(f"-c {name}={_escape(value)}" for name, value in url.options.items())
     return {
         "host": ",".join(host.name for host in url.hosts),
         "port": ",".join(str(host.port) for host in url.hosts),
@@ -45,17 +45,17 @@ def arguments(url: PostgresURL) -> dict[str, str]:
         **({"user": url.user} if url.user else {}),
         **({"password": url.password} if url.password else {}),
         "sslmode": mode,
-        **({"sslrootcert": roots(url)} if mode.startswith("verify") else {}),
-        **said,
+        **({"sslrootcert": root_certificates(url)} if mode.startswith("verify") else {}),
+        **passed,
         **({"options": options} if options else {}),
     }
 
 
-def for_dbos(url: PostgresURL) -> str:
+def dbos_url(url: PostgresURL) -> str:
     """Return a URL that gives SQLAlchemy the same arguments."""
     from sqlalchemy import URL  # noqa: PLC0415 - only where jobs are kept in Postgres
 
-    query = arguments(url)
+    query = connect_arguments(url)
     address = URL.create(
         "postgresql",
         query.pop("user", None),
@@ -66,5 +66,5 @@ def for_dbos(url: PostgresURL) -> str:
     return address.render_as_string(hide_password=False)
 
 
-def _escaped(value: str) -> str:
+def _escape(value: str) -> str:
     return re.sub(r"([\s\\])", r"\\\1", value)

@@ -17,9 +17,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from storage.errors import DatabaseUnavailable, InvalidInput
-from storage.service_urls import failure
+from storage.service_urls import system_reason
 from storage.sql import postgres_tls
-from storage.sql.postgres_messages import said_by_postgres
+from storage.sql.postgres_messages import clean_postgres_message
 from storage.sql.postgres_url import PostgresURL
 
 _FATAL = (
@@ -37,38 +37,40 @@ _FAILURES = (
     asyncpg.InterfaceError,
     asyncpg.TargetServerAttributeNotMatched,
 )
-_REFUSED = ("22", "42", "55")
+_OPTION_REFUSED = ("22", "42", "55")
 """Prefixes of the SQLSTATEs of a server that rejects an option."""
-_KEPT, _MORE, _RECYCLED = 5, 5, 240
-_LONGEST_STATEMENT = 60.0
+_POOL_SIZE, _MAX_OVERFLOW, _POOL_RECYCLE = 5, 5, 240
+_COMMAND_TIMEOUT = 60.0
 _PAUSE = 0.25
 _connect: Callable[..., Awaitable[Any]] = cast("Any", asyncpg).connect
 
 
-def build_engine(url: PostgresURL, patience: float, name: str = "DATABASE_URL") -> AsyncEngine:
-    """Return an engine without connecting; later it waits `patience` seconds for a database or a connection.
+def build_engine(
+    url: PostgresURL, connect_timeout: float, name: str = "DATABASE_URL"
+) -> AsyncEngine:
+    """Return an engine without connecting; later it waits `connect_timeout` seconds for a connection.
 
     Statements are unnamed and not cached: behind a pooler in transaction mode everything else fails, in
     some cases only after a migration has changed a table. Behind such a pooler a connection cannot have its
     own options either, so the options of the URL are set in every transaction.
     """
-    said = url.parameters
+    parameters = url.parameters
     engine = create_async_engine(
         URL.create("postgresql+asyncpg", _user(url, name), url.password, database=url.database),
-        pool_size=_KEPT,
-        max_overflow=_MORE,
-        pool_timeout=patience,
-        pool_recycle=_RECYCLED,
+        pool_size=_POOL_SIZE,
+        max_overflow=_MAX_OVERFLOW,
+        pool_timeout=connect_timeout,
+        pool_recycle=_POOL_RECYCLE,
         pool_pre_ping=True,
         pool_use_lifo=True,
         connect_args={
             "host": [host.name for host in url.hosts],
             "port": [host.port for host in url.hosts],
-            "ssl": postgres_tls.for_asyncpg(url, name),
-            "target_session_attrs": said.get("target_session_attrs", "any"),
-            "server_settings": {k: said[k] for k in ("application_name",) if k in said},
-            "async_creator_fn": _patient(url, patience),
-            "command_timeout": _LONGEST_STATEMENT,
+            "ssl": postgres_tls.asyncpg_ssl(url, name),
+            "target_session_attrs": parameters.get("target_session_attrs", "any"),
+            "server_settings": {k: parameters[k] for k in ("application_name",) if k in parameters},
+            "async_creator_fn": _connect_with_retries(url, connect_timeout),
+            "command_timeout": _COMMAND_TIMEOUT,
             "statement_cache_size": 0,
             "prepared_statement_cache_size": 0,
             "prepared_statement_name_func": lambda: "",
@@ -96,28 +98,32 @@ def _set_options(options: Mapping[str, str], name: str, connection: Connection) 
     try:
         connection.exec_driver_sql(f"select {', '.join(pairs)}", values)
     except DBAPIError as error:
-        if not str(getattr(error.orig, "sqlstate", "")).startswith(_REFUSED):
+        if not str(getattr(error.orig, "sqlstate", "")).startswith(_OPTION_REFUSED):
             raise
         reason = str(error.orig).rpartition(">: ")[2]
         raise InvalidInput(f"{name} cannot be used: options: {reason}.") from error
 
 
-def _patient(url: PostgresURL, patience: float) -> Callable[..., Awaitable[Any]]:
+def _connect_with_retries(
+    url: PostgresURL, connect_timeout: float
+) -> Callable[..., Awaitable[Any]]:
     """Return a function that connects, with retries while the database is asleep, starts or restarts.
 
     It raises `DatabaseUnavailable`.
     """
-    longest = float(url.parameters.get("connect_timeout", 0)) or patience
+    longest = float(url.parameters.get("connect_timeout", 0)) or connect_timeout
 
     async def connected(*arguments: Any, **options: Any) -> Any:
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + connect_timeout
         while True:
             left = max(min(deadline - time.monotonic(), longest), _PAUSE)
             try:
                 connection = await _connect(*arguments, **options, timeout=left)
             except _FAILURES as error:
                 if isinstance(error, _FATAL) or time.monotonic() + _PAUSE >= deadline:
-                    raise DatabaseUnavailable(_told(error, url, patience)) from error
+                    raise DatabaseUnavailable(
+                        _error_message(error, url, connect_timeout)
+                    ) from error
             else:
                 return connection
             await asyncio.sleep(_PAUSE)
@@ -125,20 +131,22 @@ def _patient(url: PostgresURL, patience: float) -> Callable[..., Awaitable[Any]]
     return connected
 
 
-def _told(error: Exception, url: PostgresURL, patience: float) -> str:
+def _error_message(error: Exception, url: PostgresURL, connect_timeout: float) -> str:
     if isinstance(error, ssl.SSLError):
         return (
-            f"The certificate of the database at {url.place} is not trusted ({error}); "
+            f"The certificate of the database at {url.host_and_port} is not trusted ({error}); "
             "set sslrootcert= to its root certificate."
         )
-    return f"The database at {url.place} cannot be reached: {_reason(error, patience)}."
+    return (
+        f"The database at {url.host_and_port} cannot be reached: {_reason(error, connect_timeout)}."
+    )
 
 
-def _reason(error: Exception, patience: float) -> str:
+def _reason(error: Exception, connect_timeout: float) -> str:
     if isinstance(error, TimeoutError):
-        return f"no answer in {patience:g} seconds"
+        return f"no answer in {connect_timeout:g} seconds"
     if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
         return "none of its servers matches target_session_attrs"
     if isinstance(error, OSError):
-        return failure(error)
-    return said_by_postgres(str(error)) or "no reason given"
+        return system_reason(error)
+    return clean_postgres_message(str(error)) or "no reason given"

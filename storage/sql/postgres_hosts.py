@@ -40,25 +40,25 @@ def parse_hosts(authority: str, hosts: str, ports: str) -> tuple[Host, ...]:
         raise ValueError("name one port, or as many as hosts")
     if len(numbers) == 1:
         numbers *= len(texts)
-    return tuple(_host(text, number) for text, number in zip(texts, numbers, strict=True))
+    return tuple(_parse_host(text, number) for text, number in zip(texts, numbers, strict=True))
 
 
-def _host(text: str, port: str) -> Host:
+def _parse_host(text: str, port: str) -> Host:
     if text.startswith("/"):
-        return Host(text, _number(port))
+        return Host(text, _parse_port(port))
     if found := _IN_BRACKETS.fullmatch(text):
-        return Host(_numeric(found[1]), _number(found[2] or port))
+        return Host(_check_ipv6(found[1]), _parse_port(found[2] or port))
     if text.count(":") > 1:
-        return Host(_numeric(text), _number(port))
+        return Host(_check_ipv6(text), _parse_port(port))
     name, _, own = text.partition(":")
     if not name:
         raise ValueError("name the host, or the folder of its socket as ?host=/run/postgresql")
     if not _NAME.fullmatch(name):
         raise ValueError("its host is neither a host name nor an IP address")
-    return Host(name, _number(own or port))
+    return Host(name, _parse_port(own or port))
 
 
-def _number(text: str) -> int:
+def _parse_port(text: str) -> int:
     if not text:
         return _PORT
     if not re.fullmatch(r"\d{1,5}", text, re.ASCII) or not 0 < int(text) <= _LAST_PORT:
@@ -66,7 +66,7 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _numeric(text: str) -> str:
+def _check_ipv6(text: str) -> str:
     if not is_ipv6(text):
         raise ValueError("its host is neither a host name nor an IP address")
     return text

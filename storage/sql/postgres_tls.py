@@ -12,22 +12,24 @@ from storage.errors import InvalidInput
 from storage.sql.postgres_url import PostgresURL
 
 
-def for_asyncpg(url: PostgresURL, name: str) -> ssl.SSLContext | str | bool:
+def asyncpg_ssl(url: PostgresURL, name: str) -> ssl.SSLContext | str | bool:
     """Return asyncpg's `ssl` argument; raises `InvalidInput` for unusable certificate files."""
     mode = sslmode(url)
     if mode == "disable":
         return False
     if mode in ("allow", "prefer"):
         return mode
-    said = url.parameters
-    context = ssl.create_default_context(cafile=_usable(name, "sslrootcert", roots(url)))
+    parameters = url.parameters
+    context = ssl.create_default_context(
+        cafile=_check_pem_file(name, "sslrootcert", root_certificates(url))
+    )
     context.check_hostname = mode == "verify-full"
-    if certificate := said.get("sslcert"):
-        _usable(name, "sslcert", certificate)
-        key = _usable(name, "sslkey", said.get("sslkey", certificate))
+    if certificate := parameters.get("sslcert"):
+        _check_pem_file(name, "sslcert", certificate)
+        key = _check_pem_file(name, "sslkey", parameters.get("sslkey", certificate))
         try:
             # Without a password argument OpenSSL would ask for one on the terminal.
-            context.load_cert_chain(certificate, key, said.get("sslpassword", ""))
+            context.load_cert_chain(certificate, key, parameters.get("sslpassword", ""))
         except OSError as error:
             raise InvalidInput(
                 f"{name} cannot be used: sslcert, sslkey and sslpassword do not match."
@@ -47,7 +49,7 @@ def sslmode(url: PostgresURL) -> str:
     return mode
 
 
-def roots(url: PostgresURL) -> str:
+def root_certificates(url: PostgresURL) -> str:
     """Return the file of trusted certificates: the configured one, the system's, or certifi's."""
     own = url.parameters.get("sslrootcert", "system")
     if own != "system":
@@ -55,7 +57,7 @@ def roots(url: PostgresURL) -> str:
     return ssl.get_default_verify_paths().cafile or certifi.where()
 
 
-def _usable(name: str, parameter: str, path: str) -> str:
+def _check_pem_file(name: str, parameter: str, path: str) -> str:
     try:
         text = Path(path).read_bytes()
     except (OSError, ValueError) as error:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from urllib.parse import parse_qsl, unquote
 
-from storage.service_urls import NO_ADDRESS
+from storage.service_urls import INVALID_ADDRESS
 from storage.sql.postgres_hosts import Host, parse_hosts
 
 _PARTS = re.compile(
@@ -26,12 +26,12 @@ _CHOICES = {
     "target_session_attrs": ("any", "primary", "read-write"),
 }
 """The allowed values. Some are missing because Ibid writes, and because its statements have no names."""
-_FREE = (
+_FREE_TEXT = (
     *("application_name", "connect_timeout", "host", "options", "password", "port", "schema"),
     *("sslcert", "sslkey", "sslpassword", "sslrootcert", "user"),
 )
-_KNOWN = (*_CHOICES, *_FREE)
-_NOT_OBEYED = re.compile(
+_KNOWN = (*_CHOICES, *_FREE_TEXT)
+_UNSUPPORTED = re.compile(
     r"client_encoding|connection_limit|dbname|fallback_application_name|gssdelegation|gsslib|hostaddr|"
     r"keepalives(?:_count|_idle|_interval)?|krbsrvname|load_balance_hosts|passfile|pool_timeout|"
     r"replication|require_auth|requirepeer|service|servicefile|socket_timeout|sslcertmode|"
@@ -61,7 +61,7 @@ class PostgresURL:
     """Settings for every transaction, such as `search_path`."""
 
     @property
-    def place(self) -> str:
+    def host_and_port(self) -> str:
         """Host and port of each server."""
         return ", ".join(map(str, self.hosts))
 
@@ -93,11 +93,13 @@ def parse_postgres_url(text: str) -> PostgresURL:
     """Parse a URL. Raises `ValueError`, which says what to do and repeats nothing that may be secret."""
     parts = _PARTS.fullmatch(text)
     if not parts or "\0" in unquote(text):
-        raise ValueError(NO_ADDRESS)
+        raise ValueError(INVALID_ADDRESS)
     if not _SCHEMES.fullmatch(parts["scheme"].lower()):
         raise ValueError("begin it with postgresql://, because Ibid chooses the driver")
     try:
-        given = _named(parse_qsl(parts["query"] or "", keep_blank_values=True, errors="strict"))
+        given = _parameters_by_name(
+            parse_qsl(parts["query"] or "", keep_blank_values=True, errors="strict")
+        )
         user, password, database = (
             None if parts[name] is None else unquote(parts[name], errors="strict")
             for name in ("user", "password", "database")
@@ -106,7 +108,7 @@ def parse_postgres_url(text: str) -> PostgresURL:
         raise ValueError("its percent-encoded characters are not UTF-8") from None
     if not database:
         raise ValueError("name the database at its end, as in postgresql://HOST/DATABASE")
-    options = _options(given.pop("options", ""))
+    options = _parse_options(given.pop("options", ""))
     schema = given.pop("schema", "")
     if schema:
         path = '"' + schema.replace('"', '""') + '"'
@@ -117,7 +119,7 @@ def parse_postgres_url(text: str) -> PostgresURL:
         database=database,
         user=given.pop("user", "") or user or None,
         password=given.pop("password", "") or password or None,
-        parameters=_checked(given),
+        parameters=_check_parameters(given),
         options=options,
     )
     if "search_path" in options and not _SCHEMA.match(options["search_path"]):
@@ -125,13 +127,13 @@ def parse_postgres_url(text: str) -> PostgresURL:
     return url
 
 
-def _named(pairs: list[tuple[str, str]]) -> dict[str, str]:
+def _parameters_by_name(pairs: list[tuple[str, str]]) -> dict[str, str]:
     """Return the parameters by name. An error never repeats an unknown name: it may be part of a password."""
     given: dict[str, str] = {}
     for name, value in pairs:
         if name == "ssl":
             raise ValueError("write sslmode= instead of ssl=")
-        if _NOT_OBEYED.fullmatch(name):
+        if _UNSUPPORTED.fullmatch(name):
             raise ValueError(f"Ibid does not support {name}: remove it")
         if name not in _KNOWN:
             near = get_close_matches(name, _KNOWN, 1, 0.8)
@@ -143,7 +145,7 @@ def _named(pairs: list[tuple[str, str]]) -> dict[str, str]:
     return given
 
 
-def _checked(given: dict[str, str]) -> dict[str, str]:
+def _check_parameters(given: dict[str, str]) -> dict[str, str]:
     for name, choices in _CHOICES.items():
         if name in given:
             given[name] = given[name].strip().lower()
@@ -162,7 +164,7 @@ def _checked(given: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in given.items() if value}
 
 
-def _options(text: str) -> dict[str, str]:
+def _parse_options(text: str) -> dict[str, str]:
     """Parse options as Postgres does: `-c NAME=VALUE`, `-cNAME=VALUE` and `--NAME=VALUE`."""
     words = [re.sub(r"\\(.)", r"\1", word) for word in _WORD.findall(text)]
     options: dict[str, str] = {}

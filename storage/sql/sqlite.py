@@ -27,18 +27,18 @@ def build_engine(address: URL) -> AsyncEngine:
             "DATABASE_URL cannot be used: it begins with postgresql:// or sqlite+aiosqlite:///."
         )
     try:
-        engine = create_async_engine(address, **_how(address))
+        engine = create_async_engine(address, **_engine_options(address))
     except (ArgumentError, InvalidRequestError) as error:
         reason = str(error).rstrip(".")
         raise InvalidInput(f"DATABASE_URL cannot be used: {reason}.") from error
     _make_folder(Path(address.database or "").parent)
-    event.listen(engine.sync_engine, "connect", _prepare)
+    event.listen(engine.sync_engine, "connect", _set_pragmas)
     event.listen(engine.sync_engine, "begin", _begin)
     event.listen(engine.sync_engine, "invalidate", _release)
     return engine
 
 
-class OneTripConnection(aiosqlite.Connection):
+class SingleCallConnection(aiosqlite.Connection):
     """A connection that executes a statement with one call to its thread; aiosqlite's cursor makes four.
 
     A transaction begins in the same call as its first statement. When the connection is returned to the
@@ -48,8 +48,8 @@ class OneTripConnection(aiosqlite.Connection):
     def __init__(self, database: str, **options: Any) -> None:
         super().__init__(lambda: sqlite3.connect(database, **options), iter_chunk_size=64)
         self._thread.daemon = True
-        self._opening: str | None = None
-        self._is_at_rest = False
+        self._begin_statement: str | None = None
+        self._is_clean = False
 
     def cursor(self) -> "_Cursor":  # pyright: ignore[reportIncompatibleMethodOverride]
         """Return the cursor that SQLAlchemy uses for one statement."""
@@ -57,36 +57,38 @@ class OneTripConnection(aiosqlite.Connection):
 
     def begin(self, statement: str) -> None:
         """Store the statement that begins the transaction; it is executed before the next statement."""
-        self._opening = statement
+        self._begin_statement = statement
 
     async def commit(self) -> None:
         """Commit. A transaction without statements was never begun."""
-        self._opening = None
+        self._begin_statement = None
         await super().commit()
-        self._is_at_rest = True
+        self._is_clean = True
 
     async def rollback(self) -> None:
         """Roll back, unless nothing was executed since the last commit or rollback."""
-        self._opening = None
-        if not self._is_at_rest:
+        self._begin_statement = None
+        if not self._is_clean:
             await super().rollback()
-            self._is_at_rest = True
+            self._is_clean = True
 
-    async def carry_out(self, work: Callable[[sqlite3.Cursor], object]) -> "_Outcome":
+    async def run_statement(self, work: Callable[[sqlite3.Cursor], object]) -> "_StatementResult":
         """Execute one statement and return its rows and metadata."""
-        opening, self._opening, self._is_at_rest = self._opening, None, False
-        return await self._execute(self._do, work, opening)
+        opening, self._begin_statement, self._is_clean = self._begin_statement, None, False
+        return await self._execute(self._execute_in_thread, work, opening)
 
-    def _do(self, work: Callable[[sqlite3.Cursor], object], opening: str | None) -> "_Outcome":
+    def _execute_in_thread(
+        self, work: Callable[[sqlite3.Cursor], object], opening: str | None
+    ) -> "_StatementResult":
         with closing(self._conn.cursor()) as cursor:
             if opening:
                 cursor.execute(opening)
             work(cursor)
             rows = cursor.fetchall() if cursor.description else []
-            return _Outcome(rows, cursor.description, cursor.rowcount, cursor.lastrowid)
+            return _StatementResult(rows, cursor.description, cursor.rowcount, cursor.lastrowid)
 
 
-class _Outcome(NamedTuple):
+class _StatementResult(NamedTuple):
     rows: list[Any]
     description: Any = None
     rowcount: int = -1
@@ -96,18 +98,20 @@ class _Outcome(NamedTuple):
 class _Cursor:
     """The part of a cursor's interface that SQLAlchemy's adapter needs."""
 
-    def __init__(self, connection: OneTripConnection) -> None:
+    def __init__(self, connection: SingleCallConnection) -> None:
         self._connection = connection
-        self._outcome = _Outcome([])
+        self._outcome = _StatementResult([])
 
     async def __aenter__(self) -> Self:
         return self
 
     async def execute(self, statement: str, parameters: Sequence[Any] = ()) -> None:
-        self._outcome = await self._connection.carry_out(lambda c: c.execute(statement, parameters))
+        self._outcome = await self._connection.run_statement(
+            lambda c: c.execute(statement, parameters)
+        )
 
     async def executemany(self, statement: str, parameters: Sequence[Any]) -> None:
-        self._outcome = await self._connection.carry_out(
+        self._outcome = await self._connection.run_statement(
             lambda c: c.executemany(statement, parameters)
         )
 
@@ -121,7 +125,7 @@ class _Cursor:
         return getattr(self._outcome, name)
 
 
-class Commits:
+class CommitCounter:
     """A counter of commits to a file by any process. It needs no call to a thread and takes 5 µs."""
 
     def __init__(self, path: str) -> None:
@@ -145,16 +149,16 @@ class Commits:
             self._connection = None
 
 
-def commits(engine: AsyncEngine) -> Commits | None:
-    """Return the `Commits` of an engine's file; None for Postgres or a database in memory."""
+def build_commit_counter(engine: AsyncEngine) -> CommitCounter | None:
+    """Return the `CommitCounter` of an engine's file; None for Postgres or a database in memory."""
     path = engine.url.database
     is_file = engine.dialect.name == "sqlite" and _is_file(path)
-    return Commits(path) if is_file and path else None
+    return CommitCounter(path) if is_file and path else None
 
 
-def _how(address: URL) -> dict[str, Any]:
+def _engine_options(address: URL) -> dict[str, Any]:
     """Return the connection options for SQLAlchemy."""
-    how: dict[str, Any] = {"connect_args": {"async_creator_fn": OneTripConnection}}
+    how: dict[str, Any] = {"connect_args": {"async_creator_fn": SingleCallConnection}}
     if _is_file(address.database):
         how |= {"pool_size": _CONNECTIONS, "max_overflow": 0}
     return how
@@ -164,17 +168,17 @@ def _is_file(path: str | None) -> bool:
     return path not in (None, "", ":memory:")
 
 
-def _prepare(connection: Any, _record: Any) -> None:
+def _set_pragmas(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # `_begin` begins transactions, not the driver
     cursor = connection.cursor()
     cursor.execute("PRAGMA busy_timeout=10000")
-    _write_ahead(cursor)
+    _enable_wal(cursor)
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
 
 
-def _write_ahead(cursor: Any) -> None:
+def _enable_wal(cursor: Any) -> None:
     """Switch to WAL mode, with retries.
 
     Of several processes that create a database at once, one switches the mode. SQLite's busy timeout does
@@ -194,7 +198,7 @@ def _write_ahead(cursor: Any) -> None:
 
 def _begin(connection: Connection) -> None:
     beginning = connection.get_execution_options().get("sqlite_begin", "BEGIN")
-    cast("OneTripConnection", connection.connection.driver_connection).begin(beginning)
+    cast("SingleCallConnection", connection.connection.driver_connection).begin(beginning)
 
 
 def _release(connection: Any, _record: Any, _error: BaseException | None) -> None:

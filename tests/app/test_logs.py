@@ -26,7 +26,7 @@ def record(event: str, name: str = "ibid.test", **fields: Any) -> logging.LogRec
     return made
 
 
-def caught(error: BaseException, name: str = "ibid.test") -> logging.LogRecord:
+def record_of(error: BaseException, name: str = "ibid.test") -> logging.LogRecord:
     try:
         raise error  # noqa: TRY301
     except BaseException:
@@ -102,7 +102,7 @@ def test_a_traceback_shows_where_but_no_values() -> None:
     ],
 )
 def test_a_traceback_keeps_the_texts_that_hold_no_data(error: Exception, told: str) -> None:
-    line = TEXT.format(caught(error))
+    line = TEXT.format(record_of(error))
     assert told in line
     assert SECRET not in line
 

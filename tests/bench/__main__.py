@@ -30,7 +30,7 @@ from tests.bench import (
     turn,
     users,
 )
-from tests.bench.baseline import Comparison, compare
+from tests.bench.baseline import BaselineComparison, compare
 from tests.bench.figures import Result, as_json, show
 from tests.bench.homes import Options
 
@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
         Console(width=None if sys.stdout.isatty() else 110),
     )
     if not given.json:
-        output.print(machine.in_words(about), highlight=False)
+        output.print(machine.format_machine(about), highlight=False)
     results: list[Result] = []
     for name in given.names or BENCHES:
         with tempfile.TemporaryDirectory(prefix="ibid-bench-") as scratch:
@@ -83,10 +83,12 @@ def main(arguments: list[str] | None = None) -> int:
     if given.json:
         sys.stdout.write(as_json(about, results) + "\n")
     if given.report:
-        given.report.write_text(report.page(machine.in_words(about), results), encoding="utf-8")
-    comparison = compare(results, before) if before else Comparison()
+        given.report.write_text(
+            report.build_report(machine.format_machine(about), results), encoding="utf-8"
+        )
+    comparison = compare(results, before) if before else BaselineComparison()
     if before:
-        progress.print(comparison.told(), highlight=False)
+        progress.print(comparison.to_text(), highlight=False)
     over = any(figure.verdict == "over" for result in results for figure in result.figures)
     return int(over or bool(comparison.slower))
 

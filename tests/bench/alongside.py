@@ -8,7 +8,7 @@ from tests.bench import generator
 from tests.bench.figures import Result
 from tests.bench.homes import CORPUS, Options, open_home, stage
 from tests.bench.processes import IBID, Shell
-from tests.bench.timing import Samples, seconds
+from tests.bench.timing import Samples, time_awaitable
 
 PASSAGES, INGESTED, QUERIES = 20_000, 5_000, 300
 _PAUSE = 0.02
@@ -23,20 +23,20 @@ async def run(options: Options) -> Result:
     def ingest(seed: int, passages: int = INGESTED) -> Coroutine[None, None, float]:
         folder = options.scratch / f"docs{seed}"
         generator.write([*generator.pages(passages, seed)], folder)
-        return shell.seconds(*IBID, "ingest", str(folder), "--corpus", CORPUS)
+        return shell.time_run(*IBID, "ingest", str(folder), "--corpus", CORPUS)
 
     pages = [*generator.pages(options.passages or PASSAGES)]
     options.say("embedding and staging")
     async with open_home(home) as services:
         passages = await stage(services, pages)
         queries = generator.questions(pages, QUERIES)
-        quiet = await _search(services, queries, asyncio.create_task(asyncio.sleep(5)))
+        quiet = await _search_until(services, queries, asyncio.create_task(asyncio.sleep(5)))
         await ingest(10, 60)  # warm-up: compiles the bytecode
         options.say("ingesting alone")
         alone = await ingest(11)
         options.say("ingesting and searching")
         ingesting = asyncio.create_task(ingest(12))
-        busy = await _search(services, queries, ingesting)
+        busy = await _search_until(services, queries, ingesting)
         together = await ingesting
     about = (
         f"one searcher on {passages:,} passages, `ibid ingest` of {INGESTED:,} more in a process"
@@ -51,10 +51,12 @@ async def run(options: Options) -> Result:
     return result
 
 
-async def _search(services: Services, queries: list[str], until: asyncio.Task[object]) -> Samples:
+async def _search_until(
+    services: Services, queries: list[str], until: asyncio.Task[object]
+) -> Samples:
     samples = Samples()
     while not until.done():
         query = queries[len(samples.seconds) % len(queries)]
-        samples.seconds.append(await seconds(services.search.passages(query)))
+        samples.seconds.append(await time_awaitable(services.search.passages(query)))
         await asyncio.sleep(_PAUSE)
     return samples

@@ -5,14 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.bench.figures import Result, in_words
+from tests.bench.figures import Result, format_value
 
 TOLERANCE = 0.25
 """Fraction by which a figure may exceed its stored value: two runs of the same code differ by that much."""
 
 
 @dataclass(frozen=True)
-class Comparison:
+class BaselineComparison:
     """The slower figures. Only ratios and limited figures are compared: other times depend on the machine."""
 
     slower: list[str] = field(default_factory=list)
@@ -20,7 +20,7 @@ class Comparison:
     skipped: list[str] = field(default_factory=list)
     """Names of benchmarks that the document lacks or has with other parameters."""
 
-    def told(self) -> str:
+    def to_text(self) -> str:
         """Return a report for people, with one line per slower figure."""
         what = f"ratios and limited figures by more than {TOLERANCE:.0%}, and no other times"
         lines = [f"Slower than before ({what}): {len(self.slower)}", *self.slower]
@@ -29,25 +29,25 @@ class Comparison:
         return "\n".join(lines)
 
 
-def compare(results: Sequence[Result], document: str) -> Comparison:
+def compare(results: Sequence[Result], document: str) -> BaselineComparison:
     """Compare results with a stored document; raise `ValueError` or `KeyError` if it has another format."""
     stored: dict[str, Any] = json.loads(document)["benches"]
-    comparison = Comparison()
+    comparison = BaselineComparison()
     for result in results:
         before = stored.get(result.bench)
         if before is None or before["about"] != result.about:
             comparison.skipped.append(result.bench)
         else:
             values = {figure["name"]: figure["value"] for figure in before["figures"]}
-            comparison.slower.extend(_slower(result, values))
+            comparison.slower.extend(_slower_messages(result, values))
     return comparison
 
 
-def _slower(result: Result, before: Mapping[str, float]) -> Iterator[str]:
+def _slower_messages(result: Result, before: Mapping[str, float]) -> Iterator[str]:
     for figure in result.figures:
         was = before.get(figure.name)
         if was is not None and figure.compares and figure.value > was + TOLERANCE * abs(was):
             yield (
-                f"{result.bench}, {figure.name}: {in_words(figure.value, figure.unit)}, "
-                f"was {in_words(was, figure.unit)}"
+                f"{result.bench}, {figure.name}: {format_value(figure.value, figure.unit)}, "
+                f"was {format_value(was, figure.unit)}"
             )

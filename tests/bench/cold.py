@@ -5,9 +5,9 @@ from collections import Counter
 
 from tests.bench import generator
 from tests.bench.figures import Result
-from tests.bench.homes import Options, left, open_home, settings, stage
+from tests.bench.homes import Options, open_home, settings, stage, wait_for_engine_exit
 from tests.bench.processes import IBID, Shell
-from tests.bench.timing import Work, in_turns, ratio
+from tests.bench.timing import TimedTask, ratio, time_alternately
 
 HELP_LIMIT = 300.0
 PASSAGES, ROUNDS = 300, 7
@@ -24,17 +24,19 @@ async def run(options: Options) -> Result:
         passages = await stage(services, pages)
     shell = Shell(home, options.scratch)
 
-    def command(*arguments: str) -> Work:
+    def command(*arguments: str) -> TimedTask:
         async def work(_: int) -> float:
-            await left(settings(home).index_folder)  # so that each command starts its own engine
-            return await shell.seconds(*arguments)
+            await wait_for_engine_exit(
+                settings(home).index_folder
+            )  # so that each command starts its own engine
+            return await shell.time_run(*arguments)
 
         return work
 
     question = f"What is the {pages[0].sections[0].heading.lower()}?"
     ask, search = (*IBID, "ask", question), (*IBID, "search", question)
     options.say("compiling, then starting processes in turns")
-    taken = await in_turns(
+    taken = await time_alternately(
         rounds,
         python=command("-c", "pass"),
         help=command(*IBID, "--help"),
@@ -42,7 +44,7 @@ async def run(options: Options) -> Result:
         ask=command(*ask),
     )
     async with open_home(home):
-        beside = await in_turns(rounds, ask=lambda _: shell.seconds(*ask))
+        beside = await time_alternately(rounds, ask=lambda _: shell.time_run(*ask))
     result = Result("cold", f"process start to answer, {passages} passages, {rounds} rounds")
     result.add_times("python -c pass", taken["python"])
     result.add_times("ibid --help", taken["help"], HELP_LIMIT)
@@ -52,14 +54,14 @@ async def run(options: Options) -> Result:
     result.add("ibid --help / python -c pass", ratio(taken["help"], taken["python"]), "x")
     result.add("ibid ask / python -c pass", ratio(taken["ask"], taken["python"]), "x")
     options.say("what `ibid ask` imports")
-    imported = _imported(await shell.said("-X", "importtime", *ask))
+    imported = _parse_imports(await shell.run("-X", "importtime", *ask))
     result.add("all imports of `ask`, as -X importtime counts", imported.total() / 1e3, "ms")
     for package, microseconds in imported.most_common(_HEAVIEST):
         result.add(package, microseconds / 1e3, "ms", part=True)
     return result
 
 
-def _imported(said: str) -> Counter[str]:
+def _parse_imports(said: str) -> Counter[str]:
     """Return the microseconds of imports by top-level package, without the imports inside a module."""
     packages: Counter[str] = Counter()
     for microseconds, package in _IMPORTED.findall(said):

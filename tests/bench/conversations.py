@@ -5,12 +5,12 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
-from app.conversations.service import History
+from app.conversations.service import ConversationService
 from storage.domain import RIGHTS, Answer, Citation, Claim, Principal
 from storage.sql.database import Database
 from tests.bench.figures import Result
 from tests.bench.homes import Options
-from tests.bench.timing import Samples, seconds
+from tests.bench.timing import Samples, time_awaitable
 from tests.postgres import Postgres
 
 USERS, LISTED, SAID = 1_000, 20, 50
@@ -57,13 +57,13 @@ async def run(options: Options) -> Result:
 async def _measure(options: Options, database: Database, opened: dict[str, UUID]) -> Result:
     rounds, random = options.rounds or ROUNDS, Random(1)  # noqa: S311 - who is measured is no secret
     listing, opening, searching = Samples(), Samples(), Samples()
-    history = History(database)
+    history = ConversationService(database)
     for _ in range(rounds):
         name = random.choice(list(opened))
         mine = history.acting_for(Principal(name=name, rights=RIGHTS["reader"]))
-        listing.seconds.append(await seconds(mine.recent(50)))
-        opening.seconds.append(await seconds(mine.thread(opened[name])))
-        searching.seconds.append(await seconds(mine.recent(50, None, "paraffin")))
+        listing.seconds.append(await time_awaitable(mine.recent(50)))
+        opening.seconds.append(await time_awaitable(mine.view(opened[name])))
+        searching.seconds.append(await time_awaitable(mine.recent(50, None, "paraffin")))
     result = Result(
         "conversations", f"{USERS} users x {SAID} messages on Postgres; {rounds} rounds"
     )

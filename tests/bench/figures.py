@@ -87,7 +87,7 @@ def show(result: Result, console: Console) -> None:
         colour = "red" if figure.verdict == "over" else "green"
         table.add_row(
             ("  " if figure.part else "") + figure.name,
-            in_words(figure.value, figure.unit),
+            format_value(figure.value, figure.unit),
             "" if figure.p95 is None else f"{figure.p95:,.1f}",
             "" if figure.limit is None else f"{figure.limit:.3g}",
             f"[{colour}]{figure.verdict}[/]",
@@ -95,6 +95,6 @@ def show(result: Result, console: Console) -> None:
     console.print(table)
 
 
-def in_words(value: float, unit: str) -> str:
+def format_value(value: float, unit: str) -> str:
     """Format a value with three significant digits, or as an integer from 1,000 on."""
     return (f"{value:.3g}" if value < 1e3 else f"{value:,.0f}") + f" {unit}".rstrip()

@@ -29,7 +29,7 @@ _PASSAGE = 900
 
 
 @dataclass(frozen=True)
-class Section:
+class GeneratedSection:
     """A heading and the Markdown blocks under it."""
 
     heading: str
@@ -38,12 +38,12 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Page:
+class GeneratedPage:
     """A page of documentation; `path` is relative to the folder."""
 
     path: str
     title: str
-    sections: tuple[Section, ...]
+    sections: tuple[GeneratedSection, ...]
 
     @property
     def markdown(self) -> str:
@@ -68,7 +68,7 @@ class Page:
         return found
 
 
-def pages(passages: int, seed: int = 1) -> Iterator[Page]:
+def pages(passages: int, seed: int = 1) -> Iterator[GeneratedPage]:
     """Yield pages that have about this number of passages in total, about 14 per page."""
     author = _Author(random.Random(seed))  # noqa: S311 - no secret
     written = number = 0
@@ -78,12 +78,12 @@ def pages(passages: int, seed: int = 1) -> Iterator[Page]:
         written, number = written + len(page.passages), number + 1
 
 
-def questions(among: Sequence[Page], count: int, seed: int = 2) -> list[str]:
+def questions(pages: Sequence[GeneratedPage], count: int, seed: int = 2) -> list[str]:
     """Return queries of 2 to 20 words about the pages: keywords, questions and whole sentences."""
     rng = random.Random(seed)  # noqa: S311 - no secret
     found: list[str] = []
     while len(found) < count:
-        page = rng.choice(among)
+        page = rng.choice(pages)
         section = rng.choice(page.sections)
         words = [word.strip(".,`") for word in " ".join(section.blocks).split() if word.isalpha()]
         content = [word for word in words if len(word) > 4] or [section.heading]
@@ -99,9 +99,9 @@ def questions(among: Sequence[Page], count: int, seed: int = 2) -> list[str]:
     return found
 
 
-def write(among: Sequence[Page], folder: Path) -> Path:
+def write(pages: Sequence[GeneratedPage], folder: Path) -> Path:
     """Write the pages as files; return the folder."""
-    for page in among:
+    for page in pages:
         path = folder / page.path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page.markdown, encoding="utf-8")
@@ -115,24 +115,24 @@ class _Author:
         self._rng = rng
         self._words = [*FUNCTION]
         for prefix in PREFIXES:
-            derived = [prefix + _joined(stem, end) for stem in STEMS for end in SUFFIXES]
+            derived = [prefix + _join_suffix(stem, end) for stem in STEMS for end in SUFFIXES]
             self._words += rng.sample(derived, len(derived))
         ranks = range(1, len(self._words) + 1)
         self._weights = [*accumulate((rank + _SHIFT) ** -_EXPONENT for rank in ranks)]
         self._own: list[str] = []
 
-    def page(self, number: int, most: int) -> Page:
+    def page(self, number: int, most: int) -> GeneratedPage:
         """Return a page with at most `most` sections."""
         self._own = [word for word in self._draw(6 * _OWN_WORDS) if word not in FUNCTION]
         self._own = self._own[:_OWN_WORDS] or ["lamp"]
         title = self._heading(3)
         count = min(self._around(11, 0.6, 60), most)
         sections = tuple(self._section() for _ in range(count))
-        return Page(f"part{number // 40:03}/page{number:05}.md", title, sections)
+        return GeneratedPage(f"part{number // 40:03}/page{number:05}.md", title, sections)
 
-    def _section(self) -> Section:
+    def _section(self) -> GeneratedSection:
         blocks = tuple(self._block() for _ in range(self._around(2.6, 0.6, 12)))
-        return Section(self._heading(3), self._rng.choices((2, 3), (2, 1))[0], blocks)
+        return GeneratedSection(self._heading(3), self._rng.choices((2, 3), (2, 1))[0], blocks)
 
     def _block(self) -> str:
         kind = self._rng.choices(("prose", "list", "code"), (66, 20, 14))[0]
@@ -177,5 +177,5 @@ class _Author:
         return max(1, min(round(median * self._rng.lognormvariate(0, sigma)), most))
 
 
-def _joined(stem: str, suffix: str) -> str:
+def _join_suffix(stem: str, suffix: str) -> str:
     return (stem.removesuffix("e") if suffix[:1] in ("i", "e", "a") else stem) + suffix

@@ -10,13 +10,13 @@ from pathlib import Path
 import httpx
 
 from tests.app.api.calls import API
-from tests.app.cli.test_serve import serving
+from tests.app.cli.test_serve import run_server
 from tests.bench import generator
 from tests.bench.figures import Result
-from tests.bench.homes import CORPUS, Options, left, open_home, settings
+from tests.bench.homes import CORPUS, Options, open_home, settings, wait_for_engine_exit
 from tests.bench.meters import Memory
-from tests.bench.search import P95_LIMIT, RATIO_LIMIT, Searching, served_folder
-from tests.bench.timing import Samples, seconds
+from tests.bench.search import P95_LIMIT, RATIO_LIMIT, SearchBench, served_folder
+from tests.bench.timing import Samples, time_awaitable
 
 LARGEST, STEPS = 100_000, (100, 10, 1)
 """Passages of the largest corpus, and the divisors that give the sizes."""
@@ -25,13 +25,13 @@ MEMORY_LIMIT, EXPONENT_LIMIT = 500.0, 1.1
 
 
 @dataclass
-class Grown:
+class GrowthStep:
     """One size of corpus with its measurements: seconds of ingestions, megabytes, durations of searches."""
 
     scratch: Path
     passages: int
-    taken: float = 0.0
-    again: float = 0.0
+    ingestion_seconds: float = 0.0
+    reingestion_seconds: float = 0.0
     memory: float = 0.0
     ours: Samples = field(default_factory=Samples)
     raw: Samples = field(default_factory=Samples)
@@ -46,19 +46,21 @@ class Grown:
         memory = Memory()
         del pages
         async with open_home(home) as services:
-            async with memory.watched():
-                self.taken = await seconds(services.ingestion.run([docs], CORPUS))
-            self.again = await seconds(services.ingestion.run([docs], CORPUS))
+            async with memory.watch():
+                self.ingestion_seconds = await time_awaitable(
+                    services.ingestion.run([docs], CORPUS)
+                )
+            self.reingestion_seconds = await time_awaitable(services.ingestion.run([docs], CORPUS))
             folder = await served_folder(services, home)
-            work = Searching(services, queries, folder, self.scratch / "copy")
+            work = SearchBench(services, queries, folder, self.scratch / "copy")
             self.ours, self.raw = await work.compare(1)
-            self.memory = memory.most
+            self.memory = memory.peak
         await asyncio.to_thread(self._ask_server, home, queries)
-        await left(settings(home).index_folder)
+        await wait_for_engine_exit(settings(home).index_folder)
         shutil.rmtree(self.scratch)
 
     def _ask_server(self, home: Path, queries: Sequence[str]) -> None:
-        with serving(home) as (_, client):
+        with run_server(home) as (_, client):
             for number, query in enumerate([*queries[:20], *queries]):
                 response = client.get(f"{API}/search", params={"q": query, "k": 10})
                 assert response.status_code == httpx.codes.OK, response.text
@@ -70,26 +72,28 @@ async def run(options: Options) -> Result:
     """Measure three sizes, each ten times the previous one, after a warm-up ingestion."""
     largest = options.passages or LARGEST
     options.say("warming up")
-    await Grown(options.scratch / "warm", 60).measure()
+    await GrowthStep(options.scratch / "warm", 60).measure()
     about = f"up to {largest:,} passages, {QUERIES} queries, k=10, one process and its engine"
     result = Result("growth", about)
-    grown: list[Grown] = []
+    grown: list[GrowthStep] = []
     for step in STEPS:
         options.say(f"{largest // step:,} passages")
-        grown.append(Grown(options.scratch / f"home{step}", largest // step))
+        grown.append(GrowthStep(options.scratch / f"home{step}", largest // step))
         await grown[-1].measure()
         _add(result, grown[-1])
     small, large = grown[0], grown[-1]
-    exponent = math.log(large.taken / small.taken) / math.log(large.passages / small.passages)
+    exponent = math.log(large.ingestion_seconds / small.ingestion_seconds) / math.log(
+        large.passages / small.passages
+    )
     result.add("ingestion grows with passages to the power of", exponent, "", EXPONENT_LIMIT)
     result.add("memory of the largest ingestion", large.memory, "MB", MEMORY_LIMIT)
     return result
 
 
-def _add(result: Result, one: Grown) -> None:
+def _add(result: Result, one: GrowthStep) -> None:
     about = f"{one.passages:,} passages"
-    result.add(f"{about}: ingestion", one.taken, "s")
-    result.add(f"{about}: no-change re-ingest", one.again, "s", part=True)
+    result.add(f"{about}: ingestion", one.ingestion_seconds, "s")
+    result.add(f"{about}: no-change re-ingest", one.reingestion_seconds, "s", part=True)
     result.add(f"{about}: memory meanwhile", one.memory, "MB", part=True)
     result.add_times(f"{about}: search in-process", one.ours)
     result.add(f"{about}: search in-process, p95", 1e3 * one.ours.p95, "ms", P95_LIMIT, part=True)

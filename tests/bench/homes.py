@@ -11,13 +11,13 @@ from uuid import UUID, uuid4
 from app.providers import configured_fingerprint
 from app.settings import Settings
 from app.wiring import Services, open_services
-from pipelines.ingestion.transformations import embedded_text
+from pipelines.ingestion.transformations import text_to_embed
 from storage.domain import Passage
 from storage.embeddings.local import LocalEmbedding
 from storage.index.embedded.files import is_locked
 from storage.index.passages import PassageIndex
 from storage.index.releases import ALIAS
-from tests.bench.generator import Page
+from tests.bench.generator import GeneratedPage
 
 CORPUS = "bench"
 _PASSAGES_A_SOURCE = 250
@@ -59,20 +59,20 @@ async def open_home(home: Path) -> AsyncGenerator[Services]:
             gc.freeze()  # as the server does
             yield services
     finally:
-        await left(settings(home).index_folder)
+        await wait_for_engine_exit(settings(home).index_folder)
 
 
-async def left(index: Path) -> None:
+async def wait_for_engine_exit(index: Path) -> None:
     """Wait until no engine process holds the index."""
     while is_locked(index):  # noqa: ASYNC110 - a lock tells nobody
         await asyncio.sleep(0.01)
 
 
-async def stage(services: Services, pages: Iterable[Page]) -> int:
+async def stage(services: Services, pages: Iterable[GeneratedPage]) -> int:
     """Fill the index of an empty home with passages, without files or SQL; return their number."""
     await services.library.create(CORPUS, "https://docs.example.com", "en")
     index = await services.indexes.create(configured_fingerprint(settings(Path())))
-    await services.indexes.flip(index)
+    await services.indexes.switch_to(index)
     count, some = 0, list[Passage]()
     for passage in _passages(pages):
         some.append(passage)
@@ -84,7 +84,7 @@ async def stage(services: Services, pages: Iterable[Page]) -> int:
     return count
 
 
-async def fill(home: Path, pages: Iterable[Page]) -> int:
+async def fill(home: Path, pages: Iterable[GeneratedPage]) -> int:
     """Create a home with the pages' passages, optimized as after an ingestion; return their number."""
     async with open_home(home) as services:
         count = await stage(services, pages)
@@ -94,13 +94,13 @@ async def fill(home: Path, pages: Iterable[Page]) -> int:
 
 
 async def _publish(index: PassageIndex, passages: list[Passage]) -> None:
-    texts = [embedded_text(passage.section, passage.text) for passage in passages]
+    texts = [text_to_embed(passage.section, passage.text) for passage in passages]
     vectors = index.embedding.get_text_embedding_batch(texts)
     await index.stage(passages, vectors, "en")
     await index.publish((source, 1) for source in {p.source_id for p in passages})
 
 
-def _passages(pages: Iterable[Page]) -> Iterable[Passage]:
+def _passages(pages: Iterable[GeneratedPage]) -> Iterable[Passage]:
     source, ordinal = uuid4(), 0
     for page in pages:
         for section, text in page.passages:
@@ -111,10 +111,10 @@ def _passages(pages: Iterable[Page]) -> Iterable[Passage]:
 
 
 def _passage(
-    source: UUID, ordinal: int, page: Page, section: tuple[str, ...], text: str
+    source: UUID, ordinal: int, page: GeneratedPage, section: tuple[str, ...], text: str
 ) -> Passage:
     return Passage(
-        id=Passage.identify(source, 1, ordinal),
+        id=Passage.make_id(source, 1, ordinal),
         source_id=source,
         corpus=CORPUS,
         version=1,

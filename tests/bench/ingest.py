@@ -13,7 +13,7 @@ import pipelines.ingestion.writer
 import storage.index.passages
 from pipelines.ingestion.service import Ingestion
 from pipelines.ingestion.transformations import EmbedNew, SectionSplitter
-from pipelines.ingestion.writer import Writer
+from pipelines.ingestion.writer import PassageWriter
 from storage.embeddings.local import DIMENSION, LocalEmbedding
 from storage.index.bm25.encoder import encode_document
 from storage.index.embedded.client import EngineClient, open_embedded
@@ -23,8 +23,8 @@ from storage.index.passages import PassageIndex
 from storage.index.releases import ALIAS
 from tests.bench import generator
 from tests.bench.figures import Result
-from tests.bench.homes import CORPUS, Options, left, open_home
-from tests.bench.timing import Samples, Stopwatch, in_turns, ratio, seconds
+from tests.bench.homes import CORPUS, Options, open_home, wait_for_engine_exit
+from tests.bench.timing import Samples, Stopwatch, ratio, time_alternately, time_awaitable
 
 LIMIT, UNCHANGED_LIMIT, CHANGED_LIMIT = 1.5, 5.0, 3.0
 PASSAGES, ROUNDS = 5_000, 5
@@ -33,10 +33,10 @@ _BATCH = 128
 _SCHEMA = Schema(DIMENSION, ["corpus", "source_id", "state"], ["version"])
 _PHASES = {
     "looking for changes": [
-        (pipelines.ingestion.service, "select"),
+        (pipelines.ingestion.service, "find_files"),
         (pipelines.ingestion.service, "compare"),
     ],
-    "creating the index": [(Ingestion, "_index")],
+    "creating the index": [(Ingestion, "_get_or_create_index")],
     "reading": [(pipelines.ingestion.diff, "read_all")],
     "splitting, nodes": [(SectionSplitter, "__call__")],
     "embedding": [(LocalEmbedding, "_get_text_embeddings")],
@@ -44,7 +44,7 @@ _PHASES = {
         (pipelines.ingestion.writer.IngestionPipeline, "arun"),
         (EmbedNew, "acall"),
     ],
-    "passages, points": [(Writer, "embed"), (PassageIndex, "stage")],
+    "passages, points": [(PassageWriter, "embed"), (PassageIndex, "stage")],
     "BM25": [(storage.index.passages, "encode_document")],
     "upsert": [(EngineClient, "upsert")],
     "publish": [(EngineClient, "apply")],
@@ -54,28 +54,30 @@ _PHASES = {
 
 
 @dataclass
-class Ingesting:
+class IngestBench:
     """The tasks that are compared, each with its own home."""
 
     folder: Path
     homes: Iterator[Path]
     is_ours: bool
     records: list[Record] = field(default_factory=list)
-    again: Samples = field(default_factory=Samples)
+    unchanged: Samples = field(default_factory=Samples)
     """Seconds of a second ingestion of the unchanged folder."""
     changed: Samples = field(default_factory=Samples)
     """Seconds of an ingestion after a change in one percent of the files, for generated folders only."""
 
-    async def ours(self, _: int) -> float:
+    async def ingest(self, _: int) -> float:
         """Return the seconds of the first ingestion, without loading the embedding model."""
         home = next(self.homes)
         async with open_home(home) as services:
-            first = await seconds(services.ingestion.run([self.folder], CORPUS))
-            self.again.seconds.append(await seconds(services.ingestion.run([self.folder], CORPUS)))
+            first = await time_awaitable(services.ingestion.run([self.folder], CORPUS))
+            self.unchanged.seconds.append(
+                await time_awaitable(services.ingestion.run([self.folder], CORPUS))
+            )
             if self.is_ours:
                 self._change()
                 once_more = services.ingestion.run([self.folder], CORPUS)
-                self.changed.seconds.append(await seconds(once_more))
+                self.changed.seconds.append(await time_awaitable(once_more))
             if not self.records:
                 self.records = await services.indexes.engine.scan(ALIAS, {})
         shutil.rmtree(home)
@@ -86,7 +88,7 @@ class Ingesting:
         for path in files[:: len(files) // max(len(files) // 100, 1)]:
             path.write_text(f"{path.read_text()}\n\nOne more line, at {time.time_ns()}.\n")
 
-    async def bare(self, _: int) -> float:
+    async def write_in_process(self, _: int) -> float:
         """Return the seconds to encode and write the same passages with an engine in this process."""
         home = next(self.homes)
         engine = EmbeddedEngine(home)
@@ -100,7 +102,7 @@ class Ingesting:
         shutil.rmtree(home)
         return elapsed
 
-    async def shared(self, _: int) -> float:
+    async def write_by_engine_process(self, _: int) -> float:
         """Return the seconds to encode and write the same passages by the engine's process, as in Ibid."""
         home = next(self.homes)
         embedding = _warm_embedding()
@@ -110,7 +112,7 @@ class Ingesting:
             for points in _points(self.records, embedding):
                 await engine.upsert(CORPUS, points)
             elapsed = time.perf_counter() - started
-        await left(home)
+        await wait_for_engine_exit(home)
         shutil.rmtree(home)
         return elapsed
 
@@ -118,7 +120,7 @@ class Ingesting:
         """Return the seconds of one more ingestion by phase; the measurement makes it slightly slower."""
         watch = Stopwatch()
         async with open_home(next(self.homes)) as services:
-            with watch.watching(_PHASES | {"the rest": [(Ingestion, "run")]}):
+            with watch.watch(_PHASES | {"the rest": [(Ingestion, "run")]}):
                 await services.ingestion.run([self.folder], CORPUS)
         return watch.seconds
 
@@ -126,28 +128,34 @@ class Ingesting:
 async def run(options: Options) -> Result:
     """Measure ratios of whole runs, each into a new home; imports are excluded."""
     homes = (options.scratch / f"home{number}" for number in count())
-    work = Ingesting(_folder(options), homes, options.folder is None)
+    work = IngestBench(_folder(options), homes, options.folder is None)
     options.say("warming up")
-    await work.ours(-1)
-    work.again.seconds.clear()
+    await work.ingest(-1)
+    work.unchanged.seconds.clear()
     work.changed.seconds.clear()
     options.say("ingesting, and writing the same passages bare, in turns")
     rounds = options.rounds or ROUNDS
-    taken = await in_turns(rounds, warm_up=0, ours=work.ours, bare=work.bare, shared=work.shared)
+    taken = await time_alternately(
+        rounds,
+        warm_up=0,
+        ours=work.ingest,
+        bare=work.write_in_process,
+        shared=work.write_by_engine_process,
+    )
     ours, bare = taken["ours"], taken["bare"]
     passages, where = len(work.records), options.folder or "generated"
     files = len({record.payload["source_id"] for record in work.records})
     result = Result("ingest", f"{passages:,} passages of {files:,} files, {where}, {rounds} rounds")
     result.add("ingest / (embedding + BM25 + upsert)", ratio(ours, bare), "x", LIMIT)
     result.add("the same, upserting by the engine's process", ratio(ours, taken["shared"]), "x")
-    unchanged = 100 * ratio(work.again, ours)
+    unchanged = 100 * ratio(work.unchanged, ours)
     result.add("no change / first", unchanged, "%", UNCHANGED_LIMIT)
     if work.changed.seconds:
         changed = 100 * ratio(work.changed, ours)
         result.add("one file of a hundred changed / first", changed, "%", CHANGED_LIMIT)
     result.add("passages a second", passages / ours.median, "/s")
     result.add_times("ingest", ours)
-    result.add_times("no-change re-ingest", work.again)
+    result.add_times("no-change re-ingest", work.unchanged)
     result.add_times("embedding + BM25 + upsert", bare)
     options.say("once more, with a stopwatch in it")
     for phase, taken_by in sorted((await work.phases()).items(), key=lambda item: -item[1]):

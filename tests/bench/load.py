@@ -1,4 +1,4 @@
-"""A load generator in a separate process: `driven` starts it with a plan and returns its `Taken`."""
+"""A load generator in a separate process: `run_plan` starts it with a plan and returns its `LoadResult`."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from random import Random
 from time import perf_counter
 from urllib.parse import quote, urlsplit
 
-from tests.bench.wire import Wire
+from tests.bench.wire import HttpConnection
 
 _PATIENCE = 60.0
 _PROBED = 10
@@ -18,7 +18,7 @@ _PROBED = 10
 
 
 @dataclass
-class Taken:
+class LoadResult:
     """The measurements of the load generator: seconds by kind, and failures."""
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class Taken:
         """Add a duration."""
         self.seconds.setdefault(kind, []).append(seconds)
 
-    async def attempt(self, wire: Wire, work: Awaitable[None]) -> bool:
+    async def attempt(self, wire: HttpConnection, work: Awaitable[None]) -> bool:
         """Run a request and return whether it succeeded; record a failure and close its connection."""
         self.open += 1
         self.most_open = max(self.most_open, self.open)
@@ -63,15 +63,15 @@ class Searches:
     think: float = 0.0
     """Average seconds from an answer to the user's next search."""
 
-    async def run(self) -> Taken:
+    async def run(self) -> LoadResult:
         """Run the plan and return the durations of whole searches as `search`."""
-        taken, counted = Taken(), perf_counter() + self.ramp
+        taken, counted = LoadResult(), perf_counter() + self.ramp
         users = (self._user(number, counted, taken) for number in range(len(self.tokens)))
         await asyncio.gather(*users)
         return taken
 
-    async def _user(self, number: int, counted: float, taken: Taken) -> None:
-        random, wire = Random(number), Wire(self.base, self.tokens[number])  # noqa: S311 - no secret
+    async def _user(self, number: int, counted: float, taken: LoadResult) -> None:
+        random, wire = Random(number), HttpConnection(self.base, self.tokens[number])  # noqa: S311 - no secret
         pause = random.uniform(0, self.ramp)
         while perf_counter() + pause < counted + self.seconds:
             await asyncio.sleep(pause)
@@ -82,7 +82,7 @@ class Searches:
             pause = random.uniform(0, 2 * self.think)
         wire.close()
 
-    async def _search(self, wire: Wire, query: str) -> None:
+    async def _search(self, wire: HttpConnection, query: str) -> None:
         await wire.get(self.path + quote(query))
 
 
@@ -101,17 +101,17 @@ class Chats:
     model: tuple[str, str] | None = None
     """URL and name of the model that the server uses."""
 
-    async def run(self) -> Taken:
+    async def run(self) -> LoadResult:
         """Run the plan and return durations by kind.
 
         `event` and `token` last until the first event and the first token of a turn, `turn` until its
         end, and `model` until the first token of a direct call.
         """
-        taken, random, due = Taken(), Random(1), perf_counter()  # noqa: S311 - no secret
+        taken, random, due = LoadResult(), Random(1), perf_counter()  # noqa: S311 - no secret
         asked: list[asyncio.Task[object]] = []
         for number in range(round(self.rate * self.seconds)):
             user = number % len(self.paths)
-            wire = Wire(self.base, self.tokens[user])
+            wire = HttpConnection(self.base, self.tokens[user])
             turn = self._turn(wire, self.paths[user], self._question(number), taken)
             asked.append(asyncio.create_task(taken.attempt(wire, turn)))
             if self.model and number % _PROBED == 0:
@@ -124,7 +124,9 @@ class Chats:
     def _question(self, number: int) -> str:
         return self.questions[number % len(self.questions)]
 
-    async def _turn(self, wire: Wire, path: str, question: str, taken: Taken) -> None:
+    async def _turn(
+        self, wire: HttpConnection, path: str, question: str, taken: LoadResult
+    ) -> None:
         began, event, seen = perf_counter(), b"", dict[str, float]()
         async for event in wire.events(path, {"text": question}):
             seen.setdefault("event", perf_counter() - began)
@@ -137,8 +139,8 @@ class Chats:
         wire.close()
 
 
-async def _ask(url: str, name: str, taken: Taken) -> None:
-    wire, began, first = Wire(url, "any"), perf_counter(), 0.0
+async def _ask(url: str, name: str, taken: LoadResult) -> None:
+    wire, began, first = HttpConnection(url, "any"), perf_counter(), 0.0
     said = {"model": name, "messages": [{"role": "user", "content": "?"}], "stream": True}
     async for event in wire.events(f"{urlsplit(url).path}/chat/completions", said):
         if not first and b'"content": "' in event and b'"content": ""' not in event:
@@ -147,7 +149,7 @@ async def _ask(url: str, name: str, taken: Taken) -> None:
     wire.close()
 
 
-async def driven(plan: Searches | Chats) -> Taken:
+async def run_plan(plan: Searches | Chats) -> LoadResult:
     """Run a plan in a separate process and return its measurements."""
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.bench.load", type(plan).__name__),
@@ -157,7 +159,7 @@ async def driven(plan: Searches | Chats) -> Taken:
     )
     output, _ = await child.communicate(json.dumps(asdict(plan)).encode())
     assert child.returncode == 0, plan
-    return Taken(**json.loads(output))
+    return LoadResult(**json.loads(output))
 
 
 if __name__ == "__main__":

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import httpx
 
 from tests.app.api.calls import API
-from tests.app.api.uploads import archive, send, until_over
+from tests.app.api.uploads import archive, upload_files, wait_for_job
 from tests.app.cli.commands import environment
 from tests.bench import generator
 from tests.bench.figures import Result
-from tests.bench.homes import CORPUS, Options, fill, left, settings
-from tests.bench.load import Chats, Searches, driven
-from tests.bench.processes import conversations, served, stand_in
+from tests.bench.homes import CORPUS, Options, fill, settings, wait_for_engine_exit
+from tests.bench.load import Chats, Searches, run_plan
+from tests.bench.processes import conversations, run_model_double, run_module
 from tests.bench.ticking import Clock, Ticks
 from tests.bench.timing import Samples
 
@@ -24,7 +24,7 @@ MODEL = "double/paced-100"
 
 
 @dataclass(frozen=True)
-class Load:
+class LoopLoad:
     """The load: its duration in seconds, and searches and turns per second."""
 
     seconds: float = 15.0
@@ -32,13 +32,13 @@ class Load:
     turns: float = 5.0
 
 
-async def run(options: Options, load: Load | None = None) -> Result:
+async def run(options: Options, load: LoopLoad | None = None) -> Result:
     """Measure how late ticks are and how much the loop's thread works between them.
 
     The limit of lateness applies to its 99.9th percentile, because higher values are due to other
     processes. The limit of work applies to its maximum, which does not depend on other processes.
     """
-    load, home = load or Load(), options.scratch / "home"
+    load, home = load or LoopLoad(), options.scratch / "home"
     pages = [*generator.pages(options.passages or PASSAGES)]
     options.say("embedding and staging")
     passages = await fill(home, pages)
@@ -46,38 +46,38 @@ async def run(options: Options, load: Load | None = None) -> Result:
     sent = {page.path: page.markdown for page in generator.pages(more, 11)}
     about = f"{load.searches} searches and {load.turns:g} turns a second, {passages:,} passages"
     result = Result("loop", about)
-    async with stand_in() as model:
+    async with run_model_double() as model:
         hosted = {"OPENROUTER_API_KEY": "any", "OPENROUTER_BASE_URL": model}
         names = {"OPENROUTER_MODELS": MODEL, "LOG_LEVEL": "warning"}
-        with served("tests.bench.ticking", **environment(home), **hosted, **names) as client:
-            work = Ticking(client, load, pages)
+        with run_module("tests.bench.ticking", **environment(home), **hosted, **names) as client:
+            work = TickingServer(client, load, pages)
             options.say("warming up")
             await work.measure()
             options.say("answering")
             _add(result, "answering", *await work.measure())
             options.say("answering while an upload is ingested")
-            job = send(client, {"docs.zip": archive(sent)}, corpus=CORPUS).json()
-            _until_begun(client, job["id"])
+            job = upload_files(client, {"docs.zip": archive(sent)}, corpus=CORPUS).json()
+            _wait_until_started(client, job["id"])
             _add(result, "an upload being ingested", *await work.measure())
-            until_over(client, job["id"], 600)
-    await left(settings(home).index_folder)
+            wait_for_job(client, job["id"], 600)
+    await wait_for_engine_exit(settings(home).index_folder)
     return result
 
 
 @dataclass(frozen=True)
-class Ticking:
+class TickingServer:
     """A server with a clock in its event loop, and the load for it."""
 
     client: httpx.Client
-    load: Load
-    pages: Sequence[generator.Page]
+    load: LoopLoad
+    pages: Sequence[generator.GeneratedPage]
 
     async def measure(self) -> tuple[Ticks, Ticks]:
         """Return the ticks of the server's event loop, and of the idle loop of this process."""
         plans, idle = self.plans(), Clock()
         self.client.get("/ticks")
         idle.start()
-        for taken in await asyncio.gather(*map(driven, plans)):
+        for taken in await asyncio.gather(*map(run_plan, plans)):
             assert not taken.failures
         return Ticks(**self.client.get("/ticks").json()), idle.read()
 
@@ -95,7 +95,7 @@ class Ticking:
         )
 
 
-def _until_begun(client: httpx.Client, job_id: str) -> None:
+def _wait_until_started(client: httpx.Client, job_id: str) -> None:
     while client.get(f"{API}/jobs/{job_id}").json()["phase"] == "queued":
         time.sleep(0.1)
 

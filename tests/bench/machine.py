@@ -31,7 +31,7 @@ def describe() -> dict[str, object]:
     }
 
 
-def in_words(machine: dict[str, object]) -> str:
+def format_machine(machine: dict[str, object]) -> str:
     """Format the description on one line."""
     packages = machine["packages"]
     assert isinstance(packages, dict)

@@ -9,28 +9,28 @@ from pathlib import Path
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
-_SAMPLED = 0.05
+_SAMPLE_SECONDS = 0.05
 _ENGINE = b"storage.index.embedded.process"
 
 
-def resident(pids: Sequence[int]) -> float:
+def resident_memory(pids: Sequence[int]) -> float:
     """Return the resident memory in megabytes; shared memory counts for each process."""
     pages = (int(_about(pid, "statm").split()[1]) for pid in pids)
     return sum(pages) * _PAGE / 1e6
 
 
-def shared_out(pids: Sequence[int]) -> float:
+def proportional_memory(pids: Sequence[int]) -> float:
     """Return the proportional memory (PSS) in megabytes: shared memory is divided among its processes."""
     lines = (line.split() for pid in pids for line in _about(pid, "smaps_rollup").splitlines())
     return sum(int(line[1]) for line in lines if line[0] == "Pss:") / 1e3
 
 
-def processor(pids: Sequence[int]) -> float:
+def cpu_seconds(pids: Sequence[int]) -> float:
     """Return the CPU seconds of the processes since their start."""
     return sum(sum(map(int, _fields(pid)[11:13])) for pid in pids) / _TICKS
 
 
-def family(pid: int) -> tuple[list[int], list[int]]:
+def process_ids(pid: int) -> tuple[list[int], list[int]]:
     """Return the process IDs of a server with its descendants, and separately those of engine processes."""
     found = [pid]
     for one in found:
@@ -44,15 +44,15 @@ class Memory:
     """The memory growth of processes in megabytes since this object was created."""
 
     pids: Sequence[int] = field(default_factory=lambda: [os.getpid()])
-    most: float = 0.0
+    peak: float = 0.0
 
     def __post_init__(self) -> None:
         """Record the initial memory."""
-        self.first = resident(self.pids)
+        self.first = resident_memory(self.pids)
 
     @asynccontextmanager
-    async def watched(self) -> AsyncGenerator[None]:
-        """Record the maximum growth in `most` inside the `with` block."""
+    async def watch(self) -> AsyncGenerator[None]:
+        """Record the maximum growth in `peak` inside the `with` block."""
         watching = asyncio.create_task(self._watch())
         try:
             yield
@@ -63,8 +63,8 @@ class Memory:
 
     async def _watch(self) -> None:
         while True:
-            self.most = max(self.most, resident(self.pids) - self.first)
-            await asyncio.sleep(_SAMPLED)
+            self.peak = max(self.peak, resident_memory(self.pids) - self.first)
+            await asyncio.sleep(_SAMPLE_SECONDS)
 
 
 def _children(pid: int) -> list[int]:

@@ -16,7 +16,7 @@ import httpx
 
 import app
 from tests.app.api.calls import API
-from tests.app.cli.test_serve import free_port, until_ready
+from tests.app.cli.test_serve import free_port, wait_until_ready
 
 IBID = ("-c", "import sys; from app.cli import main; sys.exit(main())")
 """Python arguments that do the same as the console script."""
@@ -29,13 +29,13 @@ class Shell:
     home: Path
     scratch: Path
 
-    async def seconds(self, *arguments: str) -> float:
+    async def time_run(self, *arguments: str) -> float:
         """Return the seconds from the start of an interpreter to its end."""
         started = time.perf_counter()
-        await self.said(*arguments)
+        await self.run(*arguments)
         return time.perf_counter() - started
 
-    async def said(self, *arguments: str) -> str:
+    async def run(self, *arguments: str) -> str:
         """Run a new interpreter and return its standard error; raise `RuntimeError` if it fails."""
         environment = os.environ | {
             "IBID_HOME": str(self.home),
@@ -58,7 +58,7 @@ class Shell:
 
 
 @asynccontextmanager
-async def stand_in() -> AsyncGenerator[str]:
+async def run_model_double() -> AsyncGenerator[str]:
     """Run a stand-in for OpenRouter and yield its base URL."""
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.doubles", "--port", "0"),
@@ -77,7 +77,7 @@ async def stand_in() -> AsyncGenerator[str]:
 
 
 @contextmanager
-def served(module: str, *arguments: str, **environment: str) -> Generator[httpx.Client]:
+def run_module(module: str, *arguments: str, **environment: str) -> Generator[httpx.Client]:
     """Run `python -m MODULE PORT ARGUMENTS` outside the checkout and its `.env`; yield a client for it."""
     port = free_port()
     with tempfile.TemporaryDirectory() as elsewhere:
@@ -90,7 +90,7 @@ def served(module: str, *arguments: str, **environment: str) -> Generator[httpx.
         )
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-                until_ready(server, client)
+                wait_until_ready(server, client)
                 yield client
         finally:
             os.killpg(server.pid, signal.SIGKILL)

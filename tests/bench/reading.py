@@ -7,16 +7,16 @@ from html import escape
 from pathlib import Path, PurePosixPath
 from textwrap import wrap
 
-from pipelines.ingestion.discovery import select
-from pipelines.ingestion.splitting import split
+from pipelines.ingestion.discovery import find_files
+from pipelines.ingestion.splitting import split_document
 from pipelines.readers import read
 from tests.bench import generator
 from tests.bench.figures import Result
-from tests.bench.generator import Page
+from tests.bench.generator import GeneratedPage
 from tests.bench.homes import Options
 from tests.bench.timing import Samples
-from tests.pipelines.archives import docx, epub, paragraph, slides, xlsx
-from tests.pipelines.pdfs import column, pdf
+from tests.pipelines.archives import build_docx, build_epub, build_pptx, build_xlsx, paragraph
+from tests.pipelines.pdfs import build_pdf, place_lines
 
 LIMIT = 2.0
 PASSAGES, ROUNDS = 2_000, 3
@@ -26,7 +26,7 @@ _LINE = 95
 _LINES = 50
 
 
-def _html(page: Page) -> bytes:
+def _html(page: GeneratedPage) -> bytes:
     parts = [f"<h1>{escape(page.title)}</h1>"]
     for section in page.sections:
         parts.append(f"<h{section.level}>{escape(section.heading)}</h{section.level}>")
@@ -34,12 +34,12 @@ def _html(page: Page) -> bytes:
     return f"<html><body><main>{''.join(parts)}</main></body></html>".encode()
 
 
-def _mdx(page: Page) -> bytes:
+def _mdx(page: GeneratedPage) -> bytes:
     about = ":::note\nAs of today.\n:::\n\n<Lamp lit />\n"
     return f"{page.markdown}\nimport Lamp from './Lamp';\n\n{about}".encode()
 
 
-def _notebook(page: Page) -> bytes:
+def _notebook(page: GeneratedPage) -> bytes:
     cells = [
         {
             "cell_type": "markdown",
@@ -52,39 +52,39 @@ def _notebook(page: Page) -> bytes:
     return json.dumps(whole).encode()
 
 
-def _docx(page: Page) -> bytes:
+def _docx(page: GeneratedPage) -> bytes:
     body = [paragraph(escape(page.title), "Title")]
     for section in page.sections:
         body.append(paragraph(escape(section.heading), f"heading{section.level - 1}"))
         body += [paragraph(escape(block)) for block in section.blocks]
-    return docx("".join(body))
+    return build_docx("".join(body))
 
 
-def _pptx(page: Page) -> bytes:
-    return slides(*((s.heading, list(s.blocks), "") for s in page.sections))
+def _pptx(page: GeneratedPage) -> bytes:
+    return build_pptx(*((s.heading, list(s.blocks), "") for s in page.sections))
 
 
-def _xlsx(page: Page) -> bytes:
+def _xlsx(page: GeneratedPage) -> bytes:
     rows = {f"Sheet {n}": [[escape(b)] for b in s.blocks] for n, s in enumerate(page.sections)}
-    return xlsx(rows)
+    return build_xlsx(rows)
 
 
-def _epub(page: Page) -> bytes:
+def _epub(page: GeneratedPage) -> bytes:
     chapters = {
         f"c{n}.xhtml": f"<h1>{escape(s.heading)}</h1>"
         + "".join(f"<p>{escape(b)}</p>" for b in s.blocks)
         for n, s in enumerate(page.sections)
     }
-    return epub(chapters)
+    return build_epub(chapters)
 
 
-def _pdf(page: Page) -> bytes:
+def _pdf(page: GeneratedPage) -> bytes:
     text = page.markdown.encode("latin-1", "replace").decode("latin-1")
     lines = [part for line in text.splitlines() for part in wrap(line, _LINE) or [""]]
-    return pdf(*(column(lines[n : n + _LINES]) for n in range(0, len(lines), _LINES)))
+    return build_pdf(*(place_lines(lines[n : n + _LINES]) for n in range(0, len(lines), _LINES)))
 
 
-FORMATS: dict[str, Callable[[Page], bytes]] = {
+FORMATS: dict[str, Callable[[GeneratedPage], bytes]] = {
     ".md": lambda page: page.markdown.encode(),
     ".mdx": _mdx,
     ".html": _html,
@@ -116,7 +116,7 @@ async def run(options: Options) -> Result:
 
 
 def _of_folder(folder: Path, rounds: int) -> Result:
-    found = [path for one in select([folder]) for path in one.files]
+    found = [path for one in find_files([folder]) for path in one.files]
     files = [(path.relative_to(folder).as_posix(), path.read_bytes()) for path in found]
     taken, characters = _read(files, rounds)
     result = Result("reading", f"{len(files)} files of {folder.name}, {rounds} rounds, one process")
@@ -133,7 +133,7 @@ def _read(files: Sequence[tuple[str, bytes]], rounds: int) -> tuple[Samples, int
         started = time.process_time()
         for name, data in files if number >= 0 else files[:1]:
             reading = read(Path(name), data, PurePosixPath(name))
-            split(reading)
+            split_document(reading)
             characters += len(reading.text)
         if number >= 0:
             taken.seconds.append(time.process_time() - started)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.evaluation.plots import Chart, chart, report_templates
-from tests.bench.figures import Figure, Result, in_words
+from tests.bench.figures import Figure, Result, format_value
 
 
-def page(machine: str, results: Sequence[Result]) -> str:
+def build_report(machine: str, results: Sequence[Result]) -> str:
     """Return the complete HTML document."""
     sections = [
         (result, _charts(result), [_cells(each) for each in result.figures]) for result in results
@@ -31,14 +31,14 @@ def _chart(what: str, figures: dict[str, Figure]) -> Chart:
     unit = next(iter(figures.values())).unit
     most = max(max(figure.value, figure.p95 or 0) for figure in figures.values())
     rows = [(size, max(figure.value, 0), figure.p95) for size, figure in figures.items()]
-    return chart(what, rows, most or 1, lambda value: in_words(value, unit))
+    return chart(what, rows, most or 1, lambda value: format_value(value, unit))
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:
     return (
         figure.name,
-        in_words(figure.value, figure.unit),
-        "" if figure.p95 is None else in_words(figure.p95, figure.unit),
-        "" if figure.limit is None else in_words(figure.limit, figure.unit),
+        format_value(figure.value, figure.unit),
+        "" if figure.p95 is None else format_value(figure.p95, figure.unit),
+        "" if figure.limit is None else format_value(figure.limit, figure.unit),
         figure.verdict,
     )

@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterator
 from statistics import mean
 
 from app.cli.demo import HANDBOOK
-from app.evaluation.beir_import import CORPUS, Naming, ingest_documents
+from app.evaluation.beir_import import CORPUS, DocumentNamer, ingest_documents
 from app.evaluation.golden import GoldenSet, read_golden
-from app.evaluation.golden_generation import make_golden
-from app.evaluation.retrieval import Measured, by_url, evaluate
+from app.evaluation.golden_generation import generate_golden
+from app.evaluation.retrieval import QuestionResult, evaluate, page_url
 from app.wiring import Services
 from storage.index.engine import SetPayload
 from tests.bench.figures import Result
@@ -29,16 +29,16 @@ async def run(options: Options) -> Result:
     firsts: dict[float, list[bool]] = {weight: [] for weight in WEIGHTS}
     async with open_home(options.scratch / "home") as services:
         options.say("ingesting")
-        golden, name = await _ingested(services, options)
+        golden, name = await _ingest(services, options)
         for seed in range(rounds):
             options.say(f"searching, marking {seed + 1} of {rounds}")
             reviewed = await _mark(services, name, seed)
             for weight in WEIGHTS:
-                await services.library.prefer_peer_reviewed(CORPUS, weight)
+                await services.library.set_peer_review_weight(CORPUS, weight)
                 measured = await evaluate(services.search, golden, name, [CORPUS])
                 ndcg[weight].append(measured.metrics["ndcg@10"])
                 for question in measured.questions:
-                    firsts[weight] += _firsts(question, reviewed)
+                    firsts[weight] += _reviewed_first(question, reviewed)
     pairs = len(firsts[0.0])
     about = f"{len(golden.questions)} questions, {rounds} markings, {pairs} pairs of which one is reviewed"
     result = Result("reviewed", about)
@@ -50,10 +50,10 @@ async def run(options: Options) -> Result:
     return result
 
 
-async def _ingested(services: Services, options: Options) -> tuple[GoldenSet, Naming]:
+async def _ingest(services: Services, options: Options) -> tuple[GoldenSet, DocumentNamer]:
     if options.folder is None:
         await services.ingestion.run([HANDBOOK], CORPUS)
-        return await make_golden(services.search, services.indexes, CORPUS), by_url
+        return await generate_golden(services.search, services.indexes, CORPUS), page_url
     golden, scratch = read_golden(options.folder), options.scratch / "documents"
     name = await ingest_documents(
         services.ingestion, services.library, options.folder, golden, scratch
@@ -61,10 +61,10 @@ async def _ingested(services: Services, options: Options) -> tuple[GoldenSet, Na
     return golden, name
 
 
-async def _mark(services: Services, name: Naming, seed: int) -> set[str | None]:
+async def _mark(services: Services, name: DocumentNamer, seed: int) -> set[str | None]:
     """Mark a random half of the sources as peer-reviewed and return the names of their documents."""
     index = await services.indexes.serving()
-    passages = await index.found_in([CORPUS])
+    passages = await index.list_passages([CORPUS])
     sources = sorted({str(passage.source_id) for passage in passages})
     marked = random.Random(seed).sample(sources, len(sources) // 2)  # noqa: S311 - no secret
     changes = [
@@ -75,7 +75,7 @@ async def _mark(services: Services, name: Naming, seed: int) -> set[str | None]:
     return {name(passage) for passage in passages if str(passage.source_id) in marked}
 
 
-def _firsts(question: Measured, reviewed: Collection[str | None]) -> Iterator[bool]:
+def _reviewed_first(question: QuestionResult, reviewed: Collection[str | None]) -> Iterator[bool]:
     """Yield for each pair of relevant documents, of which one is reviewed, whether that one is first."""
     answering = [key in reviewed for key in question.found if key in question.relevant]
     for place, first in enumerate(answering):

@@ -19,12 +19,12 @@ from storage.index.passages import PassageIndex
 from tests.bench import generator
 from tests.bench.figures import Result
 from tests.bench.homes import CORPUS, Options, open_home, settings, stage
-from tests.bench.timing import Samples, Stopwatch, seconds
+from tests.bench.timing import Samples, Stopwatch, time_awaitable
 
 RATIO_LIMIT, P95_LIMIT = 2.0, 50.0
 PASSAGES, QUERIES, ROUNDS = 10_000, 300, 3
 
-_FOUND = 10
+_LIMIT = 10
 _RAW = "raw is both rankings by `EdgeShard.query_batch` in this process, on a copy of the shard"
 _PHASES = {
     "SQL: which corpora": [(Search, "scope")],
@@ -37,7 +37,7 @@ _PHASES = {
 
 
 @dataclass
-class Searching:
+class SearchBench:
     """The same queries by Ibid and by the raw engine, for which they are encoded in advance."""
 
     services: Services
@@ -52,15 +52,15 @@ class Searching:
         for query in self.queries:
             encoded = Query(
                 where={"corpus": [CORPUS], "state": ["live"]},
-                limit=_FOUND,
+                limit=_LIMIT,
                 dense=LocalEmbedding().get_query_embedding(query),
                 sparse=encode_query({query: 1.0}, {"en"}),
             )
             self.requests.append([*edge.queries(encoded).values()])
 
-    async def ours(self, query: str) -> None:
+    async def search(self, query: str) -> None:
         """Search with Ibid, through the engine's process."""
-        await self.services.search.passages(query, (), _FOUND)
+        await self.services.search.passages(query, (), _LIMIT)
 
     async def compare(self, rounds: int) -> tuple[Samples, Samples]:
         """Return the durations of Ibid's searches and of the raw engine's in this process.
@@ -77,9 +77,9 @@ class Searching:
         ours, theirs = Samples(), Samples()
         for number in range(-1, rounds):
             for index, query in enumerate(self.queries):
-                works = [(ours, self.ours(query)), (theirs, raw(self.requests[index]))]
+                works = [(ours, self.search(query)), (theirs, raw(self.requests[index]))]
                 for samples, work in works[:: 1 if index % 2 else -1]:
-                    taken = await seconds(work)
+                    taken = await time_awaitable(work)
                     if number >= 0:
                         samples.seconds.append(taken)
         shard.close()
@@ -88,9 +88,9 @@ class Searching:
     async def phases(self) -> dict[str, float]:
         """Return the total seconds of all queries by phase."""
         watch = Stopwatch()
-        with watch.watching(_PHASES):
+        with watch.watch(_PHASES):
             for query in self.queries:
-                await self.ours(query)
+                await self.search(query)
         return watch.seconds
 
 
@@ -101,13 +101,13 @@ async def run(options: Options) -> Result:
     size = options.passages or PASSAGES
     pages = [*generator.pages(size)]
     queries = generator.questions(pages, QUERIES)
-    about = f"{size:,} passages, {QUERIES} queries, k={_FOUND}, {rounds} rounds; {_RAW}"
+    about = f"{size:,} passages, {QUERIES} queries, k={_LIMIT}, {rounds} rounds; {_RAW}"
     result = Result("search", about)
 
     async def measure(services: Services, state: str) -> None:
         options.say(f"searching, {state}")
         folder = await served_folder(services, home)
-        work = Searching(services, queries, folder, options.scratch / "copy")
+        work = SearchBench(services, queries, folder, options.scratch / "copy")
         await _measure(work, rounds, result, state)
 
     async with open_home(home) as services:
@@ -118,19 +118,19 @@ async def run(options: Options) -> Result:
         await measure(services, "opened again")
         options.say("optimising")
         engine, collection = services.indexes.engine, (await served_folder(services, home)).name
-        result.add("optimize", await seconds(engine.optimize(collection)), "s")
+        result.add("optimize", await time_awaitable(engine.optimize(collection)), "s")
         await measure(services, "optimised")
     return result
 
 
 async def served_folder(services: Services, home: Path) -> Path:
     """Return the folder of the serving collection."""
-    collection = await services.search.release()
+    collection = await services.search.serving_release()
     assert collection is not None
     return settings(home).index_folder / "collections" / collection
 
 
-async def _measure(work: Searching, rounds: int, result: Result, state: str) -> None:
+async def _measure(work: SearchBench, rounds: int, result: Result, state: str) -> None:
     ours, raw = await work.compare(rounds)
     result.add(f"{state}: p50 / raw p50", ours.median / raw.median, "x", RATIO_LIMIT)
     result.add(f"{state}: p95", 1e3 * ours.p95, "ms", P95_LIMIT)

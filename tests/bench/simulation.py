@@ -24,7 +24,7 @@ class Demand:
 
 
 @dataclass(frozen=True)
-class Site:
+class Deployment:
     """A deployment: each process handles one task at a time, and any core of the engine takes a search."""
 
     processes: int
@@ -40,14 +40,14 @@ class _Cores:
     def __init__(self, count: int) -> None:
         self._free = [0.0] * count
 
-    def done(self, now: float, seconds: float) -> float:
+    def add_task(self, now: float, seconds: float) -> float:
         """Add a task and return when it ends; tasks are served in the order of their arrival."""
         ended = max(now, self._free[0]) + seconds
         heapreplace(self._free, ended)
         return ended
 
 
-def simulate(site: Site, demand: Demand, rate: float, seconds: float) -> Samples:
+def simulate(site: Deployment, demand: Demand, rate: float, seconds: float) -> Samples:
     """Simulate requests that start at random times; return the times until their answer or first event.
 
     The CPU time of each request is exponentially distributed, like a mixture of easy and hard requests.
@@ -65,19 +65,19 @@ def simulate(site: Site, demand: Demand, rate: float, seconds: float) -> Samples
         now, number, step, began = heappop(events)
         process = processes[number % site.processes]
         if step > len(steps):
-            process.done(now, random.expovariate(1) * demand.word)
+            process.add_task(now, random.expovariate(1) * demand.word)
         elif step == len(steps):
             taken.seconds.append(now - began)
             for word in range(1, demand.words + 1):
                 heappush(events, (now + word * demand.pace, number, step + 1, began))
         else:
             station = engine if step == 1 else process
-            ended = station.done(now, random.expovariate(1) * steps[step])
+            ended = station.add_task(now, random.expovariate(1) * steps[step])
             heappush(events, (ended, number, step + 1, began))
     return taken
 
 
-def carries(site: Site, demand: Demand, limit: float, seconds: float) -> float:
+def max_sustained_rate(site: Deployment, demand: Demand, limit: float, seconds: float) -> float:
     """Return the maximum number of requests per second of which 95 % are answered within the limit."""
     least, most = 0.0, site.most(demand)
     for _ in range(_HALVINGS):

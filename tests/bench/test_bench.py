@@ -20,8 +20,8 @@ from tests.bench.baseline import compare
 from tests.bench.figures import Result, as_json
 from tests.bench.homes import Options
 from tests.bench.machine import describe
-from tests.bench.meters import family
-from tests.bench.simulation import Demand, Site, carries, simulate
+from tests.bench.meters import process_ids
+from tests.bench.simulation import Demand, Deployment, max_sustained_rate, simulate
 from tests.bench.ticking import Clock
 from tests.bench.timing import Samples
 
@@ -88,7 +88,7 @@ async def test_the_weight_of_peer_review_is_measured_on_a_golden_set(tmp_path: P
     assert values["weight 0.2: ndcg@10"] == values["weight 0.0: ndcg@10"] == 1
 
 
-def measured(bench: str, **values: float) -> Result:
+def build_result(bench: str, **values: float) -> Result:
     """Return a result with the given values: a ratio, a time with a limit, or times without one."""
     result = Result(bench, "one lamp")
     for name, value in values.items():
@@ -98,21 +98,21 @@ def measured(bench: str, **values: float) -> Result:
 
 
 def test_what_got_slower_is_told_and_no_time_that_another_machine_explains() -> None:
-    stored = as_json({}, [measured("lamp", ratio=2, limited=2, unlimited=2)])
-    now = measured("lamp", ratio=2.6, limited=2.4, unlimited=9, new=1)
+    stored = as_json({}, [build_result("lamp", ratio=2, limited=2, unlimited=2)])
+    now = build_result("lamp", ratio=2.6, limited=2.4, unlimited=9, new=1)
 
-    comparison = compare([now, measured("horn", ratio=1)], stored)
+    comparison = compare([now, build_result("horn", ratio=1)], stored)
 
     assert comparison.slower == ["lamp, ratio: 2.6 x, was 2 x"]
     assert comparison.skipped == ["horn"]
-    assert compare([measured("lamp", limited=2.6)], stored).slower
-    assert "no other times" in comparison.told()
+    assert compare([build_result("lamp", limited=2.6)], stored).slower
+    assert "no other times" in comparison.to_text()
 
 
 def test_another_size_is_not_compared() -> None:
     stored = as_json({}, [Result("lamp", "two lamps")])
 
-    assert compare([measured("lamp", ratio=1)], stored).skipped == ["lamp"]
+    assert compare([build_result("lamp", ratio=1)], stored).skipped == ["lamp"]
 
 
 def test_what_grows_is_plotted_by_size() -> None:
@@ -121,7 +121,7 @@ def test_what_grows_is_plotted_by_size() -> None:
         result.add_times(f"{size}: lighting", Samples([seconds]), 20)
     result.add("all", 2, "s")
 
-    html = report.page("a machine", [result])
+    html = report.build_report("a machine", [result])
 
     widths = re.findall(r'<rect x="\d+" y="\d+" width="([\d.]+)"', html)
     assert float(widths[1]) == pytest.approx(4 * float(widths[0]))
@@ -137,16 +137,16 @@ def test_a_family_is_found_while_threads_and_children_come_and_go() -> None:
         ThreadPoolExecutor(1) as other,
         subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child,
     ):
-        busy = other.submit(come_and_go, 100)
+        busy = other.submit(start_and_end_threads, 100)
         seen = 0
         while not busy.done():
-            assert {os.getpid(), child.pid} <= {*family(os.getpid())[0]}
+            assert {os.getpid(), child.pid} <= {*process_ids(os.getpid())[0]}
             seen += 1
         child.communicate(b"\n")
     assert seen
 
 
-def come_and_go(times: int) -> None:
+def start_and_end_threads(times: int) -> None:
     for _ in range(times):
         threads = [Thread(target=time.sleep, args=(0.001,)) for _ in range(20)]
         for thread in threads:
@@ -157,7 +157,7 @@ def come_and_go(times: int) -> None:
 
 def test_a_queue_is_as_long_as_queueing_theory_says() -> None:
     """50 requests of 10 ms per second on one core take 1 / (100 - 50) s on average (M/M/1 queue)."""
-    taken = simulate(Site(1, 1), Demand(1e-9, 0.01), rate=50, seconds=600)
+    taken = simulate(Deployment(1, 1), Demand(1e-9, 0.01), rate=50, seconds=600)
 
     assert taken.p95 == pytest.approx(math.log(20) / 50, rel=0.1)
 
@@ -165,16 +165,19 @@ def test_a_queue_is_as_long_as_queueing_theory_says() -> None:
 def test_what_is_full_is_what_limits() -> None:
     searches = Demand(process=0.002, engine=0.005)
     one, processes, cores = (
-        carries(site, searches, 0.2, seconds=30) for site in (Site(1, 1), Site(4, 1), Site(1, 4))
+        max_sustained_rate(site, searches, 0.2, seconds=30)
+        for site in (Deployment(1, 1), Deployment(4, 1), Deployment(1, 4))
     )
     assert one == pytest.approx(processes, rel=0.1)
     assert 2 * one < cores < 500, "with four cores the one process is full"
-    assert carries(Site(1, 1), Demand(0.002, 0.005, 0.001, 40), 0.2, seconds=30) < one
+    assert (
+        max_sustained_rate(Deployment(1, 1), Demand(0.002, 0.005, 0.001, 40), 0.2, seconds=30) < one
+    )
 
 
 @pytest.mark.slow
 async def test_what_a_request_takes_says_what_more_processes_carry(tmp_path: Path) -> None:
-    load = capacity.Load(seconds=2, searches=10, turns=4, simulated=2)
+    load = capacity.CapacityLoad(seconds=2, searches=10, turns=4, simulated=2)
 
     result = await capacity.run(Options(tmp_path, passages=60), load)
 
@@ -198,7 +201,7 @@ async def test_every_bench_runs(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 async def test_a_crowd_may_be_small(tmp_path: Path) -> None:
-    crowd = users.Crowd(users=10, think=0.2, ramp=0.2, seconds=1, turns=5)
+    crowd = users.UserLoad(users=10, think=0.2, ramp=0.2, seconds=1, turns=5)
 
     result = await users.run(Options(tmp_path, passages=60), crowd)
 
@@ -211,7 +214,7 @@ async def test_a_crowd_may_be_small(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 async def test_a_peer_is_asked_what_ibid_is_asked(tmp_path: Path) -> None:
-    load = peers.Load(seconds=1, turns=4)
+    load = peers.PeerLoad(seconds=1, turns=4)
 
     result = await peers.run(Options(tmp_path, passages=60, rounds=1), load)
 
@@ -233,7 +236,7 @@ async def test_a_loop_that_is_blocked_ticks_late(tmp_path: Path) -> None:
     await asyncio.sleep(0.02)
     assert max(clock.read().late) > 0.04
 
-    result = await loop.run(Options(tmp_path, passages=60), loop.Load(1, searches=2, turns=3))
+    result = await loop.run(Options(tmp_path, passages=60), loop.LoopLoad(1, searches=2, turns=3))
 
     assert [figure.limit for figure in result.figures if figure.limit] == [loop.LIMIT] * 4
     assert all(figure.value > 0 for figure in result.figures)

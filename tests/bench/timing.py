@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
 
-Work = Callable[[int], Awaitable[float | None]]
+TimedTask = Callable[[int], Awaitable[float | None]]
 """A task that gets the number of the round and returns its seconds, or None to count its whole duration."""
 
-Span = tuple[float, float]
+Interval = tuple[float, float]
 
 
 @dataclass
@@ -45,20 +45,22 @@ def ratio(ours: Samples, theirs: Samples) -> float:
     return statistics.median(our / their for our, their in pairs)
 
 
-def less(whole: Samples, *parts: Samples) -> Samples:
+def subtract(whole: Samples, *parts: Samples) -> Samples:
     """Return the duration of the whole minus that of its parts, for each round."""
     rounds = zip(whole.seconds, *(part.seconds for part in parts), strict=True)
     return Samples([first - sum(others) for first, *others in rounds])
 
 
-async def seconds(work: Awaitable[object]) -> float:
+async def time_awaitable(work: Awaitable[object]) -> float:
     """Return the duration of an awaitable in seconds."""
     started = time.perf_counter()
     await work
     return time.perf_counter() - started
 
 
-async def in_turns(rounds: int, *, warm_up: int = 1, **works: Work) -> dict[str, Samples]:
+async def time_alternately(
+    rounds: int, *, warm_up: int = 1, **works: TimedTask
+) -> dict[str, Samples]:
     """Time each task once per round; each round begins with another task."""
     taken = {name: Samples() for name in works}
     names = list(works)
@@ -81,38 +83,38 @@ class Stopwatch:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
-        self._inner: ContextVar[list[Span]] = ContextVar("inner")
+        self._inner: ContextVar[list[Interval]] = ContextVar("inner")
 
     @contextmanager
-    def watching(self, phases: dict[str, list[tuple[Any, str]]]) -> Generator[None]:
+    def watch(self, phases: dict[str, list[tuple[Any, str]]]) -> Generator[None]:
         """Measure functions, given by phase as (owner, attribute); skip those that do not exist."""
         with ExitStack() as undo:
             for phase, places in phases.items():
                 for owner, attribute in places:
                     if function := getattr(owner, attribute, None):
                         undo.enter_context(
-                            patch.object(owner, attribute, self._timed(phase, function))
+                            patch.object(owner, attribute, self._wrap(phase, function))
                         )
             yield
 
-    def _timed(self, phase: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def _wrap(self, phase: str, function: Callable[..., Any]) -> Callable[..., Any]:
         if inspect.iscoroutinefunction(function):
 
             async def timed_async(*args: Any, **kwargs: Any) -> Any:
-                with self._charging(phase):
+                with self._measure(phase):
                     return await function(*args, **kwargs)
 
             return timed_async
 
         def timed(*args: Any, **kwargs: Any) -> Any:
-            with self._charging(phase):
+            with self._measure(phase):
                 return function(*args, **kwargs)
 
         return timed
 
     @contextmanager
-    def _charging(self, phase: str) -> Generator[None]:
-        outer, inner = self._inner.get([]), list[Span]()
+    def _measure(self, phase: str) -> Generator[None]:
+        outer, inner = self._inner.get([]), list[Interval]()
         token = self._inner.set(inner)
         started = time.perf_counter()
         try:
@@ -121,10 +123,10 @@ class Stopwatch:
             ended = time.perf_counter()
             self._inner.reset(token)
             outer.append((started, ended))
-            self.seconds[phase] += ended - started - _covered(inner)
+            self.seconds[phase] += ended - started - _covered_seconds(inner)
 
 
-def _covered(spans: list[Span]) -> float:
+def _covered_seconds(spans: list[Interval]) -> float:
     """Return the seconds that at least one of the spans covers."""
     covered, until = 0.0, float("-inf")
     for start, end in sorted(spans):

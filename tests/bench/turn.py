@@ -10,14 +10,14 @@ from uuid import UUID, uuid4
 from app.chat.events import Retrieved
 from app.chat.service import ChatService
 from app.chat.turn_engine import TurnEngine
-from app.llms.prompts import messages
-from app.retrieval.search import PASSAGES_READ as CITABLE
+from app.llms.prompts import build_prompt
+from app.retrieval.search import PASSAGES_PER_ANSWER as CITABLE
 from app.wiring import Services
 from storage.sql.tables import Message
 from tests.bench import generator
 from tests.bench.figures import Result
 from tests.bench.homes import Options, open_home, stage
-from tests.bench.timing import Samples, in_turns, less, seconds
+from tests.bench.timing import Samples, subtract, time_alternately, time_awaitable
 from tests.doubles.scripted import ScriptedLLM
 
 LIMIT = 10.0
@@ -27,7 +27,7 @@ PIECES = [f" word{n}" if n % 12 else f" word{n}. [{n // 12 + 1}]" for n in range
 
 
 @dataclass
-class Turning:
+class TurnBench:
     """Tasks that use a round's question for a turn, for a search, and for the model alone."""
 
     services: Services
@@ -44,7 +44,7 @@ class Turning:
     async def prepare(self) -> None:
         """Get an answer to fill earlier turns with."""
         conversation = await self.chat.start()
-        self.said = await self.chat.answer(conversation.id, self.questions[0])
+        self.earlier_answer = await self.chat.answer(conversation.id, self.questions[0])
 
     async def turn(self, history: int, number: int) -> float:
         """Return the seconds of a turn in a conversation with `history` messages."""
@@ -61,7 +61,9 @@ class Turning:
     async def extractive(self, number: int) -> float:
         """Return the seconds of a conversation's first turn with Ibid's built-in model."""
         conversation = await self.services.chat.start()
-        return await seconds(self.services.chat.answer(conversation.id, self._question(number)))
+        return await time_awaitable(
+            self.services.chat.answer(conversation.id, self._question(number))
+        )
 
     async def search(self, number: int) -> None:
         """Search as a turn does."""
@@ -71,7 +73,7 @@ class Turning:
         """Return the seconds of the model's whole stream."""
         question = self._question(number)
         passages = await self.services.search.passages(question, (), CITABLE)
-        prompt = messages(question, passages)
+        prompt = build_prompt(question, passages)
         started = time.perf_counter()
         async for _ in await self.llm.astream_chat(prompt):
             pass
@@ -90,7 +92,7 @@ class Turning:
                 question = Message.question(conversation.id, self.questions[0], last)
                 session.add(question)
                 await session.flush()
-                reply = Message.reply(self.said.model_copy(update=ids), question.id)
+                reply = Message.reply(self.earlier_answer.model_copy(update=ids), question.id)
                 session.add(reply)
                 await session.flush()
                 conversation.active_id = reply.id
@@ -104,10 +106,10 @@ async def run(options: Options) -> Result:
     async with open_home(options.scratch / "home") as services:
         options.say("embedding and staging")
         passages = await stage(services, pages)
-        work = Turning(services, _questions(pages))
+        work = TurnBench(services, _questions(pages))
         await work.prepare()
         options.say("turns, searches and answers, in turns")
-        taken = await in_turns(
+        taken = await time_alternately(
             rounds,
             warm_up=3,
             search=work.search,
@@ -119,7 +121,7 @@ async def run(options: Options) -> Result:
     result = Result("turn", f"what a turn adds to its search and its model; {about}")
     for history in HISTORIES:
         turn, said = taken[f"turn{history}"], f"{history} messages of history"
-        over = less(turn, taken["search"], taken["model"])
+        over = subtract(turn, taken["search"], taken["model"])
         result.add_times(f"overhead, {said}", over, LIMIT)
         result.add_times(f"whole turn, {said}", turn, part=True)
         result.add_times(f"first event, {said}", work.first_events[history], part=True)
@@ -129,6 +131,6 @@ async def run(options: Options) -> Result:
     return result
 
 
-def _questions(pages: list[generator.Page]) -> list[str]:
+def _questions(pages: list[generator.GeneratedPage]) -> list[str]:
     """Return self-contained questions, so that their searches do not depend on the history."""
     return [f"What is the {page.sections[0].heading.lower()}?" for page in pages]

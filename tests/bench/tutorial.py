@@ -28,7 +28,7 @@ from storage.embeddings.local import LocalEmbedding
 _CITABLE = 8
 
 
-class Question(BaseModel):
+class ChatRequest(BaseModel):
     text: str
 
 
@@ -66,7 +66,7 @@ def build(folder: Path, llm: LLM) -> FastAPI:
         return [{"text": one.text, "score": one.score, **one.metadata} for one in found]
 
     @app.post("/chat")
-    def chat(question: Question) -> StreamingResponse:
+    def chat(question: ChatRequest) -> StreamingResponse:
         engine = CondensePlusContextChatEngine.from_defaults(
             retriever=index.as_retriever(similarity_top_k=_CITABLE), llm=llm
         )

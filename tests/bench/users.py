@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.app.api.calls import API
-from tests.app.cli.test_serve import serving
+from tests.app.cli.test_serve import run_server
 from tests.bench import generator
 from tests.bench.figures import Result
-from tests.bench.homes import Options, fill, left, settings
-from tests.bench.load import Chats, Searches, Taken, driven
-from tests.bench.meters import Memory, family, processor
-from tests.bench.processes import stand_in
+from tests.bench.homes import Options, fill, settings, wait_for_engine_exit
+from tests.bench.load import Chats, LoadResult, Searches, run_plan
+from tests.bench.meters import Memory, cpu_seconds, process_ids
+from tests.bench.processes import run_model_double
 from tests.bench.timing import Samples
 from tests.doubles.issuer import Issuer
 
@@ -24,7 +24,7 @@ _WARM_UP = 3.0
 
 
 @dataclass(frozen=True)
-class Crowd:
+class UserLoad:
     """The number of users, their actions, and the duration in seconds."""
 
     users: int = 1_000
@@ -38,7 +38,7 @@ class Crowd:
 
 
 @dataclass(frozen=True)
-class Door:
+class RunningServer:
     """A running server, and signed-in users with one conversation each."""
 
     base: str
@@ -49,9 +49,9 @@ class Door:
     engine: Sequence[int]
 
 
-async def run(options: Options, crowd: Crowd | None = None) -> Result:
+async def run(options: Options, crowd: UserLoad | None = None) -> Result:
     """Measure a server with authentication and SQL; a smaller crowd serves to test this benchmark."""
-    crowd = crowd or Crowd()
+    crowd = crowd or UserLoad()
     home = options.scratch / "home"
     pages = [*generator.pages(options.passages or PASSAGES)]
     options.say("embedding and staging")
@@ -60,40 +60,44 @@ async def run(options: Options, crowd: Crowd | None = None) -> Result:
     questions = [f"What is the {page.sections[0].heading.lower()}?" for page in pages[:QUERIES]]
     result = Result("users", f"{crowd.users:,} users, {passages:,} passages, {crowd.seconds:g} s")
     with closing(Issuer()) as issuer:
-        async with stand_in() as model:
+        async with run_model_double() as model:
             hosted = {"OPENROUTER_API_KEY": "any", "OPENROUTER_BASE_URL": model}
-            with open_door(home, issuer, crowd, **hosted, OPENROUTER_MODELS=MODEL) as door:
+            with open_server(home, issuer, crowd, **hosted, OPENROUTER_MODELS=MODEL) as door:
                 options.say("searches")
                 await _search(door, crowd, queries, result)
                 options.say("turns")
                 await _chat(door, crowd, questions, model, result)
-        await left(settings(home).index_folder)
-        with open_door(home, issuer, crowd) as door:
+        await wait_for_engine_exit(settings(home).index_folder)
+        with open_server(home, issuer, crowd) as door:
             options.say("turns of the extractive model")
             await _extract(door, crowd, questions, result)
-    await left(settings(home).index_folder)
+    await wait_for_engine_exit(settings(home).index_folder)
     return result
 
 
 @contextmanager
-def open_door(home: Path, issuer: Issuer, crowd: Crowd, **model: str) -> Generator[Door]:
+def open_server(
+    home: Path, issuer: Issuer, crowd: UserLoad, **model: str
+) -> Generator[RunningServer]:
     """Run a server with signed-in users.
 
     It logs only warnings, because nothing reads its output and a full pipe would block it.
     """
     signing_in = {name.upper(): value for name, value in issuer.settings().items()}
     limits = {"RATE_LIMIT": "1000000", "LOG_LEVEL": "warning"}
-    with serving(home, **signing_in, **limits, **model) as (process, client):
+    with run_server(home, **signing_in, **limits, **model) as (process, client):
         tokens = [issuer.token(f"user-{number}") for number in range(crowd.users)]
         paths: list[str] = []
         for token in tokens:
             who = {"authorization": f"Bearer {token}"}
             begun = client.post(f"{API}/conversations", headers=who).raise_for_status().json()
             paths.append(f"{API}/conversations/{begun['id']}/messages")
-        yield Door(str(client.base_url), tokens, paths, *family(process.pid))
+        yield RunningServer(str(client.base_url), tokens, paths, *process_ids(process.pid))
 
 
-async def _search(door: Door, crowd: Crowd, queries: Sequence[str], result: Result) -> None:
+async def _search(
+    door: RunningServer, crowd: UserLoad, queries: Sequence[str], result: Result
+) -> None:
     plan = Searches(
         base=door.base,
         path=f"{API}/search?k=10&q=",
@@ -103,7 +107,7 @@ async def _search(door: Door, crowd: Crowd, queries: Sequence[str], result: Resu
         ramp=crowd.ramp,
         think=crowd.think,
     )
-    taken = await _driven(plan, door, result, "searches")
+    taken = await _run_plan(plan, door, result, "searches")
     searches = Samples(taken.seconds["search"])
     result.add("search, p95", 1e3 * searches.p95, "ms", SEARCH_LIMIT)
     result.add_times("search", searches, part=True)
@@ -112,14 +116,14 @@ async def _search(door: Door, crowd: Crowd, queries: Sequence[str], result: Resu
 
 
 async def _chat(
-    door: Door, crowd: Crowd, questions: Sequence[str], model: str, result: Result
+    door: RunningServer, crowd: UserLoad, questions: Sequence[str], model: str, result: Result
 ) -> None:
     turns = Chats(door.base, door.paths, door.tokens, questions, crowd.turns, crowd.seconds)
     plan = replace(turns, model=(model, MODEL))
-    await driven(replace(plan, seconds=_WARM_UP))
+    await run_plan(replace(plan, seconds=_WARM_UP))
     memory = Memory(door.server)
-    async with memory.watched():
-        taken = await _driven(plan, door, result, "turns")
+    async with memory.watch():
+        taken = await _run_plan(plan, door, result, "turns")
     events, tokens = Samples(taken.seconds["event"]), Samples(taken.seconds["token"])
     own = Samples(taken.seconds["model"]).median
     result.add("first event, p95", 1e3 * events.p95, "ms", EVENT_LIMIT)
@@ -127,26 +131,30 @@ async def _chat(
     beyond = Samples([seconds - own for seconds in tokens.seconds])
     result.add_times("first token beyond the model's own", beyond, part=True)
     result.add("turns a second", len(events.seconds) / crowd.seconds, "/s", part=True)
-    result.add("memory for an open stream", 1e3 * memory.most / taken.most_open, "kB", STREAM_LIMIT)
+    result.add("memory for an open stream", 1e3 * memory.peak / taken.most_open, "kB", STREAM_LIMIT)
     result.add("streams open at most", taken.most_open, "", part=True)
     result.add("memory of the server before", memory.first, "MB", part=True)
-    result.add("memory of the server at most", memory.first + memory.most, "MB", part=True)
+    result.add("memory of the server at most", memory.first + memory.peak, "MB", part=True)
 
 
-async def _extract(door: Door, crowd: Crowd, questions: Sequence[str], result: Result) -> None:
+async def _extract(
+    door: RunningServer, crowd: UserLoad, questions: Sequence[str], result: Result
+) -> None:
     plan = Chats(door.base, door.paths, door.tokens, questions, crowd.extractive, crowd.seconds)
-    await driven(replace(plan, seconds=_WARM_UP))
-    taken = await _driven(plan, door, result, "turns of the extractive model")
+    await run_plan(replace(plan, seconds=_WARM_UP))
+    taken = await _run_plan(plan, door, result, "turns of the extractive model")
     result.add_times("whole turn of the extractive model", Samples(taken.seconds["turn"]))
 
 
-async def _driven(plan: Searches | Chats, door: Door, result: Result, what: str) -> Taken:
+async def _run_plan(
+    plan: Searches | Chats, door: RunningServer, result: Result, what: str
+) -> LoadResult:
     """Run a plan and add the figures that all plans have; the limit of failures is zero."""
-    before = processor(door.server), processor(door.engine)
-    taken = await driven(plan)
+    before = cpu_seconds(door.server), cpu_seconds(door.engine)
+    taken = await run_plan(plan)
     result.add(f"{what} that failed", len(taken.failures), "", 0)
     for name, pids, spent in zip(
         ("server", "engine"), (door.server, door.engine), before, strict=True
     ):
-        result.add(f"{what}: processor, {name}", processor(pids) - spent, "s", part=True)
+        result.add(f"{what}: processor, {name}", cpu_seconds(pids) - spent, "s", part=True)
     return taken

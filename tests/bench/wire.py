@@ -7,7 +7,7 @@ from contextlib import aclosing
 from urllib.parse import urlsplit
 
 
-class Wire:
+class HttpConnection:
     """A kept-alive connection; calls open it on first use and reopen it if the server has closed it.
 
     Calls raise `OSError` or `EOFError`, and `ValueError` if the status is not 2xx.
@@ -39,7 +39,7 @@ class Wire:
             self._streams = None
 
     async def _pieces(self, what: str, body: str) -> AsyncGenerator[bytes]:
-        reader, writer = await self._opened()
+        reader, writer = await self._open()
         kinds = "accept: text/event-stream\r\ncontent-type: application/json\r\n" if body else ""
         length = f"content-length: {len(body)}\r\n\r\n"
         writer.write(f"{what} HTTP/1.1\r\n{self._who}{kinds}{length}{body}".encode())
@@ -54,7 +54,7 @@ class Wire:
         if not head.startswith(b"http/1.1 2"):
             raise ValueError(head.partition(b"\r")[0].decode())
 
-    async def _opened(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._streams is None or self._streams[0].at_eof():
             self.close()
             self._streams = await asyncio.open_connection(self._host, self._port)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import numpy as np
 
-from storage.index.engine import IndexEngine, Point, Scalar, Sparse
+from storage.index.engine import IndexEngine, Point, Scalar, SparseVector
 
 EVERYTHING: dict[str, list[Scalar]] = {}
 
@@ -17,7 +17,7 @@ def key(number: int) -> str:
 def point(number: int, **payload: object) -> Point:
     """In two dimensions: at `number` degrees, with the term `number` and the term 9999."""
     angle = math.radians(number)
-    sparse = Sparse([number, 9999], [1.0, 0.5])
+    sparse = SparseVector([number, 9999], [1.0, 0.5])
     return Point(key(number), [math.cos(angle), math.sin(angle)], sparse, dict(payload))
 
 
@@ -25,13 +25,13 @@ async def ids(engine: IndexEngine, collection: str, **where: list[Scalar]) -> se
     return {record.id for record in await engine.scan(collection, where)}
 
 
-def corpus_of_sixty() -> list[Point]:
+def build_points() -> list[Point]:
     chance = np.random.default_rng(7)
     return [
         Point(
             key(number),
             chance.normal(size=16).tolist(),
-            Sparse(
+            SparseVector(
                 chance.choice(40, size=8, replace=False).tolist(),
                 chance.uniform(0.1, 1.1, size=8).tolist(),
             ),
@@ -42,4 +42,4 @@ def corpus_of_sixty() -> list[Point]:
 
 
 DENSE = [math.sin(number) for number in range(16)]
-SPARSE = Sparse([3, 11, 17, 29], [1.0, 1.0, 2.0, 1.0])
+SPARSE = SparseVector([3, 11, 17, 29], [1.0, 1.0, 2.0, 1.0])

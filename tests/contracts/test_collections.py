@@ -13,10 +13,10 @@ from storage.index.engine import (
     IndexEngine,
     Query,
     Schema,
-    Sparse,
+    SparseVector,
 )
 from tests.contracts.conftest import Make
-from tests.contracts.points import DENSE, EVERYTHING, SPARSE, corpus_of_sixty, key, point
+from tests.contracts.points import DENSE, EVERYTHING, SPARSE, build_points, key, point
 
 
 async def test_a_collection_is_made_once_and_left_alone_the_second_time(
@@ -33,8 +33,12 @@ async def test_an_alias_moves_and_no_search_ever_misses(engine: IndexEngine, mak
     alias, first, second = f"alias-{uuid4().hex}", await make(2), await make(2)
     for name in (first, second):
         await engine.upsert(name, [point(number, corpus=name) for number in range(1, 30)])
-    await engine.point(alias, first)
-    query, seen, flipping = Query({}, 5, [1.0, 0.0], Sparse([9999], [1.0])), set[object](), True
+    await engine.set_alias(alias, first)
+    query, seen, flipping = (
+        Query({}, 5, [1.0, 0.0], SparseVector([9999], [1.0])),
+        set[object](),
+        True,
+    )
 
     async def search_on() -> None:
         while flipping:
@@ -49,7 +53,7 @@ async def test_an_alias_moves_and_no_search_ever_misses(engine: IndexEngine, mak
             searches.create_task(search_on())
         for _ in range(10):
             for name in (second, first):
-                await engine.point(alias, name)
+                await engine.set_alias(alias, name)
                 await asyncio.sleep(0.005)
         flipping = False
     assert seen == {first, second}
@@ -60,7 +64,7 @@ async def test_what_is_dropped_is_gone_with_its_aliases(engine: IndexEngine, mak
     name = await make(2)
     alias = f"alias-of-{name}"
     await engine.upsert(name, [point(1)])
-    await engine.point(alias, name)
+    await engine.set_alias(alias, name)
     await engine.drop(name)
     await engine.drop(name)
     assert name not in await engine.collections()
@@ -73,7 +77,7 @@ async def test_what_is_dropped_is_gone_with_its_aliases(engine: IndexEngine, mak
 
 async def test_optimising_changes_no_result(engine: IndexEngine, make: Make) -> None:
     name = await make(16)
-    await engine.upsert(name, corpus_of_sixty())
+    await engine.upsert(name, build_points())
     query = Query({"corpus": ["a"]}, 10, DENSE, SPARSE)
     before = await engine.search(name, query)
     await engine.optimize(name)
@@ -90,7 +94,7 @@ CALLS: dict[str, Callable[[IndexEngine], Coroutine[Any, Any, object]]] = {
     "scan": lambda engine: engine.scan("unknown", {}),
     "count": lambda engine: engine.count("unknown", {}),
     "optimize": lambda engine: engine.optimize("unknown"),
-    "point": lambda engine: engine.point("alias", "unknown"),
+    "point": lambda engine: engine.set_alias("alias", "unknown"),
 }
 
 

@@ -11,7 +11,7 @@ from storage.index.engine import (
     Query,
     Scalar,
     SetPayload,
-    Sparse,
+    SparseVector,
 )
 from tests.contracts.conftest import Make
 from tests.contracts.points import EVERYTHING, ids, key, point
@@ -47,7 +47,7 @@ async def test_a_filter_names_fields_and_the_values_they_may_have(
     await engine.upsert(name, [point(n, corpus=c, version=v) for n, (c, v) in values.items()])
     assert await engine.count(name, where) == len(expected)
     assert await ids(engine, name, **where) == {key(number) for number in expected}
-    hits = await engine.search(name, Query(where, 10, [1.0, 0.0], Sparse([9999], [1.0])))
+    hits = await engine.search(name, Query(where, 10, [1.0, 0.0], SparseVector([9999], [1.0])))
     assert {hit.id for hit in hits} == {key(number) for number in expected}
 
 
@@ -96,11 +96,11 @@ async def test_a_scan_for_so_many_has_those_of_the_least_ids(
     name = await make(2)
     numbers = [5, 900, 12, 77, 3, 40]
     await engine.upsert(name, [point(number, version=number % 2) for number in numbers])
-    some = await engine.scan(name, EVERYTHING, most=3)
+    some = await engine.scan(name, EVERYTHING, limit=3)
     assert {record.id for record in some} == {key(3), key(5), key(12)}
-    odd = await engine.scan(name, {"version": [1]}, most=3)
+    odd = await engine.scan(name, {"version": [1]}, limit=3)
     assert {record.id for record in odd} == {key(3), key(5), key(77)}
-    assert len(await engine.scan(name, EVERYTHING, most=10)) == len(numbers)
+    assert len(await engine.scan(name, EVERYTHING, limit=10)) == len(numbers)
 
 
 async def test_payloads_come_back_as_they_were(engine: IndexEngine, make: Make) -> None:

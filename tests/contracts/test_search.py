@@ -10,10 +10,10 @@ from storage.index.engine import (
     IndexEngine,
     Point,
     Query,
-    Sparse,
+    SparseVector,
 )
 from tests.contracts.conftest import Make
-from tests.contracts.points import DENSE, EVERYTHING, SPARSE, corpus_of_sixty, key, point
+from tests.contracts.points import DENSE, EVERYTHING, SPARSE, build_points, key, point
 
 
 async def test_vectors_may_be_on_disk_with_small_copies_in_memory(
@@ -52,7 +52,7 @@ def expected_scores(points: list[Point], query: Query) -> dict[str, tuple[float,
     }
 
 
-def _terms(sparse: Sparse | None) -> tuple[list[int], list[float]]:
+def _terms(sparse: SparseVector | None) -> tuple[list[int], list[float]]:
     return (sparse.indices, sparse.values) if sparse else ([], [])
 
 
@@ -70,7 +70,7 @@ def _terms(sparse: Sparse | None) -> tuple[list[int], list[float]]:
 async def test_scores_are_what_the_formulas_say(
     engine: IndexEngine, make: Make, query: Query
 ) -> None:
-    name, points = await make(16), corpus_of_sixty()
+    name, points = await make(16), build_points()
     await engine.upsert(name, points)
     hits = await engine.search(name, query)
     expected = expected_scores(points, query)
@@ -90,13 +90,13 @@ async def test_a_ranking_that_missed_a_hit_gives_it_no_score(
 ) -> None:
     name = await make(2)
     await engine.upsert(name, [point(degrees) for degrees in (1, 30, 60)])
-    shallow = Query(EVERYTHING, 1, [1.0, 0.0], Sparse([60], [1.0]), depth=2)
+    shallow = Query(EVERYTHING, 1, [1.0, 0.0], SparseVector([60], [1.0]), depth=2)
     (lexical,) = await engine.search(name, shallow)
     at_most = math.cos(math.radians(30)) / math.cos(math.radians(1))
     assert (lexical.id, lexical.score) == (key(60), pytest.approx(0.6 + 0.4 * at_most, abs=1e-3))
     assert lexical.similarity is None
     assert lexical.bm25 is not None
-    deep = Query(EVERYTHING, 3, [1.0, 0.0], Sparse([60], [1.0]))
+    deep = Query(EVERYTHING, 3, [1.0, 0.0], SparseVector([60], [1.0]))
     assert {hit.id: hit.bm25 for hit in await engine.search(name, deep)} == {
         key(60): lexical.bm25,
         key(1): None,
@@ -107,7 +107,7 @@ async def test_a_ranking_that_missed_a_hit_gives_it_no_score(
 async def test_a_query_without_terms_is_dense_alone(engine: IndexEngine, make: Make) -> None:
     name = await make(2)
     await engine.upsert(name, [point(1), point(50)])
-    query = Query(EVERYTHING, 2, [1.0, 0.0], Sparse([], []))
+    query = Query(EVERYTHING, 2, [1.0, 0.0], SparseVector([], []))
     assert [(hit.id, hit.score) for hit in await engine.search(name, query)] == [
         (key(1), 1.0),
         (key(50), pytest.approx(math.cos(math.radians(50)) / math.cos(math.radians(1)), abs=1e-3)),
@@ -119,6 +119,6 @@ async def test_vectors_of_another_embedding_are_refused(engine: IndexEngine, mak
     name = await make(3)
     with pytest.raises(IndexMismatch, match="built with another embedding"):
         await engine.upsert(name, [point(1)])
-    await engine.upsert(name, [Point(key(1), [1.0, 0.0, 0.0], Sparse([1], [1.0]), {})])
+    await engine.upsert(name, [Point(key(1), [1.0, 0.0, 0.0], SparseVector([1], [1.0]), {})])
     with pytest.raises(IndexMismatch, match="built with another embedding"):
         await engine.search(name, Query({}, 1, [1.0, 0.0]))

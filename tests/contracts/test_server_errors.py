@@ -17,7 +17,7 @@ from tests.contracts.points import EVERYTHING
 
 
 @asynccontextmanager
-async def server_that_says(status: str, reason: str) -> AsyncGenerator[IndexEngine]:
+async def serve_error(status: str, reason: str) -> AsyncGenerator[IndexEngine]:
     """A server with one answer to everything."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -57,7 +57,7 @@ async def server_that_says(status: str, reason: str) -> AsyncGenerator[IndexEngi
 async def test_what_a_server_refuses_is_put_in_our_words(
     status: str, reason: str, error: type[Exception], message: str
 ) -> None:
-    async with server_that_says(status, reason) as engine:
+    async with serve_error(status, reason) as engine:
         with pytest.raises(error, match=message):
             await engine.count("c", EVERYTHING)
 

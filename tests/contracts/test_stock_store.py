@@ -12,7 +12,7 @@ from llama_index.core.vector_stores import (
 from llama_index.vector_stores.qdrant import QdrantVectorStore
 from qdrant_client import AsyncQdrantClient
 
-from pipelines.ingestion.fingerprint import fingerprint
+from pipelines.ingestion.fingerprint import build_fingerprint
 from storage.domain import Passage
 from storage.embeddings.local import DIMENSION, LocalEmbedding
 from storage.index.passages import PassageIndex
@@ -28,7 +28,7 @@ async def test_the_stock_store_finds_passages_with_their_text(location: str) -> 
     client = AsyncQdrantClient(location, check_compatibility=False)
     engine = ServerEngine(client, location, in_memory=location == ":memory:")
     embedding = LocalEmbedding()
-    made = fingerprint(embedding.model_name, DIMENSION, on_disk=False, quantized=False)
+    made = build_fingerprint(embedding.model_name, DIMENSION, on_disk=False, quantized=False)
     index = PassageIndex(engine, f"test-{uuid4().hex}", made, lambda _: embedding)
     await index.create()
     source = uuid4()
@@ -55,7 +55,7 @@ async def test_the_stock_store_finds_passages_with_their_text(location: str) -> 
 def passage(source: object, ordinal: int, text: str) -> Passage:
     return Passage.model_validate(
         {
-            "id": Passage.identify(source, 1, ordinal),  # type: ignore[arg-type]
+            "id": Passage.make_id(source, 1, ordinal),  # type: ignore[arg-type]
             "source_id": source,
             "corpus": "manual",
             "version": 1,

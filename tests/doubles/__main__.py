@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import sys
 
-from tests.doubles.http import Seen
+from tests.doubles.http import RecordedRequest
 from tests.doubles.services import Doubles
 
 PORT = 8901
@@ -18,7 +18,7 @@ def main() -> None:
 
 
 async def _serve(port: int) -> None:
-    async with Doubles(_tell).running(port) as doubles:
+    async with Doubles(_print_request).running(port) as doubles:
         sys.stdout.write(
             f"export OPENROUTER_API_KEY=any OPENROUTER_BASE_URL={doubles.openrouter}\n"
             f"export COHERE_API_KEY=any COHERE_BASE_URL={doubles.cohere}\n"
@@ -28,11 +28,11 @@ async def _serve(port: int) -> None:
         await asyncio.Event().wait()
 
 
-def _tell(seen: Seen) -> None:
-    took = seen.finished - seen.started
+def _print_request(request: RecordedRequest) -> None:
+    took = request.finished - request.started
     sys.stdout.write(
-        f"{seen.method} {seen.path} {seen.model} {seen.status} {seen.ended} "
-        f"{seen.pieces} chunks {took:.3f} s\n"
+        f"{request.method} {request.path} {request.model} {request.status} {request.ended} "
+        f"{request.pieces} chunks {took:.3f} s\n"
     )
     sys.stdout.flush()
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tests.doubles.http import JSON, Exchange
-from tests.doubles.limits import Keys, Refusal
+from tests.doubles.limits import KeyLimits, Refusal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,38 +31,38 @@ RERANKERS = ("rerank-v3.5", "rerank-v4.0-pro", "rerank-v4.0-fast")
 MOST_TEXTS, MOST_TOKENS, MOST_DOCUMENTS = 96, 512, 1_000
 _INPUT_TYPES = ("search_document", "search_query", "classification", "clustering", "image")
 _KINDS = ("float", "int8", "uint8", "binary", "ubinary")
-_AGES = 3_600.0
+_FOREVER_SECONDS = 3_600.0
 
 
-class Cohere:
+class CohereDouble:
     """`/v2/embed`, `/v2/rerank`, `/v1/models/{name}` and `/v1/check-api-key`."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: KeyLimits) -> None:
         self._keys = keys
         self._failures: Counter[str] = Counter()
 
     async def answer(self, exchange: Exchange) -> None:
         """Answer a request after checking its key."""
-        path, body = exchange.seen.path, exchange.body
-        if not exchange.seen.key:
+        path, body = exchange.request.path, exchange.body
+        if not exchange.request.key:
             await _refuse(exchange, Refusal(401, "no api key supplied"))
             return
         weight = len(body.get("texts", [])) if path == "/v2/embed" else 1
-        if refusal := self._keys.refusal(exchange.seen.key, weight):
+        if refusal := self._keys.check(exchange.request.key, weight):
             await _refuse(exchange, refusal)
         elif path == "/v1/check-api-key":
             await exchange.answer(200, {"valid": True})
-        elif await self._failed(exchange):
+        elif await self._fail_if_requested(exchange):
             return
         elif path == "/v2/embed":
-            await _respond(exchange, _embedded)
+            await _respond(exchange, _embed_response)
         elif path == "/v2/rerank":
-            await _respond(exchange, _reranked)
+            await _respond(exchange, _rerank_response)
         else:
             await _refuse(exchange, Refusal(404, "not found"))
 
-    async def _failed(self, exchange: Exchange) -> bool:
-        _, _, what = exchange.seen.model.partition("@")
+    async def _fail_if_requested(self, exchange: Exchange) -> bool:
+        _, _, what = exchange.request.model.partition("@")
         if found := re.fullmatch(r"status-(\d+)(?:-after-([\d.]+))?", what):
             after = float(found[2]) if found[2] else None
             await _refuse(exchange, Refusal(int(found[1]), "told to fail", after))
@@ -76,22 +76,22 @@ class Cohere:
         elif what == "deep":
             await exchange.answer_bytes(200, b'{"extra": ' + b"[" * 100_000)
         elif what == "stalls":
-            await exchange.pause(_AGES)
+            await exchange.pause(_FOREVER_SECONDS)
         else:
             return False
         return True
 
 
-class _Refused(Exception):
-    def __init__(self, status: int, told: str) -> None:
-        super().__init__(told)
+class _RefusedError(Exception):
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
         self.status = status
 
 
 async def _respond(exchange: Exchange, make: Any) -> None:
     try:
         answer = make(exchange.body)
-    except _Refused as refused:
+    except _RefusedError as refused:
         await _refuse(exchange, Refusal(refused.status, str(refused)))
     else:
         await exchange.answer(200, answer)
@@ -99,26 +99,26 @@ async def _respond(exchange: Exchange, make: Any) -> None:
 
 async def _refuse(exchange: Exchange, refusal: Refusal) -> None:
     after = {} if refusal.retry_after is None else {"Retry-After": f"{refusal.retry_after:g}"}
-    body = {"id": "double", "message": refusal.told}
+    body = {"id": "double", "message": refusal.message}
     await exchange.answer(refusal.status, body, after)
 
 
-def _embedded(body: JSON) -> JSON:
+def _embed_response(body: JSON) -> JSON:
     model, texts = _model(body, SIZES), body.get("texts", [])
     _check_texts(texts)
     kind = body.get("input_type")
     if kind not in _INPUT_TYPES:
-        raise _Refused(400, "valid input_type must be provided with the provided model")
+        raise _RefusedError(400, "valid input_type must be provided with the provided model")
     size = body.get("output_dimension") or SIZES[model][-1]
     if size not in SIZES[model] or ("output_dimension" in body and len(SIZES[model]) == 1):
-        raise _Refused(400, f"output_dimension {size} is not supported by {model}")
+        raise _RefusedError(400, f"output_dimension {size} is not supported by {model}")
     kinds = body.get("embedding_types") or ["float"]
     if not set(kinds) <= set(_KINDS):
-        raise _Refused(400, "embedding_types are not valid")
-    texts = [_fitting(text, model, body.get("truncate", "END")) for text in texts]
+        raise _RefusedError(400, "embedding_types are not valid")
+    texts = [_truncate(text, model, body.get("truncate", "END")) for text in texts]
     vectors = [embed(text, model, size, kind) for text in texts]
     tokens = sum(len(_tokens(text)) for text in texts)
-    embeddings = {kind: [_as(kind, vector) for vector in vectors] for kind in kinds}
+    embeddings = {kind: [_convert(kind, vector) for vector in vectors] for kind in kinds}
     billed = {"billed_units": {"input_tokens": tokens}}
     meta = {"api_version": {"version": "2"}, **billed}
     return {"id": "double", "texts": texts, "embeddings": embeddings, "meta": meta}
@@ -126,31 +126,33 @@ def _embedded(body: JSON) -> JSON:
 
 def _check_texts(texts: list[str]) -> None:
     if not texts:
-        raise _Refused(400, "texts must be provided")
+        raise _RefusedError(400, "texts must be provided")
     if len(texts) > MOST_TEXTS:
-        raise _Refused(400, f"total number of texts must be at most {MOST_TEXTS}")
+        raise _RefusedError(400, f"total number of texts must be at most {MOST_TEXTS}")
     for index, text in enumerate(texts):
         if not text.strip():
-            raise _Refused(400, f"texts[{index}] must not be an empty string")
+            raise _RefusedError(400, f"texts[{index}] must not be an empty string")
 
 
-def _fitting(text: str, model: str, truncate: str) -> str:
+def _truncate(text: str, model: str, truncate: str) -> str:
     """Truncate the text: models of the third generation read 512 tokens. Refuse it if `truncate` is NONE."""
     tokens = [*re.finditer(r"\w{1,6}|[^\w\s]", text)]
     if "v3" not in model or len(tokens) <= MOST_TOKENS:
         return text
     if truncate == "NONE":
-        raise _Refused(400, f"too many tokens: the text has {len(tokens)}, at most {MOST_TOKENS}")
+        raise _RefusedError(
+            400, f"too many tokens: the text has {len(tokens)}, at most {MOST_TOKENS}"
+        )
     return text[: tokens[MOST_TOKENS].start()]
 
 
-def _reranked(body: JSON) -> JSON:
+def _rerank_response(body: JSON) -> JSON:
     model, documents = _model(body, RERANKERS), body.get("documents", [])
     query = str(body.get("query", ""))
     if not query.strip() or not documents:
-        raise _Refused(400, "query and documents must be provided")
+        raise _RefusedError(400, "query and documents must be provided")
     if len(documents) > MOST_DOCUMENTS:
-        raise _Refused(400, f"too many documents, at most {MOST_DOCUMENTS}")
+        raise _RefusedError(400, f"too many documents, at most {MOST_DOCUMENTS}")
     wanted = embed(query, model, 256, "search_query")
     scores = [float(wanted @ embed(text, model, 256, "search_document")) for text in documents]
     order = sorted(range(len(documents)), key=lambda index: -scores[index])
@@ -164,20 +166,20 @@ def _reranked(body: JSON) -> JSON:
 def _model(body: JSON, known: Any) -> str:
     model = str(body.get("model", "")).partition("@")[0]
     if model not in known:
-        raise _Refused(404, f"model '{model}' not found")
+        raise _RefusedError(404, f"model '{model}' not found")
     return model
 
 
 def embed(text: str, model: str, size: int, kind: str) -> "Vector":
     """Return a unit vector: texts that share words are similar; queries differ slightly from documents."""
-    total = 0.2 * _direction(f"{model}:{kind}", size)
+    total = 0.2 * _word_vector(f"{model}:{kind}", size)
     for token in set(_tokens(text)):
-        total = total + _direction(f"{model}:{token}", size)
+        total = total + _word_vector(f"{model}:{token}", size)
     return total / np.linalg.norm(total)
 
 
 @lru_cache(maxsize=20_000)
-def _direction(name: str, size: int) -> "Vector":
+def _word_vector(name: str, size: int) -> "Vector":
     vector = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(size)
     return vector / np.linalg.norm(vector)
 
@@ -186,7 +188,7 @@ def _tokens(text: str) -> list[str]:
     return re.findall(r"\w+", text.lower())
 
 
-def _as(kind: str, vector: "Vector") -> list[float] | list[int]:
+def _convert(kind: str, vector: "Vector") -> list[float] | list[int]:
     if kind == "float":
         return [round(float(number), 6) for number in vector]
     if kind in ("binary", "ubinary"):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tests.doubles.http import JSON
 
 if TYPE_CHECKING:
-    from tests.doubles.openrouter import Stream
+    from tests.doubles.openrouter import AnswerStream
 
 THOUGHT = "The reader wants numbers. Passage [2] may say them, and this is a note of mine."
 FRAMES: dict[str, tuple[bytes, bytes]] = {
@@ -33,10 +33,10 @@ FRAMES: dict[str, tuple[bytes, bytes]] = {
 """The bytes before and after the data of an event; a stream of `marked` begins with a byte order mark."""
 TYPES = {"frames-lines": "application/x-ndjson", "frames-unblanked": "text/plain; charset=utf-8"}
 DOCUMENTS = ("document", "pretty")
-Dialect = Callable[["Stream"], Awaitable[None]]
+Dialect = Callable[["AnswerStream"], Awaitable[None]]
 
 
-def framing(what: str) -> tuple[bytes, bytes]:
+def event_framing(what: str) -> tuple[bytes, bytes]:
     """Return the bytes before and after the data of the model's events."""
     return FRAMES[what.removeprefix("frames-")] if what.startswith("frames-") else FRAMES["usual"]
 
@@ -51,7 +51,7 @@ def document(what: str, body: JSON) -> bytes:
     return json.dumps(body, indent=2 if what == "pretty" else None).encode()
 
 
-def refused(what: str, body: JSON) -> tuple[int, str] | None:
+def find_refusal(what: str, body: JSON) -> tuple[int, str] | None:
     """Return the status and the message of the refusal, or None if the request is accepted."""
     if what.startswith("alternates"):
         roles = [message["role"] for message in body["messages"] if message["role"] != "system"]
@@ -68,45 +68,45 @@ def refused(what: str, body: JSON) -> tuple[int, str] | None:
     return None
 
 
-async def _frames(stream: "Stream") -> None:
+async def _frames(stream: "AnswerStream") -> None:
     await stream.words()
     await stream.finish()
 
 
-async def _stops(stream: "Stream") -> None:
+async def _stops(stream: "AnswerStream") -> None:
     await stream.words()
-    reason = stream.what.removeprefix("stops-")
+    reason = stream.behaviour.removeprefix("stops-")
     await stream.finish(None if reason == "none" else reason)
 
 
-async def _thinks(stream: "Stream") -> None:
+async def _thinks(stream: "AnswerStream") -> None:
     """Send the reasoning as part of the text, in deltas of three characters."""
-    tag = stream.what.removeprefix("thinks-")
+    tag = stream.behaviour.removeprefix("thinks-")
     opening, closing = ("", "</think>") if tag == "alone" else (f"<{tag}>", f"</{tag}>")
     said = f"{opening}\n{THOUGHT}\n{closing}\n\n{''.join(stream.text())}"
-    stream.said = len(said.split())
+    stream.word_count = len(said.split())
     for start in range(0, len(said), 3):
         await stream.chunk({"content": said[start : start + 3]})
     await stream.finish()
 
 
-async def _thinks_long(stream: "Stream") -> None:
-    for _ in range(int(stream.what.split("-")[1]) // 20):
+async def _thinks_long(stream: "AnswerStream") -> None:
+    for _ in range(int(stream.behaviour.split("-")[1]) // 20):
         await stream.chunk({"content": "", "reasoning_content": "hm "})
         await stream.exchange.pause(0.02)
     await _frames(stream)
 
 
-async def _thinks_out(stream: "Stream") -> None:
+async def _thinks_out(stream: "AnswerStream") -> None:
     for _ in range(3):
         await stream.chunk({"content": None, "reasoning": "hm "})
     await stream.finish("length")
 
 
-async def _loose(stream: "Stream") -> None:
+async def _loose(stream: "AnswerStream") -> None:
     await stream.data({"id": 7, "model": stream.model, "choices": None, "usage": None})
     for word in stream.text():
-        stream.said += 1
+        stream.word_count += 1
         choice: JSON = {"index": 0, "delta": {"content": word, "tool_calls": None}, "logprobs": {}}
         await stream.data({"id": 7, "created": "now", "choices": [choice], "error": None})
     counted: JSON = {"prompt_tokens": 12.0, "completion_tokens": None, "cost": "0.25"}
@@ -115,14 +115,14 @@ async def _loose(stream: "Stream") -> None:
     await stream.exchange.end()
 
 
-async def _parts(stream: "Stream") -> None:
+async def _parts(stream: "AnswerStream") -> None:
     def part(kind: str, content: Any) -> JSON:
         return {"type": kind, kind: content}
 
     thought: Sequence[JSON] = [part("thinking", [part("text", THOUGHT)])]
     await stream.chunk({"content": thought})
     for word in stream.text():
-        stream.said += 1
+        stream.word_count += 1
         await stream.chunk({"content": [part("text", word)]})
     await stream.finish()
 

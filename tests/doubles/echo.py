@@ -11,7 +11,7 @@ _STATUSES = (400, 401, 500, 429, 200, 422, 503, 404)
 
 
 @contextmanager
-def echoing() -> Iterator[str]:
+def run_echo_server() -> Iterator[str]:
     """Run the server in a thread and yield its address."""
     statuses = cycle(_STATUSES)
 

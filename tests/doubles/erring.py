@@ -15,8 +15,8 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.llms import CustomLLM
 
 from app.llms.prompts import PromptPassage, QuestionMessage
-from app.llms.response import response
-from pipelines.ingestion.sentences import sentences
+from app.llms.response import build_response
+from pipelines.ingestion.sentences import split_sentences
 
 ERRORS = ("none", "number", "entity", "invented", "marker")
 
@@ -45,7 +45,7 @@ class ErringLLM(CustomLLM):
 
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
         text = self._answer(messages[-1])
-        return (response(text[: i + 7], text[i : i + 7]) for i in range(0, len(text), 7))
+        return (build_response(text[: i + 7], text[i : i + 7]) for i in range(0, len(text), 7))
 
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         raise NotImplementedError
@@ -60,7 +60,8 @@ class ErringLLM(CustomLLM):
         rng = random.Random(self.seed)  # noqa: S311 - to be the same every time
         passages = question.passages
         return " ".join(
-            self._claim(rng, passage, said, passages) for passage, said in _said(passages)
+            self._claim(rng, passage, said, passages)
+            for passage, said in _usable_sentences(passages)
         )
 
     def _claim(
@@ -70,7 +71,7 @@ class ErringLLM(CustomLLM):
         said: str,
         passages: Sequence[PromptPassage],
     ) -> str:
-        error, told, n = rng.choice(ERRORS), _paraphrased(said), passage.n
+        error, told, n = rng.choice(ERRORS), _paraphrase(said), passage.n
         if error == "number" and _NUMBER.search(told):
             told = _NUMBER.sub(str(rng.randint(601, 999)), told, count=1)
         elif error == "entity":
@@ -86,14 +87,16 @@ class ErringLLM(CustomLLM):
         return f"{told[:-1]} [{n}]."
 
 
-def _said(passages: Sequence[PromptPassage]) -> list[tuple[PromptPassage, str]]:
-    found = [(p, " ".join(p.text[a:b].split())) for p in passages for a, b in sentences(p.text)]
+def _usable_sentences(passages: Sequence[PromptPassage]) -> list[tuple[PromptPassage, str]]:
+    found = [
+        (p, " ".join(p.text[a:b].split())) for p in passages for a, b in split_sentences(p.text)
+    ]
     return [
         (p, said) for p, said in found if said.endswith(".") and len(said.split()) >= _LEAST_WORDS
     ]
 
 
-def _paraphrased(said: str) -> str:
+def _paraphrase(said: str) -> str:
     """Swap the clauses if that keeps the meaning; otherwise begin with "As the manual has it"."""
     clauses = _CLAUSES.fullmatch(said)
     if clauses and clauses["link"] in {"because", "when"}:

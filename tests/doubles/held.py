@@ -12,9 +12,9 @@ class HeldModel:
     """A server of OpenAI's protocol under `/v1`."""
 
     def __init__(self, first: str, rest: str) -> None:
-        self.asked = threading.Semaphore(0)
+        self.question_received = threading.Semaphore(0)
         """Released once for each question, after the first words of its answer are sent."""
-        self.let_go = threading.Event()
+        self.may_finish = threading.Event()
         self._said = first, rest
 
     @contextmanager
@@ -49,15 +49,15 @@ class HeldModel:
                 "LLM_ANSWER_SECONDS": "300",
             }
         finally:
-            self.let_go.set()
+            self.may_finish.set()
             server.shutdown()
             server.server_close()
 
     def _chunks(self) -> Iterator[bytes]:
         first, rest = self._said
         yield _chunk({"content": first})
-        self.asked.release()
-        self.let_go.wait(300)
+        self.question_received.release()
+        self.may_finish.wait(300)
         yield _chunk({"content": rest})
         yield _chunk({}, "stop")
         yield b"data: [DONE]\n\n"

@@ -11,11 +11,11 @@ from http import HTTPStatus
 from typing import Any, Literal
 
 JSON = dict[str, Any]
-Ending = Literal["open", "whole", "left", "cut"]
+ResponseEnding = Literal["open", "whole", "left", "cut"]
 
 
 @dataclass
-class Seen:
+class RecordedRequest:
     """A request and how its response ended: `left` if the client disconnected, `cut` if the server did."""
 
     method: str
@@ -24,7 +24,7 @@ class Seen:
     body: JSON
     headers: dict[str, str]
     status: int = 0
-    ended: Ending = "open"
+    ended: ResponseEnding = "open"
     pieces: int = 0
     """Number of chunks that were streamed."""
     connection: int = 0
@@ -46,9 +46,9 @@ class Exchange:
     """One request on a connection, with methods for correct and faulty responses."""
 
     def __init__(
-        self, seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, seen: RecordedRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        self.seen = seen
+        self.request = seen
         self._reader = reader
         self._writer = writer
         self._streaming = False
@@ -57,7 +57,7 @@ class Exchange:
     @property
     def body(self) -> JSON:
         """The JSON body of the request."""
-        return self.seen.body
+        return self.request.body
 
     async def answer(self, status: int, body: JSON, headers: dict[str, str] | None = None) -> None:
         """Send a complete JSON document."""
@@ -70,7 +70,7 @@ class Exchange:
         length = {"Content-Type": "application/json", "Content-Length": str(len(data))}
         self._head(status, length | (headers or {}))
         await self._write(data)
-        self.seen.ended = "whole"
+        self.request.ended = "whole"
 
     async def begin(self, headers: dict[str, str] | None = None) -> None:
         """Send the head of a stream of server-sent events."""
@@ -86,12 +86,12 @@ class Exchange:
             await self._write(framed[start : start + step])
             if segment:
                 await asyncio.sleep(0.001)
-        self.seen.pieces += 1
+        self.request.pieces += 1
 
     async def end(self) -> None:
         """Send the last chunk of the stream."""
         await self._write(b"0\r\n\r\n")
-        self.seen.ended = "whole"
+        self.request.ended = "whole"
 
     async def pause(self, seconds: float) -> None:
         """Wait; raise `ClientLeft` as soon as the client disconnects."""
@@ -104,17 +104,17 @@ class Exchange:
 
     def reset(self) -> None:
         """Abort the connection by RST; bytes in transit may be lost."""
-        self._linger_not()
+        self._disable_linger()
         self._writer.transport.abort()
-        self.seen.ended, self.keeps_alive = "cut", False
+        self.request.ended, self.keeps_alive = "cut", False
 
     async def break_off(self, unfinished: bytes) -> None:
         """Announce a chunk, send only a part of it, and close the connection."""
         await self._write(b"%x\r\n%b" % (len(unfinished) + 40, unfinished))
-        self.seen.ended, self.keeps_alive = "cut", False
+        self.request.ended, self.keeps_alive = "cut", False
 
     def _head(self, status: int, headers: dict[str, str]) -> None:
-        self.seen.status = status
+        self.request.status = status
         lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         self._writer.write("\r\n".join([*lines, "", ""]).encode())
@@ -125,27 +125,29 @@ class Exchange:
         self._writer.write(data)
         await self._writer.drain()
 
-    def _linger_not(self) -> None:
+    def _disable_linger(self) -> None:
         raw: socket.socket = self._writer.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-Handler = Callable[[Exchange], Awaitable[None]]
+ExchangeHandler = Callable[[Exchange], Awaitable[None]]
 
 
-class Server:
+class DoubleServer:
     """A server on a loopback port; `log` holds every request in order."""
 
-    def __init__(self, handler: Handler, told: Callable[[Seen], None] | None = None) -> None:
-        self.log: list[Seen] = []
+    def __init__(
+        self, handler: ExchangeHandler, on_request: Callable[[RecordedRequest], None] | None = None
+    ) -> None:
+        self.log: list[RecordedRequest] = []
         self._handler = handler
-        self._told = told
+        self._on_request = on_request
         self._connections = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, port: int = 0) -> int:
         """Start to listen and return the port."""
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", port)
+        self._server = await asyncio.start_server(self._on_connect, "127.0.0.1", port)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
@@ -156,17 +158,17 @@ class Server:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _on_connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections += 1
         number = self._connections
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
         try:
-            while (seen := await _request(reader)) is not None:
+            while (seen := await _read_request(reader)) is not None:
                 seen.connection = number
                 self.log.append(seen)
-                if not await self._answered(Exchange(seen, reader, writer)):
+                if not await self._handle(Exchange(seen, reader, writer)):
                     break
         except (ConnectionError, asyncio.CancelledError):
             pass  # either side has disconnected
@@ -174,9 +176,9 @@ class Server:
             self._tasks.discard(task)
             writer.close()
 
-    async def _answered(self, exchange: Exchange) -> bool:
+    async def _handle(self, exchange: Exchange) -> bool:
         """Answer a request; return whether the connection can take another one."""
-        seen = exchange.seen
+        seen = exchange.request
         try:
             await self._handler(exchange)
         except (ClientLeft, ConnectionError):
@@ -185,12 +187,12 @@ class Server:
             seen.finished = time.monotonic()
             if seen.ended == "open":
                 seen.ended, exchange.keeps_alive = "cut", False
-            if self._told:
-                self._told(seen)
+            if self._on_request:
+                self._on_request(seen)
         return exchange.keeps_alive
 
 
-async def _request(reader: asyncio.StreamReader) -> Seen | None:
+async def _read_request(reader: asyncio.StreamReader) -> RecordedRequest | None:
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     except (asyncio.IncompleteReadError, ConnectionError):
@@ -200,4 +202,6 @@ async def _request(reader: asyncio.StreamReader) -> Seen | None:
     headers = {name.lower(): value.strip() for name, _, value in (s.partition(":") for s in lines)}
     data = await reader.readexactly(int(headers.get("content-length", 0)))
     key = headers.get("authorization", "").removeprefix("Bearer ").strip()
-    return Seen(method, path.partition("?")[0], key, json.loads(data) if data else {}, headers)
+    return RecordedRequest(
+        method, path.partition("?")[0], key, json.loads(data) if data else {}, headers
+    )

@@ -92,9 +92,9 @@ class Issuer:
 
     def token(self, subject: str, **changes: Any) -> str:
         """Return a signed token; `changes` override claims, and a claim that is None is omitted."""
-        return self.signed(self.claims(subject, **changes), {"kid": self.kid})
+        return self.sign_token(self.claims(subject, **changes), {"kid": self.kid})
 
-    def signed(self, claims: dict[str, Any], header: dict[str, Any]) -> str:
+    def sign_token(self, claims: dict[str, Any], header: dict[str, Any]) -> str:
         """Return a token with these claims and this header, signed with the newest key."""
         return jwt.encode(claims, self._keys[self.kid], algorithm=self.algorithm, headers=header)
 

@@ -13,20 +13,20 @@ POOL = "/eu-west-1_Example"
 REALM = "/realms/docs"
 ENCRYPTING = {"kid": "enc", "kty": "RSA", "alg": "RSA-OAEP", "use": "enc", "n": "AQAB", "e": "AQAB"}
 
-Claims = dict[str, Any]
+ClaimValues = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Shape:
+class TokenShape:
     """The form of one kind of token from one issuer."""
 
     jwks_path: str
-    claims: Callable[[str], Claims]
+    claims: Callable[[str], ClaimValues]
     """Returns the claims without dates for an issuer's origin."""
     algorithm: str = "RS256"
-    header: Claims = field(default_factory=dict[str, Any])
+    header: ClaimValues = field(default_factory=dict[str, Any])
     key_fields: tuple[str, ...] = ("kid", "alg", "use")
-    others: tuple[Claims, ...] = ()
+    others: tuple[ClaimValues, ...] = ()
     """JWKs that the JWKS lists in addition to the signing keys."""
     lifetime: int = 3600
     has_nbf: bool = False
@@ -41,21 +41,21 @@ class Shape:
         now = int(time.time())
         dates = {"iat": now, "exp": now + self.lifetime} | ({"nbf": now} if self.has_nbf else {})
         claims = self.claims(issuer.url) | dates | changes
-        told = {name: value for name, value in claims.items() if value is not None}
-        return issuer.signed(told, {"kid": issuer.kid} | self.header)
+        present = {name: value for name, value in claims.items() if value is not None}
+        return issuer.sign_token(present, {"kid": issuer.kid} | self.header)
 
 
-def _better_auth(origin: str) -> Claims:
+def _better_auth(origin: str) -> ClaimValues:
     return {"iss": origin, "aud": "ibid", "sub": USER, "sid": "session", "groups": ["staff"]} | {
         "role": "ibid-editor"
     }
 
 
-def _neon_auth(origin: str) -> Claims:
+def _neon_auth(origin: str) -> ClaimValues:
     return {"iss": origin, "aud": origin, "sub": USER, "email": "ada@example.com"}
 
 
-def _auth0(origin: str) -> Claims:
+def _auth0(origin: str) -> ClaimValues:
     return {
         "iss": f"{origin}/",
         "sub": "auth0|65f0",
@@ -67,11 +67,11 @@ def _auth0(origin: str) -> Claims:
     }
 
 
-def _auth0_rfc_9068(origin: str) -> Claims:
+def _auth0_rfc_9068(origin: str) -> ClaimValues:
     return _auth0(origin) | {"azp": None, "client_id": "client-id", "jti": "x7"}
 
 
-def _keycloak(origin: str) -> Claims:
+def _keycloak(origin: str) -> ClaimValues:
     return {
         "iss": f"{origin}{REALM}",
         "aud": ["ibid", "account"],
@@ -88,11 +88,11 @@ def _keycloak(origin: str) -> Claims:
     }
 
 
-def _keycloak_by_default(origin: str) -> Claims:
+def _keycloak_by_default(origin: str) -> ClaimValues:
     return _keycloak(origin) | {"aud": "account"}
 
 
-def _supabase(origin: str) -> Claims:
+def _supabase(origin: str) -> ClaimValues:
     return {
         "iss": f"{origin}/auth/v1",
         "aud": "authenticated",
@@ -107,7 +107,7 @@ def _supabase(origin: str) -> Claims:
     }
 
 
-def _clerk(origin: str) -> Claims:
+def _clerk(origin: str) -> ClaimValues:
     return {
         "iss": origin,
         "azp": "https://docs.example.com",
@@ -121,7 +121,7 @@ def _clerk(origin: str) -> Claims:
     }
 
 
-def _cognito(origin: str) -> Claims:
+def _cognito(origin: str) -> ClaimValues:
     return {
         "iss": f"{origin}{POOL}",
         "client_id": "client-id",
@@ -133,11 +133,11 @@ def _cognito(origin: str) -> Claims:
     }
 
 
-def _cognito_id(origin: str) -> Claims:
+def _cognito_id(origin: str) -> ClaimValues:
     return _cognito(origin) | {"client_id": None, "aud": "client-id", "token_use": "id"}
 
 
-def _entra(origin: str) -> Claims:
+def _entra(origin: str) -> ClaimValues:
     return {
         "iss": f"{origin}/{TENANT}/v2.0",
         "aud": "api-client-id",
@@ -152,7 +152,7 @@ def _entra(origin: str) -> Claims:
     }
 
 
-def _entra_1(origin: str) -> Claims:
+def _entra_1(origin: str) -> ClaimValues:
     """Return the claims of version 1. Its real issuer, `sts.windows.net`, is not the host of the keys."""
     return _entra(origin) | {
         "iss": f"{origin}/{TENANT}/",
@@ -163,35 +163,39 @@ def _entra_1(origin: str) -> Claims:
     }
 
 
-_KEYCLOAK = Shape(
+_KEYCLOAK = TokenShape(
     f"{REALM}/protocol/openid-connect/certs", _keycloak, others=(ENCRYPTING,), lifetime=300
 )
 _ENTRA_KEYS = ("kid", "use")
 SHAPES = {
-    "Better Auth": Shape(
+    "Better Auth": TokenShape(
         "/api/auth/jwks", _better_auth, "EdDSA", {"typ": None}, key_fields=("kid", "alg")
     ),
-    "Neon Auth": Shape(
+    "Neon Auth": TokenShape(
         "/neondb/auth/.well-known/jwks.json", _neon_auth, "EdDSA", key_fields=("kid", "alg")
     ),
-    "Auth0": Shape("/.well-known/jwks.json", _auth0),
-    "Auth0, RFC 9068": Shape("/.well-known/jwks.json", _auth0_rfc_9068, "PS256", {"typ": "at+jwt"}),
+    "Auth0": TokenShape("/.well-known/jwks.json", _auth0),
+    "Auth0, RFC 9068": TokenShape(
+        "/.well-known/jwks.json", _auth0_rfc_9068, "PS256", {"typ": "at+jwt"}
+    ),
     "Keycloak": _KEYCLOAK,
-    "Keycloak without an audience mapper": Shape(
+    "Keycloak without an audience mapper": TokenShape(
         _KEYCLOAK.jwks_path, _keycloak_by_default, others=(ENCRYPTING,)
     ),
-    "Supabase": Shape("/auth/v1/.well-known/jwks.json", _supabase, "ES256"),
-    "Clerk": Shape(
+    "Supabase": TokenShape("/auth/v1/.well-known/jwks.json", _supabase, "ES256"),
+    "Clerk": TokenShape(
         "/.well-known/jwks.json", _clerk, header={"cat": "cl_B7"}, lifetime=60, has_nbf=True
     ),
-    "Cognito, access tokens": Shape(
+    "Cognito, access tokens": TokenShape(
         f"{POOL}/.well-known/jwks.json", _cognito, header={"typ": None}
     ),
-    "Cognito, ID tokens": Shape(f"{POOL}/.well-known/jwks.json", _cognito_id, header={"typ": None}),
-    "Entra, version 2": Shape(
+    "Cognito, ID tokens": TokenShape(
+        f"{POOL}/.well-known/jwks.json", _cognito_id, header={"typ": None}
+    ),
+    "Entra, version 2": TokenShape(
         f"/{TENANT}/discovery/v2.0/keys", _entra, key_fields=_ENTRA_KEYS, has_nbf=True
     ),
-    "Entra, version 1": Shape(
+    "Entra, version 1": TokenShape(
         f"/{TENANT}/discovery/keys",
         _entra_1,
         header={"x5t": "nOo3"},

@@ -11,13 +11,13 @@ class Refusal:
     """The response that rejects a key."""
 
     status: int
-    told: str
+    message: str
     retry_after: float | None = None
     limit: int = 0
 
 
 @dataclass
-class Keys:
+class KeyLimits:
     """The keys and their use so far.
 
     `bad…` gets status 401, `banned…` 403 and `broke…` 402. `limited-N-per-S…` may be used N times in S
@@ -26,7 +26,7 @@ class Keys:
 
     _used: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
 
-    def refusal(self, key: str, weight: int = 1) -> Refusal | None:
+    def check(self, key: str, weight: int = 1) -> Refusal | None:
         """Return the refusal of the key, or count `weight` uses and return None."""
         for word, status, told in (
             ("bad", 401, "invalid api token"),
@@ -36,17 +36,17 @@ class Keys:
             if key.startswith(word):
                 return Refusal(status, told)
         if found := re.match(r"limited-(\d+)-per-(\d+(?:\.\d+)?)", key):
-            return self._within(key, weight, int(found[1]), float(found[2]))
+            return self._count_use(key, weight, int(found[1]), float(found[2]))
         if found := re.match(r"quota-(\d+)", key):
-            return self._within(key, min(weight, 1), int(found[1]), None)
+            return self._count_use(key, min(weight, 1), int(found[1]), None)
         return None
 
-    def left(self, key: str) -> int | None:
+    def remaining(self, key: str) -> int | None:
         """Return the remaining uses of a key with a quota, or None for other keys."""
         found = re.match(r"quota-(\d+)", key)
         return int(found[1]) - len(self._used[key]) if found else None
 
-    def _within(self, key: str, weight: int, limit: int, period: float | None) -> Refusal | None:
+    def _count_use(self, key: str, weight: int, limit: int, period: float | None) -> Refusal | None:
         used, now = self._used[key], time.monotonic()
         while period and used and used[0] <= now - period:
             used.popleft()

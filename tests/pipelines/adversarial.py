@@ -6,36 +6,36 @@ from itertools import combinations
 Input = Callable[[int], str]
 
 
-def repeated(unit: str, before: str = "", after: str = "") -> Input:
+def repeat(unit: str, before: str = "", after: str = "") -> Input:
     """Repeat the unit, between a piece before and a piece after."""
     return lambda size: before + unit * (size // len(unit)) + after
 
 
-def numbered(unit: str, before: str = "", after: str = "") -> Input:
+def repeat_numbered(unit: str, before: str = "", after: str = "") -> Input:
     """Repeat the unit with a different number in each copy, so that no two are equal."""
     return lambda size: (
         before + "".join(unit.format(n) for n in range(size // (len(unit) + 2))) + after
     )
 
 
-def growing(unit: str, separator: str = " ") -> Input:
+def growing_runs(unit: str, separator: str = " ") -> Input:
     """Make runs of the unit, each one unit longer than the previous run."""
     return lambda size: separator.join(
         unit * n for n in range(1, int((2 * size / len(unit)) ** 0.5))
     )
 
 
-def nested(opening: str, closing: str, within: str = "a") -> Input:
+def nest(opening: str, closing: str, content: str = "a") -> Input:
     """Nest the pair as deeply as the size allows."""
 
     def make(size: int) -> str:
         depth = size // (len(opening) + len(closing))
-        return opening * depth + within + closing * depth
+        return opening * depth + content + closing * depth
 
     return make
 
 
-def indented(marker: str) -> Input:
+def nest_list(marker: str) -> Input:
     """Make nested lists, one level deeper on each line."""
     return lambda size: "".join(f"{'  ' * n}{marker} a\n" for n in range(int(size**0.5)))
 
@@ -70,116 +70,116 @@ RUNS = (
 )  # fmt: skip
 
 INPUTS: dict[str, Input] = {
-    **{f"{run!r} repeated": repeated(run) for run in RUNS},
-    "a component's name that never ends": repeated("a", "<div>\n<A"),
-    "a tag that never ends": repeated(" b=c", "<div>\n<A"),
-    "a tag in a paragraph that never ends": repeated(" b=c", "a <b"),
-    "a property that never ends": repeated("b", "<A c={"),
-    "an attribute that never ends": repeated("b", '<A c="'),
-    "paragraphs in a component": repeated("a\n\n", "<A>\n", "</A>\n"),
-    "front matter that never ends": repeated("a: b\n", "---\n"),
-    "front matter with the same key": repeated("a: b\n", "---\n", "---\n"),
-    "front matter with many keys": numbered("k{}: b\n", "---\n", "---\nc\n"),
-    "front matter that nests": repeated("[", "---\na: ", "\n---\n"),
-    "front matter of one word": repeated("a", "---\na: ", "\n---\n"),
-    "front matter of blanks": repeated(" ", "---\na:", "\n---\n"),
-    "front matter of line breaks": repeated("\n", "---\n", "---\n"),
-    "front matter that is broken": repeated("a: 'b \n", "---\nc: [\n", "---\n"),
+    **{f"{run!r} repeated": repeat(run) for run in RUNS},
+    "a component's name that never ends": repeat("a", "<div>\n<A"),
+    "a tag that never ends": repeat(" b=c", "<div>\n<A"),
+    "a tag in a paragraph that never ends": repeat(" b=c", "a <b"),
+    "a property that never ends": repeat("b", "<A c={"),
+    "an attribute that never ends": repeat("b", '<A c="'),
+    "paragraphs in a component": repeat("a\n\n", "<A>\n", "</A>\n"),
+    "front matter that never ends": repeat("a: b\n", "---\n"),
+    "front matter with the same key": repeat("a: b\n", "---\n", "---\n"),
+    "front matter with many keys": repeat_numbered("k{}: b\n", "---\n", "---\nc\n"),
+    "front matter that nests": repeat("[", "---\na: ", "\n---\n"),
+    "front matter of one word": repeat("a", "---\na: ", "\n---\n"),
+    "front matter of blanks": repeat(" ", "---\na:", "\n---\n"),
+    "front matter of line breaks": repeat("\n", "---\n", "---\n"),
+    "front matter that is broken": repeat("a: 'b \n", "---\nc: [\n", "---\n"),
     "a broken front matter's line of blanks": lambda size: (
         "---\na: [\nb: c" + " " * min(size, 60_000) + "d\n---\n" + "e " * (size // 2)
     ),
-    "a label that never ends": repeated("]{", ":::a[", "b"),
+    "a label that never ends": repeat("]{", ":::a[", "b"),
     "junk before headings": lambda size: (
         "<section>" + "<i></i>" * (size // 14) + "<h2>a</h2>" * (size // 20) + "</section>"
     ),
-    "front matter after line breaks": repeated("\n", "", "---\na: b\n---\n"),
-    "line breaks before no front matter": repeated("\n-"),
-    "a fence that never ends": repeated("a\n", "```\n"),
-    "highlighted lines": repeated("// highlight-next-line\na\n", "```js\n", "```\n"),
-    "blanks before no highlighted line": repeated("\t", "```js\nhighlight-\n", "\n```\n"),
-    "mdx-code-block": repeated("```mdx-code-block\n"),
-    "many footnotes": numbered("a[^{0}]\n\n[^{0}]: b\n\n"),
-    "many uses of a footnote": repeated("a[^1] ", "", "\n\n[^1]: b\n"),
-    "many references": numbered("[a{0}]: b\n"),
-    "many uses of references": numbered("[a{0}]\n\n[a{0}]: b\n\n"),
-    "many headings": numbered("# a{}\n\n"),
-    "the same heading": repeated("## a\n\nb\n\n"),
-    "headings within headings": repeated("# a\n\n## b\n\n### c\n\n#### d\n\n##### e\n\n###### f\n\n"),
-    "slugs that look numbered": numbered("# a\n\n# a-{}\n\n"),
-    "many paragraphs": repeated("It shines.\n\n"),
-    "one long paragraph": repeated("It shines. "),
-    "one long line of a list": repeated("It shines. ", "- "),
-    "a table of many rows": repeated("|c|d|\n", "|a|b|\n|-|-|\n"),
+    "front matter after line breaks": repeat("\n", "", "---\na: b\n---\n"),
+    "line breaks before no front matter": repeat("\n-"),
+    "a fence that never ends": repeat("a\n", "```\n"),
+    "highlighted lines": repeat("// highlight-next-line\na\n", "```js\n", "```\n"),
+    "blanks before no highlighted line": repeat("\t", "```js\nhighlight-\n", "\n```\n"),
+    "mdx-code-block": repeat("```mdx-code-block\n"),
+    "many footnotes": repeat_numbered("a[^{0}]\n\n[^{0}]: b\n\n"),
+    "many uses of a footnote": repeat("a[^1] ", "", "\n\n[^1]: b\n"),
+    "many references": repeat_numbered("[a{0}]: b\n"),
+    "many uses of references": repeat_numbered("[a{0}]\n\n[a{0}]: b\n\n"),
+    "many headings": repeat_numbered("# a{}\n\n"),
+    "the same heading": repeat("## a\n\nb\n\n"),
+    "headings within headings": repeat("# a\n\n## b\n\n### c\n\n#### d\n\n##### e\n\n###### f\n\n"),
+    "slugs that look numbered": repeat_numbered("# a\n\n# a-{}\n\n"),
+    "many paragraphs": repeat("It shines.\n\n"),
+    "one long paragraph": repeat("It shines. "),
+    "one long line of a list": repeat("It shines. ", "- "),
+    "a table of many rows": repeat("|c|d|\n", "|a|b|\n|-|-|\n"),
     "a table of many columns": lambda size: (
         f"{'|a' * (size // 6)}|\n{'|-' * (size // 6)}|\n{'|b' * (size // 6)}|\n"
     ),
     "a table that names many columns and has many rows": lambda size: (
         f"{'|a' * int(size**0.5)}|\n{'|-' * int(size**0.5)}|\n" + "|\n" * (size // 4)
     ),
-    "a row of code that never ends": repeated("`|", "|a|b|\n|-|-|\n|"),
-    "runs of backticks": growing("`"),
-    "runs of dollars": growing("$"),
-    "runs of stars": growing("*", " a"),
-    "runs of tildes": growing("~", "\na\n"),
-    "runs of hashes": growing("#", "\n"),
-    "lists within lists": indented("-"),
-    "numbered lists within lists": indented("1."),
-    "quotes within lists": indented("- >"),
+    "a row of code that never ends": repeat("`|", "|a|b|\n|-|-|\n|"),
+    "runs of backticks": growing_runs("`"),
+    "runs of dollars": growing_runs("$"),
+    "runs of stars": growing_runs("*", " a"),
+    "runs of tildes": growing_runs("~", "\na\n"),
+    "runs of hashes": growing_runs("#", "\n"),
+    "lists within lists": nest_list("-"),
+    "numbered lists within lists": nest_list("1."),
+    "quotes within lists": nest_list("- >"),
     "code in lists within lists": lambda size: "".join(
         f"{'  ' * n}- a\n\n{'  ' * n}      b\n\n" for n in range(int((size / 2) ** 0.5))
     ),
-    "quoted lazily": repeated("a\n", "> "),
+    "quoted lazily": repeat("a\n", "> "),
     "nested quotes, lazily": lambda size: "> " * (size // 3) + "a\n" + "b\n" * (size // 3),
     "nested lists, lazily": lambda size: "- " * (size // 3) + "a\n" + "b\n" * (size // 3),
-    "braces in braces": nested("{", "}"),
-    "braces in a property": nested("{", "}", "<A b={}/>"),
-    "components in components": nested("<A>\n", "</A>\n"),
-    "components in components on a line": nested("<Aa>", "</Aa>"),
-    "elements in elements": nested("<div>", "</div>"),
-    "spans in spans": nested("<span>", "</span>"),
-    "tables in tables": nested("<table><tr><td>", "</td></tr></table>"),
-    "lists in lists of HTML": nested("<ul><li>", "</li></ul>"),
-    "sections in sections": nested("<section>", "</section>", "<h2>a</h2>"),
-    "headings in sections": nested("<section><h2>a</h2>", "</section>"),
-    "articles": repeated("<article><h1>a</h1></article>"),
-    "headers in headers": nested("<header>", "</header>", "a"),
-    "forms in divs": nested("<div><form>", "</form></div>"),
-    "sups in sups": nested("<sup>", "</sup>", "<a>b</a>"),
-    "links in links": nested("<b><a href='#c'>", "</a></b>"),
-    "a table of HTML": repeated("<tr><td>a</td></tr>", "<table>", "</table>"),
-    "a page in one line": repeated("<p>It <b>shines</b>.</p>", "<html><body><main>", "</main>"),
-    "text before headings": repeated("<a></a>\n<h2>b</h2>"),
-    "siblings before a heading": repeated(" <!-- a -->", "<main>", "<h2>b</h2></main>"),
-    "attributes": numbered(" a{}=b", "<p", ">c</p>"),
-    "brackets in brackets": nested("[", "]"),
-    "brackets in brackets with an address": nested("[", "](b)"),
-    "images in images": nested("![", "](b)"),
-    "parentheses in an address": nested("(", ")", "[a](b)"),
-    "emphasis in emphasis": nested("*a ", " b*"),
-    "strong in emphasis": nested("*a **b ", " c** d*"),
-    "escapes": repeated("\\*"),
-    "entities that are none": repeated("&notanentity"),
-    "sentences": repeated("It shines. "),
-    "sentences in quotation marks": repeated('"It shines." '),
-    "sentences without an end": repeated("it shines "),
-    "initials": repeated("J. R. "),
-    "code in a sentence": repeated("`a` "),
-    "prices": repeated("$5 and "),
-    "formulas": repeated("$a$ "),
-    "a formula that never ends": repeated("a ", "$"),
-    "formulas that never end": repeated("$a\n"),
-    "displayed formulas that never end": repeated("a$$"),
-    "bullets": repeated("- ", "", "a"),
-    "a wide line and narrow ones": repeated("a\n", "a" * 80 + "\n"),
-    "lines of one word": repeated("a" * 60 + "\n"),
-    "quoted cells": repeated('"a","b"\n'),
-    "a quoted cell that never ends": repeated("a\n", '"'),
-    "quotation marks in cells": repeated('"",""\n'),
-    "separators": repeated(",;|\t\n"),
-    "empty rows": repeated(",,,,\n"),
+    "braces in braces": nest("{", "}"),
+    "braces in a property": nest("{", "}", "<A b={}/>"),
+    "components in components": nest("<A>\n", "</A>\n"),
+    "components in components on a line": nest("<Aa>", "</Aa>"),
+    "elements in elements": nest("<div>", "</div>"),
+    "spans in spans": nest("<span>", "</span>"),
+    "tables in tables": nest("<table><tr><td>", "</td></tr></table>"),
+    "lists in lists of HTML": nest("<ul><li>", "</li></ul>"),
+    "sections in sections": nest("<section>", "</section>", "<h2>a</h2>"),
+    "headings in sections": nest("<section><h2>a</h2>", "</section>"),
+    "articles": repeat("<article><h1>a</h1></article>"),
+    "headers in headers": nest("<header>", "</header>", "a"),
+    "forms in divs": nest("<div><form>", "</form></div>"),
+    "sups in sups": nest("<sup>", "</sup>", "<a>b</a>"),
+    "links in links": nest("<b><a href='#c'>", "</a></b>"),
+    "a table of HTML": repeat("<tr><td>a</td></tr>", "<table>", "</table>"),
+    "a page in one line": repeat("<p>It <b>shines</b>.</p>", "<html><body><main>", "</main>"),
+    "text before headings": repeat("<a></a>\n<h2>b</h2>"),
+    "siblings before a heading": repeat(" <!-- a -->", "<main>", "<h2>b</h2></main>"),
+    "attributes": repeat_numbered(" a{}=b", "<p", ">c</p>"),
+    "brackets in brackets": nest("[", "]"),
+    "brackets in brackets with an address": nest("[", "](b)"),
+    "images in images": nest("![", "](b)"),
+    "parentheses in an address": nest("(", ")", "[a](b)"),
+    "emphasis in emphasis": nest("*a ", " b*"),
+    "strong in emphasis": nest("*a **b ", " c** d*"),
+    "escapes": repeat("\\*"),
+    "entities that are none": repeat("&notanentity"),
+    "sentences": repeat("It shines. "),
+    "sentences in quotation marks": repeat('"It shines." '),
+    "sentences without an end": repeat("it shines "),
+    "initials": repeat("J. R. "),
+    "code in a sentence": repeat("`a` "),
+    "prices": repeat("$5 and "),
+    "formulas": repeat("$a$ "),
+    "a formula that never ends": repeat("a ", "$"),
+    "formulas that never end": repeat("$a\n"),
+    "displayed formulas that never end": repeat("a$$"),
+    "bullets": repeat("- ", "", "a"),
+    "a wide line and narrow ones": repeat("a\n", "a" * 80 + "\n"),
+    "lines of one word": repeat("a" * 60 + "\n"),
+    "quoted cells": repeat('"a","b"\n'),
+    "a quoted cell that never ends": repeat("a\n", '"'),
+    "quotation marks in cells": repeat('"",""\n'),
+    "separators": repeat(",;|\t\n"),
+    "empty rows": repeat(",,,,\n"),
 }  # fmt: skip
 
 PAIRS: dict[str, Input] = {
-    f"{''.join(pair)!r}": repeated("".join(pair))
+    f"{''.join(pair)!r}": repeat("".join(pair))
     for pair in combinations("`*_[]()<>!{}$|~:&\\\"'-#", 2)
 }

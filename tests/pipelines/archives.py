@@ -15,7 +15,7 @@ _TYPES += 'ContentType="application/xml"/><Default Extension="rels" '
 _TYPES += 'ContentType="application/vnd.openxmlformats-package.relationships+xml"/></Types>'
 
 
-def zipped(members: Mapping[str, str | bytes]) -> bytes:
+def build_zip(members: Mapping[str, str | bytes]) -> bytes:
     buffer = BytesIO()
     with ZipFile(buffer, "w", ZIP_DEFLATED) as archive:
         for name, content in members.items():
@@ -28,7 +28,7 @@ def _package(main: str, members: Mapping[str, str], title: str) -> bytes:
         f'<Relationship Id="r1" Type="{_OFFICE}/officeDocument/2006/relationships/officeDocument" '
     )
     core = '<c xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>' + title + "</dc:title></c>"
-    return zipped({
+    return build_zip({
         "[Content_Types].xml": _TYPES,
         "_rels/.rels": f'<Relationships {_RELATIONS}>{root}Target="{main}"/></Relationships>',
         "docProps/core.xml": core,
@@ -36,7 +36,7 @@ def _package(main: str, members: Mapping[str, str], title: str) -> bytes:
     })  # fmt: skip
 
 
-def docx(body: str, title: str = "", **members: str) -> bytes:
+def build_docx(body: str, title: str = "", **members: str) -> bytes:
     """Make a Word document; `body` is WordprocessingML."""
     document = f'<w:document xmlns:w="{_OFFICE}/wordprocessingml/2006/main"><w:body>{body}</w:body>'
     styles = f'<w:styles xmlns:w="{_OFFICE}/wordprocessingml/2006/main">' + "".join(
@@ -63,7 +63,7 @@ def paragraph(text: str, style: str = "", bold: bool = False) -> str:
     return f"<w:p>{properties}<w:r>{run}<w:t>{text}</w:t></w:r></w:p>"
 
 
-def xlsx(sheets: Mapping[str, Sequence[Sequence[str | float]]], title: str = "") -> bytes:
+def build_xlsx(sheets: Mapping[str, Sequence[Sequence[str | float]]], title: str = "") -> bytes:
     main = f"{_OFFICE}/spreadsheetml/2006/main"
     relations = f"{_OFFICE}/officeDocument/2006/relationships"
     members = {}
@@ -91,7 +91,7 @@ def _cell(value: str | float) -> str:
     return f"<c><v>{value}</v></c>"
 
 
-def slides(*shown: tuple[str, list[str], str], table: Sequence[Sequence[str]] = ()) -> bytes:
+def build_pptx(*shown: tuple[str, list[str], str], table: Sequence[Sequence[str]] = ()) -> bytes:
     """Make a presentation from each slide's title, lines and notes; the table is on the last slide."""
     deck: Any = pptx.Presentation()
     for title, lines, notes in shown:
@@ -111,7 +111,7 @@ def slides(*shown: tuple[str, list[str], str], table: Sequence[Sequence[str]] = 
     return buffer.getvalue()
 
 
-def epub(chapters: Mapping[str, str], **others: str) -> bytes:
+def build_epub(chapters: Mapping[str, str], **others: str) -> bytes:
     """Make a book from its chapters by file name, in order; `others` are further archive members."""
     items = "".join(
         f'<item id="c{n}" href="{name}" media-type="application/xhtml+xml"/>'
@@ -128,7 +128,7 @@ def epub(chapters: Mapping[str, str], **others: str) -> bytes:
         '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>'
         '<rootfile full-path="OEBPS/book.opf"/></rootfiles></container>'
     )
-    return zipped({
+    return build_zip({
         "META-INF/container.xml": container,
         "OEBPS/book.opf": opf,
         **{f"OEBPS/{name}": f"<html><body>{html}</body></html>" for name, html in chapters.items()},

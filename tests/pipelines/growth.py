@@ -18,35 +18,35 @@ _FLOOR = 0.008
 """The shortest reliable time, in CPU seconds; shorter times are mostly noise."""
 
 
-class Point(NamedTuple):
+class GrowthPoint(NamedTuple):
     """The size of an input and the CPU seconds that it took."""
 
     size: int
     seconds: float
 
 
-def measured(
+def measure(
     function: Callable[[str], object],
     make: Callable[[int], str],
     enough: float,
     largest: int = _LARGEST,
     best_of: int = 1,
-) -> list[Point]:
+) -> list[GrowthPoint]:
     """Measure growing inputs, each as the best of `best_of` runs, until one takes `enough` CPU seconds.
 
     If an input is refused, the time until the refusal counts.
     """
-    points: list[Point] = []
+    points: list[GrowthPoint] = []
     for size in takewhile(lambda size: size <= largest, _sizes()):
         text = make(size)
         seconds = min(_seconds(function, text) for _ in range(best_of))
-        points.append(Point(len(text), seconds))
+        points.append(GrowthPoint(len(text), seconds))
         if seconds > enough:
             break
     return points
 
 
-def exponents(points: Sequence[Point]) -> list[float]:
+def exponents(points: Sequence[GrowthPoint]) -> list[float]:
     """Return the exponent of each step between two sizes, without times too short to be reliable."""
     told = [point for point in points if point.seconds >= _FLOOR]
     return [

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 from pipelines.readers import SourceDocument, read
 
 
-def page(source: str | bytes, name: str = "page.md") -> SourceDocument:
+def read_page(source: str | bytes, name: str = "page.md") -> SourceDocument:
     """Read a page; `name` is the file's path below the root of its corpus."""
     data = source.encode() if isinstance(source, str) else source
     relative = PurePosixPath(name)

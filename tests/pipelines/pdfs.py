@@ -22,12 +22,12 @@ class Words(NamedTuple):
     size: float = 10
 
 
-def column(lines: Sequence[str], x: float = 72, top: float = 700) -> list[Words]:
+def place_lines(lines: Sequence[str], x: float = 72, top: float = 700) -> list[Words]:
     """Place lines below each other."""
     return [Words(line, x, top - 12 * number) for number, line in enumerate(lines)]
 
 
-def pdf(
+def build_pdf(
     *pages: Sequence[Words],
     title: str = "",
     bookmarks: Sequence[tuple[str, int]] = (),

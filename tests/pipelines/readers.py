@@ -45,6 +45,6 @@ def forge_reply() -> None:
             os.write(descriptor, b"\xff" * 8)
 
 
-def read_anew(path: Path, relative: PurePath) -> SourceDocument:
+def read_newer(path: Path, relative: PurePath) -> SourceDocument:
     """Read a file like a newer version of the reader, which adds itself to the metadata."""
     return replace(read_file(path, PurePosixPath(relative)), metadata={"reader": "new"})

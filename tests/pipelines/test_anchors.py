@@ -3,7 +3,7 @@
 import pytest
 
 from pipelines.readers.sites.slugs import Slugger
-from tests.pipelines.pages import outline, page
+from tests.pipelines.pages import outline, read_page
 
 
 @pytest.mark.parametrize(
@@ -27,12 +27,12 @@ from tests.pipelines.pages import outline, page
     ],
 )
 def test_a_heading_has_the_id_it_has_on_the_site(heading: str, anchor: str | None) -> None:
-    assert page(f"Intro\n\n## {heading}\n\ntext").sections[-1].anchor == anchor
+    assert read_page(f"Intro\n\n## {heading}\n\ntext").sections[-1].anchor == anchor
 
 
 def test_the_same_heading_again_is_numbered() -> None:
     source = "# Setup\n\n## Setup\n\n## Setup\n\n## Setup 1\n\n## Own {#setup}\n\n## Setup\n\nend"
-    assert [anchor for _, anchor in outline(page(source))] == [
+    assert [anchor for _, anchor in outline(read_page(source))] == [
         None,
         "setup-1",
         "setup-2",
@@ -48,7 +48,7 @@ def test_numbering_stays_quick_for_many_equal_headings() -> None:
 
 
 def test_a_heading_shows_its_text_without_the_id() -> None:
-    reading = page("# Title {#top}\n\n## Oil `x` {#oil}\n\ntext")
+    reading = read_page("# Title {#top}\n\n## Oil `x` {#oil}\n\ntext")
     assert reading.text == "Title\n\nOil x\n\ntext"
     assert outline(reading) == [(("Title",), None), (("Title", "Oil x"), "oil")]
 
@@ -66,13 +66,13 @@ def test_a_heading_shows_its_text_without_the_id() -> None:
     ],
 )
 def test_html_says_itself_where_a_heading_is(heading: str) -> None:
-    reading = page(f"<main><h1>Lamp</h1><p>x</p>{heading}<p>text</p></main>", "lamp.html")
+    reading = read_page(f"<main><h1>Lamp</h1><p>x</p>{heading}<p>text</p></main>", "lamp.html")
     assert outline(reading) == [(("Lamp",), None), (("Lamp", "Oil"), "oil")]
 
 
 def test_a_section_lends_its_id_to_its_first_heading_only() -> None:
     source = '<section id="oil"><h2>Oil</h2><p>x</p><h2>Wick</h2><p>y</p></section>'
-    assert outline(page(source, "lamp.html")) == [
+    assert outline(read_page(source, "lamp.html")) == [
         (("Lamp", "Oil"), "oil"),
         (("Lamp", "Wick"), None),
     ]

@@ -11,18 +11,18 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from app.chat.answer.citations import CitedText
-from app.text.markdown import plain
-from pipelines.ingestion.sentences import sentences
-from pipelines.ingestion.splitting import split
+from app.text.markdown import escape_markdown
+from pipelines.ingestion.sentences import split_sentences
+from pipelines.ingestion.splitting import split_document
 from pipelines.readers import read
 from pipelines.readers.encoding import decode
 from pipelines.readers.markdown.front_matter import split_front_matter
-from pipelines.readers.sites.layout import place_of
+from pipelines.readers.sites.layout import locate_page
 from pipelines.readers.sites.routes import docs_route
 from pipelines.readers.titles import sensible_title
 from tests.app.chat.passages import PASSAGES
 from tests.pipelines.adversarial import INPUTS, PAIRS, Input
-from tests.pipelines.growth import exponents, measured
+from tests.pipelines.growth import exponents, measure
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -51,12 +51,12 @@ def small_heap() -> Iterator[None]:
     gc.unfreeze()
 
 
-def reading(name: str) -> Callable[[str], object]:
+def build_reader(name: str) -> Callable[[str], object]:
     """Return a function that reads text as a file of that name and splits it into passages."""
 
     def run(text: str) -> object:
         data = text.encode(errors="replace")
-        return split(read(Path("/docs") / name, data, PurePosixPath(name)))
+        return split_document(read(Path("/docs") / name, data, PurePosixPath(name)))
 
     return run
 
@@ -64,7 +64,7 @@ def reading(name: str) -> Callable[[str], object]:
 def notebook(text: str) -> object:
     outputs = [{"output_type": "stream", "text": text[:2_000]}]
     cells = [{"cell_type": "markdown", "source": text}, {"cell_type": "code", "outputs": outputs}]
-    return reading("a.ipynb")(json.dumps({"cells": cells}))
+    return build_reader("a.ipynb")(json.dumps({"cells": cells}))
 
 
 def site(text: str) -> object:
@@ -72,7 +72,7 @@ def site(text: str) -> object:
     with TemporaryDirectory() as folder:
         for name in ("docusaurus.config.js", "versions.json"):
             Path(folder, name).write_text(text, errors="replace")
-        return place_of(Path(folder, "a.md"), PurePosixPath("a.md"))
+        return locate_page(Path(folder, "a.md"), PurePosixPath("a.md"))
 
 
 def answer(length: int) -> Callable[[str], object]:
@@ -88,13 +88,13 @@ def answer(length: int) -> Callable[[str], object]:
 
 
 TARGETS: dict[str, Callable[[str], object]] = {
-    "Markdown": reading("a.md"),
-    "MDX": reading("a.mdx"),
-    "HTML": reading("a.html"),
-    "plain text": reading("a.txt"),
-    "comma-separated values": reading("a.csv"),
+    "Markdown": build_reader("a.md"),
+    "MDX": build_reader("a.mdx"),
+    "HTML": build_reader("a.html"),
+    "plain text": build_reader("a.txt"),
+    "comma-separated values": build_reader("a.csv"),
     "a notebook": notebook,
-    "sentences": sentences,
+    "sentences": split_sentences,
     "front matter": split_front_matter,
     "open front matter": lambda text: split_front_matter(f"---\n{text}"),
     "another encoding": lambda text: decode(text.encode("latin-1", errors="replace")),
@@ -102,20 +102,20 @@ TARGETS: dict[str, Callable[[str], object]] = {
     "a title": sensible_title,
     "an answer in words": answer(7),
     "an answer as a whole": answer(1_000_000),
-    "a title in Markdown": plain,
+    "a title in Markdown": escape_markdown,
     "a slug": lambda text: docs_route(PurePosixPath("a.md"), {"slug": text}),
 }
 """All functions that process untrusted text."""
 
 
-def steep(function: Callable[[str], object], inputs: dict[str, Input]) -> dict[str, str]:
+def find_steep(function: Callable[[str], object], inputs: dict[str, Input]) -> dict[str, str]:
     """Return the inputs for which the time grows faster than linearly, with the measured times."""
     found: dict[str, str] = {}
     for name, make in inputs.items():
-        points = measured(function, make, _SUSPECTED, largest=1_024_000)
+        points = measure(function, make, _SUSPECTED, largest=1_024_000)
         is_steep = any(step > HIGHEST for step in exponents(points)[-1:])
         for _ in range(_TRIES if is_steep else 0):
-            points = measured(function, make, _CERTAIN, best_of=3)
+            points = measure(function, make, _CERTAIN, best_of=3)
             steps = exponents(points)[-_STEPS:]
             is_steep = is_steep and bool(steps) and min(steps) > HIGHEST + NOISE
         if is_steep:
@@ -130,16 +130,16 @@ def share(inputs: dict[str, Input], target: str) -> dict[str, Input]:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_time_grows_in_proportion(target: str) -> None:
-    assert steep(TARGETS[target], share(INPUTS, target)) == {}
+    assert find_steep(TARGETS[target], share(INPUTS, target)) == {}
 
 
 @pytest.mark.parametrize("target", ["Markdown", "MDX"])
 def test_time_grows_in_proportion_for_two_characters_in_turn(target: str) -> None:
-    assert steep(TARGETS[target], share(PAIRS, target)) == {}
+    assert find_steep(TARGETS[target], share(PAIRS, target)) == {}
 
 
 def test_a_square_is_noticed() -> None:
     def square(text: str) -> int:
         return sum(1 for one in text[::20] for other in text[::20] if one == other)
 
-    assert [*steep(square, {"a": INPUTS["'a' repeated"]})] == ["a"]
+    assert [*find_steep(square, {"a": INPUTS["'a' repeated"]})] == ["a"]

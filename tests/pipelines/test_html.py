@@ -3,11 +3,11 @@
 import pytest
 
 from storage.errors import SourceUnreadable
-from tests.pipelines.pages import code_of, outline, page
+from tests.pipelines.pages import code_of, outline, read_page
 
 
 def text_of(body: str) -> str:
-    return page(f"<html><body>{body}</body></html>", "page.html").text
+    return read_page(f"<html><body>{body}</body></html>", "page.html").text
 
 
 def test_only_the_main_content_is_read() -> None:
@@ -21,7 +21,7 @@ def test_only_the_main_content_is_read() -> None:
           <div class="toc"><ul><li>On this page</li></ul></div>
         </main>
         <aside>Adverts</aside><script>track()</script><noscript>No!</noscript></body></html>"""
-    reading = page(source, "lamp.html")
+    reading = read_page(source, "lamp.html")
     assert reading.text == "The lamp\n\nIt shines."
     assert (reading.title, reading.language) == ("The lamp", "de")
     assert reading.metadata == {"description": "All about it"}
@@ -49,7 +49,7 @@ def test_code_is_verbatim_without_the_line_numbers_beside_it() -> None:
     body = """<table class="highlight"><tr><td class="linenos"><pre>1\n2</pre></td>
         <td><pre><code><span>def</span> lit():<br>    return <b>True</b></code><button>Copy</button>
 </pre></td></tr></table><p>after</p>"""
-    reading = page(body, "page.html")
+    reading = read_page(body, "page.html")
     assert reading.text == "def lit():\n    return True\n\nafter"
     assert code_of(reading) == ["def lit():\n    return True"]
 
@@ -69,7 +69,7 @@ def test_formulas_are_read_as_they_were_written() -> None:
     tex = '<annotation encoding="application/x-tex">x^2</annotation>'
     html = f"<math><semantics><mi>x</mi>{tex}</semantics></math>"
     display = html.replace("<math>", '<math display="block">')
-    reading = page(f"<p>So {html} is</p>{display}<p>end</p>", "page.html")
+    reading = read_page(f"<p>So {html} is</p>{display}<p>end</p>", "page.html")
     assert reading.text == "So $x^2$ is\n\n$$x^2$$\n\nend"
     assert code_of(reading) == ["$$x^2$$"]
 
@@ -78,7 +78,7 @@ def test_headings_make_sections() -> None:
     body = (
         "<h1 id=top>Lamp<a href='#top'>#</a></h1><p>x</p><h3 id=oil>Oil</h3><p>y</p><h2>End</h2>z"
     )
-    assert outline(page(body, "a.html")) == [
+    assert outline(read_page(body, "a.html")) == [
         (("Lamp",), "top"),
         (("Lamp", "Oil"), "oil"),
         (("Lamp", "End"), None),
@@ -86,7 +86,7 @@ def test_headings_make_sections() -> None:
 
 
 def test_without_a_heading_the_title_of_the_head_is_the_title() -> None:
-    assert page("<title>\n The  lamp </title><p>x</p>", "a.html").title == "The lamp"
+    assert read_page("<title>\n The  lamp </title><p>x</p>", "a.html").title == "The lamp"
 
 
 def test_a_header_that_holds_the_title_is_content() -> None:

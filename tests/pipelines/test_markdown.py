@@ -7,11 +7,11 @@ from textwrap import dedent
 import pytest
 
 from storage.errors import SourceUnreadable
-from tests.pipelines.pages import code_of, outline, page
+from tests.pipelines.pages import code_of, outline, read_page
 
 
 def text_of(source: str) -> str:
-    return page(dedent(source)).text
+    return read_page(dedent(source)).text
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_table_is_a_row_a_line() -> None:
         |  | 3<br>4 |
         |  |  |
         """
-    reading = page(dedent(source))
+    reading = read_page(dedent(source))
     assert reading.text == "Lamp | Range\nSkerry | 12 nm\n| 3 4"
     assert [block.kind for block in reading.blocks] == ["table"]
 
@@ -86,7 +86,7 @@ def test_code_blocks_are_verbatim_and_marked() -> None:
         ```
         Inline `code` is prose.
         """
-    reading = page(dedent(source))
+    reading = read_page(dedent(source))
     assert code_of(reading) == [
         "lampctl ignite \\\n    --pressure 3",
         "indented = True",
@@ -96,7 +96,7 @@ def test_code_blocks_are_verbatim_and_marked() -> None:
 
 
 def test_the_first_line_of_code_keeps_its_indent_outside_the_span() -> None:
-    reading = page("Text\n\n```\n    deep\n  less\n```\n")
+    reading = read_page("Text\n\n```\n    deep\n  less\n```\n")
     assert reading.text == "Text\n\n    deep\n  less"
     assert code_of(reading) == ["deep\n  less"]
 
@@ -120,7 +120,7 @@ def test_math_is_verbatim_with_its_dollars() -> None:
         $$ a * b * c $$
         and so on. In a line $$x$$ it stays.
         """
-    reading = page(dedent(source))
+    reading = read_page(dedent(source))
     assert reading.text == (
         "The flash $T_1 = \\frac{a_b}{c_d}$ costs $5 and not $10.\n\n"
         "$$\nT = 2\\pi_*x*\n$$\n\n"
@@ -182,7 +182,7 @@ def test_footnotes_stand_at_the_end_and_leave_no_mark() -> None:
 
 
 def test_sections_follow_the_headings() -> None:
-    reading = page("Intro.\n\n## A\n\na\n\n#### Deep\n\nd\n\n## B\n\nb\n", "guide/my-page.md")
+    reading = read_page("Intro.\n\n## A\n\na\n\n#### Deep\n\nd\n\n## B\n\nb\n", "guide/my-page.md")
     assert outline(reading) == [
         (("My page",), None),
         (("My page", "A"), "a"),
@@ -198,13 +198,13 @@ def test_sections_follow_the_headings() -> None:
 
 
 def test_the_pages_own_heading_is_the_root_even_under_another_title() -> None:
-    reading = page("---\ntitle: Short\n---\n# A longer title\n\nx\n\n## Part\n\ny\n")
+    reading = read_page("---\ntitle: Short\n---\n# A longer title\n\nx\n\n## Part\n\ny\n")
     assert reading.title == "Short"
     assert outline(reading) == [(("Short",), None), (("Short", "Part"), "part")]
 
 
 def test_later_headings_of_the_first_rank_are_parts_of_the_page() -> None:
-    reading = page("# One\n\na\n\n## Sub\n\nb\n\n# Two\n\nc\n\n## Sub\n\nd\n")
+    reading = read_page("# One\n\na\n\n## Sub\n\nb\n\n# Two\n\nc\n\n## Sub\n\nd\n")
     assert outline(reading) == [
         (("One",), None),
         (("One", "Sub"), "sub"),
@@ -225,7 +225,7 @@ def test_front_matter_is_metadata_not_text() -> None:
         ---
         Text.
         """
-    reading = page(dedent(source))
+    reading = read_page(dedent(source))
     assert (reading.title, reading.text, reading.language) == ("The lamp: how", "Text.", "de")
     assert reading.metadata == {
         "date": "2021-05-06",
@@ -246,7 +246,7 @@ def test_front_matter_is_metadata_not_text() -> None:
     ],
 )
 def test_broken_front_matter_costs_neither_the_page_nor_its_title(broken: str) -> None:
-    reading = page(f"---\ntitle: 'Lamp'\n{broken}\n---\nText.\n")
+    reading = read_page(f"---\ntitle: 'Lamp'\n{broken}\n---\nText.\n")
     assert (reading.title, reading.text) == ("Lamp", "Text.")
 
 
@@ -258,11 +258,11 @@ def test_a_rule_at_the_top_is_no_front_matter() -> None:
     ("title", "read"), [("2024", "2024"), (">\n  Two\n  lines", "Two lines"), ("[a]", "Lamp")]
 )
 def test_titles_of_every_kind(title: str, read: str) -> None:
-    assert page(f"---\ntitle: {title}\n---\nText.", "lamp.md").title == read
+    assert read_page(f"---\ntitle: {title}\n---\nText.", "lamp.md").title == read
 
 
 def test_what_was_never_meant_as_a_name_is_shortened() -> None:
-    reading = page(f"# {'very ' * 100}long\n\n## {'x' * 300}\n\ntext")
+    reading = read_page(f"# {'very ' * 100}long\n\n## {'x' * 300}\n\ntext")
     assert len(reading.title) <= 200
     assert max(map(len, reading.sections[-1].path)) == 200
     assert "x" * 300 in reading.text
@@ -271,7 +271,7 @@ def test_what_was_never_meant_as_a_name_is_shortened() -> None:
 @pytest.mark.parametrize("source", ["", " \n\n", "---\ntitle: Empty\n---\n", "![only](image.png)"])
 def test_a_page_without_text_says_so(source: str) -> None:
     with pytest.raises(SourceUnreadable, match="no text"):
-        page(source)
+        read_page(source)
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_a_page_without_text_says_so(source: str) -> None:
     ids=lambda source: source[:4],
 )
 def test_pathological_nesting_is_read_quickly(source: str) -> None:
-    assert page(f"Before.\n\n{source}\n\nAfter.\n").text.startswith("Before.")
+    assert read_page(f"Before.\n\n{source}\n\nAfter.\n").text.startswith("Before.")
 
 
 TABLES = """
@@ -309,6 +309,6 @@ def test_pages_can_be_read_in_threads_from_the_first_one_on() -> None:
 
 
 def test_a_nul_in_front_matter_is_replaced() -> None:
-    reading = page('---\ntitle: "a\\0b"\n"k\\0": ["\\0"]\n---\nText.\n')
+    reading = read_page('---\ntitle: "a\\0b"\n"k\\0": ["\\0"]\n---\nText.\n')
     assert reading.title == "a\ufffdb"
     assert reading.metadata["k\ufffd"] == ["\ufffd"]

@@ -4,11 +4,11 @@ from textwrap import dedent
 
 import pytest
 
-from tests.pipelines.pages import code_of, outline, page
+from tests.pipelines.pages import code_of, outline, read_page
 
 
 def text_of(source: str, name: str = "page.mdx") -> str:
-    return page(dedent(source), name).text
+    return read_page(dedent(source), name).text
 
 
 def test_modules_vanish_with_all_their_lines() -> None:
@@ -59,7 +59,7 @@ def test_tags_vanish_and_what_they_hold_is_markdown() -> None:
 
         Press <Key>F1</Key> or <Icon name="x" />wait. <>Fragment</>
         """
-    reading = page(dedent(source), "page.mdx")
+    reading = read_page(dedent(source), "page.mdx")
     assert reading.text == (
         "Use npm:\n\nnpm install lamp\n\n- one\n- two\n\nUse yarn.\nUse pnpm."
         "\n\nPress F1 or wait. Fragment"
@@ -108,7 +108,7 @@ def test_fences_of_mdx_code_are_taken_off() -> None:
         </Frame>
         ```
         """
-    reading = page(dedent(source), "page.md")
+    reading = read_page(dedent(source), "page.md")
     assert reading.text == "inside();"
     assert code_of(reading) == ["inside();"]
 
@@ -140,7 +140,7 @@ def test_details_keep_their_summary() -> None:
 
 def test_headings_and_their_ids_are_those_of_markdown() -> None:
     source = "# The lamp\n\nx\n\n## Oil {#fuel}\n\ny\n\n## `<Lens>` {/* #lens */}\n\nz\n"
-    assert outline(page(source, "page.mdx")) == [
+    assert outline(read_page(source, "page.mdx")) == [
         (("The lamp",), None),
         (("The lamp", "Oil"), "fuel"),
         (("The lamp", "<Lens>"), "lens"),
@@ -161,6 +161,6 @@ def test_md_is_read_as_mdx_when_it_is_that(source: str) -> None:
 
 
 def test_plain_markdown_keeps_its_braces_and_indented_code() -> None:
-    reading = page("Text {x} in <b>bold</b> `{/* x */}`.\n\n    indented {code}\n")
+    reading = read_page("Text {x} in <b>bold</b> `{/* x */}`.\n\n    indented {code}\n")
     assert reading.text == "Text {x} in bold {/* x */}.\n\nindented {code}"
     assert code_of(reading) == ["indented {code}"]

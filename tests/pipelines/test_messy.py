@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.wiring import Services
-from pipelines.readers import UNREAD
+from pipelines.readers import UNSUPPORTED
 
 FOLDER = Path(
     os.environ.get("IBID_MESSY") or Path(__file__).resolve().parents[3] / "shared" / "messy"
@@ -35,7 +35,7 @@ async def test_awkward_files_cost_only_themselves(services: Services) -> None:
     for name, reason in reasons.items():
         assert reason.endswith(".")
         expected = manifest[name]["expected"].lower()
-        is_unread = Path(name).suffix in UNREAD
+        is_unread = Path(name).suffix in UNSUPPORTED
         is_refused = is_unread or any(word in expected for word in REFUSED)
         assert is_refused or manifest[name]["pymupdf"]["pages"] == 0
     assert report.added + len(reasons) == len(manifest), "each is read, or named with a reason"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from storage.errors import SourceUnreadable
-from tests.pipelines.pages import code_of, outline, page
+from tests.pipelines.pages import code_of, outline, read_page
 
 
 def cell(kind: str, source: str | list[str], **others: Any) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def test_markdown_code_and_short_output() -> None:
         {"output_type": "stream", "name": "stdout", "text": "log\n" * 1000},
         {"output_type": "error", "traceback": ["Traceback"]},
     ]
-    reading = page(
+    reading = read_page(
         notebook(
             cell("markdown", ["# Tides\n", "\n", "High *water*."]),
             cell("code", "lamp.on()\n", outputs=outputs),
@@ -45,16 +45,18 @@ def test_markdown_code_and_short_output() -> None:
 
 def test_a_fence_left_open_ends_with_its_cell() -> None:
     source = notebook(cell("markdown", "```\nlamp"), cell("markdown", "It shines."))
-    assert code_of(page(source, "a.ipynb")) == ["lamp"]
+    assert code_of(read_page(source, "a.ipynb")) == ["lamp"]
 
 
 def test_worksheets_of_old_notebooks() -> None:
     cells = [{"cell_type": "code", "input": ["print(1)"], "outputs": [{"text": ["1"]}]}]
-    assert page(json.dumps({"worksheets": [{"cells": cells}]}), "a.ipynb").text == "print(1)\n\n1"
+    assert (
+        read_page(json.dumps({"worksheets": [{"cells": cells}]}), "a.ipynb").text == "print(1)\n\n1"
+    )
 
 
 def test_half_a_character_is_replaced() -> None:
-    assert page(notebook(cell("markdown", "a \ud800 b")), "a.ipynb").text == "a \ufffd b"
+    assert read_page(notebook(cell("markdown", "a \ud800 b")), "a.ipynb").text == "a \ufffd b"
 
 
 @pytest.mark.parametrize(
@@ -69,8 +71,8 @@ def test_half_a_character_is_replaced() -> None:
 )
 def test_what_is_no_notebook_says_why(source: str, reason: str) -> None:
     with pytest.raises(SourceUnreadable, match=reason):
-        page(source, "a.ipynb")
+        read_page(source, "a.ipynb")
 
 
 def test_a_nul_is_replaced() -> None:
-    assert page(notebook(cell("markdown", "a \0 b")), "a.ipynb").text == "a \ufffd b"
+    assert read_page(notebook(cell("markdown", "a \0 b")), "a.ipynb").text == "a \ufffd b"

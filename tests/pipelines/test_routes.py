@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.pipelines.pages import page
+from tests.pipelines.pages import read_page
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ from tests.pipelines.pages import page
     ],
 )
 def test_markdown_is_where_docusaurus_puts_it(name: str, route: str) -> None:
-    assert page("text", name).route == route
+    assert read_page("text", name).route == route
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_markdown_is_where_docusaurus_puts_it(name: str, route: str) -> None:
     ],
 )
 def test_front_matter_moves_a_page(name: str, front_matter: str, route: str) -> None:
-    assert page(f"---\n{front_matter}\n---\ntext", name).route == route
+    assert read_page(f"---\n{front_matter}\n---\ntext", name).route == route
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_front_matter_moves_a_page(name: str, front_matter: str, route: str) -> 
     ],
 )
 def test_other_files_keep_their_names(name: str, route: str) -> None:
-    assert page("text", name).route == route
+    assert read_page("text", name).route == route
 
 
 @pytest.mark.parametrize(
@@ -80,4 +80,4 @@ def test_other_files_keep_their_names(name: str, route: str) -> None:
     ],
 )
 def test_a_page_without_a_title_is_named_after_its_file(name: str, title: str) -> None:
-    assert page("text", name).title == title
+    assert read_page("text", name).title == title

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.ingestion.sentences import sentences
+from pipelines.ingestion.sentences import split_sentences
 
 
-def found_in(text: str, language: str = "en") -> list[str]:
-    return [text[start:end] for start, end in sentences(text, language)]
+def split(text: str, language: str = "en") -> list[str]:
+    return [text[start:end] for start, end in split_sentences(text, language)]
 
 
 @pytest.mark.parametrize(
@@ -27,12 +27,12 @@ def found_in(text: str, language: str = "en") -> list[str]:
     ],
 )
 def test_sentences_of_many_scripts(text: str, found: list[str]) -> None:
-    assert found_in(text) == found
+    assert split(text) == found
 
 
 def test_a_line_is_the_end_of_a_sentence_and_a_bullet_no_part_of_one() -> None:
     text = "Heading\n\n- First item\n  - Inner one. And more.\n2. Second\nA | B\n1 | 2. 3"
-    assert found_in(text) == [
+    assert split(text) == [
         "Heading", "First item", "Inner one.", "And more.", "Second", "A | B", "1 | 2.", "3",
     ]  # fmt: skip
 
@@ -47,16 +47,16 @@ def test_a_line_is_the_end_of_a_sentence_and_a_bullet_no_part_of_one() -> None:
     ],
 )
 def test_formulas_and_code_are_never_split(sentence: str) -> None:
-    assert found_in(f"Before. {sentence}\nAfter.") == ["Before.", sentence, "After."]
+    assert split(f"Before. {sentence}\nAfter.") == ["Before.", sentence, "After."]
 
 
 def test_a_language_nobody_knows_is_read_all_the_same() -> None:
-    assert found_in("One. Two.", "zz") == ["One.", "Two."]
+    assert split("One. Two.", "zz") == ["One.", "Two."]
 
 
 def test_long_lines_are_split_like_short_ones() -> None:
-    assert found_in("The lamp is lit. " * 3000) == ["The lamp is lit."] * 3000
-    assert len(found_in("«a. " * 20_000)) > 19_000
+    assert split("The lamp is lit. " * 3000) == ["The lamp is lit."] * 3000
+    assert len(split("«a. " * 20_000)) > 19_000
 
 
 TROUBLE = st.text(st.sampled_from("ab A.?!。؟।\n \t\u00a0\u2028$`\"'«»()-1\ud800é中"), max_size=60)
@@ -66,7 +66,7 @@ TROUBLE = st.text(st.sampled_from("ab A.?!。؟।\n \t\u00a0\u2028$`\"'«»()-1
 @given(st.one_of(st.text(max_size=80), TROUBLE), st.sampled_from(["en", "de", "zh", "hi", "ar"]))
 def test_sentences_hold_all_the_words_in_order(text: str, language: str) -> None:
     position = 0
-    for start, end in sentences(text, language):
+    for start, end in split_sentences(text, language):
         assert position <= start < end <= len(text)
         assert text[start:end] == text[start:end].strip()
         assert set(text[position:start].strip()) <= set("-*+•0123456789.) \t\n")

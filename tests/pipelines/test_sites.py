@@ -5,8 +5,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from pipelines.readers import read
-from pipelines.readers.sites.layout import SiteLocation, place_of
-from tests.pipelines.pages import page
+from pipelines.readers.sites.layout import SiteLocation, locate_page
+from tests.pipelines.pages import read_page
 
 CONFIG = "module.exports = {i18n: {defaultLocale: 'en', locales: ['en', 'de']}};"
 I18N = "i18n/de/docusaurus-plugin-content-docs"
@@ -20,7 +20,7 @@ def site(folder: Path, config: str = CONFIG, versions: str = '["2.0", "1.0"]') -
 
 
 def at(root: Path, name: str) -> SiteLocation:
-    return place_of(root / name, PurePosixPath(name))
+    return locate_page(root / name, PurePosixPath(name))
 
 
 def route(root: Path, name: str, text: str = "text") -> str:
@@ -134,12 +134,12 @@ def test_sphinx_makes_files(tmp_path: Path, folder: str) -> None:
     ],
 )
 def test_a_draft_says_so_in_its_front_matter(source: str, expected: bool) -> None:
-    assert page(source, "page.md").is_draft is expected
-    assert not page(source, "page.txt").is_draft
+    assert read_page(source, "page.md").is_draft is expected
+    assert not read_page(source, "page.txt").is_draft
 
 
 def test_a_draft_may_have_no_text_yet() -> None:
-    assert page("---\ndraft: true\n---\n").is_draft
+    assert read_page("---\ndraft: true\n---\n").is_draft
 
 
 def test_the_text_in_digests_never_changes() -> None:

@@ -5,93 +5,93 @@ from pathlib import Path, PurePosixPath
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.ingestion.splitting import MAXIMUM, Cut, split
+from pipelines.ingestion.splitting import MAX_LENGTH, PassageSpan, split_document
 from pipelines.readers import SourceDocument, read
 from storage.errors import SourceUnreadable
-from tests.pipelines.pages import page
+from tests.pipelines.pages import read_page
 
 SENTENCE = "The keeper winds the clock at dusk. "
 
 
-def texts(reading: SourceDocument, cuts: list[Cut]) -> list[str]:
+def texts(reading: SourceDocument, cuts: list[PassageSpan]) -> list[str]:
     return [reading.text[cut.start : cut.end] for cut in cuts]
 
 
 def test_a_section_that_fits_is_one_passage_with_its_heading() -> None:
-    reading = page("# Lamp\n\nIt shines.\n\n## Oil\n\nFill it.\n\n- daily\n- at dawn\n")
-    assert texts(reading, split(reading)) == [
+    reading = read_page("# Lamp\n\nIt shines.\n\n## Oil\n\nFill it.\n\n- daily\n- at dawn\n")
+    assert texts(reading, split_document(reading)) == [
         "Lamp\n\nIt shines.",
         "Oil\n\nFill it.\n\n- daily\n- at dawn",
     ]
-    assert [cut.section for cut in split(reading)] == [0, 1]
+    assert [cut.section for cut in split_document(reading)] == [0, 1]
 
 
 def test_a_heading_without_a_body_is_no_passage() -> None:
-    reading = page("# Lamp\n\n## Oil\n\n### Kinds\n\nParaffin.\n\n## End\n")
-    assert texts(reading, split(reading)) == ["Kinds\n\nParaffin."]
+    reading = read_page("# Lamp\n\n## Oil\n\n### Kinds\n\nParaffin.\n\n## End\n")
+    assert texts(reading, split_document(reading)) == ["Kinds\n\nParaffin."]
 
 
 def test_blocks_are_packed_whole_up_to_the_target() -> None:
     paragraph = SENTENCE * 10
-    reading = page("\n\n".join([paragraph] * 5))
-    lengths = [len(text) for text in texts(reading, split(reading))]
+    reading = read_page("\n\n".join([paragraph] * 5))
+    lengths = [len(text) for text in texts(reading, split_document(reading))]
     assert lengths == [720, 720, 359]
 
 
 def test_a_paragraph_too_long_is_cut_between_sentences() -> None:
-    reading = page(f"# Lamp\n\n{SENTENCE * 100}")
-    passages = texts(reading, split(reading))
+    reading = read_page(f"# Lamp\n\n{SENTENCE * 100}")
+    passages = texts(reading, split_document(reading))
     assert len(passages) > 3
-    assert all(text.endswith("dusk.") and len(text) <= MAXIMUM for text in passages)
+    assert all(text.endswith("dusk.") and len(text) <= MAX_LENGTH for text in passages)
 
 
 def test_code_and_tables_too_long_are_cut_between_lines() -> None:
     code = "\n".join(f"    lamp.turn({number})" for number in range(200))
     rows = "\n".join(f"| lamp {number} | {number} nm |" for number in range(200))
-    reading = page(f"# Lamp\n\n```py\n{code}\n```\n\n| a | b |\n|--|--|\n{rows}\n")
-    for text in texts(reading, split(reading)):
+    reading = read_page(f"# Lamp\n\n```py\n{code}\n```\n\n| a | b |\n|--|--|\n{rows}\n")
+    for text in texts(reading, split_document(reading)):
         assert text.splitlines()[-1].endswith((")", "nm"))
-        assert len(text) <= MAXIMUM
+        assert len(text) <= MAX_LENGTH
 
 
 def test_what_has_no_end_is_cut_at_a_space_and_else_through_the_word() -> None:
-    reading = page("lamp " * 1000 + "\n\n" + "x" * 5000)
-    passages = texts(reading, split(reading))
-    assert all(len(text) <= MAXIMUM for text in passages)
+    reading = read_page("lamp " * 1000 + "\n\n" + "x" * 5000)
+    passages = texts(reading, split_document(reading))
+    assert all(len(text) <= MAX_LENGTH for text in passages)
     assert passages[0].endswith("lamp")
     assert "".join(passages).count("x") == 5000
 
 
 def test_a_short_tail_joins_its_neighbour() -> None:
-    reading = page(f"{SENTENCE * 24}\n\nThe end.\n\n## Next\n\nOther.")
-    assert texts(reading, split(reading))[0].endswith("The end.")
-    assert texts(reading, split(reading))[1] == "Next\n\nOther."
+    reading = read_page(f"{SENTENCE * 24}\n\nThe end.\n\n## Next\n\nOther.")
+    assert texts(reading, split_document(reading))[0].endswith("The end.")
+    assert texts(reading, split_document(reading))[1] == "Next\n\nOther."
 
 
 def test_a_short_lead_stays_with_what_it_introduces() -> None:
     code = "lamp.turn()\n" * 80
-    reading = page(f"# Lamp\n\nTurn it so:\n\n```\n{code}```\n")
-    assert len(split(reading)) == 1
+    reading = read_page(f"# Lamp\n\nTurn it so:\n\n```\n{code}```\n")
+    assert len(split_document(reading)) == 1
 
 
 def test_what_introduces_a_list_goes_with_it() -> None:
     items = "\n".join(f"- {SENTENCE * 8}" for _ in range(6))
-    reading = page(f"{SENTENCE * 20}\n\nWhat must be done?\n\n{items}\n")
-    first, second, *_ = texts(reading, split(reading))
+    reading = read_page(f"{SENTENCE * 20}\n\nWhat must be done?\n\n{items}\n")
+    first, second, *_ = texts(reading, split_document(reading))
     assert first.endswith("dusk.")
     assert second.startswith("What must be done?\n\n- The keeper")
 
 
 def test_code_is_marked_within_each_passage() -> None:
-    reading = page("Run:\n\n```\nlamp on\n```\n\nor\n\n    lamp off\n\n## End\n\nDone.")
-    first, second = split(reading)
+    reading = read_page("Run:\n\n```\nlamp on\n```\n\nor\n\n    lamp off\n\n## End\n\nDone.")
+    first, second = split_document(reading)
     assert [reading.text[start:end] for start, end in first.code] == ["lamp on", "lamp off"]
     assert second.code == ()
 
 
 def test_code_cut_in_two_is_code_in_both() -> None:
-    reading = page("```\n" + "lamp.turn()\n" * 200 + "```\n")
-    for cut in split(reading):
+    reading = read_page("```\n" + "lamp.turn()\n" * 200 + "```\n")
+    for cut in split_document(reading):
         assert cut.code == ((cut.start, cut.end),)
 
 
@@ -123,7 +123,7 @@ def test_passages_are_exact_ordered_and_complete(source: str, name: str, maximum
     except SourceUnreadable:
         return
     check_reading(reading)
-    check_cuts(reading, split(reading, target=maximum * 2 // 3, maximum=maximum), maximum)
+    check_cuts(reading, split_document(reading, target=maximum * 2 // 3, maximum=maximum), maximum)
 
 
 def check_reading(reading: SourceDocument) -> None:
@@ -141,7 +141,7 @@ def check_reading(reading: SourceDocument) -> None:
     assert position == len(reading.text)
 
 
-def check_cuts(reading: SourceDocument, cuts: list[Cut], maximum: int) -> None:
+def check_cuts(reading: SourceDocument, cuts: list[PassageSpan], maximum: int) -> None:
     position = 0
     for cut in cuts:
         text = reading.text[cut.start : cut.end]

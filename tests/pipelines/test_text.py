@@ -8,17 +8,19 @@ from hypothesis import strategies as st
 
 from pipelines.readers import LARGEST_MARKUP, LARGEST_TEXT, SUFFIXES, read
 from storage.errors import SourceUnreadable
-from tests.pipelines.pages import page
+from tests.pipelines.pages import read_page
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 @pytest.mark.parametrize("name", ["page.md", "page.html", "page.txt"])
 def test_unicode_in_every_form(encoding: str, name: str) -> None:
-    assert page("Zünde die Lampe an 🔥\n".encode(encoding), name).text == "Zünde die Lampe an 🔥"
+    assert (
+        read_page("Zünde die Lampe an 🔥\n".encode(encoding), name).text == "Zünde die Lampe an 🔥"
+    )
 
 
 def test_utf16_without_the_usual_byte_order() -> None:
-    assert page(b"\xfe\xff" + "Größe".encode("utf-16-be")).text == "Größe"
+    assert read_page(b"\xfe\xff" + "Größe".encode("utf-16-be")).text == "Größe"
 
 
 @pytest.mark.parametrize(
@@ -34,25 +36,29 @@ def test_utf16_without_the_usual_byte_order() -> None:
     ],
 )
 def test_older_encodings_are_recognised(text: str, encoding: str) -> None:
-    assert page(text.encode(encoding)).text == text
+    assert read_page(text.encode(encoding)).text == text
 
 
 def test_html_may_declare_its_encoding() -> None:
     source = '<meta charset="iso-8859-5"><p>Лампа</p>'
-    assert page(source.encode("iso-8859-5"), "page.html").text == "Лампа"
+    assert read_page(source.encode("iso-8859-5"), "page.html").text == "Лампа"
 
 
 def test_a_wrong_declaration_is_not_believed() -> None:
-    assert page('<meta charset="nonsense"><p>déçu</p>'.encode("latin-1"), "a.html").text == "déçu"
+    assert (
+        read_page('<meta charset="nonsense"><p>déçu</p>'.encode("latin-1"), "a.html").text == "déçu"
+    )
 
 
 def test_one_damaged_byte_does_not_garble_the_rest() -> None:
     data = "Grüße aus München, schöne Größe".encode() + b" \xff end"
-    assert page(data).text == "Grüße aus München, schöne Größe \ufffd end"
+    assert read_page(data).text == "Grüße aus München, schöne Größe \ufffd end"
 
 
 def test_line_ends_of_every_system() -> None:
-    assert page(b"# One\r\n\r\ntwo\r\nthree\r\rfour", "a.md").text == "One\n\ntwo three\n\nfour"
+    assert (
+        read_page(b"# One\r\n\r\ntwo\r\nthree\r\rfour", "a.md").text == "One\n\ntwo three\n\nfour"
+    )
 
 
 @pytest.mark.parametrize(
@@ -66,29 +72,29 @@ def test_line_ends_of_every_system() -> None:
 )
 def test_binary_content_is_refused_whatever_its_name(data: bytes) -> None:
     with pytest.raises(SourceUnreadable, match="binary"):
-        page(data)
+        read_page(data)
 
 
 def test_a_file_too_large_is_refused_with_both_sizes() -> None:
     with pytest.raises(SourceUnreadable, match=r"20\.1 MB.* 20 MB"):
-        page(b"x" * (LARGEST_TEXT + 100_000), "page.txt")
+        read_page(b"x" * (LARGEST_TEXT + 100_000), "page.txt")
     with pytest.raises(SourceUnreadable, match=r"10\.1 MB.* 10 MB"):
-        page(b"x" * (LARGEST_MARKUP + 100_000), "page.md")
+        read_page(b"x" * (LARGEST_MARKUP + 100_000), "page.md")
 
 
 def test_a_file_of_another_kind_is_refused() -> None:
     with pytest.raises(SourceUnreadable, match=r"\.odt is not read"):
-        page("text", "page.odt")
+        read_page("text", "page.odt")
     assert {".md", ".mdx", ".html", ".txt", ".rst"} <= SUFFIXES
 
 
 def test_suffixes_may_be_in_capitals() -> None:
-    assert page("*lamp*", "README.MD").text == "lamp"
+    assert read_page("*lamp*", "README.MD").text == "lamp"
 
 
 def test_plain_text_keeps_its_markup_and_its_lines() -> None:
     source = "Tides *today*\n\n- high: 6\n- low: 12\n\n\n\n  code {x}\n    more\n"
-    assert page(source, "a.txt").text == (
+    assert read_page(source, "a.txt").text == (
         "Tides *today*\n\n- high: 6\n- low: 12\n\n  code {x}\n    more"
     )
 
@@ -102,7 +108,7 @@ def test_lines_wrapped_at_the_margin_are_one_paragraph() -> None:
         "2. never alone.\n\n"
         "Keeper\nSkerry Point\nThe North\n"
     )
-    assert page(source, "a.txt").text == (
+    assert read_page(source, "a.txt").text == (
         "High water comes about fifty minutes later each day, and the landing is under water for "
         "two hours on both sides of a spring tide.\n\n"
         "1. Nobody lands on the rock at night or in a gale, and\n2. never alone.\n\n"

@@ -14,9 +14,9 @@ import pytest
 from pipelines.readers import SourceDocument
 from pipelines.readers.sandbox.pool import FileRequest, ReaderPool
 from storage.errors import SourceUnreadable
-from tests.app.cli.test_serve import until
-from tests.pipelines.pages import page
-from tests.pipelines.pdfs import Words, pdf
+from tests.app.cli.test_serve import wait_until
+from tests.pipelines.pages import read_page
+from tests.pipelines.pdfs import Words, build_pdf
 
 READER = "tests.pipelines.readers:read_badly"
 MEMORY = 900_000_000
@@ -30,7 +30,7 @@ def pool() -> Iterator[ReaderPool]:
         yield pool
 
 
-def written(folder: Path, *names: str) -> list[FileRequest]:
+def write_files(folder: Path, *names: str) -> list[FileRequest]:
     for name in names:
         (folder / name).write_text(f"# The {name}\n\nIt shines.\n\n```\non\n```\n")
     return [FileRequest(folder / name, PurePosixPath(name), 40) for name in names]
@@ -39,7 +39,7 @@ def written(folder: Path, *names: str) -> list[FileRequest]:
 @pytest.mark.slow
 def test_each_costs_itself_only(pool: ReaderPool, tmp_path: Path) -> None:
     names = ["a", "loop", "b", "greed", "c", "crash", "d", "fault", "noise", "e"]
-    outcomes = pool.read(written(tmp_path, *(f"{name}.md" for name in names)))
+    outcomes = pool.read(write_files(tmp_path, *(f"{name}.md" for name in names)))
     told = {
         n: str(o) if isinstance(o, SourceUnreadable) else o.title
         for n, o in zip(names, outcomes, strict=True)
@@ -59,28 +59,28 @@ def test_each_costs_itself_only(pool: ReaderPool, tmp_path: Path) -> None:
 
 
 def test_a_reading_comes_back_as_it_was(pool: ReaderPool, tmp_path: Path) -> None:
-    outcomes = pool.read(written(tmp_path, "page.md"))
-    assert outcomes == [page((tmp_path / "page.md").read_text(), "page.md")]
+    outcomes = pool.read(write_files(tmp_path, "page.md"))
+    assert outcomes == [read_page((tmp_path / "page.md").read_text(), "page.md")]
 
 
 def test_a_process_sees_no_keys(
     pool: ReaderPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COHERE_API_KEY", "secret")
-    (outcome,) = pool.read(written(tmp_path, "keys.md"))
+    (outcome,) = pool.read(write_files(tmp_path, "keys.md"))
     assert str(outcome) == "It sees None."
 
 
 def test_a_reply_that_makes_no_sense_costs_its_file_only(pool: ReaderPool, tmp_path: Path) -> None:
-    forged, whole = pool.read(written(tmp_path, "forged.md", "a.md"))
+    forged, whole = pool.read(write_files(tmp_path, "forged.md", "a.md"))
     assert str(forged) == "The reader crashed while reading it."
     assert isinstance(whole, SourceDocument)
 
 
 def test_the_smallest_file_is_read_in_a_process_of_its_own(tmp_path: Path) -> None:
-    (tmp_path / "manual.pdf").write_bytes(pdf([Words("It shines.")]))
+    (tmp_path / "manual.pdf").write_bytes(build_pdf([Words("It shines.")]))
     with ReaderPool() as pool:
-        (short,) = pool.read(written(tmp_path, "page.md"))
+        (short,) = pool.read(write_files(tmp_path, "page.md"))
         assert isinstance(short, SourceDocument)
         (started,) = pool.process_ids
         (manual,) = pool.read(
@@ -95,10 +95,10 @@ def test_the_smallest_file_is_read_in_a_process_of_its_own(tmp_path: Path) -> No
 def test_closing_gives_up_what_is_being_read(tmp_path: Path, endless: str) -> None:
     outcomes: list[SourceDocument | SourceUnreadable] = []
     with ReaderPool(reader=READER, seconds=60, memory=MEMORY) as pool:
-        files = written(tmp_path, endless, "a.md", "b.md")
+        files = write_files(tmp_path, endless, "a.md", "b.md")
         reading = threading.Thread(target=lambda: outcomes.extend(pool.read(files)))
         reading.start()
-        processes = started(pool)
+        processes = wait_until_started(pool)
     reading.join(5)
     assert not reading.is_alive()
     assert {str(outcome) for outcome in outcomes} == {"Reading was interrupted."}
@@ -106,10 +106,10 @@ def test_closing_gives_up_what_is_being_read(tmp_path: Path, endless: str) -> No
 
 
 async def test_who_is_cancelled_while_a_file_is_read_leaves_no_process(tmp_path: Path) -> None:
-    files = written(tmp_path, "stuck.md")
+    files = write_files(tmp_path, "stuck.md")
     with ReaderPool(reader=READER, seconds=60, memory=MEMORY) as pool:
         reading = asyncio.create_task(asyncio.to_thread(pool.read, files))
-        processes = await asyncio.to_thread(started, pool)
+        processes = await asyncio.to_thread(wait_until_started, pool)
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
@@ -121,16 +121,16 @@ async def test_who_is_cancelled_while_a_file_is_read_leaves_no_process(tmp_path:
 def test_when_its_parent_is_killed_a_process_ends_whatever_it_does(
     tmp_path: Path, endless: str
 ) -> None:
-    (file,) = written(tmp_path, endless)
+    (file,) = write_files(tmp_path, endless)
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, READER, file.path], stdout=subprocess.PIPE, text=True
     )
     assert parent.stdout
     process_id = int(parent.stdout.readline())
-    until(is_busy, process_id)
+    wait_until(is_busy, process_id)
     parent.kill()
     parent.communicate()
-    until(lambda: not is_running(process_id))
+    wait_until(lambda: not is_running(process_id))
 
 
 PARENT = """
@@ -147,7 +147,7 @@ print(*pool.process_ids, flush=True)
 """
 
 
-def started(pool: ReaderPool) -> list[int]:
+def wait_until_started(pool: ReaderPool) -> list[int]:
     """Wait until the pool has processes and return their ids."""
     while not (processes := pool.process_ids):
         time.sleep(0.01)

@@ -36,10 +36,10 @@ async def test_what_was_removed_is_not_there(blobs: Blobs, tmp_path: Path) -> No
 
 
 async def test_what_stands_below_a_key_is_named(blobs: Blobs) -> None:
-    assert await blobs.names("a") == []
+    assert await blobs.list_names("a") == []
     await blobs.write("a/1/x", BytesIO(b"1"))
     await blobs.write("a/2/y", BytesIO(b"2"))
-    assert sorted(await blobs.names("a")) == ["1", "2"]
+    assert sorted(await blobs.list_names("a")) == ["1", "2"]
 
 
 async def test_a_write_that_breaks_off_leaves_the_old(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ from functools import partial
 
 import pytest
 
-from storage.concurrency import BackgroundWriter, ahead, to_its_end
+from storage.concurrency import BackgroundWriter, prefetch, run_to_completion
 
 
-class Work:
+class RecordedWork:
     """Pieces that take a moment, and what became of them."""
 
     def __init__(self) -> None:
@@ -28,26 +28,26 @@ class Work:
 
 
 async def test_one_piece_goes_on_while_the_next_is_made_ready() -> None:
-    work = Work()
+    work = RecordedWork()
     async with BackgroundWriter() as beside:
-        await beside.begin(lambda: work.piece("one"))
+        await beside.start(lambda: work.piece("one"))
         assert (work.begun, work.done) == (["one"], [])
-        await beside.begin(lambda: work.piece("two"))
+        await beside.start(lambda: work.piece("two"))
         assert (work.begun, work.done) == (["one", "two"], ["one"])
     assert work.done == ["one", "two"]
 
 
 async def test_a_failure_is_told_by_the_next_piece_or_at_the_end() -> None:
-    work = Work()
+    work = RecordedWork()
 
     async def next_piece() -> None:
         async with BackgroundWriter() as beside:
-            await beside.begin(work.failing)
-            await beside.begin(lambda: work.piece("never"))
+            await beside.start(work.failing)
+            await beside.start(lambda: work.piece("never"))
 
     async def end() -> None:
         async with BackgroundWriter() as beside:
-            await beside.begin(work.failing)
+            await beside.start(work.failing)
 
     for caller in (next_piece, end):
         with pytest.raises(OSError, match="no space"):
@@ -56,11 +56,11 @@ async def test_a_failure_is_told_by_the_next_piece_or_at_the_end() -> None:
 
 
 async def test_an_error_lets_what_is_under_way_come_to_its_end() -> None:
-    work = Work()
+    work = RecordedWork()
 
     async def caller() -> None:
         async with BackgroundWriter() as beside:
-            await beside.begin(lambda: work.piece("paid"))
+            await beside.start(lambda: work.piece("paid"))
             raise ValueError("the budget is spent")
 
     with pytest.raises(ValueError, match="spent"):
@@ -82,7 +82,7 @@ async def test_cancelling_the_caller_cancels_the_work() -> None:
 
     async def caller() -> None:
         async with BackgroundWriter() as beside:
-            await beside.begin(endless)
+            await beside.start(endless)
             await asyncio.Event().wait()
 
     task = asyncio.create_task(caller())
@@ -107,7 +107,7 @@ async def test_the_next_piece_is_under_way_while_one_is_taken_in() -> None:
         return number
 
     seen: list[tuple[int, list[int]]] = []
-    async with aclosing(ahead(partial(piece, number) for number in range(3))) as pieces:
+    async with aclosing(prefetch(partial(piece, number) for number in range(3))) as pieces:
         async for number in pieces:
             await asyncio.sleep(0)
             seen.append((number, [*begun]))
@@ -124,7 +124,7 @@ async def test_who_takes_no_more_ends_what_is_under_way() -> None:
             ended.append(number)
         return number
 
-    async with aclosing(ahead(partial(piece, number) for number in range(3))) as pieces:
+    async with aclosing(prefetch(partial(piece, number) for number in range(3))) as pieces:
         assert await anext(pieces) == 0
     assert ended == [0, 1]
 
@@ -136,7 +136,7 @@ async def test_what_must_end_does_however_often_its_caller_is_cancelled() -> Non
         await asyncio.sleep(0.02)
         done.append("committed")
 
-    caller = asyncio.create_task(to_its_end(commit()))
+    caller = asyncio.create_task(run_to_completion(commit()))
     for _ in range(3):
         await asyncio.sleep(0)
         caller.cancel()
@@ -147,4 +147,4 @@ async def test_what_must_end_does_however_often_its_caller_is_cancelled() -> Non
 
 async def test_what_ends_badly_is_told() -> None:
     with pytest.raises(OSError, match="no space"):
-        await to_its_end(Work().failing())
+        await run_to_completion(RecordedWork().failing())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from storage.http.retry import seconds
+from storage.http.retry import parse_retry_after
 from storage.parsing import parse_json
 
 
@@ -27,4 +27,4 @@ def test_what_cannot_be_read_is_a_value_error(text: str | bytes) -> None:
     ],
 )
 def test_a_pause_is_a_number_of_seconds(told: str | None, wanted: float | None) -> None:
-    assert seconds(told) == wanted
+    assert parse_retry_after(told) == wanted

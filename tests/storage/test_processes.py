@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from storage.errors import InvalidInput
 from storage.processes import frames
-from storage.processes.frames import frame, read_frame, receive
+from storage.processes.frames import encode_frame, read_frame, receive
 from storage.processes.spawn import open_child
 
 CHILD = "tests.storage.child"
@@ -49,7 +49,7 @@ def reader_of(data: bytes) -> StreamReader:
 
 @given(MESSAGES, MESSAGES)
 async def test_messages_arrive_as_they_were_sent(first: list[object], second: list[object]) -> None:
-    sent = frame(first) + frame(second)
+    sent = encode_frame(first) + encode_frame(second)
     reader, pipe = reader_of(sent), BytesIO(sent)
     for message in (first, second):
         assert msgspec.msgpack.decode(await receive(reader)) == message
@@ -60,7 +60,7 @@ async def test_messages_arrive_as_they_were_sent(first: list[object], second: li
 async def test_a_message_that_is_cut_short_is_none(
     message: list[object], data: st.DataObject
 ) -> None:
-    whole = frame(message)
+    whole = encode_frame(message)
     part = whole[: data.draw(st.integers(0, len(whole) - 1))]
     with pytest.raises(ConnectionResetError):
         await receive(reader_of(part))
@@ -80,4 +80,4 @@ async def test_a_message_that_is_too_large_is_neither_sent_nor_received(
     with pytest.raises(
         InvalidInput, match="2 MiB are too large for one message; the limit is 1 MiB"
     ):
-        frame(bytes(2 << 20))
+        encode_frame(bytes(2 << 20))

@@ -10,7 +10,7 @@ from qdrant_client import AsyncQdrantClient
 
 from storage.index.server.engine import open_server
 from storage.index.server.qdrant_url import parse_qdrant_url
-from storage.service_urls import place
+from storage.service_urls import host_and_port
 
 SECRET = "pLanted9"
 
@@ -72,7 +72,7 @@ def test_no_address_of_qdrant_gives_a_traceback(before: str, after: str, scheme:
     assert SECRET not in told
     if read:
         assert "@" not in urlsplit(read).netloc
-        assert place(read)
+        assert host_and_port(read)
         AsyncQdrantClient(url=read, check_compatibility=False)
 
 
@@ -86,4 +86,4 @@ def test_no_address_of_qdrant_gives_a_traceback(before: str, after: str, scheme:
     ],
 )
 def test_a_place_is_a_host_and_a_port(address: str, told: str) -> None:
-    assert place(address) == told
+    assert host_and_port(address) == told

@@ -2,7 +2,7 @@
 
 from io import BytesIO
 
-from pipelines.uploads.filenames import Sent
+from pipelines.uploads.filenames import SentFile
 from tests.app.api.uploads import archive
 
 SECTIONS = 6
@@ -11,15 +11,15 @@ _PARAGRAPH = (
 )
 
 
-def page(name: str) -> str:
+def build_page(name: str) -> str:
     sections = (f"## Watch {n} of {name}\n\n{_PARAGRAPH}\n" for n in range(SECTIONS))
     return f"# {name}\n\n" + "\n".join(sections)
 
 
-def packed(pages: int) -> bytes:
+def build_archive(pages: int) -> bytes:
     """An archive of that many pages, some 5 kB and six passages each."""
-    return archive({f"beacon{n}.md": page(f"Beacon {n}") for n in range(pages)})
+    return archive({f"beacon{n}.md": build_page(f"Beacon {n}") for n in range(pages)})
 
 
-def sent(name: str, data: bytes) -> list[Sent]:
-    return [Sent(name, BytesIO(data))]
+def build_upload(name: str, data: bytes) -> list[SentFile]:
+    return [SentFile(name, BytesIO(data))]

@@ -31,7 +31,7 @@ def write_secret(folder: Path) -> Path:
 async def fill(services: Services, folder: Path) -> None:
     await services.ingestion.run([write_docs(folder / "docs")], "manual")
     await services.ingestion.run([write_secret(folder / "hidden")], SECRET)
-    await services.library.open_to(SECRET, ["user:ada", "group:staff"])
+    await services.library.set_readers(SECRET, ["user:ada", "group:staff"])
 
 
 @pytest.fixture
@@ -61,9 +61,9 @@ async def test_what_was_quoted_is_withheld_once_its_reader_is_shut_out(filled: S
     quoted = await ada.chat.answer(conversation, QUESTION)
     plain = await ada.chat.answer(conversation, "When is the lamp lit?", ["manual"])
     assert SECRET in quoted.text
-    await filled.library.open_to(SECRET, [])
+    await filled.library.set_readers(SECRET, [])
 
-    thread = await ada.history.thread(conversation)
+    thread = await ada.history.view(conversation)
     assert SECRET not in thread.model_dump_json() + thread.as_markdown()
     assert WITHHELD in thread.messages[1].text
     assert thread.messages[1].answer is not None
@@ -72,15 +72,15 @@ async def test_what_was_quoted_is_withheld_once_its_reader_is_shut_out(filled: S
     assert thread.messages[3].answer == plain
     answer = await ada.chat.answer(conversation, f"{QUESTION} And why?")
     assert SECRET not in answer.model_dump_json()
-    async for event in ada.chat.again(conversation, quoted.message_id):
+    async for event in ada.chat.regenerate(conversation, quoted.message_id):
         assert SECRET not in event.model_dump_json()
         last = event
     assert isinstance(last, Completed)
 
-    await filled.library.open_to(SECRET, None)
+    await filled.library.set_readers(SECRET, None)
     kept = await ada.history.messages(conversation)
     assert SECRET in (await filled.library.passage(quoted.citations[0].passage_id)).passage.text
-    await ada.history.choose(conversation, quoted.message_id)
+    await ada.history.select_branch(conversation, quoted.message_id)
     kept = await ada.history.messages(conversation)
     assert kept[1][1].answer == quoted, "nothing was lost"
 

@@ -20,14 +20,14 @@ FUEL = "How much paraffin does the lamp burn?"
 CHESS = "Who won the chess championship in 1972?"
 
 
-def speaking(services: Services, said: str) -> ChatService:
+def scripted_chat(services: Services, said: str) -> ChatService:
     engine = TurnEngine(
         services.search, ScriptedLLM(pieces=[said]), LocalVerifier(LocalEmbedding())
     )
     return ChatService(services.database, engine)
 
 
-async def asked(chat: ChatService, question: str = FUEL) -> Answer:
+async def ask(chat: ChatService, question: str = FUEL) -> Answer:
     return await chat.answer((await chat.start()).id, question)
 
 
@@ -36,11 +36,11 @@ async def test_old_footnotes_say_what_became_of_their_sources(settings: Settings
     page = docs / "lamp/lighting.md"
     async with open_services(settings) as services:
         await services.ingestion.run([docs])
-        answer = await asked(services.chat)
+        answer = await ask(services.chat)
         (source,) = {citation.source_id for citation in answer.citations}
 
         async def moved_on() -> dict[object, str]:
-            said = (await services.history.thread(answer.conversation_id)).messages[-1]
+            said = (await services.history.view(answer.conversation_id)).messages[-1]
             assert said.answer == answer, "the snapshot is as it was"
             return dict(said.moved_on)
 
@@ -56,11 +56,13 @@ async def test_old_footnotes_say_what_became_of_their_sources(settings: Settings
 async def test_an_answer_is_exported_with_its_citations(settings: Settings) -> None:
     async with open_services(settings) as services:
         await services.ingestion.run([write_docs(settings.ibid_home.parent / "docs")])
-        answer = await asked(speaking(services, "It burns 2.4 litres [1]. See `a[1]` and \\[7\\]."))
-        kept = await services.history.reply(answer.message_id)
+        answer = await ask(
+            scripted_chat(services, "It burns 2.4 litres [1]. See `a[1]` and \\[7\\].")
+        )
+        kept = await services.history.answer(answer.message_id)
         assert kept == answer
         with pytest.raises(NotFound, match="no answer"):
-            await services.history.reply(answer.conversation_id)
+            await services.history.answer(answer.conversation_id)
     (citation,) = answer.citations
     text, _, notes = export(kept, "markdown").partition("\n\n[^1]: ")
     assert text.startswith("It burns 2.4 litres[^1]." if "litres[1]" in answer.text else text[:5])
@@ -76,7 +78,7 @@ async def test_an_answer_is_exported_with_its_citations(settings: Settings) -> N
 async def test_what_tex_would_take_for_its_own_is_escaped(settings: Settings) -> None:
     async with open_services(settings) as services:
         await services.ingestion.run([write_docs(settings.ibid_home.parent / "docs")])
-        answer = await asked(services.chat)
+        answer = await ask(services.chat)
     claim = answer.claims[0]
     citation = claim.citations[0].model_copy(update={"title": r"50% of {a} & \b_c"})
     told = answer.model_copy(
@@ -90,11 +92,11 @@ async def test_gaps_are_what_was_declined_or_not_supported(settings: Settings) -
     async with open_services(settings) as services:
         await services.ingestion.run([write_docs(settings.ibid_home.parent / "docs")])
         assert await services.history.gaps() == []
-        await asked(services.chat)
+        await ask(services.chat)
         assert await services.history.gaps() == [], "what was answered well is no gap"
         for _ in range(2):
-            declined = await asked(services.chat, CHESS)
-        await asked(speaking(services, "It holds 90 litres in the tank on Sundays [1]."))
+            declined = await ask(services.chat, CHESS)
+        await ask(scripted_chat(services, "It holds 90 litres in the tank on Sundays [1]."))
         first, second = await services.history.gaps()
     assert declined.abstention is not None
     assert first.section == declined.abstention.nearest[0].section

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
 from app.chat.events import Token
-from app.chat.service import ChatService, drained
+from app.chat.service import ChatService, collect_answer
 from app.chat.turn_engine import TurnEngine
 from app.llms import prompts
 from app.llms.hosted.model import HostedLLM
@@ -19,7 +19,7 @@ from app.wiring import Services
 from storage.errors import ModelRefused, ModelUnavailable
 from tests.doubles.scripted import ScriptedLLM
 from tests.doubles.services import Doubles
-from tests.walks.turns import FUEL, speaking, spoken_by
+from tests.walks.turns import FUEL, chat_with_model, scripted_chat
 
 Step = Literal["answered", "failed", "broken off", "left", "edited", "again", "back"]
 STEPS: st.SearchStrategy[Step] = st.sampled_from(
@@ -41,14 +41,14 @@ def assert_takes_turns(messages: list[ChatMessage]) -> None:
     assert said[1:] == "ua" * (len(said) // 2 - 1) + "u", said
 
 
-async def take(manual: Services, conversation: UUID, step: Step, asked: list[UUID]) -> None:
+async def take_step(manual: Services, conversation: UUID, step: Step, asked: list[UUID]) -> None:
     """One more turn, or another branch; `asked` are the questions that can be gone back to."""
-    chat = speaking(manual, *SAID, fails_after={"failed": 0, "broken off": 1}.get(step))
+    chat = scripted_chat(manual, *SAID, fails_after={"failed": 0, "broken off": 1}.get(step))
     instead_of = asked[len(asked) // 2] if asked and step == "edited" else None
     if step == "back" and asked:
-        await manual.history.choose(conversation, asked[0])
+        await manual.history.select_branch(conversation, asked[0])
     elif step == "again" and asked:
-        await drained(chat.again(conversation, asked[-1]))
+        await collect_answer(chat.regenerate(conversation, asked[-1]))
     elif step == "left":
         async with aclosing(chat.stream(conversation, FOLLOWS)) as events:
             async for event in events:
@@ -58,7 +58,7 @@ async def take(manual: Services, conversation: UUID, step: Step, asked: list[UUI
         with pytest.raises(ModelUnavailable):
             await chat.answer(conversation, FOLLOWS)
     else:
-        await drained(chat.stream(conversation, FUEL, instead_of=instead_of))
+        await collect_answer(chat.stream(conversation, FUEL, instead_of=instead_of))
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -69,16 +69,16 @@ async def test_the_next_turn_is_asked_properly(manual: Services, steps: list[Ste
     for step in steps:
         _, messages = await manual.history.messages(conversation)
         asked = [message.id for message in messages if message.role == "user"]
-        await take(manual, conversation, step, asked)
+        await take_step(manual, conversation, step, asked)
     llm = ScriptedLLM(pieces=SAID)
-    assert (await spoken_by(manual, llm).answer(conversation, FOLLOWS)).citations
+    assert (await chat_with_model(manual, llm).answer(conversation, FOLLOWS)).citations
     (prompt,) = llm.prompts
     assert_takes_turns([*prompt])
 
 
 @given(st.lists(st.builds(ChatMessage, role=ROLES, content=st.sampled_from(["", "words"]))))
 def test_any_history_is_told_in_turns(history: list[ChatMessage]) -> None:
-    told = prompts.messages("Why?", (), history)
+    told = prompts.build_prompt("Why?", (), history)
     assert_takes_turns(told)
     answered = [(one.content, two.content) for one, two in pairwise(history)]
     assert len(told) <= 2 + 2 * len(answered)
@@ -88,7 +88,7 @@ def test_any_history_is_told_in_turns(history: list[ChatMessage]) -> None:
 def test_what_does_not_fit_is_left_out_by_exchange(
     sizes: list[int], last: int, is_told: bool
 ) -> None:
-    llm = HostedLLM.at("http://127.0.0.1:1/v1", None, "m", context_window=2_000, max_tokens=500)
+    llm = HostedLLM.create("http://127.0.0.1:1/v1", None, "m", context_window=2_000, max_tokens=500)
     said = [
         ChatMessage(role=role, content="x" * size)
         for size in sizes
@@ -97,28 +97,28 @@ def test_what_does_not_fit_is_left_out_by_exchange(
     told = [ChatMessage(role=MessageRole.SYSTEM, content="Cite.")]
     question = ChatMessage(role=MessageRole.USER, content="x" * last)
     messages = [*(told if is_told else []), *said, question]
-    kept = llm._fitting(messages)
+    kept = llm._fit_context(messages)
     assert sum(len(message.content or "") for message in kept) <= 1_500 * 3
     assert_takes_turns(kept if is_told else [*told, *kept])
     assert kept[-len(kept) + is_told :] == messages[-len(kept) + is_told :], "the oldest go first"
 
 
 def test_a_question_that_does_not_fit_is_refused() -> None:
-    llm = HostedLLM.at("http://127.0.0.1:1/v1", None, "m", context_window=2_000, max_tokens=500)
+    llm = HostedLLM.create("http://127.0.0.1:1/v1", None, "m", context_window=2_000, max_tokens=500)
     with pytest.raises(ModelRefused, match="does not fit"):
-        llm._fitting([ChatMessage(role=MessageRole.USER, content="x" * 5_000)])
+        llm._fit_context([ChatMessage(role=MessageRole.USER, content="x" * 5_000)])
 
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_strict_server_answers_after_a_turn_that_failed(manual: Services) -> None:
     conversation = (await manual.chat.start()).id
     with pytest.raises(ModelUnavailable):
-        await speaking(manual, *SAID, fails_after=0).answer(conversation, FUEL)
-    await speaking(manual, *SAID).answer(conversation, FUEL)
+        await scripted_chat(manual, *SAID, fails_after=0).answer(conversation, FUEL)
+    await scripted_chat(manual, *SAID).answer(conversation, FUEL)
     with pytest.raises(ModelUnavailable):
-        await speaking(manual, *SAID, fails_after=1).answer(conversation, FUEL)
+        await scripted_chat(manual, *SAID, fails_after=1).answer(conversation, FUEL)
     async with Doubles().running() as doubles:
-        llm = HostedLLM.at(doubles.openrouter, "any", "double/alternates")
+        llm = HostedLLM.create(doubles.openrouter, "any", "double/alternates")
         chat = ChatService(manual.database, TurnEngine(manual.search, llm))
         answer = await chat.answer(conversation, FUEL)
         told = doubles.log[-1].body["messages"]

@@ -12,7 +12,7 @@ from storage.domain import Answer
 from storage.errors import InvalidInput, NotFound
 from tests.doubles.scripted import ScriptedLLM
 from tests.library import write_docs
-from tests.walks.turns import BURNS, FUEL, answered, events_of, speaking, spoken_by
+from tests.walks.turns import BURNS, FUEL, ask, ask_for_events, chat_with_model, scripted_chat
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -43,7 +43,7 @@ async def assert_exact(services: Services, answer: Answer) -> None:
 async def test_the_extractive_model_answers_in_exact_quotes(
     manual: Services, question: str, words: str
 ) -> None:
-    answer = await answered(manual.chat, question)
+    answer = await ask(manual.chat, question)
     assert (answer.status, answer.finish, answer.model) == ("answered", "stop", "extractive")
     assert words in " ".join(answer.text.split())
     assert any(words in " ".join(citation.quote.split()) for citation in answer.citations)
@@ -52,8 +52,8 @@ async def test_the_extractive_model_answers_in_exact_quotes(
 
 
 async def test_every_sentence_of_a_script_is_cited_exactly(manual: Services) -> None:
-    answer = await answered(
-        speaking(
+    answer = await ask(
+        scripted_chat(
             manual,
             "Each hour 2.4 litres of paraffin are burnt [1]. ",
             f"The book says: “{MORNING}” [1]. A lens is turned by clockwork [2].",
@@ -69,8 +69,10 @@ async def test_every_sentence_of_a_script_is_cited_exactly(manual: Services) -> 
 
 @pytest.mark.parametrize("model", ["scripted", "extractive"])
 async def test_events_come_in_order_and_tokens_make_the_text(manual: Services, model: str) -> None:
-    chat = manual.chat if model == "extractive" else speaking(manual, "It burns [1]", "[2]. Yes.")
-    first, *between, last = await events_of(chat)
+    chat = (
+        manual.chat if model == "extractive" else scripted_chat(manual, "It burns [1]", "[2]. Yes.")
+    )
+    first, *between, last = await ask_for_events(chat)
     assert isinstance(first, Retrieved)
     assert isinstance(last, Completed)
     assert all(isinstance(event, Token | Cited) for event in between)
@@ -87,7 +89,7 @@ async def test_events_come_in_order_and_tokens_make_the_text(manual: Services, m
 
 
 async def test_footnotes_are_numbered_as_they_appear(manual: Services) -> None:
-    answer = await answered(speaking(manual, "It turns [2]. ", "It burns [1]. ", "Again [2, 1]."))
+    answer = await ask(scripted_chat(manual, "It turns [2]. ", "It burns [1]. ", "Again [2, 1]."))
     assert re.findall(r"\[\d+]", answer.text)[:2] == ["[1]", "[2]"]
     assert [citation.n for citation in answer.citations] == list(
         range(1, len(answer.citations) + 1)
@@ -97,14 +99,16 @@ async def test_footnotes_are_numbered_as_they_appear(manual: Services) -> None:
 
 
 async def test_one_quote_has_one_number(manual: Services) -> None:
-    chat = speaking(manual, f"“{BURNS}” [1]. So: “{BURNS}” [1]. But: “{MORNING}” [1].")
-    answer = await answered(chat)
+    chat = scripted_chat(manual, f"“{BURNS}” [1]. So: “{BURNS}” [1]. But: “{MORNING}” [1].")
+    answer = await ask(chat)
     assert re.findall(r"\[\d+]", answer.text) == ["[1]", "[1]", "[2]"]
     assert [citation.quote for citation in answer.citations] == [BURNS, MORNING]
 
 
 async def test_a_number_that_was_not_retrieved_never_reaches_the_reader(manual: Services) -> None:
-    events = await events_of(speaking(manual, "It burns [9][1]. It sings [77]. ", "It is [0", "]."))
+    events = await ask_for_events(
+        scripted_chat(manual, "It burns [9][1]. It sings [77]. ", "It is [0", "].")
+    )
     said = "".join(event.text for event in events if isinstance(event, Token))
     assert said == "It burns[1]. It sings. It is."
     last = events[-1]
@@ -116,15 +120,15 @@ async def test_a_number_that_was_not_retrieved_never_reaches_the_reader(manual: 
 async def test_where_the_model_pauses_makes_no_difference(manual: Services, size: int) -> None:
     script = f"It burns a lot [1], [3]: “{MORNING}” [1]. See `tank[1]` [8][2]."
     cut = [script[start : start + size] for start in range(0, len(script), size)]
-    whole, pieces = await answered(speaking(manual, script)), await answered(speaking(manual, *cut))
+    whole, pieces = await ask(scripted_chat(manual, script)), await ask(scripted_chat(manual, *cut))
     assert pieces.text == whole.text
     assert pieces.claims == whole.claims
     assert "`tank[1]`" in whole.text
 
 
 async def test_a_claim_has_the_footnotes_that_stand_in_it_or_behind_it(manual: Services) -> None:
-    answer = await answered(
-        speaking(manual, "It burns [1] a lot. It turns.[2] Who knows why? It is lit [3][1].")
+    answer = await ask(
+        scripted_chat(manual, "It burns [1] a lot. It turns.[2] Who knows why? It is lit [3][1].")
     )
     texts = [claim.text for claim in answer.claims]
     assert texts == ["It burns a lot.", "It turns.", "Who knows why?", "It is lit."]
@@ -139,7 +143,7 @@ async def test_a_claim_has_the_footnotes_that_stand_in_it_or_behind_it(manual: S
 
 async def test_what_the_corpus_does_not_speak_to_is_declined_unasked(manual: Services) -> None:
     llm = ScriptedLLM(pieces=["Fischer [1]."])
-    first, *tokens, last = await events_of(spoken_by(manual, llm), CHESS)
+    first, *tokens, last = await ask_for_events(chat_with_model(manual, llm), CHESS)
     assert llm.prompts == []
     assert first == Retrieved(passages=())
     assert isinstance(last, Completed)
@@ -163,7 +167,7 @@ async def test_the_nearest_sections_come_in_order_and_are_no_footnotes(settings:
     async with open_services(settings) as services:
         await services.ingestion.run([docs])
         found = [p.section for p in await services.search.passages(CHESS, limit=8)]
-        answer = await answered(services.chat, CHESS)
+        answer = await ask(services.chat, CHESS)
     assert answer.abstention is not None
     nearest = [near.section for near in answer.abstention.nearest]
     assert len(set(found)) < len(found), "several passages of one section"
@@ -174,10 +178,10 @@ async def test_the_nearest_sections_come_in_order_and_are_no_footnotes(settings:
 
 async def test_a_follow_up_leans_on_what_was_said(manual: Services) -> None:
     llm = ScriptedLLM(pieces=["So that ships see a flash [1]."])
-    chat = spoken_by(manual, llm)
+    chat = chat_with_model(manual, llm)
     conversation = (await chat.start()).id
-    await answered(chat, "Does the lens turn?", conversation)
-    retrieved, *_ = await events_of(chat, "Why?", conversation)
+    await ask(chat, "Does the lens turn?", conversation)
+    retrieved, *_ = await ask_for_events(chat, "Why?", conversation)
     assert isinstance(retrieved, Retrieved)
     assert retrieved.passages[0].section == ("Lighting the lamp", "Why the lens turns")
     _, question, reply, prompt = llm.prompts[-1]
@@ -228,7 +232,7 @@ async def test_a_cited_text_is_kept_until_nothing_cites_it(settings: Settings) -
     async with open_services(settings) as services:
         await services.ingestion.run([docs])
         conversation = (await services.chat.start()).id
-        answer = await answered(speaking(services, "It burns 2.4 litres [1]."), FUEL, conversation)
+        answer = await ask(scripted_chat(services, "It burns 2.4 litres [1]."), FUEL, conversation)
         (citation,) = answer.citations
         for litres in ("3.1", "3.2"):
             page.write_text(page.read_text().replace("2.4", litres).replace("3.1", litres))

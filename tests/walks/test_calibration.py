@@ -17,7 +17,7 @@ from storage.domain import Calibration
 from storage.sql.repositories.corpora import Corpora
 from tests.doubles.services import Doubles
 from tests.library import PAGES
-from tests.walks.test_ingesting import counted
+from tests.walks.test_ingesting import record_embedded
 
 CORPUS = "beacons"
 _PLACES = re.findall(
@@ -45,7 +45,7 @@ def page(number: int) -> str:
     )
 
 
-async def ingested(services: Services, folder: Path) -> Path:
+async def ingest_beacons(services: Services, folder: Path) -> Path:
     """A page for each of three dozen lighthouses, in Chinese."""
     folder.mkdir()
     for number in range(len(_PLACES)):
@@ -58,10 +58,10 @@ async def ingested(services: Services, folder: Path) -> Path:
 @pytest.fixture
 async def beacons(services: Services, tmp_path: Path) -> Path:
     """Them, ingested."""
-    return await ingested(services, tmp_path / "beacons")
+    return await ingest_beacons(services, tmp_path / "beacons")
 
 
-async def answered(services: Services, questions: list[str]) -> list[bool]:
+async def are_answered(services: Services, questions: list[str]) -> list[bool]:
     told: list[bool] = []
     for question in questions:
         turn = Turn(question, await services.search.scope([CORPUS]))
@@ -72,7 +72,7 @@ async def answered(services: Services, questions: list[str]) -> list[bool]:
     return told
 
 
-async def measured(services: Services) -> dict[str, Calibration]:
+async def calibrations(services: Services) -> dict[str, Calibration]:
     scope = await services.search.scope([CORPUS])
     return {release: one for (_, release), one in scope.calibrations.items()}
 
@@ -81,9 +81,9 @@ async def measured(services: Services) -> dict[str, Calibration]:
 async def test_what_is_near_to_a_corpus_and_not_in_it_is_declined_in_any_language(
     services: Services,
 ) -> None:
-    assert await answered(services, ANSWERED) == [True] * len(ANSWERED)
-    assert not any(await answered(services, NEAR_MISSES))
-    assert not any(await answered(services, FAR_OFF))
+    assert await are_answered(services, ANSWERED) == [True] * len(ANSWERED)
+    assert not any(await are_answered(services, NEAR_MISSES))
+    assert not any(await are_answered(services, FAR_OFF))
 
 
 async def test_a_release_from_before_there_were_calibrations_answers_by_what_is_usual(
@@ -91,44 +91,44 @@ async def test_a_release_from_before_there_were_calibrations_answers_by_what_is_
 ) -> None:
     async with services.database.transaction() as session:
         (await Corpora(session).get(CORPUS)).calibrations = None
-    assert await answered(services, ANSWERED) == [True] * len(ANSWERED)
-    assert not any(await answered(services, FAR_OFF))
-    assert await answered(services, NEAR_MISSES) == [True] * len(NEAR_MISSES)
+    assert await are_answered(services, ANSWERED) == [True] * len(ANSWERED)
+    assert not any(await are_answered(services, FAR_OFF))
+    assert await are_answered(services, NEAR_MISSES) == [True] * len(NEAR_MISSES)
     assert (await services.ingestion.run([beacons], CORPUS)).unchanged == len(_PLACES)
-    assert not any(await answered(services, NEAR_MISSES))
+    assert not any(await are_answered(services, NEAR_MISSES))
 
 
 async def test_a_corpus_is_measured_anew_once_a_tenth_of_it_has_changed(
     services: Services, beacons: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = await measured(services)
-    embedded = counted(monkeypatch)
+    first = await calibrations(services)
+    embedded = record_embedded(monkeypatch)
     await services.ingestion.run([beacons], CORPUS)
-    assert (await measured(services), embedded) == (first, [])
+    assert (await calibrations(services), embedded) == (first, [])
     (beacons / "0.md").write_text(page(0) + "\n塔边有一口井。\n", encoding="utf-8")
     await services.ingestion.run([beacons], CORPUS)
-    assert await measured(services) == first
+    assert await calibrations(services) == first
     assert len(embedded) == 1
     for number in range(1, 4):  # gone, which is a change as well
         (beacons / f"{number}.md").unlink()
     await services.ingestion.run([beacons], CORPUS)
-    assert (await measured(services)).keys() == first.keys()
-    assert await measured(services) != first
+    assert (await calibrations(services)).keys() == first.keys()
+    assert await calibrations(services) != first
 
 
 @pytest.mark.usefixtures("beacons")
 async def test_each_release_has_a_calibration_of_its_own(services: Services) -> None:
-    first = await measured(services)
+    first = await calibrations(services)
     built = await services.reindexing.reindex()
-    both = await measured(services)
+    both = await calibrations(services)
     assert both.keys() == {built.before, built.release}
     assert both[built.before] == first[built.before]
-    assert not any(await answered(services, NEAR_MISSES))
+    assert not any(await are_answered(services, NEAR_MISSES))
     await services.reindexing.rollback()
-    assert await measured(services) == both
+    assert await calibrations(services) == both
     for _ in range(4):
         await services.reindexing.reindex()
-    assert built.before not in await measured(services)
+    assert built.before not in await calibrations(services)
 
 
 async def test_too_small_a_corpus_is_not_measured(services: Services, docs: Path) -> None:
@@ -153,9 +153,9 @@ async def test_a_hosted_embedding_is_called_once_more(doubles: Doubles, tmp_path
         cohere_base_url=doubles.cohere,
     )
     async with open_services(settings) as services:
-        await ingested(services, tmp_path / "beacons")
+        await ingest_beacons(services, tmp_path / "beacons")
         calls = [seen.body for seen in doubles.log if seen.path == "/v2/embed"]
         assert len(calls) == 2
-        assert (await measured(services)).keys() == {"ibid-1"}
-        assert await answered(services, ANSWERED) == [True] * len(ANSWERED)
-        assert not any(await answered(services, NEAR_MISSES + FAR_OFF))
+        assert (await calibrations(services)).keys() == {"ibid-1"}
+        assert await are_answered(services, ANSWERED) == [True] * len(ANSWERED)
+        assert not any(await are_answered(services, NEAR_MISSES + FAR_OFF))

@@ -10,12 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pipelines.corpora import lock_of
+from pipelines.corpora import corpus_lock_name
 from storage.locks import Locks
 from tests.app.api.calls import API
-from tests.app.api.uploads import send
-from tests.app.cli.test_serve import serving
-from tests.walks.pages import packed
+from tests.app.api.uploads import upload_files
+from tests.app.cli.test_serve import run_server
+from tests.walks.pages import build_archive
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -39,7 +39,7 @@ def many_files() -> None:
 
 
 @asynccontextmanager
-async def connected(
+async def open_connections(
     client: httpx.Client, sent: bytes
 ) -> AsyncIterator[list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]:
     """That many connections, on each of which the same was sent."""
@@ -70,8 +70,8 @@ async def first_line(reader: asyncio.StreamReader) -> str:
 
 @pytest.mark.parametrize("half", HALVES)
 async def test_half_open_connections_keep_nobody_out(tmp_path: Path, half: str) -> None:
-    with serving(tmp_path / "home") as (_, client):
-        async with connected(client, HALVES[half]) as streams:
+    with run_server(tmp_path / "home") as (_, client):
+        async with open_connections(client, HALVES[half]) as streams:
             assert await is_alive(client)
             ends = await asyncio.gather(*(first_line(reader) for reader, _ in streams[:20]))
             status = "HTTP/1.1 408 Request Timeout"
@@ -82,13 +82,13 @@ async def test_half_open_connections_keep_nobody_out(tmp_path: Path, half: str) 
 
 async def test_one_client_watches_so_many_jobs_and_no_more(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    locks = Locks.of(home / "locks", None)
-    with serving(home, STREAM_LIMIT="8") as (_, client):
-        async with locks.held(lock_of("default")):  # so that the job goes on
-            job = send(client, {"docs.zip": packed(1)}).json()["id"]
+    locks = Locks.create(home / "locks", None)
+    with run_server(home, STREAM_LIMIT="8") as (_, client):
+        async with locks.hold(corpus_lock_name("default")):  # so that the job goes on
+            job = upload_files(client, {"docs.zip": build_archive(1)}).json()["id"]
             watch = f"GET {API}/jobs/{job} HTTP/1.1\r\nHost: localhost\r\n"
             accept = "Accept: text/event-stream\r\n\r\n"
-            async with connected(client, (watch + accept).encode()) as streams:
+            async with open_connections(client, (watch + accept).encode()) as streams:
                 lines = await asyncio.gather(*(first_line(reader) for reader, _ in streams))
                 assert Counter(lines) == {
                     "HTTP/1.1 200 OK": 8,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlmodel import func, select
 
 from app.chat.limits import TurnLimit
-from app.chat.service import ChatService, drained
+from app.chat.service import ChatService, collect_answer
 from app.chat.turn_engine import TurnEngine
 from app.conversations.views import MessageFeedback
 from app.wiring import Services
@@ -33,7 +33,7 @@ async def manual(services: Services, tmp_path: Path) -> Services:
 
 
 async def texts(services: Services, conversation: UUID) -> list[str]:
-    thread = await services.history.thread(conversation)
+    thread = await services.history.view(conversation)
     return [said.text for said in thread.messages if said.role == "user"]
 
 
@@ -41,41 +41,41 @@ async def test_a_question_is_edited_and_both_branches_are_kept(manual: Services)
     conversation = (await manual.chat.start()).id
     await manual.chat.answer(conversation, FUEL)
     second = await manual.chat.answer(conversation, LENS)
-    before = (await manual.history.thread(conversation)).messages
+    before = (await manual.history.view(conversation)).messages
     events = manual.chat.stream(conversation, "When is it lit?", instead_of=before[2].id)
-    edited = await drained(events)
+    edited = await collect_answer(events)
 
-    after = (await manual.history.thread(conversation)).messages
+    after = (await manual.history.view(conversation)).messages
     assert [said.text for said in after if said.role == "user"] == [FUEL, "When is it lit?"]
     assert after[-1].id == edited.message_id
     assert set(after[2].siblings) == {before[2].id, after[2].id}
-    await manual.history.choose(conversation, before[2].id)
-    back = (await manual.history.thread(conversation)).messages
+    await manual.history.select_branch(conversation, before[2].id)
+    back = (await manual.history.view(conversation)).messages
     assert [said.id for said in back] == [said.id for said in before]
     assert back[-1].id == second.message_id
 
-    first = await drained(
+    first = await collect_answer(
         manual.chat.stream(conversation, "Who keeps it?", instead_of=before[0].id)
     )
     assert (await texts(manual, conversation)) == ["Who keeps it?"]
     assert first.conversation_id == conversation
     with pytest.raises(InvalidInput, match="no question"):
-        await drained(manual.chat.stream(conversation, FUEL, instead_of=before[1].id))
+        await collect_answer(manual.chat.stream(conversation, FUEL, instead_of=before[1].id))
     with pytest.raises(NotFound):
-        await drained(manual.chat.stream(conversation, FUEL, instead_of=uuid4()))
+        await collect_answer(manual.chat.stream(conversation, FUEL, instead_of=uuid4()))
 
 
 async def test_an_answer_is_given_again_beside_the_first(manual: Services) -> None:
     conversation = (await manual.chat.start()).id
     first = await manual.chat.answer(conversation, FUEL)
     await manual.chat.answer(conversation, LENS)
-    again = await drained(manual.chat.again(conversation, first.message_id))
-    said = (await manual.history.thread(conversation)).messages
+    again = await collect_answer(manual.chat.regenerate(conversation, first.message_id))
+    said = (await manual.history.view(conversation)).messages
     assert [message.id for message in said[1:]] == [again.message_id]
     assert said[1].siblings == (first.message_id, again.message_id)
-    once_more = await drained(manual.chat.again(conversation, said[0].id))
+    once_more = await collect_answer(manual.chat.regenerate(conversation, said[0].id))
     assert once_more.text == first.text
-    await manual.history.choose(conversation, first.message_id)
+    await manual.history.select_branch(conversation, first.message_id)
     assert await texts(manual, conversation) == [FUEL, LENS]
 
 
@@ -83,7 +83,7 @@ async def test_questions_asked_at_once_keep_one_order_for_every_reader(manual: S
     conversation = (await manual.chat.start()).id
     questions = [f"{FUEL} ({number})" for number in range(8)]
     await asyncio.gather(*(manual.chat.answer(conversation, text) for text in questions))
-    threads = [await manual.history.thread(conversation) for _ in range(3)]
+    threads = [await manual.history.view(conversation) for _ in range(3)]
     assert threads[0] == threads[1] == threads[2]
     said = threads[0].messages
     assert sorted(message.text for message in said if message.role == "user") == questions
@@ -140,7 +140,7 @@ async def test_answers_and_claims_are_rated(manual: Services) -> None:
         conversation, message, MessageFeedback(rating="down", reason="Old.", claim=0)
     )
     await history.rate(conversation, message, MessageFeedback(rating="down", reason="No."))
-    said = (await history.thread(conversation)).messages
+    said = (await history.view(conversation)).messages
     assert said[1].feedback == (
         MessageFeedback(rating="down", reason="No."),
         MessageFeedback(rating="down", reason="Old.", claim=0),
@@ -157,7 +157,7 @@ async def test_answers_and_claims_are_rated(manual: Services) -> None:
 async def test_a_conversation_is_exported_for_people(manual: Services) -> None:
     conversation = (await manual.chat.start("Fuel\n# for keepers")).id
     answer = await manual.chat.answer(conversation, FUEL)
-    markdown = (await manual.history.thread(conversation)).as_markdown()
+    markdown = (await manual.history.view(conversation)).as_markdown()
     assert markdown.startswith(f"# Fuel # for keepers\n\n## {FUEL}\n\n{answer.text}")
     for citation in answer.citations:
         assert f"]({citation.url})\n> {citation.quote}" in markdown
@@ -168,7 +168,7 @@ async def test_a_user_goes_with_all_that_is_theirs(manual: Services) -> None:
     conversation = (await ada.chat.start()).id
     answer = await ada.chat.answer(conversation, FUEL)
     await ada.history.rate(conversation, answer.message_id, MessageFeedback(rating="up"))
-    await manual.library.open_to("default", ["user:ada"])
+    await manual.library.set_readers("default", ["user:ada"])
     mine = (await manual.chat.start()).id
     await manual.people.create_key("server", ["ask"], None)
     await manual.people.remove("ada")
@@ -176,9 +176,9 @@ async def test_a_user_goes_with_all_that_is_theirs(manual: Services) -> None:
     with pytest.raises(NotFound):
         await manual.people.remove("ada")
     with pytest.raises(NotFound):
-        await ada.history.thread(conversation)
+        await ada.history.view(conversation)
     assert (await manual.library.corpora())[0].readers == ()
-    async with manual.database.reading() as session:
+    async with manual.database.read_transaction() as session:
         for table, left in ((Message, 0), (Feedback, 0), (ApiKey, 0), (User, 1)):
             assert (await session.exec(select(func.count()).select_from(table))).one() == left
         assert [c.id for c in await session.exec(select(Conversation))] == [mine]
@@ -200,4 +200,4 @@ async def test_one_user_asks_so_many_questions_at_once_and_no_more(manual: Servi
     await first.aclose()
     assert await chat.answer(conversation, FUEL)
     await second.aclose()
-    await chat.settled()
+    await chat.wait_until_stored()

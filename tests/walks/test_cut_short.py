@@ -11,7 +11,7 @@ from app.chat.events import Token
 from app.wiring import Services
 from storage.errors import ModelUnavailable, NotFound
 from tests.doubles.scripted import ScriptedLLM
-from tests.walks.turns import FUEL, answered, speaking, spoken_by
+from tests.walks.turns import FUEL, ask, chat_with_model, scripted_chat
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -45,17 +45,17 @@ async def test_a_model_that_fails_leaves_the_question_and_no_answer(
     manual: Services, said: int
 ) -> None:
     conversation = (await manual.chat.start()).id
-    chat = speaking(manual, "It burns ", "2.4 litres [1].", fails_after=said)
+    chat = scripted_chat(manual, "It burns ", "2.4 litres [1].", fails_after=said)
     with pytest.raises(ModelUnavailable, match="hung up"):
         await chat.answer(conversation, FUEL)
     _, messages = await manual.history.messages(conversation)
     assert [(message.role, message.text) for message in messages] == [("user", FUEL)]
-    assert (await answered(speaking(manual, "It burns [1]."), FUEL, conversation)).citations
+    assert (await ask(scripted_chat(manual, "It burns [1]."), FUEL, conversation)).citations
 
 
 async def test_a_turn_that_is_cancelled_leaves_the_conversation_usable(manual: Services) -> None:
     llm = EndlessLLM(pieces=[])
-    chat = spoken_by(manual, llm)
+    chat = chat_with_model(manual, llm)
     conversation = (await chat.start()).id
     turn = asyncio.create_task(chat.answer(conversation, FUEL))
     while not llm.begun:  # noqa: ASYNC110 - the double is no event
@@ -64,14 +64,14 @@ async def test_a_turn_that_is_cancelled_leaves_the_conversation_usable(manual: S
     with pytest.raises(asyncio.CancelledError):
         await turn
     assert llm.released
-    assert await answered(speaking(manual, "It burns [1]."), FUEL, conversation)
+    assert await ask(scripted_chat(manual, "It burns [1]."), FUEL, conversation)
     _, messages = await manual.history.messages(conversation)
     assert [message.role for message in messages] == ["user", "user", "assistant"]
 
 
 async def test_a_reader_who_leaves_lets_the_model_go(manual: Services) -> None:
     llm = EndlessLLM(pieces=[])
-    chat = spoken_by(manual, llm)
+    chat = chat_with_model(manual, llm)
     async with aclosing(chat.stream((await chat.start()).id, FUEL)) as events:
         async for event in events:
             if isinstance(event, Token):
@@ -80,7 +80,7 @@ async def test_a_reader_who_leaves_lets_the_model_go(manual: Services) -> None:
 
 
 async def test_a_conversation_deleted_in_mid_turn_stays_deleted(manual: Services) -> None:
-    chat = speaking(manual, "It burns [1].")
+    chat = scripted_chat(manual, "It burns [1].")
     conversation = (await chat.start()).id
     stream = chat.stream(conversation, FUEL)
     await anext(stream)
@@ -92,7 +92,7 @@ async def test_a_conversation_deleted_in_mid_turn_stays_deleted(manual: Services
 async def test_no_connection_to_the_database_is_held_while_the_model_speaks(
     manual: Services,
 ) -> None:
-    chat = speaking(manual, "It ", "burns ", "a lot [1].")
+    chat = scripted_chat(manual, "It ", "burns ", "a lot [1].")
     conversation = (await chat.start()).id
     pool = manual.database.engine.pool
     held = [pool.checkedout() async for _ in chat.stream(conversation, FUEL)]

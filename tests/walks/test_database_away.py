@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow]
 
 
 @asynccontextmanager
-async def opened(server: Postgres, folder: Path) -> AsyncIterator[Services]:
+async def open_with_docs(server: Postgres, folder: Path) -> AsyncIterator[Services]:
     settings = Settings(ibid_home=folder / "home", database_url=server.url(), database_patience=1)
     async with open_services(settings) as services:
         await services.ingestion.run([write_docs(folder / "docs")])
@@ -38,12 +38,14 @@ def server() -> Iterator[Postgres]:
     server.close()
 
 
-def chatting(services: Services, seconds: float) -> ChatService:
+def build_chat(services: Services, seconds: float) -> ChatService:
     turns = TurnEngine(services.search, ScriptedLLM(pieces=["It ", "burns ", "a lot [1]."]))
-    return ChatService(services.database, turns, keeping_seconds=seconds)
+    return ChatService(services.database, turns, store_retry_seconds=seconds)
 
 
-async def until_gone(chat: ChatService, conversation: UUID, server: Postgres) -> list[ChatEvent]:
+async def stream_until_database_gone(
+    chat: ChatService, conversation: UUID, server: Postgres
+) -> list[ChatEvent]:
     """The events of a turn in whose middle the database goes."""
     events: list[ChatEvent] = []
     async for event in chat.stream(conversation, FUEL):
@@ -53,12 +55,12 @@ async def until_gone(chat: ChatService, conversation: UUID, server: Postgres) ->
     return events
 
 
-async def until_it_is_being_kept(chat: ChatService) -> None:
-    while not chat._late:  # noqa: ASYNC110 - told by no event
+async def wait_until_storing(chat: ChatService) -> None:
+    while not chat._background_tasks:  # noqa: ASYNC110 - told by no event
         await asyncio.sleep(0.005)
 
 
-async def said(services: Services, conversation: UUID) -> list[str]:
+async def stored_roles(services: Services, conversation: UUID) -> list[str]:
     _, messages = await services.history.messages(conversation)
     return [message.role for message in messages]
 
@@ -66,39 +68,39 @@ async def said(services: Services, conversation: UUID) -> list[str]:
 async def test_an_answer_is_kept_once_the_database_is_back(
     server: Postgres, tmp_path: Path
 ) -> None:
-    async with opened(server, tmp_path) as services:
-        chat = chatting(services, 60)
+    async with open_with_docs(server, tmp_path) as services:
+        chat = build_chat(services, 60)
         conversation = (await chat.start()).id
-        turn = asyncio.create_task(until_gone(chat, conversation, server))
-        await until_it_is_being_kept(chat)
+        turn = asyncio.create_task(stream_until_database_gone(chat, conversation, server))
+        await wait_until_storing(chat)
         assert not turn.done(), "it is not said to be complete before it is kept"
         await asyncio.to_thread(server.start)
         last = (await turn)[-1]
         assert isinstance(last, Completed)
-        assert await said(services, conversation) == ["user", "assistant"]
+        assert await stored_roles(services, conversation) == ["user", "assistant"]
         spent = (await services.usages.report(1)).spent
     assert [one.calls for one in spent] == [1], "it is accounted for once"
 
 
 async def test_it_is_kept_for_a_reader_who_left_meanwhile(server: Postgres, tmp_path: Path) -> None:
-    async with opened(server, tmp_path) as services:
-        chat = chatting(services, 60)
+    async with open_with_docs(server, tmp_path) as services:
+        chat = build_chat(services, 60)
         conversation = (await chat.start()).id
-        turn = asyncio.create_task(until_gone(chat, conversation, server))
-        await until_it_is_being_kept(chat)
+        turn = asyncio.create_task(stream_until_database_gone(chat, conversation, server))
+        await wait_until_storing(chat)
         turn.cancel()
         with pytest.raises(asyncio.CancelledError):
             await turn
         await asyncio.to_thread(server.start)
-        await chat.settled()
-        assert await said(services, conversation) == ["user", "assistant"]
+        await chat.wait_until_stored()
+        assert await stored_roles(services, conversation) == ["user", "assistant"]
 
 
 async def test_a_database_that_does_not_come_back_is_told(server: Postgres, tmp_path: Path) -> None:
-    async with opened(server, tmp_path) as services:
-        chat = chatting(services, 0.5)
+    async with open_with_docs(server, tmp_path) as services:
+        chat = build_chat(services, 0.5)
         conversation = (await chat.start()).id
         with pytest.raises(DatabaseUnavailable):
-            await until_gone(chat, conversation, server)
+            await stream_until_database_gone(chat, conversation, server)
         await asyncio.to_thread(server.start)
-        assert await said(services, conversation) == ["user"]
+        assert await stored_roles(services, conversation) == ["user"]

@@ -16,7 +16,7 @@ from app.api import create_app
 from app.settings import Settings
 from app.wiring import Services
 from tests.app.api.calls import API, JSON, Client
-from tests.app.api.uploads import job_of, send
+from tests.app.api.uploads import upload_files, wait_for_upload
 from tests.doubles.issuer import Issuer
 from tests.library import write_docs
 
@@ -123,7 +123,7 @@ def write_vault(folder: Path) -> Path:
     return folder
 
 
-class Walk:
+class RouteWalk:
     """The API with a public manual and a closed corpus, and everybody who calls it."""
 
     def __init__(self, client: Client, issuer: Issuer, folder: Path) -> None:
@@ -131,7 +131,7 @@ class Walk:
         self.services: Services = client.app.state.services
         self.call(self.services.ingestion.run, [write_docs(folder / "docs")], "manual")
         self.call(self.services.ingestion.run, [write_vault(folder / FOLDER)], "vault")
-        self.call(self.services.library.open_to, "vault", ["user:ada", "group:staff"])
+        self.call(self.services.library.set_readers, "vault", ["user:ada", "group:staff"])
         for name, role in (("sue", "editor"), ("eddy", "editor"), ("root", "admin")):
             self.call(self.services.people.set_role, name, role)
         key = self.call(self.services.people.create_key, "ci", ["ingest"], None)
@@ -163,7 +163,7 @@ class Walk:
         """An upload, of which one file fails; and the ids of what there is."""
         self.client.headers.update(self.people["sue"].headers)
         files = {f"{SECRET}-notes.md": f"# {SECRET} notes\n\nNine.", f"{SECRET}-empty.md": ""}
-        job = job_of(self.client, send(self.client, files, corpus="vault"))
+        job = wait_for_upload(self.client, upload_files(self.client, files, corpus="vault"))
         assert [failure["path"] for failure in job["failures"]] == [f"{SECRET}-empty.md"]
         self.client.headers.pop("authorization")
         sources = self.call(self.services.library.sources, ["vault"])
@@ -189,7 +189,7 @@ class Walk:
             answers.append(answer.json())
         return {"conversation_id": begun, "message_id": answers[0]["message_id"]}
 
-    def told(self, person: Person, route: Route, ids: dict[str, str]) -> str:
+    def response_text(self, person: Person, route: Route, ids: dict[str, str]) -> str:
         """All that one hears from a route: status, headers, body, frames."""
         heard: list[str] = []
         for arguments in route.calls:
@@ -212,7 +212,7 @@ class Walk:
                 if route.changes and (person.is_trusted or not try_changes):
                     continue
                 own = fresh if route.is_fresh else person.held or nobodys
-                heard = self.told(person, route, self.ids | own)
+                heard = self.response_text(person, route, self.ids | own)
                 tells = route.tells in person.knows
                 assert (SECRET in heard) == tells, (person.name, route.name, heard[:2000])
                 if person.name != "root":
@@ -220,7 +220,7 @@ class Walk:
                 elif route.path == f"{API}/sources" and tells:
                     assert FOLDER in heard
                 if "conversation_id" in route.path or "message_id" in route.path:
-                    heard = self.told(person, route, self.ids | anothers)
+                    heard = self.response_text(person, route, self.ids | anothers)
                     assert SECRET not in heard, (person.name, route.name)
 
     def converse_shortly(self, person: Person) -> dict[str, str]:
@@ -231,12 +231,12 @@ class Walk:
 
 
 @pytest.fixture
-def walk(tmp_path: Path, issuer: Issuer) -> Iterator[Walk]:
+def walk(tmp_path: Path, issuer: Issuer) -> Iterator[RouteWalk]:
     settings = Settings(
         ibid_home=tmp_path / "home", **issuer.settings(), rate_limit=100_000, allowed_hosts="*"
     )
     with TestClient(create_app(settings)) as client:
-        yield Walk(client, issuer, tmp_path)
+        yield RouteWalk(client, issuer, tmp_path)
 
 
 def test_every_route_has_its_row(tmp_path: Path) -> None:
@@ -247,11 +247,11 @@ def test_every_route_has_its_row(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_no_route_tells_what_is_hidden(walk: Walk) -> None:
+def test_no_route_tells_what_is_hidden(walk: RouteWalk) -> None:
     ada, sue, root = (walk.people[name] for name in ("ada", "sue", "root"))
     walk.check(try_changes=True)
 
-    walk.call(walk.services.library.open_to, "vault", ["group:staff"])
+    walk.call(walk.services.library.set_readers, "vault", ["group:staff"])
     ada.knows.clear()
     walk.check(try_changes=True)
 
@@ -270,5 +270,5 @@ def test_no_route_tells_what_is_hidden(walk: Walk) -> None:
     (plain / "pump.md").write_text("# The pump\n\nThe new pump burns two litres an hour.\n")
     walk.call(walk.services.ingestion.run, [plain], "vault")
     for readers in (["user:ada"], None):
-        walk.call(walk.services.library.open_to, "vault", readers)
+        walk.call(walk.services.library.set_readers, "vault", readers)
         walk.check(try_changes=False)

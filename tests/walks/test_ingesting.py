@@ -19,11 +19,11 @@ from tests.library import PAGES, write_docs
 QUESTION = "How much paraffin does the lamp burn?"
 
 
-async def found(services: Services, query: str = QUESTION) -> list[str]:
+async def search_texts(services: Services, query: str = QUESTION) -> list[str]:
     return [passage.text for passage in await services.search.passages(query)]
 
 
-def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def record_embedded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The texts that are embedded from now on."""
     embedded: list[str] = []
     original = LocalEmbedding._aget_text_embeddings
@@ -45,7 +45,7 @@ async def test_every_kind_of_page_is_found(services: Services, docs: Path) -> No
         "how are wrong entries mended": "struck through once",
         "high water each day": "fifty minutes later",
     }.items():
-        assert words in (await found(services, query))[0]
+        assert words in (await search_texts(services, query))[0]
 
 
 async def test_every_passage_is_a_span_of_the_canonical_text(
@@ -63,7 +63,7 @@ async def test_what_is_unchanged_costs_nothing(
     services: Services, docs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await services.ingestion.run([docs])
-    embedded = counted(monkeypatch)
+    embedded = record_embedded(monkeypatch)
     report = await services.ingestion.run([docs])
     assert (report.unchanged, report.added, report.changed) == (len(PAGES), 0, 0)
     assert embedded == []
@@ -73,13 +73,13 @@ async def test_a_change_embeds_only_the_passages_that_changed(
     services: Services, docs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await services.ingestion.run([docs])
-    embedded = counted(monkeypatch)
+    embedded = record_embedded(monkeypatch)
     page = docs / "lamp/lighting.md"
     page.write_text(page.read_text().replace("2.4 litres", "3.1 litres"))
     report = await services.ingestion.run([docs])
     assert (report.changed, report.unchanged) == (1, len(PAGES) - 1)
     assert len(embedded) == 1
-    texts = await found(services)
+    texts = await search_texts(services)
     assert any("3.1 litres" in text for text in texts)
     assert not any("2.4 litres" in text for text in texts)
 
@@ -96,7 +96,7 @@ async def test_a_source_is_found_at_every_moment_of_its_replacement(
         looks = 0
         nonlocal misses
         while not done.is_set():
-            misses += not any("litres of paraffin" in text for text in await found(services))
+            misses += not any("litres of paraffin" in text for text in await search_texts(services))
             looks += 1
         return looks
 
@@ -114,7 +114,7 @@ async def test_what_has_gone_from_the_folder_goes(services: Services, docs: Path
     (docs / "lamp/lighting.md").unlink()
     report = await services.ingestion.run([docs])
     assert report.removed == 1
-    assert not any("paraffin" in text for text in await found(services))
+    assert not any("paraffin" in text for text in await search_texts(services))
 
 
 async def test_what_comes_back_is_found_again(services: Services, docs: Path) -> None:
@@ -126,7 +126,7 @@ async def test_what_comes_back_is_found_again(services: Services, docs: Path) ->
     page.write_text(text)
     report = await services.ingestion.run([docs])
     assert (report.added, report.changed) == (1, 0)
-    assert any("2.4 litres" in text for text in await found(services))
+    assert any("2.4 litres" in text for text in await search_texts(services))
 
 
 async def test_another_folder_is_left_alone(services: Services, docs: Path, tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ async def test_another_folder_is_left_alone(services: Services, docs: Path, tmp_
     (other / "boats.md").write_text("# Boats\n\nThe supply boat comes on Thursdays.\n")
     report = await services.ingestion.run([other])
     assert (report.added, report.removed) == (1, 0)
-    assert any("2.4 litres" in text for text in await found(services))
+    assert any("2.4 litres" in text for text in await search_texts(services))
 
 
 async def test_a_single_file_never_prunes(services: Services, docs: Path) -> None:
@@ -166,10 +166,10 @@ async def test_an_empty_or_missing_folder_removes_nothing(services: Services, do
     docs.mkdir()
     with pytest.raises(InvalidInput, match="nothing to read"):
         await services.ingestion.run([docs])
-    assert await found(services)
+    assert await search_texts(services)
     report = await services.ingestion.run([docs], prune_empty=True)
     assert report.removed == len(PAGES)
-    assert await found(services) == []
+    assert await search_texts(services) == []
     assert kept.is_dir()
 
 
@@ -180,7 +180,9 @@ async def test_a_file_that_cannot_be_read_costs_only_itself(services: Services, 
     report = await services.ingestion.run([docs])
     assert [failure.path for failure in report.failed] == [str(docs / "lamp/lighting.md")]
     assert (report.added, report.removed) == (1, 0)
-    assert any("2.4 litres" in text for text in await found(services)), "the last good one serves"
+    assert any("2.4 litres" in text for text in await search_texts(services)), (
+        "the last good one serves"
+    )
 
 
 async def test_a_name_that_is_no_text_costs_only_its_file(services: Services, docs: Path) -> None:
@@ -197,7 +199,7 @@ async def test_a_new_base_url_moves_the_links_and_embeds_nothing(
     services: Services, docs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await services.ingestion.run([docs])
-    embedded = counted(monkeypatch)
+    embedded = record_embedded(monkeypatch)
     report = await services.ingestion.run([docs], base_url="https://skerry.example")
     assert report.changed == len(PAGES)
     assert embedded == []
@@ -225,11 +227,11 @@ async def test_a_run_that_breaks_off_is_finished_by_the_next(
             patch.setattr(PassageIndex, step, break_off)
             with pytest.raises(asyncio.CancelledError):
                 await services.ingestion.run([docs])
-        texts = await found(services)
+        texts = await search_texts(services)
         assert sum("litres of paraffin" in text for text in texts) == 1, "one whole version serves"
     async with open_services(settings) as services:
         await services.ingestion.run([docs])
-        texts = await found(services)
+        texts = await search_texts(services)
         assert next(text for text in texts if "litres of" in text).count("3.1 litres") == 1
         assert not any("2.4 litres" in text for text in texts)
 
@@ -241,7 +243,7 @@ async def test_a_lost_index_is_filled_again_from_the_files(settings: Settings, d
     async with open_services(settings) as services:
         report = await services.ingestion.run([docs])
         assert report.unchanged == 0
-        assert any("2.4 litres" in text for text in await found(services))
+        assert any("2.4 litres" in text for text in await search_texts(services))
 
 
 async def test_a_collection_that_was_moved_away_is_filled_again(
@@ -253,7 +255,7 @@ async def test_a_collection_that_was_moved_away_is_filled_again(
         await index.engine.drop(index.collection)
         report = await services.ingestion.run([docs])
         assert report.unchanged == 0
-        assert any("2.4 litres" in text for text in await found(services))
+        assert any("2.4 litres" in text for text in await search_texts(services))
 
 
 async def test_equal_texts_in_two_places_are_two_sources(
@@ -265,7 +267,7 @@ async def test_equal_texts_in_two_places_are_two_sources(
     (docs / "tides.txt").unlink()
     report = await services.ingestion.run([docs])
     assert report.removed == 1
-    assert any("fifty minutes" in text for text in await found(services, "high water"))
+    assert any("fifty minutes" in text for text in await search_texts(services, "high water"))
 
 
 async def test_documents_that_are_not_read_are_named_with_what_to_do(
@@ -295,10 +297,10 @@ async def test_what_became_slow_is_optimised_at_the_end_and_searched_either_way(
     if not room:
         monkeypatch.setattr(EngineClient, "optimize", no_room)
     phases: list[str] = []
-    report = await services.ingestion.run([docs], enters=phases.append)
+    report = await services.ingestion.run([docs], on_phase=phases.append)
     assert phases == ["optimizing"]
     assert report.added == len(PAGES)
-    assert len(await found(services)) > 0
+    assert len(await search_texts(services)) > 0
 
 
 async def test_corpora_that_come_first_together_are_in_one_index(

@@ -7,11 +7,11 @@ import pytest
 
 from app.wiring import REINDEX, Services
 from pipelines.jobs.models import Job, Task, new_id
-from pipelines.jobs.store import QUEUE, VERSION, WORKFLOW
+from pipelines.jobs.store import QUEUE_NAME, VERSION, WORKFLOW_NAME
 from storage.domain import RIGHTS, Principal
 from storage.errors import Forbidden, NotFound
 from tests.library import PAGES, write_docs
-from tests.walks.pages import sent
+from tests.walks.pages import build_upload
 
 ADMIN = Principal(name="root", rights=RIGHTS["admin"])
 SENDER = Principal(name="ada", rights=RIGHTS["editor"])
@@ -26,21 +26,21 @@ EVERYBODY = (ADMIN, SENDER, COLLEAGUE, READER, STRANGE_EDITOR, STRANGE_KEY)
 async def closed(services: Services) -> Services:
     """An empty corpus for Ada and the staff."""
     await services.library.create("closed", None, "en")
-    await services.library.open_to("closed", ["user:ada", "group:staff"])
+    await services.library.set_readers("closed", ["user:ada", "group:staff"])
     return services
 
 
-async def asked(services: Services, principal: Principal, corpus: str = "closed") -> Job:
+async def submit_upload(services: Services, principal: Principal, corpus: str = "closed") -> Job:
     intake = services.acting_for(principal).intake
-    return await intake.receive(sent("plan.md", b"# The plan"), corpus, None)
+    return await intake.receive(build_upload("plan.md", b"# The plan"), corpus, None)
 
 
-async def asked_before_there_were_owners(services: Services, corpus: str | None) -> UUID:
-    client, job_id = await services.jobs._queue.opened(), new_id()
+async def submit_without_owner(services: Services, corpus: str | None) -> UUID:
+    client, job_id = await services.jobs._queue.get_client(), new_id()
     await client.enqueue_async(
         {
-            "workflow_name": WORKFLOW,
-            "queue_name": QUEUE,
+            "workflow_name": WORKFLOW_NAME,
+            "queue_name": QUEUE_NAME,
             "workflow_id": str(job_id),
             "app_version": VERSION,
             "queue_partition_key": corpus or "*",
@@ -71,31 +71,31 @@ async def who_sees(services: Services, job_id: UUID) -> set[str]:
 
 
 async def test_a_job_is_seen_by_who_sent_it_and_who_edits_its_corpus(closed: Services) -> None:
-    job = await asked(closed, SENDER)
+    job = await submit_upload(closed, SENDER)
     assert await who_sees(closed, job.id) == {"root", "ada", "bob"}
     assert (await closed.acting_for(COLLEAGUE).jobs.cancel(job.id)).status == "cancelled"
-    public = await asked(closed, STRANGE_KEY, "manual")
+    public = await submit_upload(closed, STRANGE_KEY, "manual")
     assert await who_sees(closed, public.id) == {"root", "key:ci"}, "before the corpus is there"
     await closed.library.create("manual", None, "en")
     assert await who_sees(closed, public.id) == {"root", "ada", "bob", "eve", "key:ci"}
 
 
 async def test_a_job_outlives_access_and_corpus_for_who_sent_it(closed: Services) -> None:
-    job = await asked(closed, SENDER)
-    await closed.library.open_to("closed", [])
+    job = await submit_upload(closed, SENDER)
+    await closed.library.set_readers("closed", [])
     assert await who_sees(closed, job.id) == {"root", "ada"}
-    await closed.library.open_to("closed", ["group:staff"])
+    await closed.library.set_readers("closed", ["group:staff"])
     await closed.library.delete("closed")
     assert await who_sees(closed, job.id) == {"root", "ada"}
     await closed.library.create("closed", None, "en")
     assert await who_sees(closed, job.id) == {"root", "ada"}, "of another corpus by that name"
-    assert "eve" in await who_sees(closed, (await asked(closed, SENDER)).id)
+    assert "eve" in await who_sees(closed, (await submit_upload(closed, SENDER)).id)
 
 
 async def test_a_job_of_an_earlier_version_has_no_owner(closed: Services) -> None:
-    job_id = await asked_before_there_were_owners(closed, "closed")
+    job_id = await submit_without_owner(closed, "closed")
     assert await who_sees(closed, job_id) == {"root", "ada", "bob"}
-    assert await who_sees(closed, await asked_before_there_were_owners(closed, None)) == {"root"}
+    assert await who_sees(closed, await submit_without_owner(closed, None)) == {"root"}
 
 
 async def test_pages_of_jobs_are_cut_from_what_may_be_seen(
@@ -105,8 +105,8 @@ async def test_pages_of_jobs_are_cut_from_what_may_be_seen(
     await closed.library.create("manual", None, "en")
     mine: list[UUID] = []
     for _ in range(3):
-        await asked(closed, SENDER)
-        mine.append((await asked(closed, STRANGE_EDITOR, "manual")).id)
+        await submit_upload(closed, SENDER)
+        mine.append((await submit_upload(closed, STRANGE_EDITOR, "manual")).id)
     jobs = closed.acting_for(STRANGE_EDITOR).jobs
     pages = [[job.id for job in await jobs.recent(1, offset)] for offset in range(4)]
     assert sorted(key for page in pages for key in page) == sorted(mine)
@@ -115,10 +115,10 @@ async def test_pages_of_jobs_are_cut_from_what_may_be_seen(
 
 
 async def test_watching_ends_with_the_access(closed: Services) -> None:
-    job = await asked(closed, SENDER)
+    job = await submit_upload(closed, SENDER)
     watching = closed.acting_for(COLLEAGUE).jobs.watch(job.id)
     assert (await anext(watching)).id == job.id
-    await closed.library.open_to("closed", [])
+    await closed.library.set_readers("closed", [])
     assert [job async for job in watching] == []
 
 
@@ -128,7 +128,7 @@ async def two(services: Services, tmp_path: Path) -> Services:
     docs = write_docs(tmp_path / "docs")
     await services.ingestion.run([docs], "manual")
     await services.ingestion.run([docs / "tides.txt"], "closed")
-    await services.library.open_to("closed", ["group:staff"])
+    await services.library.set_readers("closed", ["group:staff"])
     return services
 
 

@@ -15,7 +15,7 @@ from pipelines.jobs.worker import Worker
 from storage.domain import Value
 from storage.errors import DatabaseUnavailable
 from storage.logs import REQUEST_ID
-from tests.walks.test_jobs import asked, until_over, until_phase
+from tests.walks.test_jobs import submit_upload, wait_for_job, wait_for_phase
 
 TEXT = "pLanted9"
 
@@ -26,7 +26,7 @@ class Failing:
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    async def run(self, task: Task, log: ProgressReporter) -> Value:
+    async def run(self, task: Task, reporter: ProgressReporter) -> Value:
         assert "request_id" not in task.arguments
         raise self._error
 
@@ -46,23 +46,23 @@ def _with_request(record: logging.LogRecord) -> bool:
     return True
 
 
-def told(lines: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+def job_records(lines: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     return [vars(each) for each in lines.records if each.name in ("ibid.jobs", "dbos")]
 
 
-async def ended(services: Services, error: Exception) -> Job:
+async def run_failing_job(services: Services, error: Exception) -> Job:
     @asynccontextmanager
     async def kinds() -> AsyncIterator[dict[str, JobHandler]]:
         yield {"failing": Failing(error)}
 
-    worker = Worker(services.jobs.state, services.locks, services.blobs, kinds)
+    worker = Worker(services.jobs.store, services.locks, services.blobs, kinds)
     token = REQUEST_ID.set("asked-by")
     task = Task(id=new_id(), kind="failing", corpus="docs", arguments={})
     job = await services.jobs.submit(task)
     REQUEST_ID.reset(token)
     await worker.start()
     try:
-        return await until_over(services, job)
+        return await wait_for_job(services, job)
     finally:
         await worker.stop()
 
@@ -70,9 +70,9 @@ async def ended(services: Services, error: Exception) -> Job:
 async def test_a_job_that_fails_has_one_line(
     services: Services, lines: pytest.LogCaptureFixture
 ) -> None:
-    job = await ended(services, DatabaseUnavailable("It is away."))
+    job = await run_failing_job(services, DatabaseUnavailable("It is away."))
     assert job.status == "failed"
-    (line,) = told(lines)
+    (line,) = job_records(lines)
     assert (line["msg"], line["levelname"]) == ("job_failed", "WARNING")
     assert (line["job_id"], line["kind"], line["corpus"]) == (str(job.id), "failing", "docs")
     assert (line["error"], line["reason"]) == ("DatabaseUnavailable", "It is away.")
@@ -82,9 +82,9 @@ async def test_a_job_that_fails_has_one_line(
 async def test_a_fault_of_ours_has_one_line_with_its_traceback(
     services: Services, lines: pytest.LogCaptureFixture
 ) -> None:
-    job = await ended(services, ValueError(TEXT))
+    job = await run_failing_job(services, ValueError(TEXT))
     assert job.status == "failed"
-    (line,) = told(lines)
+    (line,) = job_records(lines)
     assert (line["msg"], line["levelname"]) == ("job_failed", "ERROR")
     assert (line["job_id"], line["error"]) == (str(job.id), "ValueError")
     assert line["exc_info"][0] is ValueError
@@ -96,13 +96,13 @@ async def test_a_job_that_is_cancelled_has_one_quiet_line(
 ) -> None:
     worker = build_worker(settings)
     await worker.start()
-    job = await until_phase(services, await asked(services), "ingesting")
+    job = await wait_for_phase(services, await submit_upload(services), "ingesting")
     await services.jobs.cancel(job.id)
     async with asyncio.timeout(60):
-        while not told(lines):  # noqa: ASYNC110 - the worker notices by itself
+        while not job_records(lines):  # noqa: ASYNC110 - the worker notices by itself
             await asyncio.sleep(0.02)
     await worker.stop()
-    (line,) = told(lines)
+    (line,) = job_records(lines)
     assert (line["msg"], line["levelname"]) == ("job_cancelled", "INFO")
     assert line["job_id"] == str(job.id)
     assert not line["exc_info"]

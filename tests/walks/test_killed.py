@@ -16,9 +16,9 @@ import pytest
 from app.settings import Settings
 from app.wiring import Services, open_services
 from storage.index.releases import ALIAS
-from tests.app.cli.commands import SCRIPT, environment, script
-from tests.app.cli.test_serve import until
-from tests.bench.meters import family
+from tests.app.cli.commands import SCRIPT, environment, run_script
+from tests.app.cli.test_serve import wait_until
+from tests.bench.meters import process_ids
 from tests.pipelines.test_workers import is_running
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -56,7 +56,7 @@ def name(number: int) -> str:
 
 
 @asynccontextmanager
-async def opened(home: Path) -> AsyncIterator[Services]:
+async def open_home(home: Path) -> AsyncIterator[Services]:
     async with open_services(Settings(ibid_home=home)) as services:
         yield services
 
@@ -72,7 +72,7 @@ async def generations(services: Services, number: int) -> list[str]:
 
 
 async def assert_each_page_is_whole(home: Path, *allowed: int) -> None:
-    async with opened(home) as services:
+    async with open_home(home) as services:
         for number in WATCHED:
             found = await generations(services, number)
             assert found in [[str(generation)] * SECTIONS for generation in allowed], number
@@ -80,20 +80,20 @@ async def assert_each_page_is_whole(home: Path, *allowed: int) -> None:
 
 async def assert_nothing_is_left_over(home: Path) -> None:
     """No duplicate, no half: the index has exactly the passages that SQL knows of."""
-    async with opened(home) as services:
+    async with open_home(home) as services:
         (shelf,) = await services.library.corpora()
         assert (shelf.sources, shelf.passages) == (PAGES, PAGES * SECTIONS)
         assert await (await services.indexes.serving()).count() == shelf.passages
         assert await services.indexes.engine.count(ALIAS, {"state": ["staged"]}) == 0
 
 
-def ingested(home: Path, docs: Path) -> dict:
-    done = script(home, "ingest", docs, "--json")
+def ingest(home: Path, docs: Path) -> dict:
+    done = run_script(home, "ingest", docs, "--json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-def killed(home: Path, docs: Path, after: float, *, with_engine: bool) -> None:
+def ingest_and_kill(home: Path, docs: Path, after: float, *, with_engine: bool) -> None:
     """An ingestion that is gone in the middle of a step; its engine, perhaps, too."""
     arguments = [SCRIPT, "ingest", docs, "--json"]
     process = subprocess.Popen(
@@ -118,17 +118,17 @@ async def test_whenever_it_is_killed_one_whole_version_serves(tmp_path: Path) ->
     home, docs = tmp_path / "home", tmp_path / "docs"
     moments = random.Random(20_26)  # noqa: S311 - a test repeats itself
     write(docs, 100)
-    assert ingested(home, docs)["added"] == PAGES
+    assert ingest(home, docs)["added"] == PAGES
     write(docs, 101)
     began = time.monotonic()
-    assert ingested(home, docs)["changed"] == PAGES
+    assert ingest(home, docs)["changed"] == PAGES
     usual = time.monotonic() - began
     for generation in range(102, 102 + MOMENTS):
         write(docs, generation)
         moment = moments.uniform(0.65, 1) * usual
-        killed(home, docs, moment, with_engine=generation % 2 == 0)
+        ingest_and_kill(home, docs, moment, with_engine=generation % 2 == 0)
         await assert_each_page_is_whole(home, generation - 1, generation)
-        report = ingested(home, docs)
+        report = ingest(home, docs)
         assert report["failed"] == []
         assert report["added"] == report["removed"] == 0
         assert report["changed"] + report["unchanged"] == PAGES
@@ -136,7 +136,7 @@ async def test_whenever_it_is_killed_one_whole_version_serves(tmp_path: Path) ->
         await assert_nothing_is_left_over(home)
 
 
-def interrupted(home: Path, docs: Path) -> tuple[int, str]:
+def ingest_and_interrupt(home: Path, docs: Path) -> tuple[int, str]:
     """Exit code and last words of an ingestion that was told to stop while it wrote."""
     process = subprocess.Popen(
         [*HEARING, SCRIPT, "ingest", docs],
@@ -157,12 +157,12 @@ def interrupted(home: Path, docs: Path) -> tuple[int, str]:
 async def test_ctrl_c_leaves_an_index_that_serves(tmp_path: Path) -> None:
     home, docs = tmp_path / "home", tmp_path / "docs"
     write(docs, 100)
-    ingested(home, docs)
+    ingest(home, docs)
     write(docs, 101)
-    code, told = interrupted(home, docs)
+    code, told = ingest_and_interrupt(home, docs)
     assert (code, told) == (130, "ibid: Interrupted. What was there before still serves.\n")
     await assert_each_page_is_whole(home, 100, 101)
-    ingested(home, docs)
+    ingest(home, docs)
     await assert_each_page_is_whole(home, 101)
     await assert_nothing_is_left_over(home)
 
@@ -178,15 +178,15 @@ def test_processes_that_read_end_with_the_ingestion(tmp_path: Path, ends: signal
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    while not (readers := reading(process.pid)):
+    while not (readers := reader_processes(process.pid)):
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(ends)
     process.wait(timeout=30)
-    until(lambda: not any(map(is_running, readers)))
+    wait_until(lambda: not any(map(is_running, readers)))
 
 
-def reading(parent: int) -> list[int]:
+def reader_processes(parent: int) -> list[int]:
     """Its processes that read files."""
-    lines = {pid: Path(f"/proc/{pid}/cmdline") for pid in family(parent)[0]}
+    lines = {pid: Path(f"/proc/{pid}/cmdline") for pid in process_ids(parent)[0]}
     return [pid for pid, line in lines.items() if b"readers.sandbox.child" in line.read_bytes()]

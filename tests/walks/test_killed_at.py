@@ -10,7 +10,7 @@ import pytest
 from app.settings import Settings
 from app.wiring import Services, open_services
 from tests.library import PAGES, write_docs
-from tests.walks.test_ingesting import counted
+from tests.walks.test_ingesting import record_embedded
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -61,17 +61,17 @@ INGESTING = (
 RELEASING = (
     ("reindex", f"{ALL}:create", "after"),
     ("reindex", f"{INDEX}:publish", "after"),
-    ("reindex", f"{SQL}.releases:Releases:hold", "after"),
-    ("reindex", f"{ALL}:flip", "before"),
-    ("reindex", f"{ALL}:follow", "after"),
+    ("reindex", f"{SQL}.releases:Releases:add_entries", "after"),
+    ("reindex", f"{ALL}:switch_to", "before"),
+    ("reindex", f"{ALL}:sync_with_alias", "after"),
     ("reindex", f"{SQL}.releases:Releases:serve", "before"),
     ("reindex", f"{ALL}:drop", "before"),
-    ("rollback", f"{ALL}:flip", "before"),
+    ("rollback", f"{ALL}:switch_to", "before"),
     ("rollback", f"{SQL}.releases:Releases:serve", "before"),
 )
 
 
-def killed(home: Path, docs: Path, work: str, step: str, when: str) -> None:
+def run_and_kill(home: Path, docs: Path, work: str, step: str, when: str) -> None:
     arguments = (sys.executable, "-c", DRIVER, home, docs, work, step, when)
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
@@ -107,11 +107,11 @@ async def test_an_ingestion(
     page = docs / "lamp/lighting.md"
     page.write_text(page.read_text().replace("2.4 litres", "3.1 litres"))
     (docs / "tides.txt").unlink()
-    killed(home, docs, "ingest", step, when)
+    run_and_kill(home, docs, "ingest", step, when)
     async with open_services(settings) as services:
         found = await texts(services, "paraffin")
         assert sum("litres of paraffin" in text for text in found) == 1, "one whole version serves"
-        embedded = counted(monkeypatch)
+        embedded = record_embedded(monkeypatch)
         report = await services.ingestion.run([docs])
         assert report.failed == ()
         assert len(embedded) == embedded_again
@@ -128,7 +128,7 @@ async def test_a_release(tmp_path: Path, work: str, step: str, when: str) -> Non
         await services.ingestion.run([docs])
         for _ in range(2):
             await services.reindexing.reindex("passages")
-    killed(home, docs, work, step, when)
+    run_and_kill(home, docs, work, step, when)
     async with open_services(settings) as services:
         await assert_all_is_whole(services, len(PAGES))
         await services.reindexing.reindex()

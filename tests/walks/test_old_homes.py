@@ -75,7 +75,7 @@ async def test_all_that_was_kept_can_be_read(bakery: Services) -> None:
     states = {one.name: one.state for one in await bakery.reindexing.releases()}
     assert states == {"ibid-1": "kept", "ibid-2": "serving"}
     ((key, user),) = await bakery.people.keys()
-    assert (user.name, key.rights, key.is_good) == ("key:shop", ["ask"], True)
+    assert (user.name, key.rights, key.is_valid) == ("key:shop", ["ask"], True)
     (job,) = await bakery.jobs.recent()
     assert (job.kind, job.status, job.corpus) == ("upload", "done", CORPUS)
     assert job.report is not None
@@ -84,7 +84,7 @@ async def test_all_that_was_kept_can_be_read(bakery: Services) -> None:
 
 async def test_the_old_conversation_is_as_it_was_and_goes_on(bakery: Services) -> None:
     (conversation,) = await bakery.history.recent(10)
-    thread = await bakery.history.thread(conversation.id)
+    thread = await bakery.history.view(conversation.id)
     assert [message.text for message in thread.messages] == SAID
     answers = [message for message in thread.messages if message.answer]
     for message in answers:
@@ -97,7 +97,7 @@ async def test_the_old_conversation_is_as_it_was_and_goes_on(bakery: Services) -
     answer = await bakery.chat.answer(conversation.id, BRICKS)
     assert "Broken fire bricks are replaced by the mason in Mill Lane." in answer.text
     await assert_exact(bakery, answer)
-    thread = await bakery.history.thread(conversation.id)
+    thread = await bakery.history.view(conversation.id)
     assert [message.text for message in thread.messages] == [*SAID, BRICKS, answer.text]
 
 
@@ -142,7 +142,7 @@ async def test_a_new_release_is_built_from_the_files(bakery: Services, docs: Pat
     back = await bakery.reindexing.rollback()
     assert (back.before, back.release) == ("ibid-3", "ibid-2")
     (conversation,) = await bakery.history.recent(10)
-    first = (await bakery.history.thread(conversation.id)).messages[1].answer
+    first = (await bakery.history.view(conversation.id)).messages[1].answer
     assert first is not None
     await assert_exact(bakery, first)
     report = await bakery.ingestion.run([docs], CORPUS)

@@ -6,7 +6,7 @@ import pytest
 
 from app.wiring import Services
 from storage.domain import LOCAL, RIGHTS, Principal
-from storage.errors import for_clients, without_folders
+from storage.errors import redact_for_clients, remove_folders
 from tests.library import PAGES, write_docs
 
 QUESTION = "How much paraffin does the lamp burn?"
@@ -25,7 +25,7 @@ async def everything(services: Services, principal: Principal) -> str:
     conversation = (await acting.chat.start()).id
     for question in (QUESTION, CHESS):
         told += [event async for event in acting.chat.stream(conversation, question)]
-    told += [await acting.history.thread(conversation), *await acting.history.gaps()]
+    told += [await acting.history.view(conversation), *await acting.history.gaps()]
     return "\n".join(each.model_dump_json() for each in told)
 
 
@@ -61,7 +61,7 @@ async def test_an_answer_from_when_one_was_an_admin_tells_no_path(
     for question in (QUESTION, CHESS):
         assert str(tmp_path) in (await chat.answer(conversation, question)).model_dump_json()
     demoted = ROOT.model_copy(update={"rights": RIGHTS["reader"]})
-    thread = await services.acting_for(demoted).history.thread(conversation)
+    thread = await services.acting_for(demoted).history.view(conversation)
     assert str(tmp_path) not in thread.model_dump_json() + thread.as_markdown()
     for said in thread.messages[1::2]:
         assert said.answer is not None
@@ -84,7 +84,7 @@ async def test_an_answer_from_when_one_was_an_admin_tells_no_path(
     ],
 )
 def test_errors_tell_no_folder_of_the_server(told: str, shown: str) -> None:
-    assert without_folders(told) == shown
+    assert remove_folders(told) == shown
 
 
 @pytest.mark.parametrize(
@@ -107,4 +107,4 @@ def test_errors_tell_no_folder_of_the_server(told: str, shown: str) -> None:
     ],
 )
 def test_errors_tell_clients_no_place_behind_the_server(told: str, shown: str) -> None:
-    assert for_clients(told) == shown
+    assert redact_for_clients(told) == shown

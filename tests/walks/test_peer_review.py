@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.answer_notes import NOT_PEER_REVIEWED, notes
+from app.answer_notes import NOT_PEER_REVIEWED, list_notes
 from app.wiring import Services
 from storage.errors import InvalidInput, NotFound
 
@@ -35,11 +35,11 @@ async def titles(services: Services) -> list[str]:
 async def test_it_is_preferred_among_equals_and_not_over_what_answers(services: Services) -> None:
     before = await titles(services)
     assert set(before[:2]) == {"leaflet", "journal"}
-    await services.library.prefer_peer_reviewed("lights", 0.3)
+    await services.library.set_peer_review_weight("lights", 0.3)
     assert (await titles(services))[:2] == ["journal", "leaflet"]
     only = await services.search.passages("When is the boat tarred?", ["lights"])
     assert "tarred" in only[0].text
-    await services.library.prefer_peer_reviewed("lights", 0)
+    await services.library.set_peer_review_weight("lights", 0)
     assert await titles(services) == before
 
 
@@ -47,11 +47,13 @@ async def test_it_is_preferred_among_equals_and_not_over_what_answers(services: 
 async def test_an_answer_says_what_rests_on_other_sources(services: Services) -> None:
     thread = await services.chat.start()
     plain = await services.chat.answer(thread.id, "When is the boat tarred?", ["lights"])
-    assert notes(plain) == []
-    await services.library.prefer_peer_reviewed("lights", 0.1)
+    assert list_notes(plain) == []
+    await services.library.set_peer_review_weight("lights", 0.1)
     told = await services.chat.answer(thread.id, "When is the boat tarred?", ["lights"])
     assert [claim.flags for claim in told.claims if claim.citations] == [(NOT_PEER_REVIEWED,)]
-    assert notes(told) == ["One claim has only sources that are not known to be peer-reviewed."]
+    assert list_notes(told) == [
+        "One claim has only sources that are not known to be peer-reviewed."
+    ]
     kept = (await services.history.messages(thread.id))[1][-1]
     assert kept.answer == told
     reviewed = await services.chat.answer(thread.id, QUESTION, ["lights"])
@@ -62,8 +64,8 @@ async def test_an_answer_says_what_rests_on_other_sources(services: Services) ->
 @pytest.mark.usefixtures("docs")
 async def test_a_weight_must_be_a_share_and_a_corpus_one_that_is_there(services: Services) -> None:
     with pytest.raises(InvalidInput, match="between 0 and 1"):
-        await services.library.prefer_peer_reviewed("lights", 2)
+        await services.library.set_peer_review_weight("lights", 2)
     with pytest.raises(NotFound, match="There are: lights"):
-        await services.library.prefer_peer_reviewed("boats", 0.1)
+        await services.library.set_peer_review_weight("boats", 0.1)
     (shelf,) = await services.library.corpora()
     assert shelf.peer_review_weight == 0

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from app.evaluation.golden_generation import make_golden, write_golden
+from app.evaluation.golden_generation import generate_golden, write_golden
 from app.settings import Settings
 from app.wiring import Services, open_services
-from pipelines.releases.service import Reindexing
+from pipelines.releases.service import ReleaseService
 from storage.domain import Fingerprint, Passage
 from storage.errors import IndexDamaged, NotFound, ReleaseRefused
 from storage.index.engine import Delete
 from storage.index.passages import PassageIndex
 from tests.library import PAGES
-from tests.walks.test_ingesting import counted
+from tests.walks.test_ingesting import record_embedded
 
 QUESTION = "How much paraffin does the lamp burn?"
 
@@ -43,11 +43,11 @@ async def everything(services: Services) -> dict[str, Passage]:
     return {str(passage.id): passage.model_copy(update=blank) for passage in found}
 
 
-def reindexing(services: Services, **changed: object) -> Reindexing:
+def reindexing(services: Services, **changed: object) -> ReleaseService:
     """As it would be after a setting was changed, or Ibid upgraded."""
     own = services.reindexing
     configured = own._configured.model_copy(update=changed)
-    return Reindexing(
+    return ReleaseService(
         services.database, services.indexes, configured, services.locks, services.blobs, kept=2
     )
 
@@ -59,25 +59,25 @@ async def test_a_copy_of_the_passages_answers_alike_and_costs_no_embedding(
     manual: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = await everything(manual)
-    embedded = counted(monkeypatch)
+    embedded = record_embedded(monkeypatch)
     built = await reindexing(manual, quantized=True).reindex()
     assert (built.before, built.release) == ("ibid-1", "ibid-2")
     assert embedded == []
     assert await everything(manual) == before
-    assert await manual.search.release() == "ibid-2"
+    assert await manual.search.serving_release() == "ibid-2"
 
 
 async def test_another_embedding_embeds_everything_once(
     manual: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passages = len(await everything(manual))
-    embedded = counted(monkeypatch)
+    embedded = record_embedded(monkeypatch)
     await _as_another_embedding(manual).reindex()
     assert len(embedded) == passages
     assert any("2.4 litres" in text for text in await texts(manual))
 
 
-def _as_another_embedding(services: Services) -> Reindexing:
+def _as_another_embedding(services: Services) -> ReleaseService:
     """The local one under another name: a stand-in for a model with vectors of its own."""
     build = services.indexes._embeddings
 
@@ -94,7 +94,7 @@ async def test_files_are_read_again_when_they_would_be_read_otherwise(
     passages = await everything(manual)
     (docs / "foghorn.mdx").unlink()
     (docs / "tides.txt").write_text("Something else, not ingested yet.")
-    embedded = counted(monkeypatch)
+    embedded = record_embedded(monkeypatch)
     await reindexing(manual, reader="next").reindex()
     found = await everything(manual)
     assert embedded == [], "the same section and text keep their vectors"
@@ -109,7 +109,7 @@ async def test_files_are_read_again_when_they_would_be_read_otherwise(
 async def test_an_upgrade_or_a_setting_alone_builds_nothing(
     manual: Services, docs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    embedded = counted(monkeypatch)
+    embedded = record_embedded(monkeypatch)
     proposal = await reindexing(manual, reader="next", embedding="another").proposal()
     assert proposal is not None
     assert proposal.changed == ("reader", "embedding")
@@ -118,7 +118,7 @@ async def test_an_upgrade_or_a_setting_alone_builds_nothing(
     report = await manual.ingestion.run([docs])
     assert (report.unchanged, embedded) == (len(PAGES), [])
     assert await manual.reindexing.proposal() is None
-    assert await manual.search.release() == "ibid-1"
+    assert await manual.search.serving_release() == "ibid-1"
 
 
 async def test_an_answers_quotes_stay_where_they_were(manual: Services) -> None:
@@ -222,7 +222,7 @@ async def test_a_release_that_the_gate_refuses_does_not_serve(manual: Services) 
     refused._gate = refuse
     with pytest.raises(ReleaseRefused):
         await refused.reindex()
-    assert await manual.search.release() == "ibid-1"
+    assert await manual.search.serving_release() == "ibid-1"
     states = [(one.name, one.state) for one in await manual.reindexing.releases()]
     assert states == [("ibid-2", "building"), ("ibid-1", "serving")]
     refused._gate = None
@@ -244,7 +244,7 @@ async def test_a_build_that_was_cut_off_goes_on_where_it_was(
             raise asyncio.CancelledError
         await original(index, versions)  # type: ignore[arg-type]
 
-    embedded = counted(monkeypatch)
+    embedded = record_embedded(monkeypatch)
     with monkeypatch.context() as patch:
         patch.setattr(PassageIndex, "publish", break_off)
         with pytest.raises(asyncio.CancelledError):
@@ -258,7 +258,7 @@ async def test_a_build_that_was_cut_off_goes_on_where_it_was(
 
 async def test_a_flip_that_was_cut_off_is_finished(manual: Services) -> None:
     await reindexing(manual, reader="next").reindex()
-    await manual.indexes.engine.point("ibid", "ibid-1")
+    await manual.indexes.engine.set_alias("ibid", "ibid-1")
     standing = await manual.reindexing.releases()
     assert [(one.name, one.state) for one in standing] == [
         ("ibid-2", "kept"),
@@ -274,7 +274,7 @@ async def test_a_release_that_lost_passages_is_not_let_serve(manual: Services) -
     await manual.indexes.engine.apply("ibid-1", [gone])
     with pytest.raises(IndexDamaged, match="so it was not published"):
         await manual.reindexing.rollback()
-    assert await manual.search.release() == "ibid-2"
+    assert await manual.search.serving_release() == "ibid-2"
 
 
 async def test_there_must_be_something_to_go_back_to(manual: Services) -> None:
@@ -301,7 +301,7 @@ async def test_an_index_of_another_database_is_left_alone(tmp_path: Path, docs: 
 async def test_the_gate_holds_a_release_to_the_golden_set(
     manual: Services, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    golden = await make_golden(manual.search, manual.indexes, "default")
+    golden = await generate_golden(manual.search, manual.indexes, "default")
     write_golden(golden, settings.golden_folder / "default")
     assert (await manual.reindexing.reindex()).release == "ibid-2"
 
@@ -315,4 +315,4 @@ async def test_the_gate_holds_a_release_to_the_golden_set(
     monkeypatch.setattr(PassageIndex, "search", search)
     with pytest.raises(ReleaseRefused, match=r"ibid-2 finds 100\.0% and serves on"):
         await manual.reindexing.reindex()
-    assert await manual.search.release() == "ibid-2"
+    assert await manual.search.serving_release() == "ibid-2"

@@ -37,7 +37,7 @@ async def manual(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
         yield services
 
 
-def speaking(
+def scripted_chat(
     services: Services, *pieces: str, verify: Verify = "mark", judge: str | None = None
 ) -> ChatService:
     llm = ScriptedLLM(pieces=list(pieces))
@@ -49,7 +49,7 @@ async def events_of(chat: ChatService) -> list[ChatEvent]:
     return [event async for event in chat.stream((await chat.start()).id, FUEL)]
 
 
-async def answered(chat: ChatService) -> Answer:
+async def ask(chat: ChatService) -> Answer:
     last = (await events_of(chat))[-1]
     assert isinstance(last, Completed)
     return last.answer
@@ -60,7 +60,7 @@ def verdicts(answer: Answer) -> list[str]:
 
 
 async def test_every_claim_has_a_verdict_and_a_score(manual: Services) -> None:
-    answer = await answered(speaking(manual, f"{TRUE} {WRONG} {INVENTED}"))
+    answer = await ask(scripted_chat(manual, f"{TRUE} {WRONG} {INVENTED}"))
     assert verdicts(answer) == ["supported", "unsupported", "unsupported"]
     scores = [claim.score for claim in answer.claims]
     assert all(score is not None and 0 <= score <= 1 for score in scores)
@@ -77,11 +77,11 @@ async def test_what_the_extractive_model_quotes_is_supported(manual: Services) -
 
 async def test_a_marker_on_the_wrong_passage_is_found_out(manual: Services) -> None:
     elsewhere = TRUE.replace("[1]", "[5]")
-    assert verdicts(await answered(speaking(manual, elsewhere))) == ["unsupported"]
+    assert verdicts(await ask(scripted_chat(manual, elsewhere))) == ["unsupported"]
 
 
 async def test_an_introduction_is_no_claim(manual: Services) -> None:
-    answer = await answered(speaking(manual, f"Here is what it says:\n\n{TRUE}"))
+    answer = await ask(scripted_chat(manual, f"Here is what it says:\n\n{TRUE}"))
     assert verdicts(answer) == ["unchecked", "supported"]
 
 
@@ -89,7 +89,7 @@ async def test_a_block_of_code_is_quoted_by_its_fence(manual: Services, tmp_path
     code = "lampctl ignite --pressure 3 --wick new --clockwork wound --shutters open --log on --by keeper"
     (tmp_path / "relight.md").write_text(f"# Relighting\n\nTo relight it:\n\n```sh\n{code}\n```\n")
     await manual.ingestion.run([tmp_path], "relighting")
-    chat = speaking(manual, f"Run this:\n\n```sh\n{code}\n```\n[1]")
+    chat = scripted_chat(manual, f"Run this:\n\n```sh\n{code}\n```\n[1]")
     thread = await chat.start()
     answer = await chat.answer(thread.id, "Relighting: how do I relight it?", ["relighting"])
     assert [(claim.text, claim.flags) for claim in answer.claims if claim.citations] == [(code, ())]
@@ -98,7 +98,7 @@ async def test_a_block_of_code_is_quoted_by_its_fence(manual: Services, tmp_path
 async def test_twelve_words_of_a_source_want_quotation_marks(manual: Services) -> None:
     words = "Fill the tank every morning, and never while the burner is hot"
     for said, flags in ((words, ("verbatim",)), (f"“{words}”", ()), (words[:-7], ())):
-        answer = await answered(speaking(manual, f"{said} [1]."))
+        answer = await ask(scripted_chat(manual, f"{said} [1]."))
         assert [claim.flags for claim in answer.claims] == [flags]
 
 
@@ -108,7 +108,7 @@ async def test_a_strict_answer_goes_without_what_nothing_supports(
 ) -> None:
     said = f"{TRUE} {WRONG} {INVENTED}\n\n- Fill the tank every morning [1]."
     pieces = [said[i : i + pause] for i in range(0, len(said), pause)]
-    events = await events_of(speaking(manual, *pieces, verify="strict"))
+    events = await events_of(scripted_chat(manual, *pieces, verify="strict"))
     text = "".join(event.text for event in events if isinstance(event, Token))
     last = events[-1]
     assert isinstance(last, Completed)
@@ -129,7 +129,7 @@ async def test_a_strict_answer_goes_without_what_nothing_supports(
 
 
 async def test_a_strict_answer_of_which_nothing_is_left_is_declined(manual: Services) -> None:
-    events = await events_of(speaking(manual, WRONG, verify="strict"))
+    events = await events_of(scripted_chat(manual, WRONG, verify="strict"))
     last = events[-1]
     assert isinstance(last, Completed)
     assert last.answer.status == "abstained"
@@ -140,7 +140,7 @@ async def test_a_strict_answer_of_which_nothing_is_left_is_declined(manual: Serv
 
 
 async def test_an_answer_without_a_footnote_declines(manual: Services) -> None:
-    answer = await answered(speaking(manual, "The passages do not say."))
+    answer = await ask(scripted_chat(manual, "The passages do not say."))
     assert answer.status == "abstained"
     assert answer.text == "The passages do not say."
     assert answer.abstention is not None
@@ -159,7 +159,7 @@ async def test_an_answer_without_a_footnote_declines(manual: Services) -> None:
 async def test_a_language_model_can_be_the_judge(
     manual: Services, said: str, verdict: str, score: float | None
 ) -> None:
-    answer = await answered(speaking(manual, TRUE, judge=said))
+    answer = await ask(scripted_chat(manual, TRUE, judge=said))
     assert [(claim.verdict, claim.score) for claim in answer.claims] == [(verdict, score)]
 
 
@@ -167,11 +167,11 @@ async def test_a_judge_that_fails_leaves_the_claim_unchecked(manual: Services) -
     failing = LLMJudge(ScriptedLLM(pieces=["supported"], fails_after=0))
     engine = TurnEngine(manual.search, ScriptedLLM(pieces=[TRUE]), failing)
     chat = ChatService(manual.database, engine)
-    assert verdicts(await answered(chat)) == ["unchecked"]
+    assert verdicts(await ask(chat)) == ["unchecked"]
     strict = ChatService(
         manual.database, TurnEngine(manual.search, ScriptedLLM(pieces=[TRUE]), failing, "strict")
     )
-    assert (await answered(strict)).status == "abstained"
+    assert (await ask(strict)).status == "abstained"
 
 
 async def test_a_model_that_errs_is_caught_and_one_that_paraphrases_is_not(
@@ -181,7 +181,7 @@ async def test_a_model_that_errs_is_caught_and_one_that_paraphrases_is_not(
     for seed in range(6):
         llm = ErringLLM(seed=seed)
         engine = TurnEngine(manual.search, llm, LocalVerifier(LocalEmbedding()))
-        answer = await answered(ChatService(manual.database, engine))
+        answer = await ask(ChatService(manual.database, engine))
         assert len(answer.claims) == len(llm.log)
         for (error, _), claim in zip(llm.log, answer.claims, strict=True):
             told.setdefault(error, []).append(claim.verdict)

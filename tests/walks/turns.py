@@ -14,25 +14,23 @@ FUEL = "How much paraffin does the lamp burn?"
 BURNS = "The lamp burns 2.4 litres of paraffin an hour"
 
 
-def speaking(services: Services, *pieces: str, fails_after: int | None = None) -> ChatService:
+def scripted_chat(services: Services, *pieces: str, fails_after: int | None = None) -> ChatService:
     """Conversations with a model that says this."""
-    return spoken_by(services, ScriptedLLM(pieces=list(pieces), fails_after=fails_after))
+    return chat_with_model(services, ScriptedLLM(pieces=list(pieces), fails_after=fails_after))
 
 
-def spoken_by(services: Services, llm: ScriptedLLM) -> ChatService:
+def chat_with_model(services: Services, llm: ScriptedLLM) -> ChatService:
     return ChatService(services.database, TurnEngine(services.search, llm))
 
 
-async def events_of(
+async def ask_for_events(
     chat: ChatService, question: str = FUEL, conversation: UUID | None = None
 ) -> list[ChatEvent]:
     conversation = conversation or (await chat.start()).id
     return [event async for event in chat.stream(conversation, question)]
 
 
-async def answered(
-    chat: ChatService, question: str = FUEL, conversation: UUID | None = None
-) -> Answer:
-    last = (await events_of(chat, question, conversation))[-1]
+async def ask(chat: ChatService, question: str = FUEL, conversation: UUID | None = None) -> Answer:
+    last = (await ask_for_events(chat, question, conversation))[-1]
     assert isinstance(last, Completed)
     return last.answer

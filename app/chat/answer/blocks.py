@@ -14,7 +14,7 @@ _MOST_INDENT = 3
 _CODE_INDENT = 4
 _MOST_ITEM_SPACE = 4
 
-Kind = Literal["prose", "code", "blank"]
+LineKind = Literal["prose", "code", "blank"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,12 @@ class Fence:
 class MarkdownLine:
     """The beginning of a line: `text` is written instead of its first `length` characters."""
 
-    kind: Kind
+    kind: LineKind
     length: int = 0
     text: str = ""
 
 
-class Blocks:
+class BlockParser:
     """A line parser that keeps track of lists, tables and blocks of code.
 
     A fence opens a block only where every renderer reads it as a fence. Any other is escaped, so that no
@@ -44,7 +44,7 @@ class Blocks:
     def __init__(self) -> None:
         self.fence: Fence | None = None
         self.in_table = False
-        self.is_risky = False
+        self.follows_code_with_bar = False
         """Whether the line before has code with a bar, so that it must not become a table header."""
         self._items: list[int] = []
         """The columns where the content of each open list item begins."""
@@ -53,21 +53,23 @@ class Blocks:
         self._was_blank = True
         self._was_indented = False
 
-    def begin(self, line: str, *, whole: bool, is_cut: bool = False) -> MarkdownLine | None:
+    def parse_line_start(
+        self, line: str, *, is_complete: bool, is_cut: bool = False
+    ) -> MarkdownLine | None:
         """Parse the beginning of a line; return None while too little of the line is known.
 
         After None, call it again with more of the line; after a result, with the next line. If `is_cut` is
         true, `line` is the first part of a line that is too long to be a fence or a table's delimiter row.
         """
         if self.fence:
-            return self._begin_in(self.fence, line, whole=whole, is_cut=is_cut)
+            return self._parse_in_fence(self.fence, line, whole=is_complete, is_cut=is_cut)
         if not line.strip(" \t") and not is_cut:
-            return self._blank(line) if whole else None
-        prefix, rest = _split(line)
-        if not whole and (_UNDECIDED.match(rest) or self._may_delimit(line)):
+            return self._parse_blank_line(line) if is_complete else None
+        prefix, rest = _split_prefix(line)
+        if not is_complete and (_UNDECIDED.match(rest) or self._may_be_delimiter_row(line)):
             return None
-        began = None if is_cut else self._fence(prefix, rest, line)
-        began = began or self._indented(line) or self._prose(prefix, rest, line)
+        began = None if is_cut else self._parse_fence(prefix, rest, line)
+        began = began or self._parse_indented_code(line) or self._parse_prose(prefix, rest, line)
         self._is_first = False
         self._was_indented = began.kind == "code" and self.fence is None
         self._was_blank = False
@@ -78,12 +80,12 @@ class Blocks:
         fence, self.fence = self.fence, None
         return f"{fence.prefix}{fence.run}" if fence else ""
 
-    def _blank(self, line: str) -> MarkdownLine:
-        self._was_blank, self.in_table, self.is_risky = True, False, False
+    def _parse_blank_line(self, line: str) -> MarkdownLine:
+        self._was_blank, self.in_table, self.follows_code_with_bar = True, False, False
         # The line is written empty, because mistune does not treat a line with a tab as blank.
         return MarkdownLine("blank", len(line), "")
 
-    def _begin_in(
+    def _parse_in_fence(
         self, fence: Fence, line: str, *, whole: bool, is_cut: bool
     ) -> MarkdownLine | None:
         body = line.removeprefix(fence.prefix)
@@ -97,32 +99,32 @@ class Blocks:
             body = line.lstrip(" ") if line[: len(fence.prefix)].strip(" ") else ""
         if is_cut and not body.strip(f" \t{fence.run[0]}"):
             return MarkdownLine("code", len(line) - len(body), f"{fence.prefix}\\")
-        if _closes(body, fence.run):
+        if _closes_fence(body, fence.run):
             self.fence = None
             return MarkdownLine("code", len(line), fence.prefix + fence.run)
         if not body.strip(" \t"):
             return MarkdownLine("code", len(line), line)
         return MarkdownLine("code", len(line) - len(body), fence.prefix)
 
-    def _fence(self, prefix: str, rest: str, line: str) -> MarkdownLine | None:
+    def _parse_fence(self, prefix: str, rest: str, line: str) -> MarkdownLine | None:
         opening = _FENCE.match(rest)
-        if opening is None or not self._is_plain(prefix):
+        if opening is None or not self._is_unambiguous(prefix):
             return None
         self._open_items(prefix)
         inside = re.sub(r"[-*+]|\d{1,9}[.)]", lambda mark: " " * len(mark[0]), prefix)
         self.fence = Fence(inside, opening["run"])
-        self._was_blank = self.in_table = self.is_risky = False
+        self._was_blank = self.in_table = self.follows_code_with_bar = False
         return MarkdownLine("code", len(line), line)
 
-    def _is_plain(self, prefix: str) -> bool:
+    def _is_unambiguous(self, prefix: str) -> bool:
         """Return whether every renderer reads a fence after this prefix as a fence."""
         if "\t" in prefix:
             return False
         marks = [*_MARKS.finditer(prefix)]
         if not any(mark.lastgroup != "space" for mark in marks):
-            return self._fits(len(prefix))
+            return self._is_at_content_indent(len(prefix))
         first = marks[0]
-        if first.lastgroup == "space" and not self._fits(len(first[0])):
+        if first.lastgroup == "space" and not self._is_at_content_indent(len(first[0])):
             return False
         last = marks[-1][0] if marks[-1].lastgroup == "space" else ""
         items = [mark[0] for mark in marks if mark.lastgroup == "item"]
@@ -132,35 +134,35 @@ class Blocks:
             and len(last) <= _MOST_ITEM_SPACE
         )
 
-    def _fits(self, indent: int) -> bool:
+    def _is_at_content_indent(self, indent: int) -> bool:
         """Return whether the indent is at the left margin or at the content of an open list item."""
         return indent <= _MOST_INDENT or any(0 <= indent - at <= _MOST_INDENT for at in self._items)
 
-    def _indented(self, line: str) -> MarkdownLine | None:
+    def _parse_indented_code(self, line: str) -> MarkdownLine | None:
         """Return the line as indented code, unless it could belong to a list that has begun."""
         follows = (self._was_blank and not self._is_first) or self._was_indented
         if self._had_items or not follows or not line.startswith(" " * _CODE_INDENT):
             return None
         return MarkdownLine("code", 0, "")
 
-    def _prose(self, prefix: str, rest: str, line: str) -> MarkdownLine:
+    def _parse_prose(self, prefix: str, rest: str, line: str) -> MarkdownLine:
         self._open_items(prefix)
         if not rest:
             # An item without content may be the underline of a heading instead.
             self._items.clear()
-        if self._may_delimit(line) and _DELIMITER_ROW.match(line):
-            self.in_table = not self.is_risky
-            if self.is_risky:
-                self.is_risky = False
+        if self._may_be_delimiter_row(line) and _DELIMITER_ROW.match(line):
+            self.in_table = not self.follows_code_with_bar
+            if self.follows_code_with_bar:
+                self.follows_code_with_bar = False
                 start = len(line) - len(line.lstrip("> \t"))
                 return MarkdownLine("prose", start + 1, f"{line[:start]}\\{line[start]}")
-        self.is_risky = False
+        self.follows_code_with_bar = False
         tildes = _TILDES.match(rest)
         if tildes:
             return MarkdownLine("prose", len(prefix) + tildes.end(), prefix + "\\~" * tildes.end())
         return MarkdownLine("prose", len(prefix), prefix)
 
-    def _may_delimit(self, line: str) -> bool:
+    def _may_be_delimiter_row(self, line: str) -> bool:
         """Return whether the line could be the delimiter row of a table."""
         return not self._was_blank and _DELIMITERS.match(line) is not None
 
@@ -189,7 +191,7 @@ class Blocks:
         return self._was_blank or bool(self._items) or not mark[:-1] or mark[:-1] == "1"
 
 
-def _split(line: str) -> tuple[str, str]:
+def _split_prefix(line: str) -> tuple[str, str]:
     """Split a line into its prefix (white space, block quote and list markers) and the rest."""
     end = 0
     while mark := _MARKS.match(line, end):
@@ -197,7 +199,7 @@ def _split(line: str) -> tuple[str, str]:
     return line[:end], line[end:]
 
 
-def _closes(body: str, run: str) -> bool:
+def _closes_fence(body: str, run: str) -> bool:
     """Return whether a line closes a fence.
 
     Renderers disagree about a closing fence after a tab; it counts as one and is written without the tab.

@@ -6,24 +6,24 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
-from app.chat.answer.growing import GrowingText
-from app.chat.answer.links import link
+from app.chat.answer.growing import TextBuffer
+from app.chat.answer.links import quote_url
 from app.chat.answer.sanitizer import Sanitizer
 from app.chat.events import Cited, Token
 from app.text.markers import Marker, MarkerParser, Piece
-from app.text.visible import VisibleText, one_line
-from pipelines.ingestion.sentences import sentences
+from app.text.visible import InvisibleFilter, to_one_line
+from pipelines.ingestion.sentences import split_sentences
 from storage.domain import Citation, CitedSource, Claim, Passage, Span
-from storage.index.bm25.encoder import terms
+from storage.index.bm25.encoder import content_terms
 
 _QUOTED = re.compile(r"“([^“”]{8,})”|\"([^\"]{8,})\"")
 _FENCED = re.compile(
     r"^(?P<fence>`{3,}|~{3,})[^\n]*\n(?P<code>.*?)\n(?P=fence)$", re.MULTILINE | re.DOTALL
 )
-_OPENING = re.compile(
+_BLOCK_OPENING = re.compile(
     r"^(?:[`~]{3,}[^\n]*\n|[ \t]*(?:[-*+•>#]+|\d{1,9}[.)])[ \t]+)\Z", re.MULTILINE
 )
-_FEWEST_MORE, _LEAST_MORE = 3, 0.3
+_MIN_EXTRA_TERMS, _MIN_EXTRA_SHARE = 3, 0.3
 """Number and share of a claim's content words that a second sentence must add to be cited as well."""
 _SPACE = re.compile(r"\s+")
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
@@ -39,43 +39,43 @@ class CitedText:
         self._passages = passages
         self._language = language
         self._parser = MarkerParser(range(1, len(passages) + 1))
-        self._visible = VisibleText()
+        self._visible = InvisibleFilter()
         self._sanitizer = Sanitizer(passages)
-        self._numbers: dict[tuple[int, Span], Citation] = {}
-        self._plain = GrowingText()
+        self._citations: dict[tuple[int, Span], Citation] = {}
+        self._plain = TextBuffer()
         """The text without markers, in which sentences are found."""
-        self._text = GrowingText()
-        self._marks: list[tuple[int, Citation]] = []
-        self._numbered: list[tuple[int, int]] = []
+        self._text = TextBuffer()
+        self._citation_positions: list[tuple[int, Citation]] = []
+        self._marker_positions: list[tuple[int, int]] = []
         """(offset in the plain text, passage number) of every marker."""
-        self._inserted: list[Span] = [(0, 0)]
+        self._inserted_lengths: list[Span] = [(0, 0)]
         """(offset in the plain text, total characters of markers up to it)."""
 
     @property
     def text(self) -> str:
         """The text of all tokens so far."""
-        return self._text.whole()
+        return self._text.get_text()
 
     def write(self, delta: str) -> Iterator[Token | Cited]:
         """Process the model's next words and yield the events that they complete."""
-        yield from self._take(self._parser.feed(self._visible.feed(delta)))
+        yield from self._process(self._parser.feed(self._visible.feed(delta)))
 
     def close(self) -> Iterator[Token | Cited]:
         """Yield the events that were held back, at the end of the stream."""
-        yield from self._take(self._parser.close())
-        yield from self._say_all(self._sanitizer.close())
+        yield from self._process(self._parser.close())
+        yield from self._emit_pieces(self._sanitizer.close())
 
-    def parts(self) -> list[Span]:
+    def claim_parts(self) -> list[Span]:
         """Return the contiguous spans of the plain text, one for each claim with the markup before it."""
-        plain = self._plain.whole()
-        starts = [_with_markup(plain, start) for start, _ in _claim_spans(plain)]
+        plain = self._plain.get_text()
+        starts = [_markup_start(plain, start) for start, _ in _claim_spans(plain)]
         return list(pairwise([0, *starts[1:], len(plain)])) if starts else []
 
     def pieces(self, part: Span) -> Iterator[Piece]:
         """Yield what the model wrote in that span: words, and markers with the passages' numbers."""
-        plain = self._plain.whole()
+        plain = self._plain.get_text()
         position, end = part
-        for at, number in self._numbered:
+        for at, number in self._marker_positions:
             # A marker at the very start of a part belongs to the part before it.
             if position < at <= end or at == position == 0:
                 if position < at:
@@ -85,34 +85,34 @@ class CitedText:
         if position < end:
             yield plain[position:end]
 
-    def take(self, pieces: Iterator[Piece]) -> Iterator[Token | Cited]:
+    def append(self, pieces: Iterator[Piece]) -> Iterator[Token | Cited]:
         """Add pieces of another text, with the footnote numbers of this one."""
-        yield from self._take(pieces)
+        yield from self._process(pieces)
 
-    def breaks(self, part: Span) -> bool:
+    def ends_block(self, part: Span) -> bool:
         """Return whether a paragraph or a list item ends with that span of the plain text."""
-        text = self._plain.whole()[slice(*part)]
+        text = self._plain.get_text()[slice(*part)]
         return "\n" in text[len(text.rstrip()) :]
 
-    def break_line(self) -> Iterator[Token | Cited]:
+    def end_paragraph(self) -> Iterator[Token | Cited]:
         """End the current paragraph, if one is open."""
         if self._plain.end.strip() and not self._plain.end.endswith("\n\n"):
-            yield from self._take(iter(["\n\n"]))
+            yield from self._process(iter(["\n\n"]))
 
     def claims(self) -> tuple[Claim, ...]:
         """Return the sentences of the whole text, each with the footnotes in it or directly after it."""
-        spans = _claim_spans(self._plain.whole())
+        spans = _claim_spans(self._plain.get_text())
         starts = [start for start, _ in spans]
         cited: list[list[Citation]] = [[] for _ in spans]
-        for position, citation in self._marks:
+        for position, citation in self._citation_positions:
             owner = max(bisect_right(starts, max(position - 1, 0)) - 1, 0)
             if citation not in cited[owner]:
                 cited[owner].append(citation)
         return tuple(
             Claim(
-                text=self._unmarked(start, end),
-                start=self._place(start),
-                end=self._place(end, before_markers=True),
+                text=self._strip_markers(start, end),
+                start=self._text_offset(start),
+                end=self._text_offset(end, before_markers=True),
                 citations=tuple(citations),
             )
             for (start, end), citations in zip(spans, cited, strict=True)
@@ -127,14 +127,16 @@ class CitedText:
                 title=citation.title,
                 url=citation.url.partition("#")[0],
             )
-            for citation in self._numbers.values()
+            for citation in self._citations.values()
         }
         return tuple(cited.values())
 
-    def _take(self, pieces: Iterator[Piece]) -> Iterator[Token | Cited]:
-        yield from self._say_all(safe for piece in pieces for safe in self._sanitizer.feed(piece))
+    def _process(self, pieces: Iterator[Piece]) -> Iterator[Token | Cited]:
+        yield from self._emit_pieces(
+            safe for piece in pieces for safe in self._sanitizer.feed(piece)
+        )
 
-    def _say_all(self, pieces: Iterator[Piece]) -> Iterator[Token | Cited]:
+    def _emit_pieces(self, pieces: Iterator[Piece]) -> Iterator[Token | Cited]:
         """Yield the events of the pieces; adjacent words are joined into one token."""
         words = ""
         for piece in pieces:
@@ -142,68 +144,76 @@ class CitedText:
                 words += piece
                 continue
             if words:
-                yield self._say(words)
+                yield self._emit_text(words)
                 words = ""
-            yield from self._mark(piece)
+            yield from self._emit_markers(piece)
         if words:
-            yield self._say(words)
+            yield self._emit_text(words)
 
-    def _say(self, words: str) -> Token:
+    def _emit_text(self, words: str) -> Token:
         self._plain.add(words)
         self._text.add(words)
         return Token(text=words)
 
-    def _mark(self, marker: Marker) -> Iterator[Token | Cited]:
+    def _emit_markers(self, marker: Marker) -> Iterator[Token | Cited]:
         claim = _last_claim(self._plain.end)
         for number in marker.numbers:
-            self._numbered.append((self._plain.length, number))
-            yield from self._cite(number, claim)
+            self._marker_positions.append((self._plain.length, number))
+            yield from self._cite_passage(number, claim)
 
-    def _cite(self, number: int, claim: str) -> Iterator[Token | Cited]:
-        for span in carriers(claim, self._passages[number - 1], self._language):
-            yield from self._point(number, span)
+    def _cite_passage(self, number: int, claim: str) -> Iterator[Token | Cited]:
+        for span in find_supporting_spans(claim, self._passages[number - 1], self._language):
+            yield from self._emit_footnote(number, span)
 
-    def _point(self, number: int, span: Span) -> Iterator[Token | Cited]:
-        citation = self._numbers.get((number, span))
+    def _emit_footnote(self, number: int, span: Span) -> Iterator[Token | Cited]:
+        citation = self._citations.get((number, span))
         if citation is None:
-            citation = _citation(len(self._numbers) + 1, self._passages[number - 1], span)
-            self._numbers[number, span] = citation
+            citation = _build_citation(len(self._citations) + 1, self._passages[number - 1], span)
+            self._citations[number, span] = citation
             yield Cited(citation=citation)
         token = f"[{citation.n}]"
-        self._marks.append((self._plain.length, citation))
+        self._citation_positions.append((self._plain.length, citation))
         self._text.add(token)
-        self._inserted.append((self._plain.length, self._inserted[-1][1] + len(token)))
+        self._inserted_lengths.append(
+            (self._plain.length, self._inserted_lengths[-1][1] + len(token))
+        )
         yield Token(text=token)
 
-    def _unmarked(self, start: int, end: int) -> str:
+    def _strip_markers(self, start: int, end: int) -> str:
         """Return a sentence without its markers and without the spaces before them."""
-        marks = (position for position, _ in self._marks if start < position < end)
+        marks = (position for position, _ in self._citation_positions if start < position < end)
         edges = [start, *dict.fromkeys(marks), end]
-        plain = self._plain.whole()
+        plain = self._plain.get_text()
         *before, last = (plain[a:b] for a, b in pairwise(edges))
         return "".join([*(part.rstrip() for part in before), last])
 
-    def _place(self, offset: int, *, before_markers: bool = False) -> int:
+    def _text_offset(self, offset: int, *, before_markers: bool = False) -> int:
         """Convert an offset in the plain text to an offset in the text with markers."""
         edge = offset - 1 if before_markers else offset
-        index = bisect_right(self._inserted, edge, key=lambda mark: mark[0]) - 1
-        return offset + self._inserted[max(index, 0)][1]
+        index = bisect_right(self._inserted_lengths, edge, key=lambda mark: mark[0]) - 1
+        return offset + self._inserted_lengths[max(index, 0)][1]
 
 
-def carriers(claim: str, passage: Passage, language: str) -> list[Span]:
+def find_supporting_spans(claim: str, passage: Passage, language: str) -> list[Span]:
     """Return the smallest spans of the passage that support the claim: one, or two if one is not enough.
 
     Two adjacent sentences become one span.
     """
-    first = locate(claim, passage, language)
-    said = terms(passage.text[first[0] - passage.start : first[1] - passage.start], language)
-    wanted = terms(claim, language)
+    first = find_supporting_span(claim, passage, language)
+    said = content_terms(
+        passage.text[first[0] - passage.start : first[1] - passage.start], language
+    )
+    wanted = content_terms(claim, language)
     rest = wanted - said
-    if len(rest) < max(_FEWEST_MORE, _LEAST_MORE * len(wanted)):
+    if len(rest) < max(_MIN_EXTRA_TERMS, _MIN_EXTRA_SHARE * len(wanted)):
         return [first]
     start, end = _nearest_sentence(rest, passage, language)
-    more = len(rest & terms(passage.text[start - passage.start : end - passage.start], language))
-    if more < max(_FEWEST_MORE, _LEAST_MORE * len(wanted)) or _meet(first, (start, end)):
+    more = len(
+        rest & content_terms(passage.text[start - passage.start : end - passage.start], language)
+    )
+    if more < max(_MIN_EXTRA_TERMS, _MIN_EXTRA_SHARE * len(wanted)) or _overlaps(
+        first, (start, end)
+    ):
         return [first]
     one, other = sorted((first, (start, end)))
     if not passage.text[one[1] - passage.start : other[0] - passage.start].strip():
@@ -211,7 +221,7 @@ def carriers(claim: str, passage: Passage, language: str) -> list[Span]:
     return [one, other]
 
 
-def locate(claim: str, passage: Passage, language: str) -> Span:
+def find_supporting_span(claim: str, passage: Passage, language: str) -> Span:
     """Return the span of the passage that supports most of the claim, in canonical offsets.
 
     If the passage contains the claim or words that the claim quotes, that is their span; otherwise it is
@@ -220,15 +230,16 @@ def locate(claim: str, passage: Passage, language: str) -> Span:
     quoted = ("".join(groups) for groups in _QUOTED.findall(claim))
     exact, loose = claim.strip("“” "), claim.strip('“”" .…')
     words = (exact, *sorted(quoted, key=len, reverse=True), loose)
-    for form in dict.fromkeys(form for said in words for form in _forms(said)):
+    for form in dict.fromkeys(form for said in words for form in _variants(said)):
         if found := _find_words(form, passage.text):
             return passage.start + found[0], passage.start + found[1]
-    return _nearest_sentence(terms(claim, language), passage, language)
+    return _nearest_sentence(content_terms(claim, language), passage, language)
 
 
 def _nearest_sentence(wanted: frozenset[int], passage: Passage, language: str) -> Span:
     (start, end), _ = max(
-        _sentences_of(passage.text, language), key=lambda sentence: _overlap(*sentence, wanted)
+        _sentences_of(passage.text, language),
+        key=lambda sentence: _overlap_score(*sentence, wanted),
     )
     return passage.start + start, passage.start + end
 
@@ -236,15 +247,15 @@ def _nearest_sentence(wanted: frozenset[int], passage: Passage, language: str) -
 @lru_cache(maxsize=64)
 def _sentences_of(text: str, language: str) -> list[tuple[Span, frozenset[int]]]:
     """Return the sentences of a text with their terms; cached, because many claims cite one passage."""
-    spans = sentences(text) or [(0, len(text))]
-    return [(span, terms(text[slice(*span)], language)) for span in spans]
+    spans = split_sentences(text) or [(0, len(text))]
+    return [(span, content_terms(text[slice(*span)], language)) for span in spans]
 
 
-def _meet(one: Span, other: Span) -> bool:
+def _overlaps(one: Span, other: Span) -> bool:
     return one[0] < other[1] and other[0] < one[1]
 
 
-def _overlap(span: Span, found: frozenset[int], wanted: frozenset[int]) -> tuple[float, int]:
+def _overlap_score(span: Span, found: frozenset[int], wanted: frozenset[int]) -> tuple[float, int]:
     shared = len(found & wanted)
     return shared + shared / (len(found) + 1), span[0] - span[1]
 
@@ -256,14 +267,14 @@ def _find_words(words: str, text: str) -> Span | None:
         return None
     start = text.find(parts[0])
     while start >= 0:
-        end = _end_of(parts, text, start)
-        if end is not None and not _cuts_a_word(text, start, end):
+        end = _match_end(parts, text, start)
+        if end is not None and not _splits_word(text, start, end):
             return start, end
         start = text.find(parts[0], start + 1)
     return None
 
 
-def _end_of(parts: Sequence[str], text: str, start: int) -> int | None:
+def _match_end(parts: Sequence[str], text: str, start: int) -> int | None:
     """Return where these words end if they begin at `start`; None if other words are there."""
     end = start + len(parts[0])
     for part in parts[1:]:
@@ -274,17 +285,17 @@ def _end_of(parts: Sequence[str], text: str, start: int) -> int | None:
     return end
 
 
-def _cuts_a_word(text: str, start: int, end: int) -> bool:
+def _splits_word(text: str, start: int, end: int) -> bool:
     around = text[max(start - 1, 0) : start] + text[end : end + 1]
     return any(character.isascii() and character.isalnum() for character in around)
 
 
-def _forms(words: str) -> tuple[str, str, str]:
-    plain = _unescaped(words)
+def _variants(words: str) -> tuple[str, str, str]:
+    plain = _unescape(words)
     return words, plain, plain.replace("`", "")
 
 
-def _unescaped(markdown: str) -> str:
+def _unescape(markdown: str) -> str:
     return _ESCAPED.sub(r"\1", markdown).replace("&lt;", "<")
 
 
@@ -304,16 +315,16 @@ def _claim_spans(plain: str) -> list[Span]:
     return spans + _sentence_spans(plain, position, len(plain))
 
 
-def _with_markup(plain: str, start: int) -> int:
+def _markup_start(plain: str, start: int) -> int:
     """Return where a claim begins including its bullet, or the line that opens its block of code."""
-    markup = _OPENING.search(plain, 0, start)
+    markup = _BLOCK_OPENING.search(plain, 0, start)
     return markup.start() if markup else start
 
 
 def _sentence_spans(plain: str, begin: int, stop: int) -> list[Span]:
     """Return the spans of sentences; sentences inside “quotation marks” are joined into one."""
     spans: list[Span] = []
-    for start, end in sentences(plain[begin:stop]):
+    for start, end in split_sentences(plain[begin:stop]):
         if spans and _is_open(plain[slice(*spans[-1])]):
             spans[-1] = (spans[-1][0], begin + end)
         else:
@@ -325,17 +336,17 @@ def _is_open(text: str) -> bool:
     return text.count("“") > text.count("”")
 
 
-def _citation(n: int, passage: Passage, span: Span) -> Citation:
+def _build_citation(n: int, passage: Passage, span: Span) -> Citation:
     start, end = span
     return Citation(
         n=n,
         source_id=passage.source_id,
         source_version=passage.version,
         passage_id=passage.id,
-        title=one_line(passage.title),
-        section=tuple(map(one_line, passage.section)),
+        title=to_one_line(passage.title),
+        section=tuple(map(to_one_line, passage.section)),
         page=passage.page,
-        url=link(passage, span),
+        url=quote_url(passage, span),
         quote=passage.text[start - passage.start : end - passage.start],
         start=start,
         end=end,

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from app.chat.answer.citations import CitedText
 from app.chat.events import Cited, Token
-from app.verification.checker import Checker, withheld
+from app.verification.checker import Checker, is_withheld
 from storage.domain import Claim, Passage
 
 
@@ -30,9 +30,11 @@ class Draft:
 
     def events(self, deltas: AsyncIterator[str]) -> AsyncGenerator[Token | Cited]:
         """Yield the events for the reader: immediately, or in strict mode after each claim is verified."""
-        return self._strictly(deltas) if self._strict else self._freely(deltas)
+        return self._stream_verified(deltas) if self._strict else self._stream_immediately(deltas)
 
-    async def _freely(self, deltas: AsyncIterator[str]) -> AsyncGenerator[Token | Cited]:
+    async def _stream_immediately(
+        self, deltas: AsyncIterator[str]
+    ) -> AsyncGenerator[Token | Cited]:
         """Yield every word as soon as it arrives."""
         async for delta in deltas:
             for event in self.text.write(delta):
@@ -40,24 +42,30 @@ class Draft:
         for event in self.text.close():
             yield event
 
-    async def _strictly(self, deltas: AsyncIterator[str]) -> AsyncGenerator[Token | Cited]:
+    async def _stream_verified(self, deltas: AsyncIterator[str]) -> AsyncGenerator[Token | Cited]:
         """Yield each verified claim once the next one has begun, so that all its markers are known.
 
         Claims without support are withheld.
         """
-        heard = CitedText(self._passages, self._language)
+        model_text = CitedText(self._passages, self._language)
         done = 0
         async for delta in deltas:
-            _ = [*heard.write(delta)]
-            for claim, (start, end) in list(zip(heard.claims(), heard.parts(), strict=True))[:-1]:
+            _ = [*model_text.write(delta)]
+            for claim, (start, end) in list(
+                zip(model_text.claims(), model_text.claim_parts(), strict=True)
+            )[:-1]:
                 if end > done:
-                    for event in await self._weighed(heard, claim, (max(start, done), end)):
+                    for event in await self._verify_and_emit(
+                        model_text, claim, (max(start, done), end)
+                    ):
                         yield event
                     done = end
-        _ = [*heard.close()]
-        for claim, (start, end) in zip(heard.claims(), heard.parts(), strict=True):
+        _ = [*model_text.close()]
+        for claim, (start, end) in zip(model_text.claims(), model_text.claim_parts(), strict=True):
             if end > done:
-                for event in await self._weighed(heard, claim, (max(start, done), end)):
+                for event in await self._verify_and_emit(
+                    model_text, claim, (max(start, done), end)
+                ):
                     yield event
         for event in self.text.close():
             yield event
@@ -66,23 +74,23 @@ class Draft:
         """Return the claims, with verdicts if there is a checker; withheld claims have no text."""
         claims = self.text.claims()
         if self._checker is not None:
-            claims = [await self._checked(claim, self._checker) for claim in claims]
+            claims = [await self._check_claim(claim, self._checker) for claim in claims]
         return tuple(sorted((*claims, *self._withheld), key=lambda claim: (claim.start, claim.end)))
 
-    async def _checked(self, claim: Claim, checker: Checker) -> Claim:
+    async def _check_claim(self, claim: Claim, checker: Checker) -> Claim:
         """Verify one claim, then yield to the event loop, as the check takes a millisecond or more."""
         checked = await checker.check(claim)
         await asyncio.sleep(0)
         return checked
 
-    async def _weighed(
-        self, heard: CitedText, claim: Claim, part: tuple[int, int]
+    async def _verify_and_emit(
+        self, model_text: CitedText, claim: Claim, part: tuple[int, int]
     ) -> list[Token | Cited]:
         assert self._checker is not None
         checked = await self._checker.check(claim)
-        if withheld(checked):
+        if is_withheld(checked):
             at = len(self.text.text)
             gap = {"text": "", "start": at, "end": at, "citations": (), "flags": ("withheld",)}
             self._withheld.append(checked.model_copy(update=gap))
-            return [*self.text.break_line()] if heard.breaks(part) else []
-        return [*self.text.take(heard.pieces(part))]
+            return [*self.text.end_paragraph()] if model_text.ends_block(part) else []
+        return [*self.text.append(model_text.pieces(part))]

@@ -1,9 +1,9 @@
 """A text that is built from many small parts in linear time."""
 
-_LONGEST_END = 500
+_MAX_END_LENGTH = 500
 
 
-class GrowingText:
+class TextBuffer:
     """A string buffer that joins its parts only when they are read.
 
     Appending to a string would copy the whole string each time.
@@ -19,9 +19,9 @@ class GrowingText:
         """Append the words."""
         self._parts.append(words)
         self.length += len(words)
-        self.end = (self.end + words)[-_LONGEST_END:]
+        self.end = (self.end + words)[-_MAX_END_LENGTH:]
 
-    def whole(self) -> str:
+    def get_text(self) -> str:
         """Return the whole text."""
         if len(self._parts) > 1:
             self._parts = ["".join(self._parts)]

@@ -11,13 +11,13 @@ from storage.domain import Passage, Span
 _MOST_CHARACTERS = 120
 """A longer quote is identified by its first and last words."""
 _EDGE_WORDS = 6
-_DIRECTIVE = ":~:text="
-_UNLINKED = (".pdf", ".txt", ".text", ".rst")
+_TEXT_DIRECTIVE = ":~:text="
+_SUFFIXES_WITHOUT_FRAGMENTS = (".pdf", ".txt", ".text", ".rst")
 """File types that a browser shows in its own viewer or as plain text."""
 _BULLETS = ("- ", "• ")
 
 
-def link(passage: Passage, span: Span) -> str:
+def quote_url(passage: Passage, span: Span) -> str:
     """Return the passage's URL with a text fragment for the words in `span` (canonical offsets).
 
     The fragment is left out where the text on the page differs from the canonical text: in code, math,
@@ -25,45 +25,47 @@ def link(passage: Passage, span: Span) -> str:
     """
     start, end = span
     page, _, _ = passage.url.partition("#")
-    if not page.startswith(("http:", "https:")) or page.lower().endswith(_UNLINKED):
+    if not page.startswith(("http:", "https:")) or page.lower().endswith(
+        _SUFFIXES_WITHOUT_FRAGMENTS
+    ):
         return passage.url
     quoted = passage.text[start - passage.start : end - passage.start]
     is_code = any(a < end and b > start for a, b in passage.code)
     if is_code or quoted.count("$") > 1 or " | " in quoted:
         return passage.url
-    words = fragment(quoted)
+    words = text_fragment(quoted)
     if not words:
         return passage.url
     return passage.url + ("" if "#" in passage.url else "#") + words
 
 
-def fragment(quoted: str) -> str:
+def text_fragment(quoted: str) -> str:
     """Return the text directive that finds a quote; empty when the quote has no words.
 
     A browser matches `start` and `end` each within one block. A quote over several blocks needs both.
     """
-    lines = [line for line in map(_unmarked, quoted.split("\n")) if line]
+    lines = [line for line in map(_strip_bullet, quoted.split("\n")) if line]
     if not lines:
         return ""
     first, last = lines[0].split(), lines[-1].split()
     if len(lines) == 1 and _is_short(first):
-        return _DIRECTIVE + _encoded(first)
+        return _TEXT_DIRECTIVE + _encode_words(first)
     if len(lines) == 1:
         # The two ends must not overlap: the browser searches for the second one after the first.
         edge = min(_EDGE_WORDS, len(first) // 2)
         if not edge:  # a single very long word
-            return _DIRECTIVE + _encoded(first)
-        return f"{_DIRECTIVE}{_encoded(first[:edge])},{_encoded(first[-edge:])}"
+            return _TEXT_DIRECTIVE + _encode_words(first)
+        return f"{_TEXT_DIRECTIVE}{_encode_words(first[:edge])},{_encode_words(first[-edge:])}"
     start = first if _is_short(first) else first[:_EDGE_WORDS]
     end = last if _is_short(last) else last[-_EDGE_WORDS:]
-    return f"{_DIRECTIVE}{_encoded(start)},{_encoded(end)}"
+    return f"{_TEXT_DIRECTIVE}{_encode_words(start)},{_encode_words(end)}"
 
 
 def _is_short(words: Sequence[str]) -> bool:
     return sum(map(len, words)) + len(words) - 1 <= _MOST_CHARACTERS
 
 
-def _unmarked(line: str) -> str:
+def _strip_bullet(line: str) -> str:
     """Strip the bullet or number, which the browser draws and which is not text of the page."""
     line = line.strip()
     if line.startswith(_BULLETS):
@@ -72,6 +74,6 @@ def _unmarked(line: str) -> str:
     return rest.strip() if dot and number.isdecimal() else line
 
 
-def _encoded(words: Sequence[str]) -> str:
+def _encode_words(words: Sequence[str]) -> str:
     """Percent-encode the words, also dashes, commas and ampersands, which are syntax in a directive."""
     return percent_encoded(" ".join(words), safe="").replace("-", "%2D")

@@ -8,27 +8,27 @@ from app.llms.response import ResponseMetadata
 
 
 class ModelStream:
-    """A stream of responses, read one model at a time; `spoken` holds the latest response's metadata."""
+    """A stream of responses, read one model at a time; `metadata` holds the latest response's metadata."""
 
     def __init__(self, responses: AsyncIterator[ChatResponse], model: str) -> None:
         self._responses = responses
-        self._opening = ""
+        self._first_words = ""
         """The first words of the replacement model; they come in the response that reports the restart."""
-        self.spoken = ResponseMetadata(model=model)
-        self.is_over = False
+        self.metadata = ResponseMetadata(model=model)
+        self.is_complete = False
 
     async def words(self) -> AsyncGenerator[str]:
-        """Yield words until the stream ends (then `is_over` is true) or another model takes over."""
-        if self._opening:
-            yield self._opening
-            self._opening = ""
+        """Yield words until the stream ends (then `is_complete` is true) or another model takes over."""
+        if self._first_words:
+            yield self._first_words
+            self._first_words = ""
         async for response in self._responses:
             delta = response.delta or ""
             if isinstance(response.raw, ResponseMetadata):
-                self.spoken = response.raw
-                if self.spoken.restarted:
-                    self._opening = delta
+                self.metadata = response.raw
+                if self.metadata.restarted:
+                    self._first_words = delta
                     return
             if delta:
                 yield delta
-        self.is_over = True
+        self.is_complete = True

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.llms import LLM
 
-from app.chat.condensing.heuristic import asked, condense, leans
+from app.chat.condensing.heuristic import condense, depends_on_history, user_questions
 from app.chat.events import Condensed
 from app.llms import prompts
-from app.llms.circuit_breaker import Breaker
-from app.llms.response import ResponseMetadata, drained
+from app.llms.circuit_breaker import CircuitBreaker
+from app.llms.response import ResponseMetadata, last_response
 from storage.domain import Attempt, Rewriting
 from storage.errors import ModelSilent, ModelUnavailable
 
-SECONDS = 3.0
+TIMEOUT_SECONDS = 3.0
 """Timeout in seconds; short, because the search waits and the heuristic is nearly as good."""
-_LONGEST = 400
+_MAX_LENGTH = 400
 """Longest question and rewriting, in characters; a longer question has enough words of its own."""
 _MOST_TOKENS = 256
 _BREAK = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -32,56 +32,62 @@ class Rewriter:
     After repeated failures, a circuit breaker stops the calls for a while.
     """
 
-    def __init__(self, llm: LLM, seconds: float = SECONDS) -> None:
+    def __init__(self, llm: LLM, seconds: float = TIMEOUT_SECONDS) -> None:
         self._llm = llm
         self._seconds = seconds
-        self._breaker = Breaker()
+        self._breaker = CircuitBreaker()
 
     @property
     def model(self) -> str:
         """The name of the model."""
         return self._llm.metadata.model_name
 
-    def takes(self, question: str, history: Sequence[ChatMessage]) -> bool:
+    def should_rewrite(self, question: str, history: Sequence[ChatMessage]) -> bool:
         """Return whether the model should rewrite this question: it is a follow-up, and calls are allowed."""
-        wanted = len(question) <= _LONGEST and leans(question) and bool(asked(history))
-        return wanted and self._breaker.admits()
+        wanted = (
+            len(question) <= _MAX_LENGTH
+            and depends_on_history(question)
+            and bool(user_questions(history))
+        )
+        return wanted and self._breaker.allows_attempt()
 
     async def condense(self, question: str, history: Sequence[ChatMessage]) -> Condensed:
         """Return the complete question; on failure, the heuristic's result with the failed attempt."""
         try:
-            return await self._rewritten(question, history)
+            return await self._rewrite(question, history)
         except ModelUnavailable as error:
             failed = Attempt(model=error.model or self.model, error=str(error), cost=error.cost)
             return Condensed(query=condense(question, history), attempts=(failed,))
 
-    async def _rewritten(self, question: str, history: Sequence[ChatMessage]) -> Condensed:
-        with self._breaker.trial():
-            said, spoken = await self._ask(prompts.rewriting(question, history))
-            query = said.strip().strip('"“”')
-            own = "\n".join((question, *asked(history)))
-            if spoken.finish == "length" or not _is_query(query, own):
-                cost = spoken.usage.cost
-                raise ModelUnavailable("it returned no question", model=spoken.model, cost=cost)
-        return Condensed(query=query, rewriting=Rewriting(model=spoken.model, usage=spoken.usage))
+    async def _rewrite(self, question: str, history: Sequence[ChatMessage]) -> Condensed:
+        with self._breaker.attempt():
+            text, metadata = await self._ask(prompts.build_rewriting_prompt(question, history))
+            query = text.strip().strip('"“”')
+            own = "\n".join((question, *user_questions(history)))
+            if metadata.finish == "length" or not _is_query(query, own):
+                cost = metadata.usage.cost
+                raise ModelUnavailable("it returned no question", model=metadata.model, cost=cost)
+        return Condensed(
+            query=query, rewriting=Rewriting(model=metadata.model, usage=metadata.usage)
+        )
 
     async def _ask(self, prompt: Sequence[ChatMessage]) -> tuple[str, ResponseMetadata]:
         try:
             async with asyncio.timeout(self._seconds):
                 responses = await self._llm.astream_chat(prompt, max_tokens=_MOST_TOKENS)
-                last = await drained(responses)
+                last = await last_response(responses)
         except TimeoutError as error:
             raise ModelSilent("it took too long", model=self.model, cost=None) from error
-        spoken = (
+        metadata = (
             last.raw
             if isinstance(last.raw, ResponseMetadata)
             else ResponseMetadata(model=self.model)
         )
-        return last.message.content or "", spoken
+        return last.message.content or "", metadata
 
 
-def _is_query(text: str, own: str) -> bool:
+def _is_query(text: str, user_text: str) -> bool:
     """Return whether the text is a one-line query without markup that the user's own words do not have."""
-    if not text or len(text) > _LONGEST or _BREAK.search(text):
+    if not text or len(text) > _MAX_LENGTH or _BREAK.search(text):
         return False
-    return all(mark in own for mark in _MARKUP.findall(text))
+    return all(mark in user_text for mark in _MARKUP.findall(text))

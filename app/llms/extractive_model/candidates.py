@@ -64,7 +64,7 @@ class Quote:
         """Yield the parts as Markdown: “words”, lists, formulas, code; each with the passage's marker."""
         for kind, text in self.parts():
             if kind == "prose":
-                yield f"{_quoted(text)} [{self.passage.n}]"
+                yield f"{_quote_markdown(text)} [{self.passage.n}]"
             elif kind == "math":
                 yield f"{text}\n[{self.passage.n}]"
             else:
@@ -72,7 +72,7 @@ class Quote:
                 yield f"{fence}\n{text}\n{fence}\n[{self.passage.n}]"
 
 
-def _quoted(text: str) -> str:
+def _quote_markdown(text: str) -> str:
     """Quote a text: fold white space and put one pair of marks around a list; a single item has no bullet."""
     lines: list[str] = []
     for line in text.split("\n"):
@@ -92,7 +92,7 @@ def _escape(text: str) -> str:
     return _SPECIAL.sub(lambda found: found["math"] or f"\\{found[0]}", text)
 
 
-def quotes(passage: PromptPassage) -> Iterator[Quote]:
+def find_quotes(passage: PromptPassage) -> Iterator[Quote]:
     """Yield all spans of a passage that could be an answer or a part of one; they may overlap."""
     pieces = list(split_into_pieces(passage))
     of_section = quality_of_section(passage.section)

@@ -20,11 +20,11 @@ from app.llms.extractive_model.candidates import Quote
 from app.llms.extractive_model.question import AnalyzedQuestion
 from app.llms.extractive_model.scoring import Candidate, ranked_candidates
 from app.llms.prompts import PromptPassage, QuestionMessage
-from app.llms.response import response
+from app.llms.response import build_response
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
-NOTHING = "There is no passage that an answer could be quoted from."
+NO_QUOTE_FOUND = "There is no passage that an answer could be quoted from."
 
 _FEW_WORDS, _ENOUGH_WORDS, _MOST_WORDS = 60, 100, 120
 _MOST_QUOTES = 6
@@ -68,7 +68,7 @@ class ExtractiveLLM(CustomLLM):
     def chat(self, messages: Sequence[ChatMessage], **_: Any) -> ChatResponse:
         """Return the whole answer, in a few milliseconds."""
         answer = self._answer(messages)
-        return response(answer, answer)
+        return build_response(answer, answer)
 
     @_with_callbacks
     def stream_chat(self, messages: Sequence[ChatMessage], **_: Any) -> ChatResponseGen:
@@ -78,13 +78,13 @@ class ExtractiveLLM(CustomLLM):
             text = ""
             for words in _DELTA.findall(self._answer(messages)):
                 text += words
-                yield response(text, words)
+                yield build_response(text, words)
 
         return responses()
 
     def complete(self, prompt: str, *_: Any, **__: Any) -> CompletionResponse:  # noqa: ARG002
         """Answer that there are no passages: a prompt of text has none."""
-        return CompletionResponse(text=NOTHING)
+        return CompletionResponse(text=NO_QUOTE_FOUND)
 
     def stream_complete(self, prompt: str, *_: Any, **__: Any) -> CompletionResponseGen:
         """Yield the answer of `complete`."""
@@ -93,15 +93,15 @@ class ExtractiveLLM(CustomLLM):
     def _answer(self, messages: Sequence[ChatMessage]) -> str:
         last = messages[-1] if messages else None
         if not isinstance(last, QuestionMessage):
-            return NOTHING
+            return NO_QUOTE_FOUND
         question = AnalyzedQuestion(last.question, last.context, last.language)
         ranked = ranked_candidates(question, last.passages, self.embedding)
         if not any(question.could_answer(candidate.prose) for candidate in ranked):
-            return NOTHING
-        return _written(_chosen(question, ranked)) or NOTHING
+            return NO_QUOTE_FOUND
+        return _write_answer(_choose_quotes(question, ranked)) or NO_QUOTE_FOUND
 
 
-def _chosen(question: AnalyzedQuestion, ranked: Sequence[Candidate]) -> list[Quote]:
+def _choose_quotes(question: AnalyzedQuestion, ranked: Sequence[Candidate]) -> list[Quote]:
     """Choose the quotes of one answer, in reading order; adjacent quotes are merged."""
     pool = [candidate for candidate in ranked if candidate.words <= _MOST_WORDS] or ranked[:1]
     first = next((candidate for candidate in pool if candidate.is_on_subject), None)
@@ -186,7 +186,7 @@ def _nearness(a: Quote, b: Quote) -> float:
     return _ADJACENT if between is not None and not between.strip() and a.topic == b.topic else 0.55
 
 
-def _written(chosen: Sequence[Quote]) -> str:
+def _write_answer(chosen: Sequence[Quote]) -> str:
     """Write the answer: one paragraph for the sentences of a passage, and one for each list or code block."""
     paragraphs: list[str] = []
     running: PromptPassage | None = None

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from app.llms.prompts import PromptPassage
-from pipelines.ingestion.sentences import sentences
+from pipelines.ingestion.sentences import split_sentences
 from storage.domain import Span
 
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
@@ -41,7 +41,7 @@ def split_into_pieces(passage: PromptPassage) -> Iterator[Piece]:
             elif _is_heading(text, passage, line.end()):
                 topic = text
             elif not _is_table_row(text):
-                for left, right in _whole_sentences(text, sentences(text.replace("\n", " "))):
+                for left, right in _whole_sentences(text, split_sentences(text.replace("\n", " "))):
                     sentence = text[left:right]
                     yield Piece("sentence", offset + left, offset + right, sentence, topic)
                     topic = sentence if is_question(sentence) else topic
@@ -73,7 +73,7 @@ def _is_table_row(text: str) -> bool:
     return text.startswith("|") or " | " in text.partition("\n")[0]
 
 
-def words_in(text: str) -> int:
+def count_words(text: str) -> int:
     """Count words; in scripts without spaces, two characters count as one word."""
     return len(text.split()) + len(_UNSPACED.findall(text)) // 2
 

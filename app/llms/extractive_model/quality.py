@@ -7,9 +7,9 @@ from app.llms.extractive_model.pieces import (
     COLONS,
     Piece,
     bullet_of,
+    count_words,
     is_ended,
     is_question,
-    words_in,
 )
 from storage.word_lists import any_of, word_lists
 
@@ -26,7 +26,7 @@ _NO_ANSWER = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """Beginnings of tasks for the reader, references to other places, and captions."""
-_SAYS_LESS = re.compile(
+_UNINFORMATIVE = re.compile(
     r"\A(?-i:[a-z]+)[ ,]|\A\w+ (?:it|this|these|them)\b|https?://(?!localhost)|of this\W*\Z"
     r"|\A(?:an? |some |great |good )*(?:examples|articles?|overview|discussions?|slideshow|introduction)"
     r" (?:of|on|about|to|for|that)\b"
@@ -89,13 +89,13 @@ def refers_back(text: str) -> bool:
 
 def says_little(text: str) -> bool:
     """Return whether a text has too few words to be quoted alone."""
-    return words_in(text) < _FEWEST_WORDS
+    return count_words(text) < _FEWEST_WORDS
 
 
 def _quality_of_statement(pieces: Sequence[Piece], opening: str, *, is_split: bool) -> float:
     """Rate whole statements; `opening` is the first one, empty if it was added for its context."""
     prose = " ".join(piece.text for piece in pieces if piece.kind != "code")
-    if _SAYS_LESS.search(prose) or refers_back(opening):
+    if _UNINFORMATIVE.search(prose) or refers_back(opening):
         return 0.5
     # An item may depend on the rest of its list.
     if is_split or (len(pieces) == 1 and pieces[0].kind == "item"):

@@ -2,12 +2,14 @@
 
 import re
 
-from storage.index.bm25.encoder import terms
+from storage.index.bm25.encoder import content_terms
 from storage.word_lists import any_of, word_lists
 
 _LISTS = word_lists(__file__)
 _FLAGS = re.IGNORECASE | re.MULTILINE
-_ASKED = r"(?:^|[.!?,;:]\s)\W*(?:(?:can|could) you )?(?:please )?(?:(?:tell|show) me )?(?:%s)\b"
+_QUESTION_FORMAT = (
+    r"(?:^|[.!?,;:]\s)\W*(?:(?:can|could) you )?(?:please )?(?:(?:tell|show) me )?(?:%s)\b"
+)
 _HOW_TO = r"how (?:do|can|could|should|would|to)|(?:what|which) (?:command|syntax|steps?)"
 _COUNT = rf"(?:\d[\d.,]*|\b{any_of(_LISTS['counts'])})\b"
 _DATE = (
@@ -41,16 +43,24 @@ _FORMS = (
 )
 """Pairs of patterns: the form of a question, and words that are typical of its answer."""
 _ANSWER_FORMS = [
-    (re.compile(_ASKED % question, _FLAGS), re.compile(answer, _FLAGS))
+    (re.compile(_QUESTION_FORMAT % question, _FLAGS), re.compile(answer, _FLAGS))
     for question, answer in _FORMS
 ]
 _DEFINES = re.compile(
-    _ASKED % r"(?:what|who)(?:['’]s| is| are| was| were)|what does .*\bmean|define|explain", _FLAGS
+    _QUESTION_FORMAT
+    % r"(?:what|who)(?:['’]s| is| are| was| were)|what does .*\bmean|define|explain",
+    _FLAGS,
 )
-_WANTS_CODE = re.compile(_ASKED % rf"{_HOW_TO}|.*\b(?:example|command|snippet|code)", _FLAGS)
-_DID = re.compile(_ASKED % r"who (?:\w+ed|wrote|made|built|sang|won|began|found|led|drew)", _FLAGS)
-_DATED = re.compile(_ASKED % r"when (?:was|were|did)|(?:what|which) (?:year|date)", _FLAGS)
-_COUNTED = re.compile(_ASKED % r"how many (?P<counted>\w+)", _FLAGS)
+_WANTS_CODE = re.compile(
+    _QUESTION_FORMAT % rf"{_HOW_TO}|.*\b(?:example|command|snippet|code)", _FLAGS
+)
+_ASKS_FOR_PERSON = re.compile(
+    _QUESTION_FORMAT % r"who (?:\w+ed|wrote|made|built|sang|won|began|found|led|drew)", _FLAGS
+)
+_ASKS_FOR_DATE = re.compile(
+    _QUESTION_FORMAT % r"when (?:was|were|did)|(?:what|which) (?:year|date)", _FLAGS
+)
+_ASKS_FOR_COUNT = re.compile(_QUESTION_FORMAT % r"how many (?P<counted>\w+)", _FLAGS)
 _NUMBER = re.compile(rf"{_COUNT}(?P<of>(?: [\w’-]+){{1,2}})", _FLAGS)
 _YEAR = re.compile(_DATE)
 _NAMED = re.compile(
@@ -64,12 +74,12 @@ _IS = re.compile(
     _FLAGS,
 )
 _FRAME = re.compile(r"\A(?:In|For|By|With|On|At|As|From|Under)\b[^,.]{0,60}, |\([^)]*\)")
-_SUPPOSES = re.compile(
+_CONDITION = re.compile(
     r"\W*(?:if|when|whenever|while|whether|although|though|since|as|once|until)\b", _FLAGS
 )
 _STEPS = re.compile(rf"^\d+[.)]\s+{_STEP}", _FLAGS)
-_AIM = re.compile(r"(?:\d+[.)]\s+|\W*)to (?P<aim>[^,.:]{3,80}?),? ?(?:[,:]|you)", _FLAGS)
-_RUNS = re.compile(r"\b(?:command|run)\b", _FLAGS)
+_PURPOSE = re.compile(r"(?:\d+[.)]\s+|\W*)to (?P<aim>[^,.:]{3,80}?),? ?(?:[,:]|you)", _FLAGS)
+_COMMAND = re.compile(r"\b(?:command|run)\b", _FLAGS)
 _ABOUT_CHANGES = re.compile(
     r"\b(?:upgrad|migrat|changelog|release notes|what['’]s new|deprecat|breaking|troubleshoot|error)",
     _FLAGS,
@@ -97,43 +107,43 @@ class AnalyzedQuestion:
         self.terms = every - self.terms_of(_KINDS_OF_ANSWER) or every
         self.names = self._terms_of_names()
         self.wants_code = _WANTS_CODE.search(self.text) is not None
-        self.defines = _DEFINES.search(self.text) is not None
+        self.asks_for_definition = _DEFINES.search(self.text) is not None
         self._answer_form = next(
             (answer for question, answer in _ANSWER_FORMS if question.search(self.text)), None
         )
-        self._compared = self._compared_things()
-        counted = _COUNTED.search(self.text)
-        self._counted = self.terms_of(counted["counted"]) if counted else frozenset[int]()
+        self._find_compared_terms = self._compared_things()
+        counted = _ASKS_FOR_COUNT.search(self.text)
+        self._counted_terms = self.terms_of(counted["counted"]) if counted else frozenset[int]()
 
     def terms_of(self, text: str) -> frozenset[int]:
         """Return the stems of a text's content words."""
-        return terms(text, self.language)
+        return content_terms(text, self.language)
 
     def compared_in(self, stems: frozenset[int]) -> frozenset[int]:
         """Return the indexes of the compared things that these words name."""
-        return frozenset(n for n, thing in enumerate(self._compared) if thing & stems)
+        return frozenset(n for n, thing in enumerate(self._find_compared_terms) if thing & stems)
 
     def form_of(self, prose: str) -> float:
         """Return how far a text has the form of an answer, regardless of its subject."""
         has_form = self._answer_form is not None and self._answer_form.search(prose) is not None
         form = 0.12 * has_form
-        if self._counted and self._has_count(prose):
+        if self._counted_terms and self._has_count(prose):
             form += 0.5
         if self.wants_code:
             form += self._likeness_of_instruction(prose)
-        if _DID.search(self.text) and self._has_new_name(prose):
+        if _ASKS_FOR_PERSON.search(self.text) and self._has_new_name(prose):
             form += 0.12
-        return form + (self._likeness_of_definition(prose) if self.defines else 0.0)
+        return form + (self._likeness_of_definition(prose) if self.asks_for_definition else 0.0)
 
     def could_answer(self, prose: str) -> bool:
         """Return whether a text has the name or date that an answer to this question must have."""
-        if _DID.search(self.text):
+        if _ASKS_FOR_PERSON.search(self.text):
             return bool(self.terms_of(prose) & (self.terms - self.names)) and self._has_new_name(
                 prose
             )
-        return not _DATED.search(self.text) or _YEAR.search(prose) is not None
+        return not _ASKS_FOR_DATE.search(self.text) or _YEAR.search(prose) is not None
 
-    def likeness(self, heading: str) -> float:
+    def heading_similarity(self, heading: str) -> float:
         """Return how closely a heading names the subject of the question and nothing else, in [0, 1]."""
         named = self.terms_of(heading) - self.terms_of(_KINDS_OF_ANSWER)
         asked = self.terms - (self.names - named) or self.terms
@@ -160,14 +170,14 @@ class AnalyzedQuestion:
         return self.terms_of(" ".join(names)) & self.terms if few else frozenset[int]()
 
     def _has_count(self, prose: str) -> bool:
-        return any(self._counted & self.terms_of(n["of"]) for n in _NUMBER.finditer(prose))
+        return any(self._counted_terms & self.terms_of(n["of"]) for n in _NUMBER.finditer(prose))
 
     def _likeness_of_instruction(self, prose: str) -> float:
         """Score a text as an instruction: “To X, do Y” by how close X is, a step or a command by its form."""
-        likeness = 0.12 * (_RUNS.search(prose) is not None) + 0.3 * (
+        likeness = 0.12 * (_COMMAND.search(prose) is not None) + 0.3 * (
             _STEPS.search(prose) is not None
         )
-        aim = _AIM.match(prose)
+        aim = _PURPOSE.match(prose)
         if aim is None:
             return likeness + 0.08
         terms = self.terms_of(aim["aim"])
@@ -180,7 +190,7 @@ class AnalyzedQuestion:
         """Score a text as a definition: “X is a …” defines X; “X is slow” or “X of Y is a …” less so."""
         statement = _FRAME.sub("", prose)
         verb = _IS.search(statement)
-        if verb is None or _SUPPOSES.match(statement) or verb.start() > _LONGEST_SUBJECT:
+        if verb is None or _CONDITION.match(statement) or verb.start() > _LONGEST_SUBJECT:
             return 0.0
         subject = self.terms_of(statement[: verb.start()])
         alike = len(subject & self.terms) / (len(subject | self.terms) or 1)

@@ -8,8 +8,8 @@ from operator import mul
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 
-from app.llms.extractive_model.candidates import Quote, quotes
-from app.llms.extractive_model.pieces import words_in
+from app.llms.extractive_model.candidates import Quote, find_quotes
+from app.llms.extractive_model.pieces import count_words
 from app.llms.extractive_model.question import AnalyzedQuestion
 from app.llms.prompts import PromptPassage
 
@@ -95,7 +95,7 @@ class _Scorer:
 
     def __init__(self, question: AnalyzedQuestion, passages: Sequence[PromptPassage]) -> None:
         self._question = question
-        self._quotes = [quote for passage in passages for quote in quotes(passage)]
+        self._quotes = [quote for passage in passages for quote in find_quotes(passage)]
         self._texts = [self._text(quote) for quote in self._quotes]
         self._of_passage = {
             p: question.terms_of(f"{p.title}\n{p.section}\n{p.text}") for p in passages
@@ -105,7 +105,10 @@ class _Scorer:
         )
         self._names = question.names & self._known
         self._weights = {term: self._weight_of_term(term) for term in self._known}
-        self._likeness, self._terms_of = cache(question.likeness), cache(question.terms_of)
+        self._likeness, self._terms_of = (
+            cache(question.heading_similarity),
+            cache(question.terms_of),
+        )
 
     def candidates(self) -> Iterator[Candidate]:
         """Yield the quotes with their scores."""
@@ -142,7 +145,7 @@ class _Scorer:
             shares_terms=shares_terms,
             is_on_subject=shares_terms or not headings.terms.isdisjoint(self._known),
             compared=question.compared_in(text.terms),
-            words=words_in(text.prose) + words_in(text.code),
+            words=count_words(text.prose) + count_words(text.code),
             form=form,
             quality=quality,
             relevance=self._relevance(quote, text, headings, form),
@@ -160,7 +163,7 @@ class _Scorer:
 
     def _relevance(self, quote: Quote, text: _Text, headings: _Headings, form: float) -> float:
         """Return how much the quote and its surroundings have to do with the question."""
-        defines, wants_code = self._question.defines, self._question.wants_code
+        defines, wants_code = self._question.asks_for_definition, self._question.wants_code
         topic = self._share(headings.terms - text.terms, self._known)
         relevance = 0.05 + 0.6 * self._share(text.terms, self._known)
         relevance += (0.5 if quote.is_first else 0.3) * topic
@@ -179,5 +182,5 @@ class _Scorer:
         if self._names:
             named = self._share(self._of_passage[passage], self._names)
             weight *= 0.5 + 0.5 * max(headings.named, named)
-        length = words_in(text.prose) + words_in(text.code) // (2 if wants_code else 1)
+        length = count_words(text.prose) + count_words(text.code) // (2 if wants_code else 1)
         return weight / (1 + max(0, length - 35) / 80)

@@ -5,14 +5,14 @@ from typing import TypeVar
 import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
-from app.llms.hosted.refusals import refusal
+from app.llms.hosted.refusals import error_for_status
 from storage.errors import ModelUnavailable
-from storage.http.pool import UNREADABLE
+from storage.http.pool import DECODE_ERRORS
 from storage.service_urls import without_secrets
 
 T = TypeVar("T")
 
-_PATIENCE = ClientTimeout(total=10.0)
+_TIMEOUT = ClientTimeout(total=10.0)
 _OK = 200
 
 
@@ -23,35 +23,35 @@ class Account(msgspec.Struct):
     is_free_tier: bool = False
 
 
-class _Account(msgspec.Struct):
+class _AccountResponse(msgspec.Struct):
     data: Account
 
 
-class _Named(msgspec.Struct):
+class _ModelId(msgspec.Struct):
     id: str
 
 
-class _Models(msgspec.Struct):
-    data: list[_Named]
+class _ModelsResponse(msgspec.Struct):
+    data: list[_ModelId]
 
 
-async def account(http: ClientSession, base_url: str, key: str) -> Account:
+async def fetch_account(http: ClientSession, base_url: str, key: str) -> Account:
     """Return the account of a key; raise `ModelUnavailable`, for example if the key is refused."""
-    return (await _got(http, f"{base_url}/key", key, _Account)).data
+    return (await _fetch(http, f"{base_url}/key", key, _AccountResponse)).data
 
 
-async def models(
+async def fetch_model_names(
     http: ClientSession, base_url: str, key: str | None, key_setting: str = "OPENROUTER_API_KEY"
 ) -> set[str]:
     """Return the names of the server's models.
 
     Raises `ModelUnavailable`; for a refused key, its message names `key_setting`.
     """
-    listed = await _got(http, f"{base_url}/models", key, _Models, key_setting)
+    listed = await _fetch(http, f"{base_url}/models", key, _ModelsResponse, key_setting)
     return {model.id for model in listed.data}
 
 
-async def _got(
+async def _fetch(
     http: ClientSession,
     url: str,
     key: str | None,
@@ -62,18 +62,18 @@ async def _got(
     shown = without_secrets(url)
     try:
         async with http.get(
-            url, headers=headers, timeout=_PATIENCE, allow_redirects=False
+            url, headers=headers, timeout=_TIMEOUT, allow_redirects=False
         ) as answer:
             content = await answer.read()
     except (ClientError, TimeoutError) as error:
         raise ModelUnavailable(f"{shown} cannot be reached") from error
     if answer.status != _OK:
         after = answer.headers.get("retry-after")
-        told = refusal("", answer.status, after, key=key_setting)
+        told = error_for_status("", answer.status, after, key=key_setting)
         raise ModelUnavailable(f"{shown} did not answer: {told}") from told
     try:
         return msgspec.json.decode(content, type=kind)
-    except UNREADABLE as error:
+    except DECODE_ERRORS as error:
         raise ModelUnavailable(
             f"{shown} is not a model server: its response cannot be parsed"
         ) from error

@@ -15,14 +15,14 @@ class StreamDeadline:
     it fires too early: `asyncio.timeout` around each token took longer than reading the token.
     """
 
-    def __init__(self, silence: float, whole: float) -> None:
-        self._silence = silence
-        self._left = whole
-        self._quiet = 0.0
+    def __init__(self, idle_timeout: float, total_timeout: float) -> None:
+        self._idle_timeout = idle_timeout
+        self._left = total_timeout
+        self._idle_seconds = 0.0
         self._waiting: asyncio.Task[object] | None = None
         self._due = 0.0
-        self._alarm: asyncio.TimerHandle | None = None
-        self._is_over = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._has_timed_out = False
 
     async def wait(self, work: Awaitable[T]) -> T:
         """Await `work`; raise `TimeoutError` when it takes too long.
@@ -32,39 +32,41 @@ class StreamDeadline:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None, "only a task can be cancelled"
         started, cancelling = loop.time(), task.cancelling()
-        self._due = started + max(0.0, min(self._silence - self._quiet, self._left))
-        if self._alarm is None or self._due < self._alarm.when():
-            self._set_alarm(loop)
-        self._waiting, self._is_over = task, False
+        self._due = started + max(0.0, min(self._idle_timeout - self._idle_seconds, self._left))
+        if self._timer is None or self._due < self._timer.when():
+            self._set_timer(loop)
+        self._waiting, self._has_timed_out = task, False
         try:
             return await work
         except asyncio.CancelledError as cancelled:
-            if self._is_over and task.cancelling() == cancelling + 1:  # only the timer cancelled it
+            if (
+                self._has_timed_out and task.cancelling() == cancelling + 1
+            ):  # only the timer cancelled it
                 raise TimeoutError from cancelled
             raise
         finally:
-            if self._is_over:
+            if self._has_timed_out:
                 task.uncancel()
             self._waiting = None
             waited = loop.time() - started
-            self._quiet += waited
+            self._idle_seconds += waited
             self._left -= waited
 
-    def heard(self) -> None:
+    def restart_idle_timeout(self) -> None:
         """Restart the timeout between words, because one arrived."""
-        self._quiet = 0.0
+        self._idle_seconds = 0.0
 
-    def _set_alarm(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm = loop.call_at(self._due, self._ring, loop)
+    def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(self._due, self._on_timer, loop)
 
-    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._alarm = None
+    def _on_timer(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
         if self._waiting is None:
             return  # the next wait sets a new timer
         if loop.time() < self._due:
-            self._set_alarm(loop)
+            self._set_timer(loop)
         else:
-            self._is_over = True
+            self._has_timed_out = True
             self._waiting.cancel()

@@ -3,9 +3,9 @@
 import re
 from typing import Literal
 
-Ending = Literal["stop", "length", "filter", "tool", "error"]
+FinishKind = Literal["stop", "length", "filter", "tool", "error"]
 
-_KINDS: tuple[tuple[Ending, re.Pattern[str]], ...] = (
+_MEDIA_TYPES: tuple[tuple[FinishKind, re.Pattern[str]], ...] = (
     (
         "filter",
         re.compile(
@@ -24,10 +24,10 @@ _KINDS: tuple[tuple[Ending, re.Pattern[str]], ...] = (
 )
 
 
-def ending(reason: object) -> Ending:
+def classify_finish_reason(reason: object) -> FinishKind:
     """Classify a finish reason; an unknown reason counts as `stop`, because the answer did not break off."""
     told = str(reason).lower()
-    for kind, words in _KINDS:
+    for kind, words in _MEDIA_TYPES:
         if words.search(told):
             return kind
     return "stop"

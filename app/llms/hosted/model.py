@@ -22,17 +22,17 @@ from pydantic import Field, PrivateAttr
 from app.llms.hosted.chat_protocol import ResponseReader
 from app.llms.hosted.deadline import StreamDeadline
 from app.llms.hosted.endpoint import Endpoint
-from app.llms.hosted.model_limits import Catalogue
-from app.llms.response import ResponseMetadata, Responses, drained, response
+from app.llms.hosted.model_limits import ModelLimitsCache
+from app.llms.response import ResponseMetadata, Responses, build_response, last_response
 from storage.domain import Attempt
 from storage.errors import ModelRefused, ModelSilent
 
 FIRST_TOKEN_SECONDS = 30.0
 WHOLE_ANSWER_SECONDS = 120.0
-LONGEST_ANSWER = 1_024
+MAX_ANSWER_TOKENS = 1_024
 """The most tokens of an answer, unless set otherwise."""
-_CONTEXT = 32_000
-_CHARACTERS_A_TOKEN = 3
+_CONTEXT_TOKENS = 32_000
+_CHARACTERS_PER_TOKEN = 3
 """A low estimate: it is better to shorten a prompt needlessly than to send one that is too long."""
 _MOST_FALLBACKS = 2
 """OpenRouter accepts three models in all."""
@@ -53,12 +53,12 @@ class HostedLLM(OpenRouter):
     """Timeout in seconds for the first token, and for each pause between two tokens."""
     whole_answer_seconds: float = WHOLE_ANSWER_SECONDS
     _endpoint: Endpoint = PrivateAttr()
-    _catalogue: Catalogue | None = PrivateAttr(default=None)
+    _catalogue: ModelLimitsCache | None = PrivateAttr(default=None)
     _thinks_first: bool = PrivateAttr(default=False)
     """Whether an earlier answer had thoughts without an opening tag: text then waits for the closing tag."""
 
     @classmethod
-    def at(
+    def create(
         cls,
         api_base: str,
         api_key: str | None,
@@ -67,7 +67,7 @@ class HostedLLM(OpenRouter):
         *,
         provider: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] = MappingProxyType({}),
-        catalogue: Catalogue | None = None,
+        model_limits: ModelLimitsCache | None = None,
         http: ClientSession | None = None,
         settings: Mapping[str, str] = MappingProxyType({}),
         **options: Any,
@@ -75,7 +75,7 @@ class HostedLLM(OpenRouter):
         """Create an LLM for the server at `api_base`.
 
         `fallbacks` are models that OpenRouter itself may use instead before the first token; `provider` holds
-        its routing options. `catalogue` provides the models' limits. `settings` holds the keyword arguments
+        its routing options. `model_limits` provides the models' limits. `settings` has the keyword arguments
         `key_setting` and `models_setting` of `Endpoint`.
         """
         base_url, body = api_base.rstrip("/"), dict[str, Any]()
@@ -87,8 +87,8 @@ class HostedLLM(OpenRouter):
             model=model,
             api_key=api_key or "none",
             api_base=base_url,
-            context_window=options.pop("context_window", _CONTEXT),
-            max_tokens=options.pop("max_tokens", LONGEST_ANSWER),
+            context_window=options.pop("context_window", _CONTEXT_TOKENS),
+            max_tokens=options.pop("max_tokens", MAX_ANSWER_TOKENS),
             max_retries=0,
             additional_kwargs={"extra_body": body},
             default_headers=dict(headers),
@@ -96,7 +96,7 @@ class HostedLLM(OpenRouter):
         )
         bearer = {"Authorization": f"Bearer {hosted.api_key}"}
         hosted._endpoint = Endpoint(base_url, {**headers, **bearer}, model, http, **settings)
-        hosted._catalogue = catalogue
+        hosted._catalogue = model_limits
         return hosted
 
     @classmethod
@@ -115,12 +115,12 @@ class HostedLLM(OpenRouter):
     ) -> ChatResponseAsyncGen:
         if "tools" in kwargs:  # only the parent class supports tools
             return await super()._astream_chat(messages, **kwargs)
-        return self._spoken(messages, kwargs)
+        return self._stream_responses(messages, kwargs)
 
     async def _achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         if "tools" in kwargs:
             return await super()._achat(messages, **kwargs)
-        return await drained(self._spoken(messages, kwargs))
+        return await last_response(self._stream_responses(messages, kwargs))
 
     def _chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         with ThreadPoolExecutor(1) as thread:  # the caller's thread may run an event loop
@@ -129,41 +129,45 @@ class HostedLLM(OpenRouter):
     def _stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
         yield self._chat(messages, **kwargs)
 
-    async def _spoken(
+    async def _stream_responses(
         self, messages: Sequence[ChatMessage], options: Mapping[str, Any]
     ) -> Responses:
-        await self._take_limits()
-        body = self._body(messages, options)
-        patience = StreamDeadline(self.first_token_seconds, self.whole_answer_seconds)
-        reading = ResponseReader(self.model, thinks_first=self._thinks_first)
+        await self._apply_limits()
+        body = self._build_body(messages, options)
+        deadline = StreamDeadline(self.first_token_seconds, self.whole_answer_seconds)
+        reader = ResponseReader(self.model, thinks_first=self._thinks_first)
         try:
-            async with aclosing(self._endpoint.events(body, patience, reading)) as events:
+            async with aclosing(self._endpoint.events(body, deadline, reader)) as events:
                 async for together in events:
                     try:
                         for data in together:
-                            reading.take(data)
+                            reader.read_chunk(data)
                     finally:  # words that arrived together with an error are yielded before it is raised
-                        if together and reading.heard:
-                            patience.heard()
-                        self._thinks_first = self._thinks_first or reading.thinks_first
-                        is_void, delta = reading.news()
+                        if together and reader.has_output:
+                            deadline.restart_idle_timeout()
+                        self._thinks_first = self._thinks_first or reader.thinks_first
+                        is_void, delta = reader.take_new_text()
                         if is_void:
-                            yield response("", "", _thought_aloud(self.model))
+                            yield build_response("", "", _restart_after_thought(self.model))
                         if delta:
-                            yield response(reading.said, delta)
+                            yield build_response(reader.text, delta)
         except TimeoutError as error:
-            raise reading.failed("it took too long", ModelSilent) from error
+            raise reader.build_error("it took too long", ModelSilent) from error
         except ClientError as error:
-            raise reading.failed(f"the connection to {self._endpoint.place} failed") from error
+            raise reader.build_error(
+                f"the connection to {self._endpoint.host_and_port} failed"
+            ) from error
         # A caller that sets its own limit needs no advice to raise the setting.
-        spoken = reading.closed("" if "max_tokens" in options else _ADVICE)
-        yield response(reading.said, reading.news()[1], spoken)
+        metadata = reader.finish("" if "max_tokens" in options else _ADVICE)
+        yield build_response(reader.text, reader.take_new_text()[1], metadata)
 
-    def _body(self, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> dict[str, Any]:
+    def _build_body(
+        self, messages: Sequence[ChatMessage], options: Mapping[str, Any]
+    ) -> dict[str, Any]:
         extra = {**self.additional_kwargs}
         return {
             "model": self.model,
-            "messages": to_openai_message_dicts(self._fitting(messages), model=self.model),
+            "messages": to_openai_message_dicts(self._fit_context(messages), model=self.model),
             "max_tokens": self.max_tokens,
             "temperature": self.temperature,
             "stream": True,
@@ -173,12 +177,12 @@ class HostedLLM(OpenRouter):
             **options,
         }
 
-    def _fitting(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+    def _fit_context(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
         """Drop the oldest exchanges until the prompt fits the context window.
 
         Raises `ModelRefused` if the system message and the last question alone do not fit.
         """
-        room = (self.context_window - (self.max_tokens or 0)) * _CHARACTERS_A_TOKEN
+        room = (self.context_window - (self.max_tokens or 0)) * _CHARACTERS_PER_TOKEN
         kept = [*messages]
         while _size(kept) > room and (oldest := _oldest_exchange(kept)):
             del kept[oldest]
@@ -187,7 +191,7 @@ class HostedLLM(OpenRouter):
             raise ModelRefused(told, model=self.model)
         return kept
 
-    async def _take_limits(self) -> None:
+    async def _apply_limits(self) -> None:
         """Adopt the model's limits, if its server publishes them."""
         limits = await self._catalogue.limits(self.model) if self._catalogue else None
         if limits is not None:
@@ -205,7 +209,7 @@ def _oldest_exchange(messages: Sequence[ChatMessage]) -> slice | None:
     return slice(asked[0], asked[1]) if len(asked) > 1 else None
 
 
-def _thought_aloud(model: str) -> ResponseMetadata:
+def _restart_after_thought(model: str) -> ResponseMetadata:
     told = "its text so far was reasoning; the answer follows"
     return ResponseMetadata(
         model=model, attempts=(Attempt(model=model, error=told),), restarted=True

@@ -6,22 +6,22 @@ from pathlib import Path
 import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
-from storage.http.pool import UNREADABLE
+from storage.http.pool import DECODE_ERRORS
 
-_FRESH = 86_400.0
-_AGAIN = 300.0
+_CACHE_SECONDS = 86_400.0
+_RETRY_SECONDS = 300.0
 """Seconds until the next attempt after the server did not answer."""
-_PATIENCE = ClientTimeout(total=5.0)
+_TIMEOUT = ClientTimeout(total=5.0)
 
 
-class Limits(msgspec.Struct, frozen=True):
+class TokenLimits(msgspec.Struct, frozen=True):
     """The context window and the longest answer of one model, in tokens."""
 
     context: int
     longest: int
 
 
-class _Top(msgspec.Struct):
+class _TopProvider(msgspec.Struct):
     context_length: int | None = None
     max_completion_tokens: int | None = None
 
@@ -29,65 +29,67 @@ class _Top(msgspec.Struct):
 class _Model(msgspec.Struct):
     id: str
     context_length: int | None = None
-    top_provider: _Top | None = None
+    top_provider: _TopProvider | None = None
 
 
-class _Models(msgspec.Struct):
+class _ModelList(msgspec.Struct):
     data: list[_Model]
 
 
-class _Kept(msgspec.Struct):
+class _CachedLimits(msgspec.Struct):
     url: str
     at: float
-    models: dict[str, Limits]
+    models: dict[str, TokenLimits]
 
 
-class Catalogue:
+class ModelLimitsCache:
     """The limits of a server's models, fetched once a day; a file shares them between processes."""
 
-    def __init__(self, base_url: str, http: ClientSession, kept_in: Path) -> None:
+    def __init__(self, base_url: str, http: ClientSession, cache_file: Path) -> None:
         self._url = f"{base_url.rstrip('/')}/models"
         self._http = http
-        self._file = kept_in
-        self._kept: _Kept | None = None
-        self._silent_until = 0.0
+        self._file = cache_file
+        self._cached: _CachedLimits | None = None
+        self._retry_at = 0.0
 
-    async def limits(self, model: str) -> Limits | None:
+    async def limits(self, model: str) -> TokenLimits | None:
         """Return a model's limits; None if it is not listed or the list is not available."""
         models = await self.models()
         return models.get(model)
 
-    async def models(self) -> dict[str, Limits]:
+    async def models(self) -> dict[str, TokenLimits]:
         """Return the limits of all listed models; an empty dict if the list is not available."""
-        if self._kept is None:
-            self._kept = self._read()
-        stale = self._kept is None or self._kept.at < time.time() - _FRESH
-        if stale and self._silent_until < time.monotonic():
-            self._silent_until = time.monotonic() + _AGAIN
+        if self._cached is None:
+            self._cached = self._read()
+        stale = self._cached is None or self._cached.at < time.time() - _CACHE_SECONDS
+        if stale and self._retry_at < time.monotonic():
+            self._retry_at = time.monotonic() + _RETRY_SECONDS
             try:
-                self._kept = await self._ask()
-            except (ClientError, TimeoutError, *UNREADABLE):
+                self._cached = await self._fetch()
+            except (ClientError, TimeoutError, *DECODE_ERRORS):
                 pass  # keep the previous list, if there is one
             else:
-                self._write(self._kept)
-        return self._kept.models if self._kept else {}
+                self._write(self._cached)
+        return self._cached.models if self._cached else {}
 
-    async def _ask(self) -> _Kept:
+    async def _fetch(self) -> _CachedLimits:
         async with self._http.get(
-            self._url, timeout=_PATIENCE, raise_for_status=True, allow_redirects=False
+            self._url, timeout=_TIMEOUT, raise_for_status=True, allow_redirects=False
         ) as answer:
-            listed = msgspec.json.decode(await answer.read(), type=_Models)
-        limits = {model.id: _limits(model) for model in listed.data}
-        return _Kept(self._url, time.time(), {name: one for name, one in limits.items() if one})
+            listed = msgspec.json.decode(await answer.read(), type=_ModelList)
+        limits = {model.id: _to_limits(model) for model in listed.data}
+        return _CachedLimits(
+            self._url, time.time(), {name: one for name, one in limits.items() if one}
+        )
 
-    def _read(self) -> _Kept | None:
+    def _read(self) -> _CachedLimits | None:
         try:
-            kept = msgspec.json.decode(self._file.read_bytes(), type=_Kept)
-        except (OSError, *UNREADABLE):
+            kept = msgspec.json.decode(self._file.read_bytes(), type=_CachedLimits)
+        except (OSError, *DECODE_ERRORS):
             return None
         return kept if kept.url == self._url else None
 
-    def _write(self, kept: _Kept) -> None:
+    def _write(self, kept: _CachedLimits) -> None:
         """Write the cache file. A failure is ignored: another process then asks the server itself."""
         new = self._file.with_suffix(".new")
         try:
@@ -97,9 +99,9 @@ class Catalogue:
             return
 
 
-def _limits(model: _Model) -> Limits | None:
-    top = model.top_provider or _Top()
+def _to_limits(model: _Model) -> TokenLimits | None:
+    top = model.top_provider or _TopProvider()
     context = top.context_length or model.context_length
     if not context:
         return None
-    return Limits(context, min(top.max_completion_tokens or context, max(1, context // 2)))
+    return TokenLimits(context, min(top.max_completion_tokens or context, max(1, context // 2)))

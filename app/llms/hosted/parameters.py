@@ -6,13 +6,13 @@ from typing import Any, cast
 
 import msgspec
 
-from storage.http.pool import UNREADABLE
+from storage.http.pool import DECODE_ERRORS
 
-_LENGTHS = ("max_tokens", "max_completion_tokens")
+_LIMIT_NAMES = ("max_tokens", "max_completion_tokens")
 """The two names that servers use for the limit of an answer."""
-_PLAIN = (*_LENGTHS, "temperature", "stream_options")
+_UNAMBIGUOUS_NAMES = (*_LIMIT_NAMES, "temperature", "stream_options")
 """Names that are not English words, or that may be mistaken for a parameter without harm."""
-_WORDS = ("models", "provider", "stream")
+_AMBIGUOUS_NAMES = ("models", "provider", "stream")
 """Names that are also English words: they count only where the text is about a parameter."""
 _UNKNOWN = re.compile(
     r"un(?:known|recogni[sz]ed|supported|expected)|(?:not|n't) (?:\w+ )?(?:support|permit|allow|recogni|"
@@ -25,37 +25,41 @@ _WRONG_NUMBER = re.compile(
     re.IGNORECASE,
 )
 """Texts that refuse the limit's value, not the parameter: without a limit, the cost would be unlimited."""
-_ECHOES = ("input", "body", "request")
+_ECHOED_FIELDS = ("input", "body", "request")
 """Fields in which a refusal repeats the request."""
 _DEPTH = 6
 
 
-def without(body: Mapping[str, Any], refused: Collection[str]) -> dict[str, Any]:
+def without_parameters(body: Mapping[str, Any], refused: Collection[str]) -> dict[str, Any]:
     """Return the body without the refused parameters; its limit takes the name that is not refused."""
     taken = {name: value for name, value in body.items() if name not in refused}
-    one, other = _LENGTHS
+    one, other = _LIMIT_NAMES
     if one in body and one in refused and other not in refused:
         taken[other] = body[one]
     return taken
 
 
-def refused_in(answer: bytes, sent: Collection[str]) -> set[str]:
+def find_refused_parameters(answer: bytes, sent: Collection[str]) -> set[str]:
     """Return the sent parameters that a refusal names; none if it is about something else."""
     try:
-        told = "\n".join(_texts(msgspec.json.decode(answer), _DEPTH))
-    except (*UNREADABLE, RecursionError):
-        told = answer.decode(errors="replace")
-    named = {name for name in (*_PLAIN, *_WORDS) if name in sent and _is_refused(name, told)}
+        message = "\n".join(_texts(msgspec.json.decode(answer), _DEPTH))
+    except (*DECODE_ERRORS, RecursionError):
+        message = answer.decode(errors="replace")
+    named = {
+        name
+        for name in (*_UNAMBIGUOUS_NAMES, *_AMBIGUOUS_NAMES)
+        if name in sent and _is_refused(name, message)
+    }
     return named | ({"stream_options"} & {*sent} if "stream" in named else set())
 
 
-def _is_refused(name: str, told: str) -> bool:
-    if name in _PLAIN:
-        is_number = name in _LENGTHS and _WRONG_NUMBER.search(told)
-        return not is_number and re.search(rf"\b{name}\b", told) is not None
+def _is_refused(name: str, message: str) -> bool:
+    if name in _UNAMBIGUOUS_NAMES:
+        is_number = name in _LIMIT_NAMES and _WRONG_NUMBER.search(message)
+        return not is_number and re.search(rf"\b{name}\b", message) is not None
     quoted = rf"[\"'`]{name}[\"'`]"
     listed = rf"\b(?:argument|parameter|field|key|propert|input)\w*\b[^.;]*?[\s:,]{name}\b"
-    return bool(_UNKNOWN.search(told) and re.search(f"{quoted}|{listed}", told))
+    return bool(_UNKNOWN.search(message) and re.search(f"{quoted}|{listed}", message))
 
 
 def _texts(value: Any, depth: int) -> Iterator[str]:
@@ -67,5 +71,5 @@ def _texts(value: Any, depth: int) -> Iterator[str]:
             yield from _texts(each, depth - 1)
     elif isinstance(value, dict) and depth:
         for name, each in cast("dict[str, Any]", value).items():
-            if name not in _ECHOES:
+            if name not in _ECHOED_FIELDS:
                 yield from _texts(each, depth - 1)

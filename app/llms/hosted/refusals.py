@@ -3,7 +3,7 @@
 import re
 
 from storage.errors import ModelBusy, ModelRefused, ModelUnavailable
-from storage.http.retry import seconds
+from storage.http.retry import parse_retry_after
 
 BAD_REQUEST = (400, 422)
 """Statuses that servers send for an unknown parameter, and for other invalid requests."""
@@ -31,11 +31,11 @@ _ABOUT_LIMIT = re.compile(
 )
 
 
-def refusal(
+def error_for_status(
     model: str,
     status: int,
     retry_after: str | None,
-    told: bytes = b"",
+    body: bytes = b"",
     *,
     key: str = "OPENROUTER_API_KEY",
     models: str = "OPENROUTER_MODELS",
@@ -44,17 +44,17 @@ def refusal(
 
     `key` and `models` are the names of the settings that the message mentions.
     """
-    reason = _reason(status, told).format(key=key, models=models)
+    reason = _reason(status, body).format(key=key, models=models)
     if status in _REFUSALS:
         return ModelRefused(reason, model=model)
     if status in _BUSY:
-        return ModelBusy(reason, model=model, retry_after=seconds(retry_after))
+        return ModelBusy(reason, model=model, retry_after=parse_retry_after(retry_after))
     return ModelUnavailable(reason, model=model)
 
 
-def _reason(status: int, told: bytes) -> str:
-    if status in BAD_REQUEST and _ABOUT_LENGTH.search(told):
+def _reason(status: int, body: bytes) -> str:
+    if status in BAD_REQUEST and _ABOUT_LENGTH.search(body):
         return _REASONS[_TOO_LONG]
-    if status in BAD_REQUEST and _ABOUT_LIMIT.search(told):
+    if status in BAD_REQUEST and _ABOUT_LIMIT.search(body):
         return "LLM_MAX_TOKENS is higher than its limit"
     return _REASONS.get(status, f"it answered with status {status}")

@@ -14,7 +14,7 @@ _DOCUMENT = re.compile(rb"\s*[{\[<]")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-class Events:
+class EventParser:
     """The data of the events in a stream of bytes, however it is split; comments and event names are dropped.
 
     It accepts more than the standard, because servers differ: an event of JSON may end without a blank line,
@@ -31,50 +31,50 @@ class Events:
         self._is_first = True
         self._is_error = self._is_stream = self._is_over = False
 
-    async def more(self) -> list[bytes] | None:
+    async def next_events(self) -> list[bytes] | None:
         """Return the data of the events that the next piece completes, often none; None at the end."""
         piece = None if self._is_over else await anext(self._pieces, None)
         if piece is None:
-            return self._last()
+            return self._finish()
         *lines, self._rest = _LINE_END.split(self._rest + piece)
         completed: list[bytes] = []
         for line in lines:
-            self._read(line, completed)
+            self._read_line(line, completed)
         if self._is_whole():
             self._complete(completed)
         return completed
 
-    def _last(self) -> list[bytes] | None:
+    def _finish(self) -> list[bytes] | None:
         """Return the data that the end of the stream completes; None if there is none."""
         completed: list[bytes] = []
         if not self._is_over:
             self._is_over = True
             if rest := self._rest.rstrip(b"\r"):
-                self._read(rest, completed)
+                self._read_line(rest, completed)
             if self._is_whole():
                 self._complete(completed)
             if self._document and not self._is_stream:
                 completed.append(b"\n".join(self._document))
         return completed or None
 
-    def _read(self, line: bytes, completed: list[bytes]) -> None:
+    def _read_line(self, line: bytes, completed: list[bytes]) -> None:
         if self._is_first:
             line, self._is_first = line.removeprefix(_BYTE_ORDER_MARK), False
         if line.startswith(_DATA):
-            self._take(line[len(_DATA) :].removeprefix(b" "), completed)
+            self._add_data(line[len(_DATA) :].removeprefix(b" "), completed)
         elif not line:
             self._complete(completed)
         elif field := _OTHER_FIELD.match(line):
             if field[1] == b"data":
-                self._take(field[2].removeprefix(b" "), completed)
+                self._add_data(field[2].removeprefix(b" "), completed)
             elif field[1] == b"event":
                 self._is_error = field[2].strip() == b"error"
         elif _is_json(line) and not self._document:
-            self._take(line, completed)
+            self._add_data(line, completed)
         elif not self._is_stream and (self._document or _DOCUMENT.match(line)):
             self._document.append(line)
 
-    def _take(self, data: bytes, completed: list[bytes]) -> None:
+    def _add_data(self, data: bytes, completed: list[bytes]) -> None:
         """Add a line of data; it begins a new event if the event before looks complete."""
         if self._data and (data.startswith(b"{") or data.strip() == DONE) and self._is_whole():
             self._complete(completed)

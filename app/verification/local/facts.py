@@ -25,7 +25,7 @@ class Facts:
     def numbers(self) -> dict[int, float]:
         """Values of digits and number words; “5 million” is one number, at its first token."""
         lowered = self.text.lowered
-        values = {i: v for i, t in enumerate(lowered) if (v := _value(t)) is not None}
+        values = {i: v for i, t in enumerate(lowered) if (v := _number_value(t)) is not None}
         for i, (before, after) in enumerate(pairwise(lowered)):
             if i in values and after in MULTIPLIERS:
                 values[i] *= MULTIPLIERS[after]
@@ -60,7 +60,7 @@ class Facts:
         return (i for i in self.text.starts if self.text.stems[i] and i not in self.numbers)
 
 
-def _value(token: str) -> float | None:
+def _number_value(token: str) -> float | None:
     if token in NUMBERS:
         return float(NUMBERS[token])
     if not token[0].isdigit():

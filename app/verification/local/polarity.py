@@ -9,43 +9,43 @@ from app.verification.local.words import AnalyzedText
 
 _CONTEXT = 8
 """Tokens on either side of a word that tell what it is about."""
-_SCOPE = 6
+_NEGATION_TOKENS = 6
 """Tokens after a negator that it applies to."""
 _SOFTENERS = frozenset({"only", "just", "merely", "necessarily", "simply"})
 
 
-class Side(NamedTuple):
+class PolarWord(NamedTuple):
     """A word with a polarity; `about` holds weights of the stems near it, higher for nearer ones."""
 
     axis: str
     sign: int
-    about: dict[int, float]
+    context: dict[int, float]
 
 
 @dataclass(frozen=True)
 class Polarity:
     """The words with a polarity in a sentence, and the stems that it negates."""
 
-    sides: list[Side]
-    denials: list[frozenset[int]]
+    words: list[PolarWord]
+    negated: list[frozenset[int]]
     """For each negator, the stems that it applies to."""
     stems: frozenset[int]
 
     @classmethod
-    def of(cls, text: AnalyzedText, tokens: range) -> "Polarity":
+    def of_sentence(cls, text: AnalyzedText, tokens: range) -> "Polarity":
         """Analyze one sentence of a text."""
         negators = [i for i in tokens if _negates(text, i)]
         return cls(
-            sides=list(_sides(text, tokens, negators)),
-            denials=[_scope(text, tokens, i) for i in negators],
+            words=list(_polar_words(text, tokens, negators)),
+            negated=[_scope(text, tokens, i) for i in negators],
             stems=frozenset(text.stems[i] for i in tokens) - {0},
         )
 
 
 def opposition(claim: Sequence[Polarity], evidence: Sequence[Polarity]) -> float:
     """Return the share of the claim's words with a polarity that the evidence contradicts, in [0, 1]."""
-    sides = [side for sentence in claim for side in sentence.sides]
-    evidence_sides = [side for sentence in evidence for side in sentence.sides]
+    sides = [side for sentence in claim for side in sentence.words]
+    evidence_sides = [side for sentence in evidence for side in sentence.words]
     against = 0.0
     for side in sides:
         same = max(
@@ -61,10 +61,10 @@ def opposition(claim: Sequence[Polarity], evidence: Sequence[Polarity]) -> float
     return against / (len(sides) or 1)
 
 
-def denial(claim: Sequence[Polarity], evidence: Sequence[Polarity]) -> float:
+def negation_mismatch(claim: Sequence[Polarity], evidence: Sequence[Polarity]) -> float:
     """Return how certain it is that only one of claim and evidence negates the statement, in [0, 1]."""
-    claim_scopes = [stems for sentence in claim for stems in sentence.denials]
-    evidence_scopes = [stems for sentence in evidence for stems in sentence.denials]
+    claim_scopes = [stems for sentence in claim for stems in sentence.negated]
+    evidence_scopes = [stems for sentence in evidence for stems in sentence.negated]
     if claim_scopes:
         return max(1.0 - min(1.0, 2.5 * _overlap(scope, evidence_scopes)) for scope in claim_scopes)
     stems = frozenset[int]().union(*(sentence.stems for sentence in claim))
@@ -78,29 +78,31 @@ def _negates(text: AnalyzedText, at: int) -> bool:
     return (word in NEGATORS or word.endswith(("n't", "n’t"))) and after not in _SOFTENERS
 
 
-def _sides(text: AnalyzedText, tokens: range, negators: Sequence[int]) -> Iterator[Side]:
+def _polar_words(text: AnalyzedText, tokens: range, negators: Sequence[int]) -> Iterator[PolarWord]:
     for i in tokens:
         axes = AXES.get(text.lowered[i], ())
         if not axes:
             continue
-        denied = any(0 < i - negator <= _SCOPE - 2 for negator in negators)
+        denied = any(0 < i - negator <= _NEGATION_TOKENS - 2 for negator in negators)
         about = {
             text.stems[j]: 1 / (1 + 0.15 * abs(i - j))
             for j in range(max(tokens.start, i - _CONTEXT), min(tokens.stop, i + _CONTEXT + 1))
             if text.stems[j] and text.lowered[j] not in AXES
         }
         for axis, sign in axes:
-            yield Side(axis, -sign if denied and axis == "direction" else sign, about)
+            yield PolarWord(axis, -sign if denied and axis == "direction" else sign, about)
 
 
 def _scope(text: AnalyzedText, tokens: range, at: int) -> frozenset[int]:
-    after = range(at + 1, min(tokens.stop, at + 1 + _SCOPE))
+    after = range(at + 1, min(tokens.stop, at + 1 + _NEGATION_TOKENS))
     return frozenset(text.stems[i] for i in after) - {0}
 
 
-def _shared_context(one: Side, other: Side) -> float:
-    common = sum(min(w, other.about[stem]) for stem, w in one.about.items() if stem in other.about)
-    return common / (sum(one.about.values()) or 1.0)
+def _shared_context(one: PolarWord, other: PolarWord) -> float:
+    common = sum(
+        min(w, other.context[stem]) for stem, w in one.context.items() if stem in other.context
+    )
+    return common / (sum(one.context.values()) or 1.0)
 
 
 def _overlap(stems: frozenset[int], scopes: Sequence[frozenset[int]]) -> float:

@@ -12,9 +12,9 @@ import numpy as np
 
 from app.verification import Judgement
 from app.verification.local.facts import Facts
-from app.verification.local.polarity import Polarity, denial, opposition
+from app.verification.local.polarity import Polarity, negation_mismatch, opposition
 from app.verification.local.words import AnalyzedText, Vocabulary
-from pipelines.ingestion.sentences import sentences
+from pipelines.ingestion.sentences import split_sentences
 from storage.domain import Verdict
 
 if TYPE_CHECKING:
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 SUPPORTED, PARTIAL = 0.6, 0.4
 """The minimum scores of these verdicts."""
 _WINDOW = 3
-_LEADING = 2
+_LEADING_SENTENCES = 2
 """How many sentences of the evidence are compared with the claim's polarity."""
-_CONTRADICTED = 0.3
-_DENIED = 0.6
-_NEAR = 6
+_MIN_OPPOSITION = 0.3
+_MIN_NEGATION = 0.6
+_NEAR_TOKENS = 6
 """Tokens on either side of a number or name that tell what it belongs to."""
 _FEWEST_OTHERS, _FEWEST_NEAR = 0.2, 0.25
 """Minimum shares of the claim's other words, of all or of those near a number, in the number's sentence."""
-_SIMILAR, _RARE = 0.5, 1.4
+_SIMILAR, _RARE_WEIGHT = 0.5, 1.4
 """Similarity that matches a word; the weight from which a word at a sentence's beginning may be a name."""
 _MOST_CACHED = 64
 _QUOTED = re.compile(r"[“”\"*_`\\]|\[\d+\]")
@@ -56,8 +56,8 @@ class LocalVerifier:
         if text.strip(" .") in folded:
             return Judgement(verdict="supported", score=1.0)
         vocabulary = self._vocabulary(language)
-        analyzed = vocabulary.read(text[a:b] for a, b in sentences(text))
-        return _judged(_Alignment(analyzed, self._analyze(vocabulary, evidence)))
+        analyzed = vocabulary.analyze(text[a:b] for a, b in split_sentences(text))
+        return _judge(_Alignment(analyzed, self._analyze(vocabulary, evidence)))
 
     def _vocabulary(self, language: str) -> Vocabulary:
         if language not in self._vocabularies:
@@ -68,8 +68,8 @@ class LocalVerifier:
         """Analyze the evidence, with a cache: claims of one answer mostly cite the same few passages."""
         key = (vocabulary.language, *texts)
         if key not in self._evidence:
-            split = [text[a:b] for text in texts for a, b in sentences(text)]
-            self._evidence[key] = _Evidence(vocabulary.read(split))
+            split = [text[a:b] for text in texts for a, b in split_sentences(text)]
+            self._evidence[key] = _Evidence(vocabulary.analyze(split))
             if len(self._evidence) > _MOST_CACHED:
                 self._evidence.popitem(last=False)
         return self._evidence[key]
@@ -96,7 +96,9 @@ class _Evidence:
 
     def polarity(self, sentence: int) -> Polarity:
         if sentence not in self._polarities:
-            self._polarities[sentence] = Polarity.of(self.text, self.text.sentence(sentence))
+            self._polarities[sentence] = Polarity.of_sentence(
+                self.text, self.text.sentence(sentence)
+            )
         return self._polarities[sentence]
 
 
@@ -112,12 +114,12 @@ class _Alignment:
         """A matrix of sentences by content words, in [0, 1]: 1 for an equal stem, less for a similar word."""
         evidence = self.evidence.text
         count = len(evidence.starts)
-        matches = np.zeros((count, len(self.claim.at)), dtype=np.float32)
-        if not len(evidence.at):
+        matches = np.zeros((count, len(self.claim.token_indexes)), dtype=np.float32)
+        if not len(evidence.token_indexes):
             return matches
         similar = np.clip((evidence.vectors @ self.claim.vectors.T - 0.35) / 0.5, 0, 1) * 0.9
         similar[evidence.content[:, None] == self.claim.content[None, :]] = 1.0
-        sentence_of_word = self.evidence.sentence_of_token[evidence.at]
+        sentence_of_word = self.evidence.sentence_of_token[evidence.token_indexes]
         present, first = np.unique(sentence_of_word, return_index=True)
         matches[present] = np.maximum.reduceat(similar, first, axis=0)
         return matches
@@ -153,9 +155,9 @@ class _Alignment:
     def similarity(self) -> float:
         """Cosine similarity of the claim to the most similar sentence."""
         evidence = self.evidence.text
-        if not len(evidence.at):
+        if not len(evidence.token_indexes):
             return 0.0
-        sentence_of_word = self.evidence.sentence_of_token[evidence.at]
+        sentence_of_word = self.evidence.sentence_of_token[evidence.token_indexes]
         _, first = np.unique(sentence_of_word, return_index=True)
         sums = np.add.reduceat(evidence.vectors * evidence.weights[:, None], first, axis=0)
         claim = self.claim.weights @ self.claim.vectors
@@ -165,7 +167,7 @@ class _Alignment:
     @cached_property
     def leading(self) -> list[int]:
         """The sentences that cover most of the claim."""
-        return np.argsort(-self.shares, kind="stable")[:_LEADING].tolist()
+        return np.argsort(-self.shares, kind="stable")[:_LEADING_SENTENCES].tolist()
 
     def _share(self, matches: "NDArray[np.float32]") -> float:
         best = matches.max(axis=0, initial=0.0)
@@ -176,21 +178,21 @@ class _Alignment:
 
         The same number in a sentence about something else proves nothing.
         """
-        others = self.claim.at != token
+        others = self.claim.token_indexes != token
         weights = self.claim.weights * others
-        near = weights * (np.abs(self.claim.at - token) <= _NEAR)
+        near = weights * (np.abs(self.claim.token_indexes - token) <= _NEAR_TOKENS)
         return any(
-            self._part(sentence, weights) >= _FEWEST_OTHERS
-            or self._part(sentence, near) >= _FEWEST_NEAR
+            self._covered_share(sentence, weights) >= _FEWEST_OTHERS
+            or self._covered_share(sentence, near) >= _FEWEST_NEAR
             for sentence in sentences_with_it
         )
 
-    def _part(self, sentence: int, weights: "NDArray[np.float32]") -> float:
+    def _covered_share(self, sentence: int, weights: "NDArray[np.float32]") -> float:
         whole = weights.sum()
         return float(self.matches[sentence] @ weights / whole) if whole else 1.0
 
 
-class _Facts:
+class _FactCheck:
     """The numbers and names of a claim that its evidence does not confirm."""
 
     def __init__(self, alignment: _Alignment) -> None:
@@ -215,24 +217,24 @@ class _Facts:
         return is_there or self._evidence.has_abbreviated(self._alignment.claim.tokens[at])
 
     def _has_first_word(self, at: int) -> bool:
-        column = int(np.searchsorted(self._alignment.claim.at, at))
-        rare = self._alignment.claim.weights[column] >= _RARE
+        column = int(np.searchsorted(self._alignment.claim.token_indexes, at))
+        rare = self._alignment.claim.weights[column] >= _RARE_WEIGHT
         return not rare or bool(self._alignment.matches[:, column].max(initial=0.0) >= _SIMILAR)
 
     def _sentences(self, tokens: Sequence[int]) -> list[int]:
         return sorted({int(self._alignment.evidence.sentence_of_token[i]) for i in tokens})
 
 
-def _judged(alignment: _Alignment) -> Judgement:
-    if not len(alignment.claim.at):
+def _judge(alignment: _Alignment) -> Judgement:
+    if not len(alignment.claim.token_indexes):
         return Judgement(verdict="unsupported", score=0.0)
-    facts = _Facts(alignment)
+    facts = _FactCheck(alignment)
     claim = [
-        Polarity.of(alignment.claim, alignment.claim.sentence(i))
+        Polarity.of_sentence(alignment.claim, alignment.claim.sentence(i))
         for i in range(len(alignment.claim.starts))
     ]
     leading = [alignment.evidence.polarity(i) for i in alignment.leading]
-    against, denied = opposition(claim, leading), denial(claim, leading)
+    against, denied = opposition(claim, leading), negation_mismatch(claim, leading)
     score = (
         alignment.coverage
         + 0.5 * alignment.window
@@ -241,7 +243,7 @@ def _judged(alignment: _Alignment) -> Judgement:
         + 0.3 * max(0.0, alignment.similarity)
     ) / 3.3
     score -= 0.6 * against + 0.12 * denied
-    contradicted = against >= _CONTRADICTED or denied >= _DENIED
+    contradicted = against >= _MIN_OPPOSITION or denied >= _MIN_NEGATION
     return _judgement(score, contradicted=contradicted, doubtful=facts.missing > 0)
 
 

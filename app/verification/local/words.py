@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from storage.embeddings.local import DIMENSION
-from storage.index.bm25.encoder import terms
+from storage.index.bm25.encoder import content_terms
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,7 +39,7 @@ class AnalyzedText:
     starts: list[int]
     """Index of each sentence's first token; every sentence has tokens."""
     stems: list[int]
-    at: "NDArray[np.intp]"
+    token_indexes: "NDArray[np.intp]"
     weights: "NDArray[np.float32]"
     vectors: "NDArray[np.float32]"
 
@@ -51,7 +51,7 @@ class AnalyzedText:
     @cached_property
     def content(self) -> "NDArray[np.int64]":
         """Stems of the content words."""
-        return np.array([self.stems[i] for i in self.at], dtype=np.int64)
+        return np.array([self.stems[i] for i in self.token_indexes], dtype=np.int64)
 
     def sentence(self, number: int) -> range:
         """Return the token indexes of a sentence."""
@@ -67,7 +67,7 @@ class Vocabulary:
         self._embedding = embedding
         self._known: dict[str, Word] = {}
 
-    def read(self, sentences: Iterable[str]) -> AnalyzedText:
+    def analyze(self, sentences: Iterable[str]) -> AnalyzedText:
         """Analyze sentences; those without a word are left out."""
         tokens: list[str] = []
         starts: list[int] = []
@@ -107,5 +107,5 @@ class Vocabulary:
         return map(Word, stems, weights.tolist(), vectors)
 
     def _stem(self, token: str) -> int:
-        found = terms(token, self.language)
+        found = content_terms(token, self.language)
         return min(found) if found else 0

@@ -64,7 +64,7 @@ def parse(source: str) -> LexborHTMLParser:
     return LexborHTMLParser(source)
 
 
-class Within:
+class DescendantIndex:
     """An index of the first matching descendant of each element, for one search per selector.
 
     A separate search within each element would visit every node once for each of its ancestors.
@@ -90,7 +90,7 @@ class Within:
         return first
 
 
-def inside(nodes: Sequence[LexborNode], outer: Sequence[LexborNode]) -> list[LexborNode]:
+def nodes_inside(nodes: Sequence[LexborNode], outer: Sequence[LexborNode]) -> list[LexborNode]:
     """Return the nodes that are descendants of one of the outer nodes."""
     known = {node.mem_id: True for node in outer}
     found: list[LexborNode] = []
@@ -107,7 +107,9 @@ def inside(nodes: Sequence[LexborNode], outer: Sequence[LexborNode]) -> list[Lex
     return found
 
 
-def is_chrome(node: LexborNode, tag: str, within: Within, *, is_content: bool) -> bool:
+def is_chrome(
+    node: LexborNode, tag: str, descendants: DescendantIndex, *, is_content: bool
+) -> bool:
     """Whether the element belongs to the site around the page and not to its content."""
     attributes = node.attributes
     return (
@@ -115,10 +117,12 @@ def is_chrome(node: LexborNode, tag: str, within: Within, *, is_content: bool) -
         or attributes.get("aria-hidden") == "true"
         or attributes.get("role") in _DROPPED_ROLES
         or _is_line_number(attributes.get("class"))
-        or (tag == "header" and not is_content and within.first(node, "h1") is None)
-        or (tag == "form" and within.first(node, _CONTENT) is None)
+        or (tag == "header" and not is_content and descendants.first(node, "h1") is None)
+        or (tag == "form" and descendants.first(node, _CONTENT) is None)
         or (tag == "a" and _is_permalink(node))
-        or (tag == "sup" and within.first(node, _LINK_WITHIN) is not None)  # a footnote reference
+        or (
+            tag == "sup" and descendants.first(node, _LINK_WITHIN) is not None
+        )  # a footnote reference
     )
 
 
@@ -132,9 +136,9 @@ def _is_permalink(link: LexborNode) -> bool:
     return target.startswith("#") and not _WORD.search(link.text())
 
 
-def is_layout(table: LexborNode, within: Within) -> bool:
+def is_layout(table: LexborNode, descendants: DescendantIndex) -> bool:
     """Whether a table is used only for page layout."""
-    return within.first(table, _NOT_IN_CELLS) is not None
+    return descendants.first(table, _NOT_IN_CELLS) is not None
 
 
 def first_number(ordered_list: LexborNode) -> int:
@@ -143,13 +147,13 @@ def first_number(ordered_list: LexborNode) -> int:
     return int(start) if _NUMBER.fullmatch(start) else 1
 
 
-def tex_source(math: LexborNode, within: Within) -> str | None:
+def tex_source(math: LexborNode, descendants: DescendantIndex) -> str | None:
     """Return the TeX source of a formula, which KaTeX and MathJax keep in the page, or None."""
-    annotation = within.first(math, _TEX)
+    annotation = descendants.first(math, _TEX)
     return annotation.text().strip() if annotation else None
 
 
-def code_text(pre: LexborNode, within: Within) -> str:
+def code_text(pre: LexborNode, descendants: DescendantIndex) -> str:
     """Return the text of a `<pre>` with its line breaks, without line numbers and buttons."""
     parts: list[str] = []
     pending = [pre]
@@ -159,18 +163,18 @@ def code_text(pre: LexborNode, within: Within) -> str:
             parts.append(node.text_content or "")
         elif node.tag == "br":
             parts.append("\n")
-        elif node is pre or not is_chrome(node, node.tag or "", within, is_content=True):
+        elif node is pre or not is_chrome(node, node.tag or "", descendants, is_content=True):
             pending.extend(reversed(list(node.iter(include_text=True))))
     return "".join(parts)
 
 
-def anchor(heading: LexborNode, within: Within) -> str | None:
+def heading_anchor(heading: LexborNode, descendants: DescendantIndex) -> str | None:
     """Return the id of the heading, of an anchor in or directly before it, or of the section it starts."""
     return (
         _id(heading)
-        or _id(within.first(heading, _NAMED))
+        or _id(descendants.first(heading, _NAMED))
         or _id_of_anchor_before(heading)
-        or _id_of_section(heading, within)
+        or _id_of_section(heading, descendants)
     )
 
 
@@ -189,7 +193,7 @@ def _id(node: LexborNode | None) -> str | None:
     return node.attributes.get("id") or name or None
 
 
-def _id_of_section(heading: LexborNode, within: Within) -> str | None:
+def _id_of_section(heading: LexborNode, descendants: DescendantIndex) -> str | None:
     """Return the id of the section that the heading starts.
 
     Look up to two levels above it, because some generators wrap the heading inside its section.
@@ -198,7 +202,7 @@ def _id_of_section(heading: LexborNode, within: Within) -> str | None:
     for _ in range(2):
         if wrapper is None or wrapper.tag not in ("section", "div", "header"):
             return None
-        first = within.first(wrapper, _HEADING)
+        first = descendants.first(wrapper, _HEADING)
         if first is None or first.mem_id != heading.mem_id:
             return None
         if found := _id(wrapper):

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import unquote
 from zipfile import ZipFile
 
-from pipelines.readers.archives import opened_archive, parsed_xml
+from pipelines.readers.archives import open_archive, parse_xml
 from pipelines.readers.encoding import decode
 from pipelines.readers.html.reader import write_fragment
 from pipelines.readers.page import Heading, Page
@@ -24,12 +24,12 @@ _HTML = ("application/xhtml+xml", "text/html")
 def read_epub(data: bytes) -> Page:
     """Read a book; raise `SourceUnreadable` if it is copy-protected or damaged."""
     writer = PageWriter()
-    with opened_archive(data) as archive:
+    with open_archive(data) as archive:
         if not set(_LOCKS).isdisjoint(archive.namelist()):
             raise SourceUnreadable(_LOCKED)
-        rootfile = parsed_xml(archive, _CONTAINER).find(".//{*}rootfile")
+        rootfile = parse_xml(archive, _CONTAINER).find(".//{*}rootfile")
         opf = str(rootfile.get("full-path"))
-        package = parsed_xml(archive, opf)
+        package = parse_xml(archive, opf)
         for chapter in _chapters(package, posixpath.dirname(opf)):
             _write_chapter(writer, archive, chapter)
         title = package.findtext(f".//{_DC}title")

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from pipelines.readers.html import elements
-from pipelines.readers.html.elements import Within
+from pipelines.readers.html.elements import DescendantIndex
 from pipelines.readers.page import Page
 from pipelines.readers.page_writer import PageWriter
 from storage.shapes import Metadata
 
 _MAIN = "main, [role=main]"
-_DESCRIBING = ("description", "keywords", "author")
+_METADATA_NAMES = ("description", "keywords", "author")
 
 
 def read_html(source: str) -> Page:
@@ -19,7 +19,7 @@ def read_html(source: str) -> Page:
     tree = elements.parse(source)
     writer = PageWriter()
     for root in _content_roots(tree):
-        _HtmlWalk(writer, Within(root), is_content=root.tag != "body").write(root)
+        _HtmlWalk(writer, DescendantIndex(root), is_content=root.tag != "body").write(root)
         if writer.blocks:
             break
     first_title = next((h.text for h in writer.headings if h.level == 1), None)
@@ -31,7 +31,7 @@ def read_html(source: str) -> Page:
         headings=tuple(writer.headings),
         # The title in the head usually includes the site's name, so the first h1 is preferred.
         title=first_title or (" ".join(head_title.text().split()) if head_title else None),
-        front_matter=_described(tree),
+        front_matter=_read_metadata(tree),
         language=(html.attributes.get("lang") if html else None) or None,
     )
 
@@ -40,7 +40,7 @@ def write_fragment(writer: PageWriter, source: str) -> None:
     """Append a piece of HTML, from Markdown or a book, to the writer's page."""
     body = elements.parse(source).body
     if body is not None:
-        _HtmlWalk(writer, Within(body), is_content=True).write(body)
+        _HtmlWalk(writer, DescendantIndex(body), is_content=True).write(body)
 
 
 def _content_roots(tree: LexborHTMLParser) -> Iterator[LexborNode]:
@@ -49,18 +49,18 @@ def _content_roots(tree: LexborHTMLParser) -> Iterator[LexborNode]:
     If there are several elements of a kind, they are a list of teasers and not the content.
     """
     mains, articles = tree.css(_MAIN), tree.css("article")
-    for found in (elements.inside(articles, mains), mains, articles):
+    for found in (elements.nodes_inside(articles, mains), mains, articles):
         if len(found) == 1:
             yield found[0]
     if tree.body is not None:
         yield tree.body
 
 
-def _described(tree: LexborHTMLParser) -> Metadata:
+def _read_metadata(tree: LexborHTMLParser) -> Metadata:
     described: Metadata = {}
     for node in tree.css("head meta[name][content]"):
         name, content = node.attributes.get("name"), node.attributes.get("content")
-        if name and content and name.lower() in _DESCRIBING:
+        if name and content and name.lower() in _METADATA_NAMES:
             described[name.lower()] = content
     return described
 
@@ -68,9 +68,11 @@ def _described(tree: LexborHTMLParser) -> Metadata:
 class _HtmlWalk:
     """A single pass through the tree, without recursion, as pages can nest deeper than Python's stack."""
 
-    def __init__(self, writer: PageWriter, within: Within, *, is_content: bool) -> None:
+    def __init__(
+        self, writer: PageWriter, descendants: DescendantIndex, *, is_content: bool
+    ) -> None:
         self._writer = writer
-        self._within = within
+        self._descendants = descendants
         self._is_content = is_content
         self._tables_of_data: list[bool] = []
         self._openings: dict[str, Callable[[LexborNode], None]] = {
@@ -96,15 +98,15 @@ class _HtmlWalk:
 
     def _open(self, node: LexborNode, tag: str) -> bool:
         """Start a node; return whether to visit its children."""
-        if elements.is_chrome(node, tag, self._within, is_content=self._is_content):
+        if elements.is_chrome(node, tag, self._descendants, is_content=self._is_content):
             return False
         if tag == "br":
             self._writer.line_break()
             return False
         if tag == "pre":
-            self._writer.block("code", elements.code_text(node, self._within))
+            self._writer.block("code", elements.code_text(node, self._descendants))
             return False
-        if tag == "math" and (tex := elements.tex_source(node, self._within)):
+        if tag == "math" and (tex := elements.tex_source(node, self._descendants)):
             self._write_math(node, tex)
             return False
         if opening := self._openings.get(tag):
@@ -132,14 +134,14 @@ class _HtmlWalk:
                 else:
                     self._writer.end_block()
             case _ if tag in elements.HEADINGS:
-                self._writer.heading(int(tag[1]), elements.anchor(node, self._within))
+                self._writer.heading(int(tag[1]), elements.heading_anchor(node, self._descendants))
             case _ if tag in elements.BLOCKS:
                 self._writer.end_block()
             case _:
                 pass
 
     def _open_table(self, table: LexborNode) -> None:
-        is_data = not elements.is_layout(table, self._within)
+        is_data = not elements.is_layout(table, self._descendants)
         self._tables_of_data.append(is_data)
         if is_data:
             self._writer.open_table()

@@ -106,10 +106,10 @@ def string_value(expression: str) -> str | None:
     literal = _STRING.fullmatch(expression)
     if literal is None or (literal[1] == "`" and "${" in literal[2]):
         return None
-    return _ESCAPE.sub(_unescaped, literal[2])
+    return _ESCAPE.sub(_unescape, literal[2])
 
 
-def _unescaped(escape: re.Match[str]) -> str:
+def _unescape(escape: re.Match[str]) -> str:
     if code := escape[1] or escape[2]:
         return chr(int(code, 16))
     return _CONTROL_ESCAPES.get(escape[3], escape[3])

@@ -28,9 +28,9 @@ _TAG_START = re.compile(r"<(?:[A-Za-z_$/>]|!--)")
 def mdx_plugin(parser: MarkdownIt) -> None:
     """Add the MDX rules; disable indented code, inline HTML and HTML blocks, which MDX does not have."""
     parser.disable(["code", "html_block", "html_inline"])
-    parser.block.ruler.before("table", "mdx_module", _module)
+    parser.block.ruler.before("table", "mdx_module", _skip_module)
     parser.block.ruler.before(
-        "table", "mdx_flow", _flow, {"alt": ["paragraph", "reference", "blockquote", "list"]}
+        "table", "mdx_flow", _skip_flow, {"alt": ["paragraph", "reference", "blockquote", "list"]}
     )
     parser.inline.ruler.before("autolink", "mdx_tag", _inline_tag)
     parser.inline.ruler.before("autolink", "mdx_expression", _inline_expression)
@@ -74,7 +74,7 @@ def unwrap_mdx_fences(source: str) -> str:
     return "\n".join(kept)
 
 
-def _scan(
+def _find_end(
     env: EnvType, find_end: Callable[[str, int], int | None], source: str, start: int
 ) -> int | None:
     """Call `find_end`, or return None once the page has had too many unclosed pieces."""
@@ -87,12 +87,12 @@ def _scan(
     return end
 
 
-def _module(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
+def _skip_module(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
     """Skip an `import` or `export`, which may have blank lines inside its brackets."""
     start = state.bMarks[start_line]
     if silent or state.level or not _MODULE_LINE.match(state.src, start):
         return False
-    end = _scan(state.env, jsx.statement_end, state.src, start)
+    end = _find_end(state.env, jsx.statement_end, state.src, start)
     if end is None:
         blank_line = state.src.find("\n\n", start)
         end = len(state.src) if blank_line < 0 else blank_line
@@ -100,7 +100,7 @@ def _module(state: StateBlock, start_line: int, end_line: int, silent: bool) -> 
     return True
 
 
-def _flow(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
+def _skip_flow(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
     """Skip lines that contain only tags, comments and expressions."""
     end = state.bMarks[start_line] + state.tShift[start_line]
     while end < len(state.src) and state.src[end] != "\n":
@@ -136,10 +136,10 @@ def _dedent(state: StateBlock, line: int, end_line: int) -> None:
 
 def _flow_piece_end(state: StateBlock, start: int) -> int | None:
     if _TAG_START.match(state.src, start):
-        return _scan(state.env, jsx.tag_end, state.src, start)
+        return _find_end(state.env, jsx.tag_end, state.src, start)
     if state.src[start] != "{":
         return None
-    end = _scan(state.env, jsx.expression_end, state.src, start)
+    end = _find_end(state.env, jsx.expression_end, state.src, start)
     # A string expression is visible text, so it remains part of the paragraph.
     return None if end is None or jsx.string_value(state.src[start:end]) is not None else end
 
@@ -152,18 +152,18 @@ def _line_after(state: StateBlock, line: int, end_line: int, position: int) -> i
 
 def _inline_tag(state: StateInline, silent: bool) -> bool:
     is_tag = _TAG_START.match(state.src, state.pos)
-    return bool(is_tag) and _inline(state, silent, "html_inline", jsx.tag_end)
+    return bool(is_tag) and _parse_inline(state, silent, "html_inline", jsx.tag_end)
 
 
 def _inline_expression(state: StateInline, silent: bool) -> bool:
     is_brace = state.src[state.pos] == "{"
-    return is_brace and _inline(state, silent, "mdx_expression", jsx.expression_end)
+    return is_brace and _parse_inline(state, silent, "mdx_expression", jsx.expression_end)
 
 
-def _inline(
+def _parse_inline(
     state: StateInline, silent: bool, kind: str, find_end: Callable[[str, int], int | None]
 ) -> bool:
-    end = _scan(state.env, find_end, state.src, state.pos)
+    end = _find_end(state.env, find_end, state.src, state.pos)
     if end is None:
         return False
     if not silent:

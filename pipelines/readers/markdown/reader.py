@@ -82,11 +82,11 @@ def _parser(mdx: bool) -> MarkdownIt:
         allow_blank_lines=False,
         double_inline=True,
     )
-    parser.core.ruler.before("inline", "overlong", _pass_over_overlong)
+    parser.core.ruler.before("inline", "overlong", _skip_overlong)
     return parser.use(mdx_plugin) if mdx else parser
 
 
-def _pass_over_overlong(state: StateCore) -> None:
+def _skip_overlong(state: StateCore) -> None:
     """Exempt very long paragraphs from inline parsing, which takes quadratic time on nested brackets."""
     for token in state.tokens:
         if token.type == "inline" and len(token.content) > _LONGEST_PARAGRAPH:
@@ -115,7 +115,7 @@ class _MarkdownWalk:
             "heading_open": self._heading_open,
             "heading_close": lambda _: writer.end_block(),
             "paragraph_close": lambda _: writer.end_block(),
-            "fence": lambda token: writer.block("code", _shown_code(token)),
+            "fence": lambda token: writer.block("code", _visible_code(token)),
             "code_block": lambda token: writer.block("code", token.content),
             "math_block": lambda token: writer.block("code", f"$${token.content}$$"),
             "html_block": lambda token: write_fragment(writer, token.content),
@@ -224,7 +224,7 @@ def _slug_part(token: Token) -> str:
             return token.content
 
 
-def _shown_code(fence: Token) -> str:
+def _visible_code(fence: Token) -> str:
     language = fence.info.split(maxsplit=1)[:1]
     if "highlight-" not in fence.content or (language and language[0] in _MARKDOWN_LANGUAGES):
         return fence.content

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import mammoth
 
-from pipelines.readers.archives import declared_title, opened_archive
+from pipelines.readers.archives import declared_title, open_archive
 from pipelines.readers.html.reader import read_html
 from pipelines.readers.page import Page
 
@@ -22,7 +22,7 @@ _HEADING = re.compile(r"<h[1-6]>")
 
 def read_docx(data: bytes) -> Page:
     """Read a document without its comments and pictures; raise `SourceUnreadable` if it is damaged."""
-    with opened_archive(data) as archive:
+    with open_archive(data) as archive:
         title = declared_title(archive)
         library = cast("Any", mammoth)
         converted = library.convert_to_html(

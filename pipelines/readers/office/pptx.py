@@ -7,7 +7,7 @@ from typing import Any, cast
 import pptx
 from pptx.exc import PythonPptxError
 
-from pipelines.readers.archives import DAMAGED, declared_title, opened_archive
+from pipelines.readers.archives import DAMAGED, declared_title, open_archive
 from pipelines.readers.page import Page
 from pipelines.readers.page_writer import PageWriter
 from storage.errors import SourceUnreadable
@@ -19,7 +19,7 @@ _DEEPEST_GROUP = 20
 
 def read_pptx(data: bytes) -> Page:
     """Read a presentation; raise `SourceUnreadable` if it is not one."""
-    with opened_archive(data) as archive:
+    with open_archive(data) as archive:
         title = declared_title(archive)
         writer = PageWriter()
         try:

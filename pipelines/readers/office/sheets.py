@@ -7,7 +7,7 @@ from io import BytesIO, StringIO
 
 from python_calamine import CalamineError, CalamineWorkbook
 
-from pipelines.readers.archives import DAMAGED, declared_title, opened_archive
+from pipelines.readers.archives import DAMAGED, declared_title, open_archive
 from pipelines.readers.page import Page
 from pipelines.readers.page_writer import PageWriter
 from storage.errors import SourceUnreadable
@@ -21,7 +21,7 @@ _MOST_CELLS = 2_000_000
 def read_xlsx(data: bytes) -> Page:
     """Read a workbook's last computed values, not its formulas; raise `SourceUnreadable` if damaged."""
     writer = PageWriter()
-    with opened_archive(data) as archive:
+    with open_archive(data) as archive:
         title = declared_title(archive)
         try:
             workbook = CalamineWorkbook.from_filelike(BytesIO(data))
@@ -30,10 +30,10 @@ def read_xlsx(data: bytes) -> Page:
                 if any(any(cell != "" for cell in row) for row in rows):
                     writer.prose(name)
                     writer.heading(2, None)
-                    _write_rows(writer, ([_shown(cell) for cell in row] for row in rows))
+                    _write_rows(writer, ([_cell_text(cell) for cell in row] for row in rows))
         except CalamineError as error:
             raise SourceUnreadable(DAMAGED) from error
-    return _page(writer, title)
+    return _build_page(writer, title)
 
 
 def read_csv(source: str) -> Page:
@@ -47,7 +47,7 @@ def read_csv(source: str) -> Page:
         _write_rows(writer, csv.reader(StringIO(source, newline=""), dialect))
     except csv.Error as error:
         raise SourceUnreadable(f"Its rows cannot be parsed: {error}.") from error
-    return _page(writer, None)
+    return _build_page(writer, None)
 
 
 def _write_rows(writer: PageWriter, rows: Iterable[list[str]]) -> None:
@@ -66,7 +66,7 @@ def _write_rows(writer: PageWriter, rows: Iterable[list[str]]) -> None:
     writer.close_table()
 
 
-def _shown(cell: float | str | bool | date | time | object) -> str:
+def _cell_text(cell: float | str | bool | date | time | object) -> str:
     """Return a cell's text; whole numbers have no `.0`, as in a spreadsheet."""
     match cell:
         case bool():
@@ -79,7 +79,7 @@ def _shown(cell: float | str | bool | date | time | object) -> str:
             return str(cell)
 
 
-def _page(writer: PageWriter, title: str | None) -> Page:
+def _build_page(writer: PageWriter, title: str | None) -> Page:
     return Page(
         text=writer.text,
         blocks=tuple(writer.blocks),

@@ -45,12 +45,12 @@ def page_runs(page: pdfium.PdfTextPage) -> list[Run]:
     runs: list[Run] = []
     pending: list[_Char] = []
     for char in _chars(page):
-        if char is None or (pending and _is_apart(pending, char)):
-            _close(pending, runs)
+        if char is None or (pending and _is_separate(pending, char)):
+            _close_run(pending, runs)
             pending = []
         if char is not None and (pending or not char.text.isspace()):
             pending.append(char)
-    _close(pending, runs)
+    _close_run(pending, runs)
     return runs
 
 
@@ -77,7 +77,7 @@ def _chars(page: pdfium.PdfTextPage) -> Iterator[_Char | None]:
             yield None
         elif text == " " and pdfium_c.FPDFText_IsGenerated(handle, index) == 1:
             yield _Char(" ", 0, 0, 0, 0)
-        elif shown := _HYPHEN if _ends_line(handle, index, text) else _shown(text):
+        elif shown := _HYPHEN if _ends_line(handle, index, text) else _normalize_character(text):
             box_of(handle, index, pointer)
             yield _Char(shown, rect.left, rect.right, rect.bottom, rect.top)
 
@@ -89,7 +89,7 @@ def _ends_line(page: Any, index: int, text: str) -> bool:
     return text in _HYPHENS and pdfium_c.FPDFText_IsHyphen(page, index) == 1
 
 
-def _shown(text: str) -> str:
+def _normalize_character(text: str) -> str:
     """Replace ligatures and presentation forms by their letters, and non-text characters by nothing."""
     if " " < text < "\x7f":
         return text
@@ -100,7 +100,7 @@ def _shown(text: str) -> str:
     return " " if text.isspace() else text
 
 
-def _is_apart(pending: list[_Char], char: _Char) -> bool:
+def _is_separate(pending: list[_Char], char: _Char) -> bool:
     """Whether a wide gap separates the character from the run, as between columns or cells."""
     if char.text == " ":
         return False
@@ -117,7 +117,7 @@ def _is_right_to_left(text: str) -> bool:
     return unicodedata.bidirectional(text[0]) in ("R", "AL", "AN")
 
 
-def _close(chars: list[_Char], runs: list[Run]) -> None:
+def _close_run(chars: list[_Char], runs: list[Run]) -> None:
     shown = [char for char in chars if char.text != " "]
     text = unicodedata.normalize("NFC", "".join(char.text for char in chars).strip())
     if not shown or not text:

@@ -15,12 +15,12 @@ _GUTTER_FROM, _GUTTER_TO, _GUTTER_STEPS = 0.3, 0.7, 40
 # A column of prose has several long lines, even with figures in it; table cells are short.
 _FEWEST_LINES = 6
 _LONG_LINE = 22
-_MOSTLY = 0.5
+_PROSE_SHARE = 0.5
 _MOST_ACROSS = 0.35
 # Two runs are on one line if they overlap by more than this fraction of the smaller height.
 _SAME_LINE = 0.5
 _MOST_UPWARD = 0.15
-_LYING = 0.5
+_VERTICAL_SHARE = 0.5
 """The text of a page is vertical if more than this fraction of its long runs are higher than wide."""
 _LONG_RUN = 4
 
@@ -40,23 +40,23 @@ class Line:
     """Whether the line has wide gaps, as between the cells of a table."""
 
 
-def in_reading_order(runs: Sequence[Run]) -> list[Line]:
+def order_lines(runs: Sequence[Run]) -> list[Line]:
     """Return the page's lines in reading order; vertical text keeps the order in which it was written."""
-    if _is_lying(runs):
+    if _is_vertical(runs):
         return [_line([run], 0) for run in runs]
     gutter = _gutter(runs)
     if gutter is None:
-        return list(_rows(runs, 0) if _is_disordered(runs) else _as_written(runs))
+        return list(_rows(runs, 0) if _is_disordered(runs) else _lines_as_written(runs))
     lines: list[Line] = []
     for number, column in enumerate(_columns(runs, gutter)):
         lines.extend(_rows(column, number))
     return lines
 
 
-def _is_lying(runs: Sequence[Run]) -> bool:
+def _is_vertical(runs: Sequence[Run]) -> bool:
     long = [run for run in runs if len(run.text) >= _LONG_RUN]
     lying = sum(run.top - run.bottom > run.right - run.left for run in long)
-    return bool(long) and lying > _LYING * len(long)
+    return bool(long) and lying > _VERTICAL_SHARE * len(long)
 
 
 def _is_disordered(runs: Sequence[Run]) -> bool:
@@ -68,7 +68,7 @@ def _is_disordered(runs: Sequence[Run]) -> bool:
     return upward > _MOST_UPWARD * len(runs)
 
 
-def _as_written(runs: Sequence[Run]) -> Iterator[Line]:
+def _lines_as_written(runs: Sequence[Run]) -> Iterator[Line]:
     row: list[Run] = []
     for run in runs:
         if row and not (_is_beside(run, row[-1]) and run.left >= row[-1].left):
@@ -101,7 +101,7 @@ def _gutter(runs: Sequence[Run]) -> float | None:
 def _is_prose(runs: Sequence[Run]) -> bool:
     lengths = [len(run.text) for run in runs]
     long = [length for length in lengths if length >= _LONG_LINE]
-    return len(long) >= _FEWEST_LINES and sum(long) >= _MOSTLY * sum(lengths)
+    return len(long) >= _FEWEST_LINES and sum(long) >= _PROSE_SHARE * sum(lengths)
 
 
 def _columns(runs: Sequence[Run], gutter: float) -> Iterator[list[Run]]:

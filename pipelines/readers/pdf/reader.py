@@ -11,8 +11,8 @@ import pypdfium2.raw as pdfium_c
 from pipelines.readers.page import Heading, Page
 from pipelines.readers.page_writer import PageWriter
 from pipelines.readers.pdf.characters import page_runs
-from pipelines.readers.pdf.layout import Line, in_reading_order
-from pipelines.readers.pdf.paragraphs import Hyphens, paragraphs, without_running_heads
+from pipelines.readers.pdf.layout import Line, order_lines
+from pipelines.readers.pdf.paragraphs import HyphenJoiner, paragraphs, without_running_heads
 from pipelines.readers.titles import sensible_title
 from storage.errors import SourceUnreadable
 from storage.shapes import Metadata, Span
@@ -37,7 +37,7 @@ Bookmark = tuple[int, int, str]
 
 def read_pdf(data: bytes) -> Page:
     """Read a PDF; raise `SourceUnreadable` if it is locked, damaged, or a scan without text."""
-    with closing(_opened(data)) as document:
+    with closing(_open(data)) as document:
         if not len(document):
             raise SourceUnreadable(_NO_PAGES)
         if len(document) > _MOST_PAGES:
@@ -45,7 +45,7 @@ def read_pdf(data: bytes) -> Page:
         pages = without_running_heads([_lines(document, number) for number in range(len(document))])
         bookmarks = _bookmarks(document)
         described = document.get_metadata_dict(skip_empty=True)
-    writer, spans = _written(pages)
+    writer, spans = _write_pages(pages)
     if not writer.blocks:
         raise SourceUnreadable(_NO_TEXT)
     return Page(
@@ -58,7 +58,7 @@ def read_pdf(data: bytes) -> Page:
     )
 
 
-def _opened(data: bytes) -> pdfium.PdfDocument:
+def _open(data: bytes) -> pdfium.PdfDocument:
     try:
         return pdfium.PdfDocument(data)
     except pdfium.PdfiumError as error:
@@ -77,12 +77,12 @@ def _lines(document: pdfium.PdfDocument, number: int) -> list[Line]:
         except pdfium.PdfiumError:
             return []
         with closing(text):
-            return in_reading_order(page_runs(text))
+            return order_lines(page_runs(text))
 
 
-def _written(pages: Sequence[Sequence[Line]]) -> tuple[PageWriter, list[Span]]:
+def _write_pages(pages: Sequence[Sequence[Line]]) -> tuple[PageWriter, list[Span]]:
     """Write the text; also return each page's span, which ends where the next page's text starts."""
-    hyphens = Hyphens(line.text for page in pages for line in page)
+    hyphens = HyphenJoiner(line.text for page in pages for line in page)
     writer = PageWriter()
     starts: list[int | None] = []
     for page in pages:

@@ -17,13 +17,13 @@ from typing import Any, cast
 import msgspec
 
 from storage.errors import IbidError
-from storage.processes.frames import frame, read_frame
+from storage.processes.frames import encode_frame, read_frame
 from storage.processes.parent import end_with_parent
 
 if sys.platform != "win32":
     import resource
 
-_NOTHING = msgspec.Raw(b"\xc0")  # nil
+_NIL = msgspec.Raw(b"\xc0")  # nil
 _DAMAGED = "It is damaged, or its suffix is wrong."
 
 
@@ -39,7 +39,7 @@ class FunctionCall(msgspec.Struct):
 class Reply(msgspec.Struct):
     """The outcome of one call: a result, a reason for failure, or `out_of_memory`."""
 
-    result: msgspec.Raw = _NOTHING
+    result: msgspec.Raw = _NIL
     reason: str = ""
     out_of_memory: bool = False
 
@@ -73,13 +73,13 @@ def _answer(call: Callable[..., Any], request: FunctionCall) -> bytes:
         for value in request.arguments
     )
     try:
-        return frame(Reply(result=msgspec.Raw(msgspec.msgpack.encode(call(*arguments)))))
+        return encode_frame(Reply(result=msgspec.Raw(msgspec.msgpack.encode(call(*arguments)))))
     except IbidError as error:
-        return frame(Reply(reason=str(error)))
+        return encode_frame(Reply(reason=str(error)))
     except MemoryError:
-        return frame(Reply(out_of_memory=True))
+        return encode_frame(Reply(out_of_memory=True))
     except Exception:
-        return frame(Reply(reason=_DAMAGED))
+        return encode_frame(Reply(reason=_DAMAGED))
 
 
 def _limit_memory(limit: int) -> None:

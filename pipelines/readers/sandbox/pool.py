@@ -8,7 +8,7 @@ from queue import LifoQueue
 from typing import NamedTuple, Self
 
 from pipelines.readers import SourceDocument
-from pipelines.readers.sandbox.service import MEMORY, SECONDS, Call, Sandbox
+from pipelines.readers.sandbox.service import MEMORY, SECONDS, Sandbox, SandboxCall
 from storage.errors import SourceUnreadable
 
 PROCESSES = 2
@@ -16,7 +16,7 @@ PROCESSES = 2
 _READER = "pipelines.readers:read_file"
 _HUNDRED_MEGABYTES = 100_000_000
 # Bytes per batch. Small files are sent in batches, because a round trip takes longer than reading one.
-_TOGETHER = 60_000
+_MAX_GROUP_BYTES = 60_000
 
 
 class FileRequest(NamedTuple):
@@ -62,24 +62,24 @@ class ReaderPool:
 
     def read(self, files: Sequence[FileRequest]) -> list[SourceDocument | SourceUnreadable]:
         """Read the files and return the results in the same order."""
-        return [*chain.from_iterable(self._threads.map(self._read, _groups(files)))]
+        return [*chain.from_iterable(self._threads.map(self._read, _group_files(files)))]
 
     def _read(self, files: Sequence[FileRequest]) -> list[SourceDocument | SourceUnreadable]:
         sandbox = self._idle.get()
         try:
-            return [*sandbox.run([self._call(file) for file in files])]
+            return [*sandbox.run_calls([self._build_call(file) for file in files])]
         finally:
             self._idle.put(sandbox)
 
-    def _call(self, file: FileRequest) -> Call:
+    def _build_call(self, file: FileRequest) -> SandboxCall:
         seconds = self._seconds * (1 + file.size / _HUNDRED_MEGABYTES)
-        return Call((file.path, file.relative), seconds)
+        return SandboxCall((file.path, file.relative), seconds)
 
 
-def _groups(files: Sequence[FileRequest]) -> Iterator[list[FileRequest]]:
+def _group_files(files: Sequence[FileRequest]) -> Iterator[list[FileRequest]]:
     group: list[FileRequest] = []
     for file in files:
-        if group and sum(one.size for one in group) + file.size > _TOGETHER:
+        if group and sum(one.size for one in group) + file.size > _MAX_GROUP_BYTES:
             yield group
             group = []
         group.append(file)

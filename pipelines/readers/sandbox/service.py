@@ -15,7 +15,7 @@ import msgspec
 
 from pipelines.readers.sandbox.child import FunctionCall, Reply
 from storage.errors import SourceUnreadable
-from storage.processes.frames import frame, read_frame
+from storage.processes.frames import encode_frame, read_frame
 from storage.processes.spawn import spawn
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ _GIGABYTE = 1_000_000_000
 _WATCH_SECONDS = 0.5
 
 
-class Call(NamedTuple):
+class SandboxCall(NamedTuple):
     """The arguments of a call and its timeout in seconds."""
 
     arguments: tuple[PurePath | int, ...]
@@ -59,20 +59,20 @@ class Sandbox(Generic[T]):
         process = self._process
         return process.id if process else None
 
-    def run(self, calls: Sequence[Call]) -> Iterator[T | SourceUnreadable]:
+    def run_calls(self, calls: Sequence[SandboxCall]) -> Iterator[T | SourceUnreadable]:
         """Yield the outcome of each call, in order; all are sent at once, which is faster for small files.
 
         A call that exceeds a limit or crashes fails alone; the others continue in a new process.
         """
         position = 0
         while position < len(calls):
-            for outcome in self._in_one_process(calls[position:]):
+            for outcome in self._run_in_one_process(calls[position:]):
                 position += 1
                 yield outcome
 
     async def call(self, *arguments: PurePath | int) -> T:
         """Return the result of one call or raise `SourceUnreadable`. To cancel it, close the sandbox."""
-        (outcome,) = await asyncio.to_thread(lambda: [*self.run([Call(arguments)])])
+        (outcome,) = await asyncio.to_thread(lambda: [*self.run_calls([SandboxCall(arguments)])])
         if isinstance(outcome, SourceUnreadable):
             raise outcome
         return outcome
@@ -80,19 +80,19 @@ class Sandbox(Generic[T]):
     def close(self) -> None:
         """Kill the process and abandon the current call; may be called from any thread."""
         self._is_closed = True
-        self._end()
+        self._kill_process()
 
-    def _in_one_process(self, calls: Sequence[Call]) -> Iterator[T | SourceUnreadable]:
+    def _run_in_one_process(self, calls: Sequence[SandboxCall]) -> Iterator[T | SourceUnreadable]:
         """Yield outcomes until a call ends the process."""
-        process = self._started()
+        process = self._get_process()
         if process is None:
             yield from (SourceUnreadable(_CLOSED) for _ in calls)
             return
         process.send(calls)
         for call in calls:
             reply = process.reply(call.seconds)
-            if reply is None or reply.out_of_memory or process.is_late:
-                self._end()
+            if reply is None or reply.out_of_memory or process.has_timed_out:
+                self._kill_process()
                 yield SourceUnreadable(self._reason(process, call, reply))
                 return
             if reply.reason:
@@ -100,23 +100,23 @@ class Sandbox(Generic[T]):
             else:
                 yield msgspec.msgpack.decode(reply.result, type=self._result)
 
-    def _reason(self, process: "_Process", call: Call, reply: Reply | None) -> str:
+    def _reason(self, process: "_Process", call: SandboxCall, reply: Reply | None) -> str:
         if self._is_closed:
             return _CLOSED
-        if process.is_late:
+        if process.has_timed_out:
             return f"Reading it took longer than {call.seconds:.0f} s."
         if reply is not None and reply.out_of_memory:
             return f"Reading it needed more than {self._memory / _GIGABYTE:.1f} GB of memory."
         return _CRASHED
 
-    def _started(self) -> "_Process | None":
+    def _get_process(self) -> "_Process | None":
         """Return the process, started if necessary, or None if the sandbox is closed."""
         with self._lock:
             if self._process is None and not self._is_closed:
                 self._process = _Process(self._function, self._memory)
             return self._process
 
-    def _end(self) -> None:
+    def _kill_process(self) -> None:
         with self._lock:
             process, self._process = self._process, None
             if process is not None:
@@ -127,7 +127,7 @@ class _Process:
     """A process, the pipes to it, and a thread that kills it when a reply is late."""
 
     def __init__(self, function: str, memory: int) -> None:
-        self.is_late = False
+        self.has_timed_out = False
         self._deadline = math.inf
         self._is_over = threading.Event()
         self._child = spawn(
@@ -143,12 +143,14 @@ class _Process:
         """The system's id of the process."""
         return self._child.pid
 
-    def send(self, calls: Sequence[Call]) -> None:
+    def send(self, calls: Sequence[SandboxCall]) -> None:
         """Send the calls; if the process has ended, there are no replies."""
-        requests = [FunctionCall(_encoded(call.arguments), int(call.seconds) + 1) for call in calls]
+        requests = [
+            FunctionCall(_encode_arguments(call.arguments), int(call.seconds) + 1) for call in calls
+        ]
         assert self._child.stdin
         with suppress(OSError, ValueError):  # the process ended or was closed in the meantime
-            self._child.stdin.write(frame(requests))
+            self._child.stdin.write(encode_frame(requests))
             self._child.stdin.flush()
 
     def reply(self, seconds: float) -> Reply | None:
@@ -171,10 +173,10 @@ class _Process:
     def _watch(self) -> None:
         while not self._is_over.wait(_WATCH_SECONDS):
             if time.monotonic() > self._deadline:
-                self.is_late = True
+                self.has_timed_out = True
                 self._child.kill()
                 return
 
 
-def _encoded(arguments: Sequence[PurePath | int]) -> tuple[bytes | int, ...]:
+def _encode_arguments(arguments: Sequence[PurePath | int]) -> tuple[bytes | int, ...]:
     return tuple(a if isinstance(a, int) else os.fsencode(a) for a in arguments)

@@ -25,7 +25,7 @@ _DEEPEST_ROOT = 5
 
 The deepest docs folder that is ingested alone is `i18n/<locale>/<plugin>/<version>`, four below the root.
 """
-_TRANSLATED = 4
+_TRANSLATION_DEPTH = 4
 """The number of folders above a translated page: `i18n/<locale>/<plugin>/<version>`."""
 _LARGEST_CONFIG = 200_000
 # Matches the start of the docs options, the start of the blog options, and the route of either.
@@ -55,7 +55,7 @@ class SiteLocation:
     builder: Builder = "docusaurus"
     is_mdx: bool = False
     """Whether Markdown is read as MDX, whatever the file's suffix."""
-    flat: bool = False
+    has_flat_urls: bool = False
     """Whether MkDocs is configured to write `page.html` instead of `page/index.html`."""
 
     @property
@@ -68,7 +68,7 @@ class SiteLocation:
         return (
             f"Place(relative=PurePosixPath({self.relative.as_posix()!r}), prefix={self.prefix!r}, "
             f"version={self.version!r}, locale={self.locale!r}, builder={self.builder!r}, "
-            f"is_mdx={self.is_mdx!r}, flat={self.flat!r})"
+            f"is_mdx={self.is_mdx!r}, flat={self.has_flat_urls!r})"
         )
 
 
@@ -84,41 +84,43 @@ class _Site:
     """The version whose name is not part of the route."""
     locale: str | None = None
     is_mdx: bool = False
-    flat: bool = False
+    has_flat_urls: bool = False
 
 
-class Sites:
+class SiteCache:
     """A cache of the site of each ingested folder, so that the folders are searched only once per run."""
 
     def __init__(self) -> None:
         self._around: dict[Path, _Site | None] = {}
 
-    def around(self, root: Path) -> "_Site | None":
+    def find_site(self, root: Path) -> "_Site | None":
         """Return the site that the folder is or belongs to, or None."""
         if root not in self._around:
-            self._around[root] = _site_around(root)
+            self._around[root] = _find_site(root)
         return self._around[root]
 
 
-def place_of(path: Path, relative: PurePosixPath, sites: Sites | None = None) -> SiteLocation:
+def locate_page(
+    path: Path, relative: PurePosixPath, sites: SiteCache | None = None
+) -> SiteLocation:
     """Return a page's place on its site.
 
     Read only configuration files, in the folder that `relative` starts from and above it.
     """
     root = path.parents[len(relative.parts) - 1]
-    site = (sites or Sites()).around(root)
+    site = (sites or SiteCache()).find_site(root)
     if site is None:
         return SiteLocation(relative)
     inside = PurePosixPath(path.relative_to(site.root).as_posix())
     is_whole = root == site.root
     if site.builder == "docusaurus":
-        return _docusaurus_place(site, inside, None if is_whole else relative)
+        return _locate_docusaurus_page(site, inside, None if is_whole else relative)
     if is_whole and inside.is_relative_to(site.docs):
         relative = inside.relative_to(site.docs)
-    return SiteLocation(relative, builder=site.builder, flat=site.flat)
+    return SiteLocation(relative, builder=site.builder, has_flat_urls=site.has_flat_urls)
 
 
-def _docusaurus_place(
+def _locate_docusaurus_page(
     site: _Site, inside: PurePosixPath, below: PurePosixPath | None
 ) -> SiteLocation:
     """Return a page's place on a Docusaurus site.
@@ -126,11 +128,11 @@ def _docusaurus_place(
     `below` is the page's path below the ingested folder, or None if that folder is the site's root.
     """
     locale, rest = site.locale, inside.parts
-    if len(rest) > _TRANSLATED and rest[0] == "i18n" and rest[2] == _PLUGIN:
+    if len(rest) > _TRANSLATION_DEPTH and rest[0] == "i18n" and rest[2] == _PLUGIN:
         locale = rest[1]
         is_current = rest[3] == "current"
         rest = ("docs", *rest[4:]) if is_current else ("versioned_docs", *rest[3:])
-    version, rest = _version(site, rest)
+    version, rest = _split_version(site, rest)
     if rest is None:
         return SiteLocation(below or inside, is_mdx=site.is_mdx)
     if below is not None:
@@ -145,7 +147,9 @@ def _docusaurus_place(
     )
 
 
-def _version(site: _Site, parts: tuple[str, ...]) -> tuple[str | None, tuple[str, ...] | None]:
+def _split_version(
+    site: _Site, parts: tuple[str, ...]
+) -> tuple[str | None, tuple[str, ...] | None]:
     """Return the version and the path below its folder; the path is None if the file is not in the docs."""
     if parts[0] == "docs":
         return (NEXT if site.versions else None), parts[1:]
@@ -154,7 +158,7 @@ def _version(site: _Site, parts: tuple[str, ...]) -> tuple[str | None, tuple[str
     return None, None
 
 
-def _site_around(root: Path) -> _Site | None:
+def _find_site(root: Path) -> _Site | None:
     for folder in (root, *root.parents[: _DEEPEST_ROOT - 1]):
         if site := _site_at(folder, is_root=folder == root, is_parent=folder == root.parent):
             return site
@@ -163,12 +167,12 @@ def _site_around(root: Path) -> _Site | None:
 
 def _site_at(folder: Path, *, is_root: bool, is_parent: bool) -> _Site | None:
     if any((folder / name).is_file() for name in _DOCUSAURUS):
-        return _docusaurus(folder, tuple(_stamps(folder, *_DOCUSAURUS, _VERSIONS, "i18n")))
+        return _read_docusaurus(folder, tuple(_stamps(folder, *_DOCUSAURUS, _VERSIONS, "i18n")))
     if not (is_root or is_parent):
         return None
     for name in _MKDOCS:
         if (folder / name).is_file():
-            return _mkdocs(folder / name, tuple(_stamps(folder, name)))
+            return _read_mkdocs(folder / name, tuple(_stamps(folder, name)))
     below = ("", *_SPHINX_FOLDERS) if is_root else ("",)
     for name in below:
         if any((folder / name / conf).is_file() for conf in _SPHINX):
@@ -184,11 +188,11 @@ def _stamps(folder: Path, *names: str) -> Iterator[int | None]:
 
 
 @lru_cache(maxsize=32)
-def _docusaurus(folder: Path, _stamps: tuple[int | None, ...]) -> _Site:
-    config = "".join(_text(folder / name) for name in _DOCUSAURUS)
+def _read_docusaurus(folder: Path, _stamps: tuple[int | None, ...]) -> _Site:
+    config = "".join(_read_text(folder / name) for name in _DOCUSAURUS)
     locale = _DEFAULT_LOCALE.search(config)
     has_locales = any((folder / "i18n").glob(f"*/{_PLUGIN}"))
-    latest, versions = _LATEST.search(config), _versions(folder / _VERSIONS)
+    latest, versions = _LATEST.search(config), _read_versions(folder / _VERSIONS)
     chosen = latest[1] if latest else next(iter(versions), None)
     return _Site(
         folder,
@@ -212,16 +216,16 @@ def _route_base(config: str) -> str:
 
 
 @lru_cache(maxsize=32)
-def _mkdocs(config: Path, _stamps: tuple[int | None, ...]) -> _Site:
-    text = _text(config)
+def _read_mkdocs(config: Path, _stamps: tuple[int | None, ...]) -> _Site:
+    text = _read_text(config)
     docs = _DOCS_DIR.search(text)
     folder = docs[1].strip().strip("/") if docs else "docs"
-    return _Site(config.parent, "mkdocs", folder, flat=bool(_FLAT_URLS.search(text)))
+    return _Site(config.parent, "mkdocs", folder, has_flat_urls=bool(_FLAT_URLS.search(text)))
 
 
-def _versions(path: Path) -> tuple[str, ...]:
+def _read_versions(path: Path) -> tuple[str, ...]:
     try:
-        names: Any = parse_json(_text(path) or "[]")
+        names: Any = parse_json(_read_text(path) or "[]")
     except ValueError:
         return ()
     if not isinstance(names, list):
@@ -229,7 +233,7 @@ def _versions(path: Path) -> tuple[str, ...]:
     return tuple(str(name) for name in cast("list[Any]", names))
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     """Return a configuration file's text; empty if it cannot be read, so that the defaults apply."""
     try:
         with path.open(encoding="utf-8", errors="replace") as file:

@@ -39,7 +39,7 @@ def page_route(at: SiteLocation, front_matter: Metadata) -> str:
     if at.builder == "sphinx":
         return f"{stem}.html"
     is_index = at.relative.stem.lower() in ("index", "readme")
-    if at.flat:
+    if at.has_flat_urls:
         return _path(at.relative.with_name("index.html").as_posix()) if is_index else f"{stem}.html"
     folder = _path(at.relative.parent.as_posix()) if is_index else stem
     return f"{folder}/" if folder else ""

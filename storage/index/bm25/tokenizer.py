@@ -25,12 +25,12 @@ _MARKS = "\u0300-\u036f\u0483-\u0489\u0900-\u0963\u0966-\u0dff"
 """Combining marks, which belong to a word but do not match `\\w`; the ranges also hold Indic letters."""
 _WORD = re.compile(rf"[{_UNSPACED}]+|[^\W{_UNSPACED}](?:[^\W{_UNSPACED}]|[{_MARKS}])*")
 _PLAIN_WORD = re.compile(r"\w+")
-_PECULIAR = re.compile(f"[{_UNSPACED}{_MARKS}]")
+_NEEDS_SPLITTING = re.compile(f"[{_UNSPACED}{_MARKS}]")
 _AFTER_LATIN = "\u0250"
 _RUN = re.compile(f"[{_UNSPACED}]")
 _INDIC = re.compile("[\u0900-\u0dff]")
 _CHINESE = re.compile("[\u3400-\u9fff]")
-_REMEMBERED = 200_000
+_MAX_CACHED_WORDS = 200_000
 """Words per language whose numbers are cached."""
 _LONGEST = 40
 """Longest word to cache, in characters: longer ones rarely recur, or are sent to fill the memory."""
@@ -39,40 +39,40 @@ _COMMON_CHARACTERS = frozenset("".join(_LISTS["common_characters"]))
 
 # Characters that are optional or have two spellings: vowel points of Arabic and Hebrew, the Arabic
 # stretching line (tatweel), the dot of borrowed sounds and the nasal sign of Devanagari.
-_FOLDED: dict[int, str | None] = {
+_FOLDS: dict[int, str | None] = {
     **dict.fromkeys((*range(0x0591, 0x05C8), *range(0x064B, 0x0660), 0x0640, 0x0670, 0x093C)),
     0x0901: "\u0902",
     0x200D: None,
 }
-_FOLDABLE = re.compile(f"[{''.join(map(chr, _FOLDED))}]")
+_FOLDABLE = re.compile(f"[{''.join(map(chr, _FOLDS))}]")
 # Persian and Arabic keyboards write the same letters with different code points.
 _PERSIAN = str.maketrans("يىك", "ییک")
 _PERSIAN_SCRIPT = frozenset({"fa", "ur", "ps", "ckb"})
 _HINDI_ENDING = re.compile(rf"(?<=..){any_of(_LISTS['hindi_endings'])}$")
 
 
-def words(text: str, language: str) -> tuple[list[int], list[int]]:
+def tokenize(text: str, language: str) -> tuple[list[int], list[int]]:
     """Return the numbers of the content words, in order, and of the character pairs in unspaced runs.
 
     `language` is an ISO 639 code; its stemmer does not change words in another script.
     """
-    folded = _folded(text, language)
+    folded = _fold(text, language)
     # Most texts have no such characters, and this path is several times faster.
-    if folded.isascii() or _PECULIAR.search(folded) is None:
-        return _numbered(_PLAIN_WORD.findall(folded), language), []
+    if folded.isascii() or _NEEDS_SPLITTING.search(folded) is None:
+        return _to_numbers(_PLAIN_WORD.findall(folded), language), []
     found = _WORD.findall(folded)
     if not is_unspaced(folded):
-        return _numbered(found, language), []
+        return _to_numbers(found, language), []
     runs = [word for word in found if _RUN.match(word)]
     spaced = [word for word in found if not _RUN.match(word)]
-    return _numbered(spaced, language), [*chain.from_iterable(map(_pairs_of_characters, runs))]
+    return _to_numbers(spaced, language), [*chain.from_iterable(map(_pairs_of_characters, runs))]
 
 
-def characters(text: str, language: str) -> list[int]:
+def chinese_characters(text: str, language: str) -> list[int]:
     """Return the numbers of the Chinese characters, also in Japanese, except very common ones."""
     if text.isascii():
         return []
-    found = _CHINESE.findall(_folded(text, language))
+    found = _CHINESE.findall(_fold(text, language))
     return [crc32(character.encode()) for character in found if character not in _COMMON_CHARACTERS]
 
 
@@ -92,18 +92,18 @@ def is_latin(text: str) -> bool:
     return 2 * sum(letter < _AFTER_LATIN for letter in letters) >= len(letters)
 
 
-def stop_words_in(text: str, language: str) -> int:
+def count_stop_words(text: str, language: str) -> int:
     """Return how many distinct words of the language's stop list a text contains."""
     kept = Bm25Config(language=language, stemmer=DisabledStemmer())
     every = Bm25Config(stemmer=DisabledStemmer(), stopwords=StopwordsSet())
     return len(Bm25(every).embed_query(text).indices) - len(Bm25(kept).embed_query(text).indices)
 
 
-def _folded(text: str, language: str) -> str:
+def _fold(text: str, language: str) -> str:
     if text.isascii():
         return text
     folded = unicodedata.normalize("NFKC", text)
-    folded = _FOLDABLE.sub(lambda found: _FOLDED[ord(found[0])] or "", folded)
+    folded = _FOLDABLE.sub(lambda found: _FOLDS[ord(found[0])] or "", folded)
     return folded.translate(_PERSIAN) if language in _PERSIAN_SCRIPT else folded
 
 
@@ -124,9 +124,9 @@ def _pairs_of_characters(run: str) -> Iterator[int]:
         yield crc32((first + second).encode())
 
 
-def _numbered(found: Sequence[str], language: str) -> list[int]:
+def _to_numbers(found: Sequence[str], language: str) -> list[int]:
     numbers = _numbers(language)
-    if len(numbers) > _REMEMBERED:
+    if len(numbers) > _MAX_CACHED_WORDS:
         numbers.clear()
     return [*chain.from_iterable(map(numbers.__getitem__, found))]
 
@@ -136,7 +136,7 @@ class _Numbers(dict[str, tuple[int, ...]]):
 
     def __init__(self, language: str) -> None:
         super().__init__()
-        self._encoder = encoder(language)
+        self._encoder = get_encoder(language)
 
     def __missing__(self, word: str) -> tuple[int, ...]:
         """Compute a word's numbers: none for a stop word, several if the engine splits the word."""
@@ -153,7 +153,7 @@ _numbers = lru_cache(maxsize=32)(_Numbers)
 
 
 @lru_cache(maxsize=32)
-def encoder(language: str, tokenizer: TokenizerType = TokenizerType.Word) -> Bm25:
+def get_encoder(language: str, tokenizer: TokenizerType = TokenizerType.Word) -> Bm25:
     """Return the engine's encoder with a stemmer and stop list, or without them for an unknown language."""
     try:
         return Bm25(Bm25Config(language=language, tokenizer=tokenizer))

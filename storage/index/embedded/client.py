@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from storage.errors import IndexUnavailable
 from storage.index.embedded import messages
-from storage.index.embedded.connection import Connection, EngineConnectionLost, connect
+from storage.index.embedded.connection import EngineConnection, EngineConnectionLost, connect
 from storage.index.engine import (
     Change,
     Filter,
@@ -23,9 +23,9 @@ from storage.index.engine import (
     Schema,
 )
 
-_WRITTEN = 128
+_POINTS_PER_WRITE = 128
 """Points per call; all other calls wait while it runs, for about 20 ms."""
-_READ = 512
+_POINTS_PER_READ = 512
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -47,16 +47,16 @@ class EngineClient(IndexEngine):
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._connection: Connection | None = None
+        self._connection: EngineConnection | None = None
         self._connecting = asyncio.Lock()
         self._closed = False
 
-    async def connect(self) -> Connection:
+    async def connect(self) -> EngineConnection:
         """Return the current connection, or a new one if it was lost; raise `IndexUnavailable` on failure."""
         async with self._connecting:
             if self._closed:
                 raise IndexUnavailable(f"The index in {self._folder} has been closed.")
-            if self._connection is None or self._connection.lost:
+            if self._connection is None or self._connection.is_lost:
                 self._connection = await connect(self._folder)
             return self._connection
 
@@ -72,11 +72,11 @@ class EngineClient(IndexEngine):
     async def aliases(self) -> dict[str, str]:
         return await self._call(messages.Aliases(), dict[str, str])
 
-    async def point(self, alias: str, collection: str) -> None:
+    async def set_alias(self, alias: str, collection: str) -> None:
         await self._call(messages.PointAlias(alias, collection), NoneType)
 
     async def upsert(self, collection: str, points: Sequence[Point]) -> None:
-        for some in _cut(points, _WRITTEN):
+        for some in _batches(points, _POINTS_PER_WRITE):
             await self._call(messages.Upsert(collection, some), NoneType)
 
     async def apply(self, collection: str, changes: Sequence[Change]) -> None:
@@ -87,24 +87,26 @@ class EngineClient(IndexEngine):
 
     async def retrieve(self, collection: str, ids: Sequence[str]) -> list[Record]:
         found: list[Record] = []
-        for some in _cut(ids, _READ):
+        for some in _batches(ids, _POINTS_PER_READ):
             found += await self._call(messages.Retrieve(collection, some), list[Record])
         return found
 
     async def scan(
-        self, collection: str, where: Filter, *, vectors: bool = False, most: int | None = None
+        self, collection: str, where: Filter, *, vectors: bool = False, limit: int | None = None
     ) -> list[Record]:
         found: list[Record] = []
         start: str | None = None
         while True:
-            call = messages.Scan(collection, _listed(where), vectors, start, most or _READ)
+            call = messages.Scan(
+                collection, _to_lists(where), vectors, start, limit or _POINTS_PER_READ
+            )
             page, start = await self._call(call, tuple[list[Record], str | None])
             found += page
-            if start is None or most:
+            if start is None or limit:
                 return found
 
     async def count(self, collection: str, where: Filter) -> int:
-        return await self._call(messages.Count(collection, _listed(where)), int)
+        return await self._call(messages.Count(collection, _to_lists(where)), int)
 
     async def is_slow(self, collection: str) -> bool:
         return await self._call(messages.IsSlow(collection), bool)
@@ -118,7 +120,7 @@ class EngineClient(IndexEngine):
             if self._connection is not None:
                 await self._connection.close()
 
-    async def _call(self, call: messages.Call, answer: type[T]) -> T:
+    async def _call(self, call: messages.EngineCall, answer: type[T]) -> T:
         """Call the process; if the connection is lost, retry once on a new one: calls are idempotent."""
         try:
             return await (await self.connect()).call(call, answer)
@@ -126,10 +128,10 @@ class EngineClient(IndexEngine):
             return await (await self.connect()).call(call, answer)
 
 
-def _cut(items: Sequence[S], size: int) -> Iterator[list[S]]:
+def _batches(items: Sequence[S], size: int) -> Iterator[list[S]]:
     for start in range(0, len(items), size):
         yield list(items[start : start + size])
 
 
-def _listed(where: Filter) -> dict[str, list[Scalar]]:
+def _to_lists(where: Filter) -> dict[str, list[Scalar]]:
     return {name: list(values) for name, values in where.items()}

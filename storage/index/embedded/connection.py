@@ -13,35 +13,35 @@ from msgspec import Raw
 
 from storage.errors import IndexUnavailable
 from storage.index.embedded.files import is_locked, require_space
-from storage.index.embedded.messages import Call
+from storage.index.embedded.messages import EngineCall
 from storage.index.embedded.protocol import (
-    BUFFER,
+    BUFFER_BYTES,
+    EXIT_LOCKED,
     HOST,
-    LOG,
-    TAKEN,
-    Address,
+    LOG_NAME,
+    EngineAddress,
     EngineFailure,
     EngineRequest,
     EngineResponse,
     Hello,
 )
-from storage.processes.frames import frame, receive
+from storage.processes.frames import encode_frame, receive
 from storage.processes.spawn import spawn
 
-_DEADLINE = 15.0
+_START_TIMEOUT = 15.0
 """Timeout in seconds for the process to start and answer, whichever client started it."""
-_GREETING = 5.0
+_HELLO_TIMEOUT = 5.0
 _PAUSE = 0.01
 
 T = TypeVar("T")
-_ANSWERS = msgspec.msgpack.Decoder(EngineResponse | EngineFailure)
+_RESPONSE_DECODER = msgspec.msgpack.Decoder(EngineResponse | EngineFailure)
 
 
 class EngineConnectionLost(IndexUnavailable):
     """The error of a call whose connection was lost; the call may or may not have been executed."""
 
 
-class Connection:
+class EngineConnection:
     """A connection that allows concurrent calls; an id matches each answer with its call."""
 
     def __init__(
@@ -57,27 +57,27 @@ class Connection:
         self._receiving.add_done_callback(self._end)
 
     @property
-    def lost(self) -> bool:
+    def is_lost(self) -> bool:
         """Whether the connection has ended."""
         return self._receiving.done()
 
-    async def call(self, call: Call, answer: type[T]) -> T:
+    async def call(self, call: EngineCall, answer: type[T]) -> T:
         """Send a call and return its result, of type `answer`; cancelling leaves the connection usable."""
         request = EngineRequest(next(self._ids), Raw(msgspec.msgpack.encode(call)))
         future = asyncio.get_running_loop().create_future()
         self._pending[request.id] = future
         try:
-            if self.lost:
-                raise self._lost()
+            if self.is_lost:
+                raise self._lost_error()
             # No `drain`: callers await their answers, so the number of pending calls bounds the buffer.
-            self._writer.write(frame(request))
+            self._writer.write(encode_frame(request))
             message = await future
         finally:
             del self._pending[request.id]
         if message is None:
-            raise self._lost()
+            raise self._lost_error()
         if isinstance(message, EngineFailure):
-            raise message.error()
+            raise message.to_exception()
         return msgspec.msgpack.decode(message.value, type=answer)
 
     async def close(self) -> None:
@@ -90,7 +90,7 @@ class Connection:
     async def _receive(self) -> None:
         with suppress(OSError):  # raised when the process ends
             while True:
-                message = _ANSWERS.decode(await receive(self._reader))
+                message = _RESPONSE_DECODER.decode(await receive(self._reader))
                 future = self._pending.get(message.id)  # None when its caller was cancelled
                 if future is not None and not future.done():
                     future.set_result(message)
@@ -101,26 +101,26 @@ class Connection:
             if not future.done():
                 future.set_result(None)
 
-    def _lost(self) -> EngineConnectionLost:
-        return EngineConnectionLost(_sentence("stopped", self._folder))
+    def _lost_error(self) -> EngineConnectionLost:
+        return EngineConnectionLost(_error_message("stopped", self._folder))
 
 
-async def connect(folder: Path) -> Connection:
+async def connect(folder: Path) -> EngineConnection:
     """Connect to the index's process, and start it if needed.
 
     Raise `IndexUnavailable` or `StorageFull` if no process answers or none can start.
     """
     child: subprocess.Popen[bytes] | None = None
     try:
-        async with asyncio.timeout(_DEADLINE):
+        async with asyncio.timeout(_START_TIMEOUT):
             while True:
                 # Retry: the address file, the port or the token may be stale or not ready yet.
                 with suppress(OSError, msgspec.DecodeError):
-                    return await _greet(folder)
+                    return await _connect_once(folder)
                 child = start_engine(folder, child)
                 await asyncio.sleep(_PAUSE)
     except TimeoutError as error:
-        raise IndexUnavailable(_sentence("does not answer", folder)) from error
+        raise IndexUnavailable(_error_message("does not answer", folder)) from error
 
 
 def start_engine(
@@ -134,9 +134,9 @@ def start_engine(
     exit_code = None if before is None else before.poll()
     if before is not None and exit_code is None:
         return before
-    if exit_code not in (None, 0, TAKEN):
+    if exit_code not in (None, 0, EXIT_LOCKED):
         require_space(folder, 1 << 20)  # without it, the process cannot write its log
-        raise IndexUnavailable(_sentence("could not be started", folder))
+        raise IndexUnavailable(_error_message("could not be started", folder))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return None if is_locked(folder) else _spawn(folder)
@@ -145,7 +145,7 @@ def start_engine(
 
 
 def _spawn(folder: Path) -> subprocess.Popen[bytes]:
-    with (folder / LOG).open("ab") as log:
+    with (folder / LOG_NAME).open("ab") as log:
         child = spawn(
             "storage.index.embedded.process",
             str(folder.resolve()),
@@ -160,31 +160,31 @@ def _spawn(folder: Path) -> subprocess.Popen[bytes]:
     return child
 
 
-async def _greet(folder: Path) -> Connection:
+async def _connect_once(folder: Path) -> EngineConnection:
     """Connect to a running process.
 
     Raise `OSError` or `DecodeError` if there is none, or if it does not accept the token.
     """
-    address = Address.read(folder)
-    async with asyncio.timeout(_GREETING):
-        reader, writer = await asyncio.open_connection(HOST, address.port, limit=BUFFER)
+    address = EngineAddress.read(folder)
+    async with asyncio.timeout(_HELLO_TIMEOUT):
+        reader, writer = await asyncio.open_connection(HOST, address.port, limit=BUFFER_BYTES)
         try:
-            writer.write(frame(Hello(address.token)))
-            welcome = _ANSWERS.decode(await receive(reader))
+            writer.write(encode_frame(Hello(address.token)))
+            welcome = _RESPONSE_DECODER.decode(await receive(reader))
         except BaseException:
             writer.close()
             raise
     if isinstance(welcome, EngineFailure):
         writer.close()
-        raise welcome.error()
-    return Connection(folder, reader, writer)
+        raise welcome.to_exception()
+    return EngineConnection(folder, reader, writer)
 
 
-def _sentence(what: str, folder: Path) -> str:
+def _error_message(what: str, folder: Path) -> str:
     """Return a message with the last line of the process's log."""
     sentence = f"The process that holds the index in {folder} {what}."
     with suppress(OSError):
-        lines = (folder / LOG).read_text(errors="replace").split("\n")
+        lines = (folder / LOG_NAME).read_text(errors="replace").split("\n")
         if words := [line for line in lines if line.strip()]:
             return f"{sentence} Its last output: {words[-1]}"
     return sentence

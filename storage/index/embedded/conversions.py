@@ -32,7 +32,7 @@ _RESCORED = qdrant.SearchParams(quantization=qdrant.QuantizationSearchParams(res
 only choose the candidates."""
 
 
-def config(schema: Schema) -> qdrant.EdgeConfig:
+def shard_config(schema: Schema) -> qdrant.EdgeConfig:
     """Return the configuration of a shard: a dense vector with cosine distance, a sparse vector with idf."""
     quantization = qdrant.ScalarQuantizationConfig(
         qdrant.ScalarType.Int8, quantile=0.99, memory=qdrant.Memory.Pinned
@@ -47,33 +47,33 @@ def config(schema: Schema) -> qdrant.EdgeConfig:
     return qdrant.EdgeConfig(vectors={DENSE: dense}, sparse_vectors={SPARSE: sparse})
 
 
-def indexes(schema: Schema) -> list[qdrant.UpdateOperation]:
+def index_operations(schema: Schema) -> list[qdrant.UpdateOperation]:
     """Return the operations that create an index for each field used in filters."""
     kinds = dict.fromkeys(schema.keywords, qdrant.PayloadSchemaType.Keyword)
     kinds |= dict.fromkeys(schema.integers, qdrant.PayloadSchemaType.Integer)
     return [qdrant.UpdateOperation.create_field_index(name, kind) for name, kind in kinds.items()]
 
 
-def point(point: Point) -> qdrant.Point:
+def to_point(point: Point) -> qdrant.Point:
     """Convert a point with both its vectors."""
     sparse = qdrant.SparseVector(point.sparse.indices, point.sparse.values)
     return qdrant.Point(point.id, {DENSE: point.dense, SPARSE: sparse}, point.payload)
 
 
-def where(matching: Filter, *, unless: Filter | None = None) -> qdrant.Filter:
-    """Return a filter for points that match `matching` and do not match `unless`, if it names any field."""
-    excluded = qdrant.Filter(must=_conditions(unless)) if unless else None
+def to_filter(matching: Filter, *, excluding: Filter | None = None) -> qdrant.Filter:
+    """Return a filter for points that match `matching` but not `excluding`, if it names any field."""
+    excluded = qdrant.Filter(must=_conditions(excluding)) if excluding else None
     return qdrant.Filter(must=_conditions(matching), must_not=[excluded] if excluded else None)
 
 
-def queries(query: Query) -> dict[str, qdrant.QueryRequest]:
+def to_requests(query: Query) -> dict[str, qdrant.QueryRequest]:
     """Return one request for each requested ranking, by the name of its vector, for ids and scores only."""
     vectors: dict[str, qdrant.NamedVector] = {}
     if query.dense is not None:
         vectors[DENSE] = query.dense
     if query.sparse is not None and query.sparse.indices:
         vectors[SPARSE] = qdrant.SparseVector(query.sparse.indices, query.sparse.values)
-    matching = where(query.where)
+    matching = to_filter(query.where)
     return {
         name: qdrant.QueryRequest(
             limit=max(query.depth, query.limit),
@@ -87,48 +87,48 @@ def queries(query: Query) -> dict[str, qdrant.QueryRequest]:
     }
 
 
-def ranking(found: Iterable[qdrant.ScoredPoint]) -> list[tuple[int, float]]:
+def to_ranking(found: Iterable[qdrant.ScoredPoint]) -> list[tuple[int, float]]:
     """Return ids as integers, with scores: converting hundreds of ids to text takes time."""
     return [(scored.id.int, scored.score) for scored in cast("Iterable[_Identified]", found)]
 
 
-def record(found: qdrant.Record) -> Record:
+def to_record(found: qdrant.Record) -> Record:
     """Convert a stored point, with its dense vector if that was requested."""
     dense = found.vector.get(DENSE) if isinstance(found.vector, dict) else None
     return Record(str(found.id), found.payload or {}, cast("list[float] | None", dense))
 
 
 @contextmanager
-def translated(path: Path) -> Generator[None]:
+def translate_errors(path: Path) -> Generator[None]:
     """Convert exceptions about `path` to Ibid's errors: the engine raises bare `Exception`s, or panics."""
     try:
         yield
     except IbidError:
         raise
     except OSError as error:
-        raise _of_system(error, path) from error
+        raise _from_os_error(error, path) from error
     except BaseException as error:
         # A panic in Rust is a BaseException of a class that no module exports.
         panicked = type(error).__name__ == "PanicException"
         if not panicked and type(error) is not Exception:
             raise
-        raise _of_engine(str(error), path, panicked=panicked) from error
+        raise _from_engine_error(str(error), path, panicked=panicked) from error
 
 
-def damaged(path: Path, reason: str) -> IndexDamaged:
+def damaged_error(path: Path, reason: str) -> IndexDamaged:
     """Return the error for files that cannot be read."""
     return IndexDamaged(
         f"The index in {path} is damaged: {reason}. Move it away and run `ibid ingest` again."
     )
 
 
-def _of_system(error: OSError, path: Path) -> IbidError:
+def _from_os_error(error: OSError, path: Path) -> IbidError:
     if error.errno == errno.ENOSPC:
         return StorageFull(f"The disk that holds {path} is full. Free some space and try again.")
     return IndexUnavailable(f"The index in {path} cannot be used: {error}.")
 
 
-def _of_engine(reason: str, path: Path, *, panicked: bool) -> IbidError:
+def _from_engine_error(reason: str, path: Path, *, panicked: bool) -> IbidError:
     if "WouldBlock" in reason:
         return IndexLocked(f"Another process is using the index in {path}. Stop it and try again.")
     if "No space left" in reason:
@@ -139,7 +139,7 @@ def _of_engine(reason: str, path: Path, *, panicked: bool) -> IbidError:
             "Configure that embedding, or run `ibid ingest` for a new index."
         )
     if panicked or reason.startswith("Service runtime error"):
-        return damaged(path, reason)
+        return damaged_error(path, reason)
     return IndexUnavailable(f"The index in {path} refused the request: {reason}.")
 
 

@@ -85,7 +85,7 @@ def _copy_with_holes(source: str, target: str) -> None:
         copy.truncate(original.tell())
 
 
-def room_taken(folder: Path) -> int:
+def folder_size(folder: Path) -> int:
     """Return the bytes that a folder takes on disk, without holes where the system reports them."""
     found = [path.stat() for path in folder.rglob("*") if path.is_file()]
     if sys.platform == "win32":

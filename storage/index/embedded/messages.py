@@ -1,4 +1,4 @@
-"""The engine's methods as messages; the engine process executes a message by its `run` method.
+"""The engine's methods as messages; the engine process executes a message by its `execute` method.
 
 Dense vectors are sent as lists, which is faster: encoding and decoding 128 points of 256 dimensions took
 1.0 ms as lists, and 1.3 ms as raw float32 bytes.
@@ -19,24 +19,24 @@ class Create(Struct, frozen=True, tag=True):
     collection: str
     schema: Schema
 
-    def run(self, engine: "EmbeddedEngine") -> None:
+    def execute(self, engine: "EmbeddedEngine") -> None:
         engine.create(self.collection, self.schema)
 
 
 class Drop(Struct, frozen=True, tag=True):
     collection: str
 
-    def run(self, engine: "EmbeddedEngine") -> None:
+    def execute(self, engine: "EmbeddedEngine") -> None:
         engine.drop(self.collection)
 
 
 class Collections(Struct, frozen=True, tag=True):
-    def run(self, engine: "EmbeddedEngine") -> list[str]:
+    def execute(self, engine: "EmbeddedEngine") -> list[str]:
         return engine.collections()
 
 
 class Aliases(Struct, frozen=True, tag=True):
-    def run(self, engine: "EmbeddedEngine") -> dict[str, str]:
+    def execute(self, engine: "EmbeddedEngine") -> dict[str, str]:
         return engine.aliases()
 
 
@@ -44,15 +44,15 @@ class PointAlias(Struct, frozen=True, tag=True):
     alias: str
     collection: str
 
-    def run(self, engine: "EmbeddedEngine") -> None:
-        engine.point(self.alias, self.collection)
+    def execute(self, engine: "EmbeddedEngine") -> None:
+        engine.set_alias(self.alias, self.collection)
 
 
 class Upsert(Struct, frozen=True, tag=True):
     collection: str
     points: list[Point]
 
-    def run(self, engine: "EmbeddedEngine") -> None:
+    def execute(self, engine: "EmbeddedEngine") -> None:
         engine.upsert(self.collection, self.points)
 
 
@@ -60,7 +60,7 @@ class Apply(Struct, frozen=True, tag=True):
     collection: str
     changes: list[Change]
 
-    def run(self, engine: "EmbeddedEngine") -> None:
+    def execute(self, engine: "EmbeddedEngine") -> None:
         engine.apply(self.collection, self.changes)
 
 
@@ -68,7 +68,7 @@ class SearchCall(Struct, frozen=True, tag=True):
     collection: str
     query: Query
 
-    def run(self, engine: "EmbeddedEngine") -> list[Hit]:
+    def execute(self, engine: "EmbeddedEngine") -> list[Hit]:
         return engine.search(self.collection, self.query)
 
 
@@ -76,7 +76,7 @@ class Retrieve(Struct, frozen=True, tag=True):
     collection: str
     ids: list[str]
 
-    def run(self, engine: "EmbeddedEngine") -> list[Record]:
+    def execute(self, engine: "EmbeddedEngine") -> list[Record]:
         return engine.retrieve(self.collection, self.ids)
 
 
@@ -89,7 +89,7 @@ class Scan(Struct, frozen=True, tag=True):
     start: str | None
     limit: int
 
-    def run(self, engine: "EmbeddedEngine") -> tuple[list[Record], str | None]:
+    def execute(self, engine: "EmbeddedEngine") -> tuple[list[Record], str | None]:
         return engine.scan(
             self.collection, self.where, vectors=self.vectors, start=self.start, limit=self.limit
         )
@@ -99,24 +99,24 @@ class Count(Struct, frozen=True, tag=True):
     collection: str
     where: dict[str, list[Scalar]]
 
-    def run(self, engine: "EmbeddedEngine") -> int:
+    def execute(self, engine: "EmbeddedEngine") -> int:
         return engine.count(self.collection, self.where)
 
 
 class IsSlow(Struct, frozen=True, tag=True):
     collection: str
 
-    def run(self, engine: "EmbeddedEngine") -> bool:
+    def execute(self, engine: "EmbeddedEngine") -> bool:
         return engine.is_slow(self.collection)
 
 
 class Optimize(Struct, frozen=True, tag=True):
-    """A message without `run`, which would block all other calls of the engine process for minutes."""
+    """A message without `execute`, which would block all other calls of the engine process for minutes."""
 
     collection: str
 
 
-Call = (
+EngineCall = (
     Create
     | Drop
     | Collections

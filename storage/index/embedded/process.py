@@ -23,27 +23,27 @@ from storage.index.embedded.engine import EmbeddedEngine
 from storage.index.embedded.files import copy_folder
 from storage.index.embedded.optimize import optimize_shard
 from storage.index.embedded.protocol import (
-    BUFFER,
+    BUFFER_BYTES,
+    EXIT_LOCKED,
     HOST,
-    TAKEN,
     VERSION,
-    Address,
+    EngineAddress,
     EngineFailure,
     EngineRequest,
     EngineResponse,
     Hello,
 )
 from storage.logs import format_exception
-from storage.private import create_privately
-from storage.processes.frames import frame, receive
+from storage.private import set_private_umask
+from storage.processes.frames import encode_frame, receive
 
-_PATIENCE = 10.0
+_HELLO_TIMEOUT = 10.0
 """Timeout for the first connection, and for a `Hello`, in seconds."""
 _LARGEST_HELLO = 1024
-_READING = (
+_READ_CALLS = (
     messages.SearchCall | messages.Retrieve | messages.Scan | messages.Count | messages.IsSlow
 )
-_CALLS = msgspec.msgpack.Decoder(messages.Call)
+_CALL_DECODER = msgspec.msgpack.Decoder(messages.EngineCall)
 
 
 class EngineProcess:
@@ -57,54 +57,62 @@ class EngineProcess:
         self._optimized: dict[str, asyncio.Event] = {}
         self._done = asyncio.Event()
 
-    async def run(self) -> None:
+    async def serve(self) -> None:
         """Serve until the last connection has closed, or until SIGTERM."""
         loop = asyncio.get_running_loop()
         signal.signal(signal.SIGTERM, lambda _, __: loop.call_soon_threadsafe(self._done.set))
-        server = await asyncio.start_server(self._connected, HOST, 0, limit=BUFFER)
-        Address(server.sockets[0].getsockname()[1], self._token, os.getpid()).write(self._folder)
-        self._leave_if_alone_in(_PATIENCE)
+        server = await asyncio.start_server(self._on_connect, HOST, 0, limit=BUFFER_BYTES)
+        EngineAddress(server.sockets[0].getsockname()[1], self._token, os.getpid()).write(
+            self._folder
+        )
+        self._exit_if_idle_after(_HELLO_TIMEOUT)
         await self._done.wait()
-        Address.remove(self._folder)
+        EngineAddress.remove(self._folder)
         server.close()
         # `asyncio.run` then cancels the tasks of the connections and of their calls.
 
-    def _leave_if_alone_in(self, seconds: float) -> None:
+    def _exit_if_idle_after(self, seconds: float) -> None:
         def leave_if_alone() -> None:
             if not self._connections:
                 self._done.set()
 
         asyncio.get_running_loop().call_later(seconds, leave_if_alone)
 
-    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = asyncio.create_task(self._serve(reader, writer))
+    def _on_connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.create_task(self._serve_connection(reader, writer))
         self._connections.add(connection)
         connection.add_done_callback(self._connections.discard)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        patience = _PATIENCE
+    async def _serve_connection(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        patience = _HELLO_TIMEOUT
         try:
-            await self._greet(reader, writer)
+            await self._check_hello(reader, writer)
             patience = 0.0
-            await self._converse(reader, writer)
+            await self._handle_requests(reader, writer)
         except* (OSError, msgspec.DecodeError):
             pass  # the client has disconnected, or is not one of Ibid's
         finally:
             writer.close()
-            self._leave_if_alone_in(patience)
+            self._exit_if_idle_after(patience)
 
-    async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async with asyncio.timeout(_PATIENCE):
+    async def _check_hello(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        async with asyncio.timeout(_HELLO_TIMEOUT):
             hello = msgspec.msgpack.decode(await receive(reader, _LARGEST_HELLO), type=Hello)
         if not secrets.compare_digest(hello.token.encode(), self._token.encode()):
             raise ConnectionRefusedError
         if hello.version != VERSION:
             reason = "Another version of Ibid is using this index. Stop it and try again."
-            writer.write(frame(EngineFailure(0, IndexUnavailable.__name__, reason)))
+            writer.write(encode_frame(EngineFailure(0, IndexUnavailable.__name__, reason)))
             raise ConnectionRefusedError
-        writer.write(frame(EngineResponse(0, _encoded(None))))
+        writer.write(encode_frame(EngineResponse(0, _encode(None))))
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _handle_requests(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         async with asyncio.TaskGroup() as calls:
             while True:
                 request = msgspec.msgpack.decode(await receive(reader), type=EngineRequest)
@@ -114,38 +122,38 @@ class EngineProcess:
 
     async def _answer(self, request: EngineRequest, writer: asyncio.StreamWriter) -> None:
         try:
-            call = _CALLS.decode(request.call)
-            answer = frame(EngineResponse(request.id, _encoded(await self._carry_out(call))))
+            call = _CALL_DECODER.decode(request.call)
+            answer = encode_frame(EngineResponse(request.id, _encode(await self._execute(call))))
         except IbidError as error:
-            answer = frame(EngineFailure(request.id, type(error).__name__, str(error)))
+            answer = encode_frame(EngineFailure(request.id, type(error).__name__, str(error)))
         except msgspec.ValidationError as error:
-            answer = frame(EngineFailure(request.id, InvalidInput.__name__, f"{error}."))
+            answer = encode_frame(EngineFailure(request.id, InvalidInput.__name__, f"{error}."))
         except Exception as error:  # outermost handler: a failed call must not end other calls
             print(format_exception(error), file=sys.stderr)
             reason = f"The index failed: {type(error).__name__}."
-            answer = frame(EngineFailure(request.id, IndexUnavailable.__name__, reason))
+            answer = encode_frame(EngineFailure(request.id, IndexUnavailable.__name__, reason))
         writer.write(answer)
 
-    async def _carry_out(self, call: messages.Call) -> object:
+    async def _execute(self, call: messages.EngineCall) -> object:
         if isinstance(call, messages.Collections | messages.Aliases):
-            return call.run(self._engine)
+            return call.execute(self._engine)
         collection = self._engine.resolve(call.collection)
-        while not isinstance(call, _READING) and (done := self._optimized.get(collection)):
+        while not isinstance(call, _READ_CALLS) and (done := self._optimized.get(collection)):
             await done.wait()
         if isinstance(call, messages.Optimize):
             return await self._optimize(collection)
-        return call.run(self._engine)
+        return call.execute(self._engine)
 
     async def _optimize(self, collection: str) -> None:
         """Optimise a copy in another process, then replace the collection, which serves reads meanwhile."""
-        folder, copy = self._engine.lend(collection)
+        folder, copy = self._engine.begin_copy(collection)
         optimized = self._optimized[collection] = asyncio.Event()
         copying = asyncio.create_task(asyncio.to_thread(copy_folder, folder, copy))
         try:
-            with conversions.translated(folder):
+            with conversions.translate_errors(folder):
                 await asyncio.shield(copying)
             await optimize_shard(copy)
-            self._engine.adopt(collection)
+            self._engine.replace_by_copy(collection)
         finally:
             await asyncio.wait([copying])  # cancelling the wait does not stop the thread
             shutil.rmtree(copy, ignore_errors=True)
@@ -153,7 +161,7 @@ class EngineProcess:
             optimized.set()
 
 
-def _encoded(value: object) -> Raw:
+def _encode(value: object) -> Raw:
     return Raw(msgspec.msgpack.encode(value))
 
 
@@ -161,19 +169,19 @@ def main() -> int:
     """Run the engine process and return its exit code; print the reason of a failure to standard error."""
     # Ignore Ctrl-C, which is for the clients: a terminal sends it to all, and this one may be writing.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    create_privately()
+    set_private_umask()
     folder = Path(sys.argv[1])
     try:
         engine = EmbeddedEngine(folder)
     except IndexLocked:
-        return TAKEN
+        return EXIT_LOCKED
     except IbidError as error:
         print(error, file=sys.stderr)
         return 1
     with suppress(OSError):  # a terminal cannot be truncated
         os.ftruncate(sys.stderr.fileno(), 0)
     try:
-        asyncio.run(EngineProcess(engine, folder).run())
+        asyncio.run(EngineProcess(engine, folder).serve())
     finally:
         engine.close()
     return 0

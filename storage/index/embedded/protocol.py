@@ -12,18 +12,18 @@ VERSION = 1
 """Version of this protocol and of `messages`; the running process may be of another version of Ibid."""
 
 HOST = "127.0.0.1"
-LOG = "engine.log"
+LOG_NAME = "engine.log"
 """Name of the log in an index's folder: standard error of its process, also of Rust, since it started."""
 
-TAKEN = 75
+EXIT_LOCKED = 75
 """Exit code of a process that finds the folder locked by another one."""
 
-BUFFER = 1 << 20
+BUFFER_BYTES = 1 << 20
 
 _ADDRESS = "engine.json"
 
 
-class Address(Struct, frozen=True):
+class EngineAddress(Struct, frozen=True):
     """The port of an index's process, and the token that it accepts."""
 
     port: int
@@ -31,7 +31,7 @@ class Address(Struct, frozen=True):
     pid: int
 
     @classmethod
-    def read(cls, folder: Path) -> "Address":
+    def read(cls, folder: Path) -> "EngineAddress":
         """Read the address; its process may have ended. Raise `OSError` or `msgspec.DecodeError`."""
         return msgspec.json.decode((folder / _ADDRESS).read_bytes(), type=cls)
 
@@ -73,7 +73,7 @@ class EngineFailure(Struct, frozen=True, array_like=True, tag=True):
     kind: str
     message: str
 
-    def error(self) -> errors.IbidError:
+    def to_exception(self) -> errors.IbidError:
         """Return the same exception, for the client to raise."""
         kind = getattr(errors, self.kind, errors.IndexUnavailable)
         # Bypass `__init__`: that of `NotFound` would build another message around this one.

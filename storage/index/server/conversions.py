@@ -44,7 +44,9 @@ def dense_params(schema: Schema) -> models.VectorParams:
     )
 
 
-def fields(schema: Schema) -> dict[str, models.PayloadSchemaType | models.KeywordIndexParams]:
+def field_indexes(
+    schema: Schema,
+) -> dict[str, models.PayloadSchemaType | models.KeywordIndexParams]:
     """Return the index type of each payload field.
 
     A server in strict mode refuses to filter on other fields. `is_tenant` keeps a corpus's points together.
@@ -59,23 +61,25 @@ def fields(schema: Schema) -> dict[str, models.PayloadSchemaType | models.Keywor
     return kinds
 
 
-def refused(collection: models.CollectionInfo, filtered: Sequence[str], depth: int) -> list[str]:
+def strict_mode_problems(
+    collection: models.CollectionInfo, filtered: Sequence[str], depth: int
+) -> list[str]:
     """Return a message for each filter and limit of Ibid that the collection's strict mode forbids."""
     strict = collection.config.strict_mode_config
     if strict is None or not strict.enabled:
         return []
-    told: list[str] = []
+    problems: list[str] = []
     missing = [name for name in filtered if name not in collection.payload_schema]
     if missing and strict.unindexed_filtering_retrieve is False:
-        told.append(f"strict mode is on and these fields have no index: {', '.join(missing)}")
+        problems.append(f"strict mode is on and these fields have no index: {', '.join(missing)}")
     if strict.max_query_limit is not None and strict.max_query_limit < depth:
-        told.append(
+        problems.append(
             f"strict mode allows {strict.max_query_limit} results, and Ibid asks for {depth}"
         )
-    return told
+    return problems
 
 
-def point(point: Point) -> models.PointStruct:
+def to_point(point: Point) -> models.PointStruct:
     """Convert a point with both its vectors."""
     sparse = models.SparseVector(indices=point.sparse.indices, values=point.sparse.values)
     return models.PointStruct(
@@ -83,22 +87,22 @@ def point(point: Point) -> models.PointStruct:
     )
 
 
-def operation(change: Change) -> models.SetPayloadOperation | models.DeleteOperation:
+def to_operation(change: Change) -> models.SetPayloadOperation | models.DeleteOperation:
     """Convert a change to one operation of a batch."""
     if isinstance(change, SetPayload):
-        setting = models.SetPayload(payload=change.payload, filter=where(change.where))
+        setting = models.SetPayload(payload=change.payload, filter=to_filter(change.where))
         return models.SetPayloadOperation(set_payload=setting)
-    doomed = where(change.where, unless=change.unless)
+    doomed = to_filter(change.where, excluding=change.unless)
     return models.DeleteOperation(delete=models.FilterSelector(filter=doomed))
 
 
-def where(matching: Filter, *, unless: Filter | None = None) -> models.Filter:
+def to_filter(matching: Filter, *, excluding: Filter | None = None) -> models.Filter:
     """Return a filter for points that match `matching` and do not match `unless`, if it names any field."""
-    excluded = models.Filter(must=_conditions(unless)) if unless else None
+    excluded = models.Filter(must=_conditions(excluding)) if excluding else None
     return models.Filter(must=_conditions(matching), must_not=excluded)
 
 
-def queries(query: Query, params: models.SearchParams | None) -> dict[str, models.QueryRequest]:
+def to_requests(query: Query, params: models.SearchParams | None) -> dict[str, models.QueryRequest]:
     """Return one request for each requested ranking, by the name of its vector."""
     vectors: dict[str, list[float] | models.SparseVector] = {}
     if query.dense is not None:
@@ -111,7 +115,7 @@ def queries(query: Query, params: models.SearchParams | None) -> dict[str, model
         name: models.QueryRequest(
             query=vector,
             using=name,
-            filter=where(query.where),
+            filter=to_filter(query.where),
             limit=max(query.depth, query.limit),
             params=params,
             with_payload=True,
@@ -120,14 +124,14 @@ def queries(query: Query, params: models.SearchParams | None) -> dict[str, model
     }
 
 
-def record(found: models.Record) -> Record:
+def to_record(found: models.Record) -> Record:
     """Convert a stored point, with its dense vector if that was requested."""
     dense = found.vector.get(DENSE) if isinstance(found.vector, dict) else None
     return Record(str(found.id), found.payload or {}, cast("list[float] | None", dense))
 
 
 @contextmanager
-def translated(place: str, collection: str = "") -> Generator[None]:
+def translate_errors(place: str, collection: str = "") -> Generator[None]:
     """Convert the client's exceptions to Ibid's errors; a client in memory raises `ValueError`.
 
     `place` is the address of the server, for messages.
@@ -138,10 +142,10 @@ def translated(place: str, collection: str = "") -> Generator[None]:
         # Some errors, such as a timeout, have an empty text: use the `repr`, which names the class.
         # Over REST the body is shown as a bytes literal, with escaped apostrophes.
         reason = (str(error) or repr(error)).replace("\\'", "'")
-        raise _meaning(" ".join(reason.split()), place, collection) from error
+        raise _to_error(" ".join(reason.split()), place, collection) from error
 
 
-def _meaning(reason: str, place: str, collection: str) -> IbidError:
+def _to_error(reason: str, place: str, collection: str) -> IbidError:
     """Choose the error by the text, which is the same over REST, over gRPC and in memory; classes differ."""
     if "doesn't exist" in reason or f"Collection {collection} not found" in reason:
         return NotFound("collection", collection, "Run `ibid ingest` to create one.")

@@ -3,7 +3,7 @@
 import re
 from urllib.parse import urlsplit
 
-from storage.service_urls import check_address, is_ipv6, place
+from storage.service_urls import check_address, host_and_port, is_ipv6
 
 IN_MEMORY = ":memory:"
 """Used instead of a Qdrant URL: the client's own in-memory server, for experiments and tests."""
@@ -31,5 +31,5 @@ def parse_qdrant_url(text: str) -> str:
         raise ValueError("its host is neither a host name nor an IP address")
     if not re.fullmatch(r"[!-~]*", parts.path):
         raise ValueError("its path may contain only ASCII characters, and no blank")
-    address = place(f"{parts.scheme}://{parts.netloc}" + ("" if parts.port else ":6333"))
+    address = host_and_port(f"{parts.scheme}://{parts.netloc}" + ("" if parts.port else ":6333"))
     return f"{parts.scheme}://{address}{parts.path.rstrip('/')}"

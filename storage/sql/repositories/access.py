@@ -10,7 +10,7 @@ from storage.domain import Principal
 from storage.sql.tables import Corpus, CorpusReader, DeletedCorpus
 
 
-def opens_to(
+def is_visible_to(
     reader: Principal, corpus: type[Corpus] | type[DeletedCorpus] = Corpus
 ) -> ColumnElement[bool]:
     """Return the condition that the reader may see a corpus."""
@@ -33,8 +33,8 @@ def is_open_to_any(
 
 def corpora_seen_by(reader: Principal) -> CompoundSelect[UUID]:
     """Select the ids of all corpora that the reader may see, or could see when they were deleted."""
-    there = select(col(Corpus.id)).where(opens_to(reader))
-    gone = select(col(DeletedCorpus.id)).where(opens_to(reader, DeletedCorpus))
+    there = select(col(Corpus.id)).where(is_visible_to(reader))
+    gone = select(col(DeletedCorpus.id)).where(is_visible_to(reader, DeletedCorpus))
     return union_all(there, gone)
 
 

@@ -24,7 +24,7 @@ from storage.sql.tables import (
     Source,
     User,
 )
-from storage.sql.upsert import column_values, inserting
+from storage.sql.upsert import build_insert, column_values
 
 UNKNOWN = UUID(int=0)
 """The id for a corpus that was deleted before an answer from it was stored: only admins can see it."""
@@ -38,11 +38,11 @@ _OWN_TO_WRITE = _OWN.with_for_update()
 
 
 @cache
-def _once(insert: Any) -> Any:
+def _insert_once(insert: Any) -> Any:
     return insert.on_conflict_do_nothing(index_elements=["id"])
 
 
-def _showing() -> Any:
+def _build_activation() -> Any:
     active = col(Conversation.active_id)
     message, instead_of = (bindparam(name, type_=Uuid()) for name in ("message", "instead_of"))
     is_its_turn = or_(instead_of.is_(None), active == instead_of)
@@ -56,7 +56,7 @@ def _showing() -> Any:
     )
 
 
-_SHOWING = _showing()
+_ACTIVATION = _build_activation()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +95,14 @@ class Conversations:
         statement = newest_first(limit, after)
         return [*(await self._session.exec(statement, params={"owner": self._owner})).all()]
 
-    async def get(self, conversation_id: UUID, *, to_write: bool = False) -> Conversation:
+    async def get(self, conversation_id: UUID, *, for_update: bool = False) -> Conversation:
         """Return a conversation; raises `NotFound`, also if it belongs to another user.
 
-        With `to_write`, the row is locked: other writers wait for the end of the transaction.
+        With `for_update`, the row is locked: other writers wait for the end of the transaction.
         """
-        statement = _OWN_TO_WRITE if to_write else _OWN
-        asked_for = {"id": conversation_id, "owner": self._owner}
-        conversation = (await self._session.exec(statement, params=asked_for)).first()
+        statement = _OWN_TO_WRITE if for_update else _OWN
+        parameters = {"id": conversation_id, "owner": self._owner}
+        conversation = (await self._session.exec(statement, params=parameters)).first()
         if conversation is None:
             raise NotFound("conversation", conversation_id)
         return conversation
@@ -111,7 +111,7 @@ class Conversations:
         """Return the conversation with this id; create it if it does not exist."""
         begun = await self._session.get(Conversation, conversation_id)
         if begun is None:
-            owner = await Users(self._session).named(self._owner)
+            owner = await Users(self._session).get_or_create(self._owner)
             begun = Conversation(id=conversation_id, user_id=owner.id, title=title)
             self._session.add(begun)
             await self._session.flush()
@@ -122,12 +122,12 @@ class Conversations:
         await self._session.delete(await self.get(conversation_id))
         await self._session.flush()
 
-    async def add(self, message: Message, given: Collection[UUID] = ()) -> bool:
+    async def add(self, message: Message, source_ids: Collection[UUID] = ()) -> bool:
         """Store a message, and for an answer its citations and sources; return False if it was stored before.
 
-        `given` are the sources that the answer was written with, in addition to those that it mentions.
+        `source_ids` are the sources that the answer was written with, in addition to those that it mentions.
         """
-        insert = _once(inserting(self._session, Message))
+        insert = _insert_once(build_insert(self._session, Message))
         kept = cast(
             "CursorResult[Any]", await self._session.exec(insert, params=column_values(message))
         )
@@ -139,12 +139,12 @@ class Conversations:
                     {"message_id": message.id, "source_id": source_id, "version": version}
                     for source_id, version in cited
                 ]
-                await self._session.exec(inserting(self._session, CitedVersion), params=rows)
-            if sources := {*given, *answer.source_ids}:
-                await self._trace(message.id, sources)
+                await self._session.exec(build_insert(self._session, CitedVersion), params=rows)
+            if sources := {*source_ids, *answer.source_ids}:
+                await self._store_sources(message.id, sources)
         return True
 
-    async def _trace(self, message_id: UUID, sources: Collection[UUID]) -> None:
+    async def _store_sources(self, message_id: UUID, sources: Collection[UUID]) -> None:
         """Store the sources of an answer with their corpora."""
         rows = await self._session.exec(
             select(Source.id, Corpus.id)
@@ -156,9 +156,11 @@ class Conversations:
             {"message_id": message_id, "source_id": key, "corpus_id": corpora.get(key, UNKNOWN)}
             for key in sources
         ]
-        await self._session.exec(inserting(self._session, MessageSource), params=values)
+        await self._session.exec(build_insert(self._session, MessageSource), params=values)
 
-    async def show(self, message: Message, *, instead_of: UUID | None) -> tuple[UUID, UUID]:
+    async def activate_branch(
+        self, message: Message, *, instead_of: UUID | None
+    ) -> tuple[UUID, UUID]:
         """Make a message the end of the active branch.
 
         With `instead_of`, do this only if the branch ends with that message. Return the owner's id and the id
@@ -166,13 +168,13 @@ class Conversations:
         """
         shown = {"message": message.id, "instead_of": instead_of, "owner": self._owner}
         shown["conversation"] = message.conversation_id
-        found = cast("CursorResult[Any]", await self._session.exec(_SHOWING, params=shown))
+        found = cast("CursorResult[Any]", await self._session.exec(_ACTIVATION, params=shown))
         row = found.first()
         if row is None:
             raise NotFound("conversation", message.conversation_id)
         return row.user_id, row.active_id
 
-    async def hang(self, conversation_id: UUID, question: UUID, answer: UUID) -> None:
+    async def attach_follow_ups(self, conversation_id: UUID, question: UUID, answer: UUID) -> None:
         """Move follow-up questions that were asked before the question had its answer below that answer."""
         await self._session.exec(
             update(Message)

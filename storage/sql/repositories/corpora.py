@@ -14,7 +14,7 @@ from sqlmodel.sql.expression import Select
 
 from storage.domain import LOCAL, Calibration, Calibrations, Edition, Principal
 from storage.errors import AlreadyExists, NotFound
-from storage.sql.repositories.access import is_listed, is_open_to_any, opens_to
+from storage.sql.repositories.access import is_listed, is_open_to_any, is_visible_to
 from storage.sql.repositories.sources import is_live
 from storage.sql.tables import Corpus, CorpusReader, DeletedCorpus, Release, Source
 
@@ -28,7 +28,7 @@ class Corpora:
 
     async def all(self) -> list[Corpus]:
         """Return the corpora, sorted by name."""
-        statement = select(Corpus).where(opens_to(self._reader)).order_by(col(Corpus.name))
+        statement = select(Corpus).where(is_visible_to(self._reader)).order_by(col(Corpus.name))
         return list(await self._session.exec(statement))
 
     async def editions(self) -> tuple[dict[str, Corpus], list[Edition]]:
@@ -36,23 +36,25 @@ class Corpora:
         if not self._reader.rights:
             return {}, []
         statement = _EDITIONS if self._reader.is_admin else _OPEN_EDITIONS
-        asked_for = {"readers": self._reader.readers}
-        rows = (await self._session.exec(statement, params=asked_for)).all()
+        parameters = {"readers": self._reader.readers}
+        rows = (await self._session.exec(statement, params=parameters)).all()
         corpora = {corpus.name: corpus for corpus, _ in rows}
-        return corpora, [Edition.of(key) for _, key in rows if key is not None]
+        return corpora, [Edition.from_key(key) for _, key in rows if key is not None]
 
     async def is_any_listed(self) -> bool:
         """Return whether there is a corpus that not everyone may see."""
         return bool((await self._session.exec(select(is_listed(Corpus)))).one())
 
-    async def get(self, name: str, *, to_write: bool = False) -> Corpus:
+    async def get(self, name: str, *, for_update: bool = False) -> Corpus:
         """Return a corpus; raises `NotFound`, which names the existing corpora.
 
-        With `to_write`, the row is locked: other writers wait for the end of the transaction.
+        With `for_update`, the row is locked: other writers wait for the end of the transaction.
         """
-        corpus = await self.find(name, to_write=to_write)
+        corpus = await self.find(name, for_update=for_update)
         if corpus is None:
-            raise NotFound("corpus", name, _known([corpus.name for corpus in await self.all()]))
+            raise NotFound(
+                "corpus", name, _describe_names([corpus.name for corpus in await self.all()])
+            )
         return corpus
 
     async def add(self, corpus: Corpus) -> None:
@@ -64,22 +66,26 @@ class Corpora:
                 return
         raise AlreadyExists(f"The corpus {corpus.name!r} already exists.")
 
-    async def find(self, name: str, *, to_write: bool = False) -> Corpus | None:
-        """Return the corpus with this name, or None; `to_write` locks its row."""
-        statement = select(Corpus).where(col(Corpus.name) == name, opens_to(self._reader))
-        statement = statement.with_for_update() if to_write else statement
+    async def find(self, name: str, *, for_update: bool = False) -> Corpus | None:
+        """Return the corpus with this name, or None; `for_update` locks its row."""
+        statement = select(Corpus).where(col(Corpus.name) == name, is_visible_to(self._reader))
+        statement = statement.with_for_update() if for_update else statement
         return (await self._session.exec(statement)).first()
 
     async def calibrate(self, name: str, release: str, calibration: Calibration) -> None:
         """Save the calibration for a release, and delete those of releases that no longer exist."""
         corpus = await self.get(name)
         there = await self._session.exec(select(Release.collection))
-        kept = {key: corpus.measured[key] for key in there if key in corpus.measured}
+        kept = {
+            key: corpus.calibrations_by_release[key]
+            for key in there
+            if key in corpus.calibrations_by_release
+        }
         corpus.calibrations = Calibrations(by_release={**kept, release: calibration})
 
-    async def open_to(self, name: str, readers: Sequence[str] | None) -> Corpus:
+    async def set_readers(self, name: str, readers: Sequence[str] | None) -> Corpus:
         """Restrict a corpus to these readers (`user:NAME`, `group:NAME`); None makes it public."""
-        corpus = await self.get(name, to_write=True)
+        corpus = await self.get(name, for_update=True)
         corpus.access = "public" if readers is None else "listed"
         of_corpus = col(CorpusReader.corpus_id) == corpus.id
         await self._session.exec(delete(CorpusReader).where(of_corpus))
@@ -102,7 +108,7 @@ class Corpora:
 
         Its access rule is saved, because it decides who may still see these quotes.
         """
-        corpus = await self.get(name, to_write=True)
+        corpus = await self.get(name, for_update=True)
         gone = DeletedCorpus(id=corpus.id, name=corpus.name, access=corpus.access)
         self._session.add(gone)
         await self._session.delete(corpus)
@@ -132,7 +138,7 @@ _EDITIONS = _editions()
 _OPEN_EDITIONS = _EDITIONS.where(is_open_to_any(bindparam("readers", expanding=True)))
 
 
-def _known(names: Sequence[str]) -> str:
+def _describe_names(names: Sequence[str]) -> str:
     if not names:
         return "Nothing has been ingested yet: run `ibid ingest PATH`."
     return f"There are: {', '.join(names)}."

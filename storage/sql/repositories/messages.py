@@ -19,7 +19,7 @@ from storage.sql.repositories.conversations import OWNER, ConversationCursor, ne
 from storage.sql.tables import Conversation, Corpus, DeletedCorpus, Feedback, Message, MessageSource
 
 
-def _branch() -> Any:
+def _build_branch() -> Any:
     """Select a branch backwards from a leaf, by default the active one, one message at a time."""
     leaf = func.coalesce(bindparam("leaf", type_=Uuid()), col(Conversation.active_id))
     back = (
@@ -42,7 +42,7 @@ def _branch() -> Any:
     )
 
 
-_BRANCH = _branch()
+_BRANCH = _build_branch()
 
 
 class StoredMessage(NamedTuple):
@@ -53,7 +53,7 @@ class StoredMessage(NamedTuple):
     text: str
 
 
-class Told(NamedTuple):
+class AnswerSource(NamedTuple):
     """A source that was available when an answer was written."""
 
     conversation_id: UUID
@@ -74,7 +74,9 @@ class StoredMessages:
         listed = or_(is_listed(Corpus), is_listed(DeletedCorpus))
         return not (await self._session.exec(select(listed))).one()
 
-    async def hidden(self, reader: Principal, conversation_id: UUID | None = None) -> list[Told]:
+    async def hidden(
+        self, reader: Principal, conversation_id: UUID | None = None
+    ) -> list[AnswerSource]:
         """Return the sources of messages whose corpora the reader may not see.
 
         The messages are those of one conversation, or of all.
@@ -88,17 +90,17 @@ class StoredMessages:
         if conversation_id is not None:
             statement = statement.where(col(Message.conversation_id) == conversation_id)
         rows = await self._exec(statement)
-        return [Told(*row) for row in rows]
+        return [AnswerSource(*row) for row in rows]
 
     async def all(self, conversation_id: UUID) -> list[Message]:
         """Return the messages on all branches, in the order in which they were stored."""
         of_it = col(Message.conversation_id) == conversation_id
-        statement = self._messages().where(of_it).order_by(col(Message.seq))
+        statement = self._select_own().where(of_it).order_by(col(Message.seq))
         return list(await self._exec(statement))
 
-    async def one(self, conversation_id: UUID, message_id: UUID) -> Message:
+    async def get(self, conversation_id: UUID, message_id: UUID) -> Message:
         """Return a message; raises `NotFound`, also if it is in another conversation."""
-        statement = self._messages().where(
+        statement = self._select_own().where(
             col(Message.id) == message_id, col(Message.conversation_id) == conversation_id
         )
         message = (await self._exec(statement)).first()
@@ -106,11 +108,11 @@ class StoredMessages:
             raise NotFound("message", message_id)
         return message
 
-    async def some(self, message_ids: Collection[UUID]) -> list[Message]:
+    async def get_many(self, message_ids: Collection[UUID]) -> list[Message]:
         """Return the messages with these ids; unknown ids are ignored."""
-        return list(await self._exec(self._messages().where(col(Message.id).in_(message_ids))))
+        return list(await self._exec(self._select_own().where(col(Message.id).in_(message_ids))))
 
-    async def exchanges(self, last: int) -> list[tuple[Message, Message]]:
+    async def exchanges(self, limit: int) -> list[tuple[Message, Message]]:
         """Return questions with their answers, latest first; questions without an answer are left out."""
         asked = aliased(Message)
         statement = (
@@ -119,36 +121,38 @@ class StoredMessages:
             .join(Conversation, col(Conversation.id) == col(Message.conversation_id))
             .where(self._is_own, col(Message.role) == "assistant")
             .order_by(col(Message.seq).desc())
-            .limit(last)
+            .limit(limit)
         )
         rows = await self._exec(statement)
         return [(question, reply) for question, reply in rows]
 
     async def branch(
-        self, conversation_id: UUID, last: int, leaf: UUID | None
+        self, conversation_id: UUID, limit: int, leaf: UUID | None
     ) -> list[StoredMessage]:
-        """Return the `last` messages of the branch to `leaf`, or of the active one; oldest first."""
-        asked_for = {"conversation": conversation_id, "leaf": leaf, "last": last}
+        """Return the `limit` messages of the branch to `leaf`, or of the active one; oldest first."""
+        parameters = {"conversation": conversation_id, "leaf": leaf, "last": limit}
         rows = cast(
             "Iterable[tuple[UUID, str, str]]",
-            await self._session.exec(_BRANCH, params={**asked_for, "owner": self._owner}),
+            await self._session.exec(_BRANCH, params={**parameters, "owner": self._owner}),
         )
         return [StoredMessage(*row) for row in rows]
 
-    async def conversations_with(
+    async def search_conversations(
         self, text: str, limit: int, after: ConversationCursor | None
     ) -> list[Conversation]:
         """Return the conversations with the text in their title or messages, last used first."""
         said = exists().where(
-            col(Message.conversation_id) == col(Conversation.id), _stands(text, Message.text)
+            col(Message.conversation_id) == col(Conversation.id), _contains(text, Message.text)
         )
-        statement = newest_first(limit, after).where(or_(_stands(text, Conversation.title), said))
+        statement = newest_first(limit, after).where(or_(_contains(text, Conversation.title), said))
         return list(await self._exec(statement))
 
-    async def with_text(self, text: str, conversation_ids: Collection[UUID]) -> list[Message]:
+    async def search_messages(self, text: str, conversation_ids: Collection[UUID]) -> list[Message]:
         """Return the messages of these conversations that contain the text."""
         of_them = col(Message.conversation_id).in_(conversation_ids)
-        return list(await self._exec(self._messages().where(of_them, _stands(text, Message.text))))
+        return list(
+            await self._exec(self._select_own().where(of_them, _contains(text, Message.text)))
+        )
 
     async def feedback(self, conversation_id: UUID) -> list[Feedback]:
         """Return the feedback on all messages of a conversation."""
@@ -161,7 +165,7 @@ class StoredMessages:
         )
         return list(await self._exec(statement))
 
-    def _messages(self) -> Any:
+    def _select_own(self) -> Any:
         joined = select(Message).join(
             Conversation, col(Conversation.id) == col(Message.conversation_id)
         )
@@ -175,5 +179,5 @@ class StoredMessages:
         return cast("Any", await self._session.exec(statement, params={"owner": self._owner}))
 
 
-def _stands(text: str, column: Any) -> Any:
+def _contains(text: str, column: Any) -> Any:
     return col(column).icontains(text, autoescape=True)

@@ -7,11 +7,11 @@ from sqlmodel import col, delete, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from storage.domain import Principal, SourceVersion
-from storage.sql.repositories.access import opens_to
+from storage.sql.repositories.access import is_visible_to
 from storage.sql.repositories.sources import Sources
 from storage.sql.tables import Corpus, ManifestEntry, Release, Source
 
-_PARAMETERS = 10_000
+_MAX_PARAMETERS = 10_000
 """The maximum in one statement; SQLite and Postgres both accept about thirty thousand."""
 
 
@@ -50,15 +50,15 @@ class Releases:
         before = [r for r in releases.values() if r.state == "serving"]
         if before == [releases[collection]]:
             return
-        sources = await Sources(self._session).served()
+        sources = await Sources(self._session).all_live()
         for release in before:
             if release.collection != collection:
                 release.state = "kept"
-                self._write(release.collection, {s.id: s.held() for s in sources})
-        held = await self.holdings(collection)
+                self._write(release.collection, {s.id: s.to_version() for s in sources})
+        held = await self.manifest(collection)
         for source in sources:
             if source.id in held:
-                source.serve(held[source.id])
+                source.apply_version(held[source.id])
             else:  # the next ingestion finds it changed and adds it
                 source.digest = None
         await self._session.exec(
@@ -66,31 +66,33 @@ class Releases:
         )
         releases[collection].state = "serving"
 
-    async def holdings(self, collection: str) -> dict[UUID, SourceVersion]:
+    async def manifest(self, collection: str) -> dict[UUID, SourceVersion]:
         """Return the manifest of a release that does not serve."""
         statement = select(ManifestEntry).where(col(ManifestEntry.collection) == collection)
         return {line.source_id: line.held for line in await self._session.exec(statement)}
 
-    async def holdings_seen_by(self, reader: Principal, collection: str) -> list[SourceVersion]:
+    async def visible_manifest(self, reader: Principal, collection: str) -> list[SourceVersion]:
         """Return the part of such a manifest in corpora that the reader may see."""
         statement = (
             select(ManifestEntry)
             .join(Source, col(Source.id) == col(ManifestEntry.source_id))
             .join(Corpus, col(Corpus.name) == col(Source.corpus))
-            .where(col(ManifestEntry.collection) == collection, opens_to(reader))
+            .where(col(ManifestEntry.collection) == collection, is_visible_to(reader))
         )
         return [line.held for line in await self._session.exec(statement)]
 
-    async def hold(self, collection: str, versions: Mapping[UUID, SourceVersion]) -> None:
+    async def add_entries(self, collection: str, versions: Mapping[UUID, SourceVersion]) -> None:
         """Write versions into a release's manifest; existing entries of the same sources are replaced."""
-        await self.let_go(versions, collection)
+        await self.remove_entries(versions, collection)
         self._write(collection, versions)
 
-    async def let_go(self, source_ids: Collection[UUID], collection: str | None = None) -> None:
+    async def remove_entries(
+        self, source_ids: Collection[UUID], collection: str | None = None
+    ) -> None:
         """Remove sources from the manifest of one release, or of all releases."""
         ids = list(source_ids)
-        for start in range(0, len(ids), _PARAMETERS):
-            some = col(ManifestEntry.source_id).in_(ids[start : start + _PARAMETERS])
+        for start in range(0, len(ids), _MAX_PARAMETERS):
+            some = col(ManifestEntry.source_id).in_(ids[start : start + _MAX_PARAMETERS])
             statement = delete(ManifestEntry).where(some)
             if collection is not None:
                 statement = statement.where(col(ManifestEntry.collection) == collection)

@@ -10,9 +10,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from storage.domain import Principal
 from storage.errors import NotFound
-from storage.sql.repositories.access import opens_to
+from storage.sql.repositories.access import is_visible_to
 from storage.sql.tables import CitedVersion, Corpus, ManifestEntry, Source, SourceText
-from storage.sql.upsert import column_values, inserting
+from storage.sql.upsert import build_insert, column_values
 
 
 class Sources:
@@ -21,11 +21,11 @@ class Sources:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def of(self, corpus: str) -> list[Source]:
+    async def of_corpus(self, corpus: str) -> list[Source]:
         """Return every source that a corpus has ever had, including removed sources."""
         return list(await self._session.exec(select(Source).where(col(Source.corpus) == corpus)))
 
-    async def served(self) -> list[Source]:
+    async def all_live(self) -> list[Source]:
         """Return the live sources of all corpora."""
         return list(await self._session.exec(select(Source).where(is_live())))
 
@@ -50,7 +50,7 @@ class Sources:
         )
         return (await self._session.exec(statement)).one() or 0
 
-    async def live(self, corpora: Sequence[str], limit: int, offset: int) -> list[Source]:
+    async def live_page(self, corpora: Sequence[str], limit: int, offset: int) -> list[Source]:
         """Return a page of the live sources, sorted by corpus and location."""
         statement = (
             select(Source)
@@ -81,12 +81,12 @@ class Sources:
         changed, there = rows.one()
         return int(changed or 0), int(there or 0)
 
-    async def seen_by(self, reader: Principal, source_id: UUID) -> Source:
+    async def get_visible(self, reader: Principal, source_id: UUID) -> Source:
         """Return a source; raises `NotFound`, also if the reader may not see its corpus."""
         statement = (
             select(Source)
             .join(Corpus, col(Corpus.name) == col(Source.corpus))
-            .where(col(Source.id) == source_id, opens_to(reader))
+            .where(col(Source.id) == source_id, is_visible_to(reader))
         )
         source = (await self._session.exec(statement)).first()
         if source is None:
@@ -104,12 +104,12 @@ class Sources:
         """Save sources, new or read in an earlier session, and texts; existing texts are replaced."""
         self._session.add_all(sources)
         await self._session.flush()
-        await self.keep_texts(texts)
+        await self.save_texts(texts)
 
-    async def keep_texts(self, texts: Iterable[SourceText]) -> None:
+    async def save_texts(self, texts: Iterable[SourceText]) -> None:
         """Save texts; existing texts of the same versions are replaced."""
         if rows := [column_values(text) for text in texts]:
-            insert = inserting(self._session, SourceText)
+            insert = build_insert(self._session, SourceText)
             taken = {name: insert.excluded[name] for name in ("title", "url", "text", "details")}
             key = ["source_id", "version"]
             replace = insert.on_conflict_do_update(index_elements=key, set_=taken)

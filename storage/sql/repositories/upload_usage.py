@@ -8,7 +8,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from storage.sql.tables import UploadUsage, User
-from storage.sql.upsert import column_values, inserting
+from storage.sql.upsert import build_insert, column_values
 
 _COUNTED = ("bytes", "passages")
 
@@ -21,10 +21,10 @@ class UploadUsages:
 
     async def add(self, usage: UploadUsage) -> None:
         """Add to the stored sums; safe if another process adds at the same time."""
-        adding = _adding(inserting(self._session, UploadUsage))
+        adding = _build_upsert(build_insert(self._session, UploadUsage))
         await self._session.exec(adding, params=column_values(usage))
 
-    async def of(self, user: User, day: date) -> UploadUsage:
+    async def usage_of(self, user: User, day: date) -> UploadUsage:
         """Return a user's usage on one day; zero if there was none."""
         statement = select(UploadUsage).where(
             col(UploadUsage.user_id) == user.id, col(UploadUsage.day) == day
@@ -34,6 +34,6 @@ class UploadUsages:
 
 
 @cache
-def _adding(insert: Any) -> Any:
+def _build_upsert(insert: Any) -> Any:
     sums = {name: insert.table.c[name] + insert.excluded[name] for name in _COUNTED}
     return insert.on_conflict_do_update(index_elements=["user_id", "day"], set_=sums)

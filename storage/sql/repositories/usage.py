@@ -10,7 +10,7 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from storage.sql.tables import Spending, User
-from storage.sql.upsert import column_values, inserting
+from storage.sql.upsert import build_insert, column_values
 
 _COUNTED = ("calls", "prompt_tokens", "completion_tokens", "cost")
 
@@ -23,18 +23,18 @@ class Ledger:
 
     async def add(self, spendings: Sequence[Spending]) -> None:
         """Add to the stored sums; safe if another process adds at the same time."""
-        adding = _adding(inserting(self._session, Spending))
+        adding = _build_upsert(build_insert(self._session, Spending))
         for spending in spendings:
             await self._session.exec(adding, params=column_values(spending))
 
-    async def spent(self, since: date, user_id: UUID | None = None) -> float:
+    async def total_cost(self, since: date, user_id: UUID | None = None) -> float:
         """Return the cost in US dollars since a day, of one user or of all users."""
         statement = select(func.sum(Spending.cost)).where(col(Spending.day) >= since)
         if user_id is not None:
             statement = statement.where(col(Spending.user_id) == user_id)
         return float((await self._session.exec(statement)).one() or 0.0)
 
-    async def calls(self, user: User, since: date) -> int:
+    async def count_calls(self, user: User, since: date) -> int:
         """Return the number of a user's calls to all models since a day."""
         statement = select(func.sum(Spending.calls)).where(
             col(Spending.user_id) == user.id, col(Spending.day) >= since
@@ -53,7 +53,7 @@ class Ledger:
 
 
 @cache
-def _adding(insert: Any) -> Any:
+def _build_upsert(insert: Any) -> Any:
     sums = {name: insert.table.c[name] + insert.excluded[name] for name in _COUNTED}
     return insert.on_conflict_do_update(index_elements=["user_id", "day", "model"], set_=sums)
 

@@ -9,9 +9,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from storage.errors import NotFound
 from storage.sql.tables import ApiKey, CorpusReader, User
-from storage.sql.upsert import column_values, inserting
+from storage.sql.upsert import build_insert, column_values
 
-_NAMED = select(User).where(col(User.name) == bindparam("name"))  # built once
+_BY_NAME = select(User).where(col(User.name) == bindparam("name"))  # built once
 
 
 class Users:
@@ -26,7 +26,7 @@ class Users:
 
     async def find(self, name: str) -> User | None:
         """Return the user with this name, or None."""
-        return (await self._session.exec(_NAMED, params={"name": name})).first()
+        return (await self._session.exec(_BY_NAME, params={"name": name})).first()
 
     async def get(self, name: str) -> User:
         """Return the user with this name; raises `NotFound`."""
@@ -35,12 +35,12 @@ class Users:
             raise NotFound("user", name, "A user is known only after the first sign-in.")
         return user
 
-    async def named(self, name: str) -> User:
+    async def get_or_create(self, name: str) -> User:
         """Return the user with this name. Create it if necessary, only once even for concurrent requests."""
         user = await self.find(name)
         if user is None:
             values = column_values(User(name=name))
-            insert = inserting(self._session, User).on_conflict_do_nothing()
+            insert = build_insert(self._session, User).on_conflict_do_nothing()
             await self._session.exec(insert, params=values)
             user = await self.get(name)
         return user
@@ -72,7 +72,7 @@ class Sessions:
         return bool((await self._session.exec(statement)).one())
 
 
-class Keys:
+class ApiKeys:
     """The API keys of servers."""
 
     def __init__(self, session: AsyncSession) -> None:

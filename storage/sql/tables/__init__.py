@@ -3,7 +3,7 @@
 from sqlmodel import SQLModel
 
 from storage.sql.tables.conversations import (
-    WHOLE,
+    WHOLE_ANSWER,
     CitedVersion,
     Conversation,
     Feedback,
@@ -18,7 +18,7 @@ from storage.sql.tables.users import ApiKey, User
 
 __all__ = [
     "SCHEMA",
-    "WHOLE",
+    "WHOLE_ANSWER",
     "ApiKey",
     "CitedVersion",
     "Conversation",

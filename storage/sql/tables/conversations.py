@@ -10,7 +10,7 @@ from sqlmodel import Field, SQLModel
 from storage.domain import Answer
 from storage.sql.tables.columns import now, value_json
 
-WHOLE = -1
+WHOLE_ANSWER = -1
 """The `claim` of feedback on a whole answer."""
 
 
@@ -75,7 +75,7 @@ class Message(SQLModel, table=True):
             answer=answer,
         )
 
-    def showing(self, answer: Answer) -> "Message":
+    def with_answer(self, answer: Answer) -> "Message":
         """Return a copy with another answer; the copy belongs to no session."""
         fields = self.model_dump(exclude={"text", "answer"})
         return Message(**fields, text=answer.text, answer=answer)
@@ -88,7 +88,7 @@ class Feedback(SQLModel, table=True):
 
     message_id: UUID = Field(foreign_key="messages.id", primary_key=True, ondelete="CASCADE")
     claim: int = Field(primary_key=True)
-    """The index of the claim in the answer, from 0; `WHOLE` for the whole answer."""
+    """The index of the claim in the answer, from 0; `WHOLE_ANSWER` for the whole answer."""
     rating: str
     reason: str = Field(default="", sa_type=Text)
     created_at: datetime = Field(default_factory=now)

@@ -31,7 +31,7 @@ class Corpus(SQLModel, table=True):
     created_at: datetime = Field(default_factory=now)
 
     @property
-    def measured(self) -> dict[str, Calibration]:
+    def calibrations_by_release(self) -> dict[str, Calibration]:
         """The calibrations of the corpus by release."""
         return self.calibrations.by_release if self.calibrations else {}
 

@@ -52,7 +52,7 @@ class Source(SQLModel, table=True):
     """Set when the source has disappeared from its folder; the row stays for old footnotes."""
 
     @staticmethod
-    def identify(corpus_id: UUID, location: str) -> UUID:
+    def make_id(corpus_id: UUID, location: str) -> UUID:
         """Return the id of a file in a corpus; it is the same in every run."""
         return uuid5(_NAMESPACE, f"{corpus_id}\n{location}")
 
@@ -67,18 +67,18 @@ class Source(SQLModel, table=True):
 
     def publish(self, live: SourceVersion) -> None:
         """Make this version the live one; searches find its passages now."""
-        self.serve(live)
+        self.apply_version(live)
         self.staged = None
         self.ingested_at = now()
 
-    def serve(self, live: SourceVersion) -> None:
+    def apply_version(self, live: SourceVersion) -> None:
         """Copy what another release holds of this source."""
         for name, value in live:
             setattr(self, name, value)
         edition = Edition(corpus=self.corpus, version=self.docs_version, locale=self.locale)
         self.edition, self.removed_at = edition.key, None
 
-    def held(self) -> SourceVersion:
+    def to_version(self) -> SourceVersion:
         """Return the live version as a manifest stores it."""
         live = {name: getattr(self, name) for name in SourceVersion.model_fields}
         return SourceVersion.model_validate(live | {"digest": self.digest or ""})

@@ -39,7 +39,7 @@ class ApiKey(SQLModel, table=True):
     revoked_at: datetime | None = None
 
     @property
-    def is_good(self) -> bool:
+    def is_valid(self) -> bool:
         """Whether the key is neither revoked nor expired."""
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now())
 
@@ -48,7 +48,7 @@ class ApiKey(SQLModel, table=True):
         """Whether the last recorded use is more than a minute ago."""
         return self.used_at is None or now() - self.used_at > timedelta(minutes=1)
 
-    def use(self) -> None:
+    def record_use(self) -> None:
         """Record that the key was used just now."""
         self.used_at = now()
 

@@ -17,7 +17,7 @@ FUEL = "How much paraffin does the lamp burn?"
 CHESS = "Who won the chess championship in 1972?"
 
 
-def start(client: Client) -> str:
+def start_conversation(client: Client) -> str:
     """Create a conversation and return its path."""
     return f"{API}/conversations/{client.post(f'{API}/conversations').json()['id']}"
 
@@ -26,18 +26,18 @@ def ask(client: Client, conversation: str, text: str = FUEL, **body: Any) -> htt
     return client.post(f"{conversation}/messages", json={"text": text, **body})
 
 
-def streamed(client: Client, conversation: str, text: str = FUEL) -> list[ServerSentEvent]:
+def stream_events(client: Client, conversation: str, text: str = FUEL) -> list[ServerSentEvent]:
     path = f"{conversation}/messages"
     with connect_sse(client, "POST", path, json={"text": text}) as source:
         assert source.response.status_code == 201
         return list(source.iter_sse())
 
 
-def assert_problem(response: httpx.Response, status: int, told: str = "") -> None:
+def assert_problem(response: httpx.Response, status: int, pattern: str = "") -> None:
     assert response.status_code == status, response.text
     assert response.headers["content-type"].startswith("application/problem+json")
     problem = response.json()
     assert problem["status"] == status
     assert problem["title"]
-    assert re.search(told, problem["detail"] + json.dumps(problem.get("extra", ""))), problem
+    assert re.search(pattern, problem["detail"] + json.dumps(problem.get("extra", ""))), problem
     assert "Traceback" not in response.text

@@ -5,7 +5,17 @@ from uuid import UUID
 
 import pytest
 
-from tests.app.api.calls import API, CHESS, FUEL, JSON, Client, ask, assert_problem, start, streamed
+from tests.app.api.calls import (
+    API,
+    CHESS,
+    FUEL,
+    JSON,
+    Client,
+    ask,
+    assert_problem,
+    start_conversation,
+    stream_events,
+)
 from tests.app.shapes import ANSWER, CITATION, CLAIM, PASSAGE
 from tests.doubles.scripted import ScriptedLLM
 from tests.library import PAGES
@@ -90,7 +100,7 @@ def test_health_is_told(client: Client) -> None:
 
 
 def test_an_answer_has_the_keys_that_were_promised(client: Client) -> None:
-    response = ask(client, start(client))
+    response = ask(client, start_conversation(client))
     assert response.status_code == 201
     answer = response.json()
     assert set(answer) == ANSWER
@@ -114,7 +124,7 @@ def test_an_answer_has_the_keys_that_were_promised(client: Client) -> None:
 
 
 def test_a_declined_question_is_an_answer_too(client: Client) -> None:
-    response = ask(client, start(client), CHESS)
+    response = ask(client, start_conversation(client), CHESS)
     assert response.status_code == 201
     answer = response.json()
     assert set(answer) == ANSWER
@@ -149,7 +159,7 @@ def test_a_conversation_is_begun_continued_listed_and_deleted(client: Client) ->
 
 
 def test_the_corpora_of_a_question_are_kept_to(client: Client) -> None:
-    conversation = start(client)
+    conversation = start_conversation(client)
     assert ask(client, conversation, corpora=["default"]).json()["status"] == "answered"
     client.post(f"{API}/corpora", json={"name": "empty"})
     assert ask(client, conversation, corpora=["empty"]).json()["status"] == "abstained"
@@ -160,7 +170,7 @@ def test_the_corpora_of_a_question_are_kept_to(client: Client) -> None:
 def test_a_corpus_prefers_peer_reviewed_sources_when_it_is_told_to(client: Client) -> None:
     where = f"{API}/corpora/default/peer-review"
     assert client.put(where, json={"weight": 0.1}).json()["peer_review_weight"] == 0.1
-    answer = ask(client, start(client), "When does the foghorn sound?").json()
+    answer = ask(client, start_conversation(client), "When does the foghorn sound?").json()
     cited = [claim for claim in answer["claims"] if claim["citations"]]
     assert cited
     assert all("not_peer_reviewed" in claim["flags"] for claim in cited)
@@ -171,8 +181,8 @@ def test_a_corpus_prefers_peer_reviewed_sources_when_it_is_told_to(client: Clien
 
 @says
 def test_events_are_typed_and_in_order(client: Client, scripted: ScriptedLLM) -> None:
-    conversation = start(client)
-    events = streamed(client, conversation)
+    conversation = start_conversation(client)
+    events = stream_events(client, conversation)
     kinds = [event.event for event in events]
     assert kinds[0] == "retrieved"
     assert kinds[-1] == "completed"
@@ -192,7 +202,7 @@ def test_events_are_typed_and_in_order(client: Client, scripted: ScriptedLLM) ->
 
 
 def test_a_declined_question_is_a_stream_too(client: Client) -> None:
-    events = streamed(client, start(client), CHESS)
+    events = stream_events(client, start_conversation(client), CHESS)
     assert [event.event for event in events] == ["retrieved", "token", "completed"]
     assert json.loads(events[0].data) == {"passages": []}
 
@@ -201,8 +211,8 @@ def test_a_declined_question_is_a_stream_too(client: Client) -> None:
 def test_a_stream_that_fails_ends_with_the_problem_that_json_gives(
     client: Client, scripted: ScriptedLLM
 ) -> None:
-    conversation = start(client)
-    *_, last = streamed(client, conversation)
+    conversation = start_conversation(client)
+    *_, last = stream_events(client, conversation)
     assert last.event == "failed"
     response = ask(client, conversation)
     assert_problem(response, 503, "hung up")
@@ -225,6 +235,6 @@ def test_a_stream_that_fails_ends_with_the_problem_that_json_gives(
 def test_what_fails_before_the_first_event_is_no_stream(
     client: Client, path: str | None, body: JSON, status: int, told: str
 ) -> None:
-    path = path or f"{start(client)}/messages"
+    path = path or f"{start_conversation(client)}/messages"
     for accept in ("text/event-stream", "application/json"):
         assert_problem(client.post(path, json=body, headers={"accept": accept}), status, told)

@@ -20,7 +20,7 @@ from tests.app.api.conftest import local
 from tests.doubles.services import Doubles
 
 
-class Visit:
+class ClientConnection:
     """A question from a client that disconnects when `leave` is set."""
 
     def __init__(self, app: Litestar, conversation: UUID, accept: str) -> None:
@@ -79,8 +79,8 @@ async def opened(
         yield app, services
 
 
-async def until_it_speaks(doubles: Doubles) -> None:
-    while not doubles.asked or doubles.log[-1].pieces < 5:  # noqa: ASYNC110 - told by no event
+async def wait_until_streaming(doubles: Doubles) -> None:
+    while not doubles.requested_models or doubles.log[-1].pieces < 5:  # noqa: ASYNC110 - told by no event
         await asyncio.sleep(0.005)
 
 
@@ -92,10 +92,10 @@ async def test_who_leaves_hangs_up_on_the_model(
     caplog.set_level(logging.INFO, logger="ibid")
     async with opened(doubles, docs, model) as (app, services):
         conversation = (await services.chat.start()).id
-        visit = Visit(app, conversation, accept)
-        await until_it_speaks(doubles)
+        visit = ClientConnection(app, conversation, accept)
+        await wait_until_streaming(doubles)
         visit.leave.set()
-        assert (await doubles.ended()).ended == "left"
+        assert (await doubles.wait_until_ended()).ended == "left"
         await visit.task
         assert b"completed" not in visit.body
         while not (await services.usages.report(1)).spent:  # noqa: ASYNC110 - told by no event
@@ -111,7 +111,7 @@ async def test_a_model_that_thinks_long_is_waited_for_with_comments(
     doubles: Doubles, docs: Path
 ) -> None:
     async with opened(doubles, docs, "thinks-600-ms", heartbeat=0.02) as (app, services):
-        visit = Visit(app, (await services.chat.start()).id, "text/event-stream")
+        visit = ClientConnection(app, (await services.chat.start()).id, "text/event-stream")
         await visit.task
     retrieved, *_, last = (part for part in visit.body.split(b"\r\n\r\n") if part)
     assert retrieved.startswith(b"event: retrieved")
@@ -122,7 +122,7 @@ async def test_a_model_that_thinks_long_is_waited_for_with_comments(
 
 async def test_who_stays_gets_the_answer(doubles: Doubles, docs: Path) -> None:
     async with opened(doubles, docs, "answers") as (app, services):
-        visit = Visit(app, (await services.chat.start()).id, "application/json")
+        visit = ClientConnection(app, (await services.chat.start()).id, "application/json")
         await visit.task
     assert visit.status == 201
     assert "2.4 litres" in json.loads(visit.body)["text"]

@@ -10,7 +10,7 @@ import pytest
 from litestar.testing import TestClient
 
 from app.api import create_app
-from app.api.failures import Failures
+from app.api.failures import SignInFailures
 from app.api.health import DatabaseProbe
 from app.rate_limiting.limiter import RateLimiter
 from app.wiring import Services
@@ -36,7 +36,7 @@ def key(door: Client) -> str:
     return door.blocking_portal.call(services.people.create_key, uuid4().hex, ["ask"], None)
 
 
-def asked(door: Client, credential: str, path: str = f"{API}/corpora") -> int:
+def request_status(door: Client, credential: str, path: str = f"{API}/corpora") -> int:
     return door.get(path, headers={"authorization": f"Bearer {credential}"}).status_code
 
 
@@ -51,14 +51,16 @@ def test_bad_credentials_are_refused_and_then_not_looked_at(
     door: Client, issuer: Issuer, bad: str
 ) -> None:
     known, new = key(door), key(door)
-    assert asked(door, known) == 200
-    assert [asked(door, bad) for _ in range(MOST + 2)] == [401] * MOST + [429] * 2
+    assert request_status(door, known) == 200
+    assert [request_status(door, bad) for _ in range(MOST + 2)] == [401] * MOST + [429] * 2
     refused = door.get(f"{API}/corpora", headers={"authorization": f"Bearer {bad}"})
     assert_problem(refused, 429, "Your address")
     assert 0 < int(refused.headers["retry-after"]) <= 60
-    assert asked(door, known) == 200, "who was let in before goes on"
-    assert asked(door, issuer.token("ada")) == 200, "a token needs no database to be told good"
-    assert asked(door, new) == 429, "a key that is new here waits for a minute"
+    assert request_status(door, known) == 200, "who was let in before goes on"
+    assert request_status(door, issuer.token("ada")) == 200, (
+        "a token needs no database to be told good"
+    )
+    assert request_status(door, new) == 429, "a key that is new here waits for a minute"
     assert door.get(f"{API}/corpora").status_code == 401, "nothing was sent that could be guessed"
 
 
@@ -73,7 +75,7 @@ def test_a_page_of_a_listed_site_may_read_why_it_was_refused(door: Client) -> No
 
 
 async def test_each_address_has_failures_of_its_own(limiter: RateLimiter) -> None:
-    failures = Failures(1, limiter)
+    failures = SignInFailures(1, limiter)
     await failures.count("203.0.113.1", "ibid_bad")
     with pytest.raises(TooManyFailures):
         await failures.check("203.0.113.1", "ibid_other")
@@ -85,7 +87,7 @@ async def test_each_address_has_failures_of_its_own(limiter: RateLimiter) -> Non
 
 
 async def test_a_key_that_was_good_and_is_no_more_counts_again(limiter: RateLimiter) -> None:
-    failures = Failures(1, limiter)
+    failures = SignInFailures(1, limiter)
     failures.remember("ibid_revoked")
     await failures.count("203.0.113.1", "ibid_revoked")
     with pytest.raises(TooManyFailures):
@@ -96,8 +98,8 @@ def test_only_who_signed_in_has_the_database_asked(door: Client, issuer: Issuer)
     path = "/health/ready?database=true"
     assert_problem(door.get(path), 401, "Sign in")
     assert door.get("/health/ready").status_code == 200
-    assert asked(door, issuer.token("ada"), path) == 200
-    assert asked(door, key(door), path) == 200
+    assert request_status(door, issuer.token("ada"), path) == 200
+    assert request_status(door, key(door), path) == 200
 
 
 async def test_the_database_is_asked_once_for_many() -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.app.api.calls import API, FUEL, Client, ask, assert_problem, start
+from tests.app.api.calls import API, FUEL, Client, ask, assert_problem, start_conversation
 
 
 @pytest.mark.parametrize(
@@ -29,12 +29,12 @@ def test_an_empty_filter_is_none(client: Client) -> None:
     plain = client.get(f"{API}/search", params={"q": FUEL}).json()
     for given in ("", "{}"):
         assert client.get(f"{API}/search", params={"q": FUEL, "filter": given}).json() == plain
-    assert ask(client, start(client), filter={}).status_code == 201
+    assert ask(client, start_conversation(client), filter={}).status_code == 201
 
 
 @pytest.mark.parametrize("given", [{"colour": "red"}, {"version": "2.x"}, {"version": 2}, "x", []])
 def test_a_question_is_filtered_by_an_object(client: Client, given: object) -> None:
-    assert_problem(ask(client, start(client), filter=given), 400)
+    assert_problem(ask(client, start_conversation(client), filter=given), 400)
 
 
 def test_the_schema_names_the_filter(client: Client) -> None:

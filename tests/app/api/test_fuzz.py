@@ -14,8 +14,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.app.cli.commands import script
-from tests.app.cli.test_serve import serving
+from tests.app.cli.commands import run_script
+from tests.app.cli.test_serve import run_server
 from tests.library import write_docs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -25,8 +25,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BaseSchema]:
     """The schema of a server in its own process, with the keeper's manual ingested."""
     folder = tmp_path_factory.mktemp("fuzz")
-    assert script(folder / "home", "ingest", write_docs(folder / "docs")).returncode == 0
-    with serving(folder / "home") as (_, client):
+    assert run_script(folder / "home", "ingest", write_docs(folder / "docs")).returncode == 0
+    with run_server(folder / "home") as (_, client):
         yield schemathesis.openapi.from_url(f"{client.base_url}/schema/openapi.json")
 
 

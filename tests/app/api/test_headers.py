@@ -14,7 +14,7 @@ from litestar.testing import TestClient
 import app.web
 from app.api import create_app
 from app.api.downloads import file_response
-from tests.app.api.calls import API, FUEL, Client, ask, start
+from tests.app.api.calls import API, FUEL, Client, ask, start_conversation
 from tests.app.api.conftest import local
 from tests.doubles.issuer import Issuer
 
@@ -60,7 +60,7 @@ def test_every_operation_says_so_whatever_it_answers(client: Client) -> None:
 
 
 def test_what_is_kept_says_so(client: Client) -> None:
-    conversation = start(client)
+    conversation = start_conversation(client)
     answer = ask(client, conversation).json()
     message = f"{API}/messages/{answer['message_id']}"
     for path in (

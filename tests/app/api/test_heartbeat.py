@@ -6,12 +6,12 @@ from contextlib import aclosing
 
 import pytest
 
-from app.api.heartbeat import COMMENT, with_heartbeat
+from app.api.heartbeat import HEARTBEAT, with_heartbeat
 
 BRIEF, NEVER = 0.01, 3_600.0
 
 
-class Source:
+class FrameSource:
     """A source of frames that waits for `go_on` and records whether it was closed or cancelled."""
 
     def __init__(self) -> None:
@@ -32,18 +32,18 @@ class Source:
 
 
 async def test_silence_is_broken_and_what_is_waited_for_comes_all_the_same() -> None:
-    source = Source()
+    source = FrameSource()
     async with aclosing(with_heartbeat(source.frames(b"one", b"two"), BRIEF)) as stream:
         for _ in range(3):
-            assert await anext(stream) == COMMENT
+            assert await anext(stream) == HEARTBEAT
         source.go_on.set()
         said = b"".join([piece async for piece in stream])
-    assert said.replace(COMMENT, b"") == b"onetwo"
+    assert said.replace(HEARTBEAT, b"") == b"onetwo"
     assert source.cancelled == 0
 
 
 async def test_a_stream_that_is_not_silent_is_left_as_it_is() -> None:
-    source = Source()
+    source = FrameSource()
     source.go_on.set()
     frames = [b"%d" % number for number in range(1_000)]
     pieces = [piece async for piece in with_heartbeat(source.frames(*frames), NEVER)]
@@ -62,16 +62,16 @@ async def test_what_goes_wrong_is_told_after_what_came_before() -> None:
 
 
 async def test_leaving_ends_what_is_waited_for() -> None:
-    source = Source()
+    source = FrameSource()
     stream = with_heartbeat(source.frames(b"one"), BRIEF)
-    assert await anext(stream) == COMMENT
+    assert await anext(stream) == HEARTBEAT
     await stream.aclose()
     await source.closed.wait()
     assert source.cancelled == 1
 
 
 async def test_being_cancelled_ends_what_is_waited_for() -> None:
-    source = Source()
+    source = FrameSource()
 
     async def read() -> None:
         async for _ in with_heartbeat(source.frames(b"one"), NEVER):
@@ -87,7 +87,7 @@ async def test_being_cancelled_ends_what_is_waited_for() -> None:
 
 
 async def test_a_slow_reader_holds_the_stream_back() -> None:
-    source, given = Source(), 0
+    source, given = FrameSource(), 0
 
     async def frames() -> AsyncGenerator[bytes]:
         nonlocal given

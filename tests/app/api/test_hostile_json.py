@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tests.app.api.calls import API, FUEL, Client, ask, assert_problem, start
+from tests.app.api.calls import API, FUEL, Client, ask, assert_problem, start_conversation
 
 DEEP = {
     "open lists": b"[" * 100_000,
@@ -36,7 +36,7 @@ BODIES = [
 
 
 def send(client: Client, method: str, path: str, body: bytes) -> None:
-    path = path.format(id=start(client)[-36:])
+    path = path.format(id=start_conversation(client)[-36:])
     headers = {"content-type": "application/json"}
     response = client.request(method, f"{API}/{path}", content=body, headers=headers)
     assert_problem(response, 400)
@@ -94,14 +94,16 @@ def test_no_filter_is_a_fault_of_ours(client: Client, value: object) -> None:
     text = json.dumps(value)
     response = client.get(f"{API}/search", params={"q": FUEL, "filter": text})
     assert response.status_code in (200, 400)
-    assert ask(client, start(client), filter=json.loads(text, parse_constant=str)).status_code in (
+    assert ask(
+        client, start_conversation(client), filter=json.loads(text, parse_constant=str)
+    ).status_code in (
         201,
         400,
     )
 
 
 def test_an_answer_with_an_endless_marker_is_still_shown(client: Client) -> None:
-    conversation = start(client)
+    conversation = start_conversation(client)
     answer = ask(client, conversation, f"How much paraffin does the lamp burn [{'9' * 3_000}]?")
     at = f"{API}/messages/{answer.json()['message_id']}"
     assert client.get(f"{at}/html").status_code == 200

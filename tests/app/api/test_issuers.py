@@ -18,7 +18,7 @@ from storage.errors import InvalidInput
 from tests.app.api.calls import API, Client, assert_problem
 from tests.app.api.conftest import local
 from tests.doubles.issuer import Issuer
-from tests.doubles.issuer_shapes import SHAPES, Shape
+from tests.doubles.issuer_shapes import SHAPES, TokenShape
 
 PAGE = Path(app.__file__).parent / "handbook" / "issuers.md"
 ROLES = {"auth_admin_roles": "ibid-admin", "auth_editor_roles": "ibid-editor"}
@@ -65,11 +65,11 @@ def call(client: Client, token: str) -> httpx.Response:
 
 def principal(client: Client, token: str) -> Principal:
     services: Services = client.app.state.services
-    return client.blocking_portal.call(services.people.principal, token)
+    return client.blocking_portal.call(services.people.authenticate, token)
 
 
 @pytest.fixture(params=SHAPES)
-def shape(request: pytest.FixtureRequest) -> Iterator[tuple[str, Shape, Issuer]]:
+def shape(request: pytest.FixtureRequest) -> Iterator[tuple[str, TokenShape, Issuer]]:
     name: str = request.param
     issuer = SHAPES[name].issuer()
     yield name, SHAPES[name], issuer
@@ -80,7 +80,9 @@ def test_the_handbook_names_every_issuer() -> None:
     assert {OTHER_NAMES.get(name, name) for name in SHAPES} <= tables().keys()
 
 
-def test_a_token_of_each_shape_is_taken(shape: tuple[str, Shape, Issuer], tmp_path: Path) -> None:
+def test_a_token_of_each_shape_is_taken(
+    shape: tuple[str, TokenShape, Issuer], tmp_path: Path
+) -> None:
     name, made, issuer = shape
     told = settings_of(name, issuer)
     gives_roles = "auth_roles_claim" in told

@@ -74,11 +74,11 @@ def store(request: pytest.FixtureRequest) -> str:
     return "file" if request.param == "file" else request.getfixturevalue("redis").url
 
 
-Door = Callable[[str], Client]
+OpenServer = Callable[[str], Client]
 
 
 @pytest.fixture
-def door(issuer: Issuer, tmp_path: Path) -> Iterator[Door]:
+def door(issuer: Issuer, tmp_path: Path) -> Iterator[OpenServer]:
     """A function that opens another server with the same home and a limit of three requests per minute."""
     with ExitStack() as stack:
 
@@ -89,58 +89,60 @@ def door(issuer: Issuer, tmp_path: Path) -> Iterator[Door]:
         yield opened
 
 
-def asked(client: Client, issuer: Issuer, who: str = "ada") -> int:
+def request_status(client: Client, issuer: Issuer, who: str = "ada") -> int:
     headers = {"authorization": f"Bearer {issuer.token(who)}"}
     return client.get(f"{API}/corpora", headers=headers).status_code
 
 
-def test_servers_with_one_store_have_one_limit(store: str, door: Door, issuer: Issuer) -> None:
+def test_servers_with_one_store_have_one_limit(
+    store: str, door: OpenServer, issuer: Issuer
+) -> None:
     one, other = door(store), door(store)
-    assert [asked(client, issuer) for client in (one, other, one, other, one)] == [
+    assert [request_status(client, issuer) for client in (one, other, one, other, one)] == [
         *(200, 200, 200),
         *(429, 429),
     ]
-    assert asked(one, issuer, "eve") == 200
+    assert request_status(one, issuer, "eve") == 200
 
 
 @needs_redis
 def test_a_server_that_lost_the_store_counts_for_itself(
     redis: Redis,
-    door: Door,
+    door: OpenServer,
     issuer: Issuer,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(logging.getLogger("ibid.limits"), "handlers", [caplog.handler])
     one, other = door(redis.url), door(redis.url)
-    assert [asked(one, issuer) for _ in range(4)] == [200, 200, 200, 429]
+    assert [request_status(one, issuer) for _ in range(4)] == [200, 200, 200, 429]
     redis.kill()
-    assert [asked(other, issuer) for _ in range(4)] == [200, 200, 200, 429]
+    assert [request_status(other, issuer) for _ in range(4)] == [200, 200, 200, 429]
     assert {each.msg for each in caplog.records} == {"rate_limit_store_failed"}
     assert "hidden" not in str([vars(each) for each in caplog.records])
 
     monkeypatch.setattr("app.rate_limiting.limiter._RETRY_SECONDS", 0)
-    assert asked(one, issuer) == 200, "it had not noticed, and has no count of its own"
+    assert request_status(one, issuer) == 200, "it had not noticed, and has no count of its own"
     redis.start()
-    assert [asked(one, issuer, "eve") for _ in range(4)] == [200, 200, 200, 429]
-    assert asked(door(redis.url), issuer, "eve") == 429
+    assert [request_status(one, issuer, "eve") for _ in range(4)] == [200, 200, 200, 429]
+    assert request_status(door(redis.url), issuer, "eve") == 429
 
 
-def test_a_store_that_says_nothing_delays_one_request(door: Door, issuer: Issuer) -> None:
+def test_a_store_that_says_nothing_delays_one_request(door: OpenServer, issuer: Issuer) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         client = door(f"redis://127.0.0.1:{silent.getsockname()[1]}")
         began = time.monotonic()
-        assert [asked(client, issuer) for _ in range(4)] == [200, 200, 200, 429]
+        assert [request_status(client, issuer) for _ in range(4)] == [200, 200, 200, 429]
         assert time.monotonic() - began < 3
 
 
 def test_a_file_that_cannot_be_read_locks_nobody_out(
-    door: Door, issuer: Issuer, tmp_path: Path
+    door: OpenServer, issuer: Issuer, tmp_path: Path
 ) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "rate_limits.db").write_bytes(b"not a database" * 100)
     client = door("file")
-    assert [asked(client, issuer) for _ in range(4)] == [200, 200, 200, 429]
+    assert [request_status(client, issuer) for _ in range(4)] == [200, 200, 200, 429]
 
 
 async def test_expired_counts_are_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,11 @@
 
 from uuid import uuid4
 
-from tests.app.api.calls import API, CHESS, FUEL, Client, ask, assert_problem, start
+from tests.app.api.calls import API, CHESS, FUEL, Client, ask, assert_problem, start_conversation
 
 
 def test_citations_are_exported_in_three_forms(client: Client) -> None:
-    answer = ask(client, start(client)).json()
+    answer = ask(client, start_conversation(client)).json()
     path = f"{API}/messages/{answer['message_id']}/citations"
     entries = client.get(path).json()
     assert [entry["id"] for entry in entries] == [f"ibid-{n}" for n in range(1, len(entries) + 1)]
@@ -24,7 +24,7 @@ def test_citations_are_exported_in_three_forms(client: Client) -> None:
 
 
 def test_gaps_and_what_moved_on_are_told(client: Client) -> None:
-    conversation = start(client)
+    conversation = start_conversation(client)
     declined = ask(client, conversation, CHESS).json()
     gaps = client.get(f"{API}/gaps").json()["gaps"]
     assert [(gap["declined"], gap["questions"]) for gap in gaps] == [(1, [CHESS])]
@@ -34,9 +34,9 @@ def test_gaps_and_what_moved_on_are_told(client: Client) -> None:
 
 
 def test_one_answer_can_be_strict_or_unchecked(client: Client) -> None:
-    strict = ask(client, start(client), FUEL, verify="strict").json()
+    strict = ask(client, start_conversation(client), FUEL, verify="strict").json()
     assert {claim["verdict"] for claim in strict["claims"]} == {"supported"}
-    unchecked = ask(client, start(client), FUEL, verify="off").json()
+    unchecked = ask(client, start_conversation(client), FUEL, verify="off").json()
     assert {claim["verdict"] for claim in unchecked["claims"]} == {"unchecked"}
     assert strict["text"] == unchecked["text"]
-    assert_problem(ask(client, start(client), FUEL, verify="maybe"), 400, "verify")
+    assert_problem(ask(client, start_conversation(client), FUEL, verify="maybe"), 400, "verify")

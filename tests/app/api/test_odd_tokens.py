@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from litestar.testing import TestClient
 
 from app.api import create_app
-from app.users.service import People
+from app.users.service import UserService
 from app.wiring import Services
 from tests.app.api.calls import API, Client
 from tests.app.api.conftest import local
@@ -60,7 +60,7 @@ def door(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
             roles_claim="realm",
             editor_roles=frozenset({"editor"}),
         )
-        people = People(services.database, checks)
+        people = UserService(services.database, checks)
         client.app.state.services = replace(services, people=people)
         yield client
 
@@ -69,25 +69,25 @@ def part(value: object) -> str:
     return jwt.utils.base64url_encode(json.dumps(value).encode()).decode()
 
 
-def odd(names: tuple[str, ...]) -> st.SearchStrategy[dict[str, Any]]:
+def odd_changes(names: tuple[str, ...]) -> st.SearchStrategy[dict[str, Any]]:
     """Generate changes to the usual fields and to fields with other names."""
     return st.dictionaries(st.sampled_from(names) | st.text(max_size=8), ANYTHING, max_size=4)
 
 
-def status_of(door: Client, token: str) -> int:
+def request_status(door: Client, token: str) -> int:
     response = door.get(f"{API}/corpora", headers={"authorization": f"Bearer {token}"})
     assert response.status_code in (200, 401), response.text
     assert "\n" not in response.headers.get("www-authenticate", "")
     return response.status_code
 
 
-@given(changed=odd(CLAIMS))
+@given(changed=odd_changes(CLAIMS))
 def test_claims_of_any_kind_are_no_fault_of_ours(
     door: Client, issuer: Issuer, changed: dict[str, Any]
 ) -> None:
     signed = f"{part({'alg': 'EdDSA', 'kid': issuer.kid})}.{part(issuer.claims('ada') | changed)}"
     signature = jwt.utils.base64url_encode(issuer.sign(signed.encode())).decode()
-    told = status_of(door, f"{signed}.{signature}")
+    told = request_status(door, f"{signed}.{signature}")
     if not changed.keys() & {"iss", "aud", "sub", "exp", "nbf", "iat"}:
         assert told == 200
     if told == 200:
@@ -95,13 +95,13 @@ def test_claims_of_any_kind_are_no_fault_of_ours(
         assert AUDIENCE in changed.get("aud", AUDIENCE)
 
 
-@given(changed=odd(HEADERS))
+@given(changed=odd_changes(HEADERS))
 def test_a_header_of_any_kind_is_no_fault_of_ours(
     door: Client, issuer: Issuer, changed: dict[str, Any]
 ) -> None:
     signed = f"{part({'alg': 'EdDSA', 'kid': issuer.kid} | changed)}.{part(issuer.claims('ada'))}"
     signature = jwt.utils.base64url_encode(issuer.sign(signed.encode())).decode()
-    if status_of(door, f"{signed}.{signature}") == 200:
+    if request_status(door, f"{signed}.{signature}") == 200:
         assert changed.get("alg", "EdDSA") == "EdDSA"
         assert changed.get("kid", issuer.kid) == issuer.kid
 
@@ -111,9 +111,9 @@ def test_parts_of_any_bytes_are_refused(
     door: Client, header: bytes, claims: bytes, signature: bytes
 ) -> None:
     parts = (jwt.utils.base64url_encode(each).decode() for each in (header, claims, signature))
-    assert status_of(door, ".".join(parts)) == 401
+    assert request_status(door, ".".join(parts)) == 401
 
 
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=80))
 def test_a_text_of_any_kind_is_refused(door: Client, text: str) -> None:
-    assert status_of(door, text) == 401
+    assert request_status(door, text) == 401

@@ -17,7 +17,7 @@ TRACED = "authorization, content-type, traceparent, tracestate, baggage, sentry-
 
 
 @contextmanager
-def opened(folder: Path, **settings: str) -> Iterator[Client]:
+def open_api(folder: Path, **settings: str) -> Iterator[Client]:
     app = create_app(local(folder, **settings))
     with TestClient(app, base_url="http://127.0.0.1:8000") as client:
         yield client
@@ -27,7 +27,7 @@ def opened(folder: Path, **settings: str) -> Iterator[Client]:
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """The API without sign-in, which only pages of the listed origins may call."""
     origins = f"{DOCS},https://*.example.net,http://localhost:3000"
-    with opened(tmp_path_factory.mktemp("origins"), cors_origins=origins) as client:
+    with open_api(tmp_path_factory.mktemp("origins"), cors_origins=origins) as client:
         yield client
 
 
@@ -91,7 +91,7 @@ def test_where_the_server_is_reached_is_one_setting(
     tmp_path: Path, public: str, host: str, origin: str
 ) -> None:
     """Test nginx without a Host directive, with `$host` on another port, and with a sub-path."""
-    with opened(tmp_path, public_url=public) as client:
+    with open_api(tmp_path, public_url=public) as client:
         own = {"host": host, "origin": origin}
         assert client.post(f"{API}/conversations", headers=own).status_code == 201
         assert client.get("/", headers={"host": host}).status_code == 200
@@ -106,7 +106,7 @@ def test_where_the_server_is_reached_is_one_setting(
 
 
 def test_without_it_the_refusal_says_what_it_saw_and_what_to_set(tmp_path: Path) -> None:
-    with opened(tmp_path) as client:
+    with open_api(tmp_path) as client:
         own = {"host": "127.0.0.1:8000", "origin": "https://ibid.example.com"}
         told = client.post(f"{API}/conversations", headers=own)
         assert_problem(told, 400, "'https://ibid.example.com'.*'127.0.0.1:8000'.*PUBLIC_URL")
@@ -114,6 +114,6 @@ def test_without_it_the_refusal_says_what_it_saw_and_what_to_set(tmp_path: Path)
 
 @pytest.mark.parametrize("default", ["ibid.example.com", "ibid.example.com:443"])
 def test_a_default_port_makes_no_difference(tmp_path: Path, default: str) -> None:
-    with opened(tmp_path, allowed_hosts="ibid.example.com") as client:
+    with open_api(tmp_path, allowed_hosts="ibid.example.com") as client:
         own = {"host": default, "origin": "https://ibid.example.com"}
         assert client.post(f"{API}/conversations", headers=own).status_code == 201

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import app.web
-from tests.app.api.calls import API, Client, ask, assert_problem, start
+from tests.app.api.calls import API, Client, ask, assert_problem, start_conversation
 from tests.doubles.scripted import ScriptedLLM
 
 ASSETS = sorted((Path(app.web.__file__).parent / "assets").iterdir())
@@ -65,7 +65,7 @@ def test_the_page_is_for_this_machine_only(guarded: Client) -> None:
 
 @pytest.mark.parametrize("scripted", [{"pieces": [INJECTED]}], indirect=True)
 def test_an_answer_is_read_as_html(client: Client, scripted: ScriptedLLM) -> None:
-    answer = ask(client, start(client)).json()
+    answer = ask(client, start_conversation(client)).json()
     response = client.get(f"{API}/messages/{answer['message_id']}/html")
     assert response.headers["content-type"] == "text/html; charset=utf-8"
     assert response.headers["x-content-type-options"] == "nosniff"
@@ -76,8 +76,10 @@ def test_an_answer_is_read_as_html(client: Client, scripted: ScriptedLLM) -> Non
 
 
 def test_what_is_no_answer_has_no_html(client: Client) -> None:
-    conversation = start(client)
+    conversation = start_conversation(client)
     ask(client, conversation)
     question = client.get(conversation).json()["messages"][0]
     assert_problem(client.get(f"{API}/messages/{question['id']}/html"), 404, "no answer")
-    assert_problem(client.get(f"{API}/messages/{start(client)[-36:]}/html"), 404, "no answer")
+    assert_problem(
+        client.get(f"{API}/messages/{start_conversation(client)[-36:]}/html"), 404, "no answer"
+    )

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.app.api.calls import API, FUEL, JSON, Client, ask, assert_problem, start
+from tests.app.api.calls import API, FUEL, JSON, Client, ask, assert_problem, start_conversation
 
 NOWHERE = UUID(int=7)
 
@@ -89,7 +89,7 @@ def test_a_body_that_makes_no_sense_is_a_problem(
 )
 def test_a_body_that_cannot_be_read_is_a_problem(client: Client, body: bytes, status: int) -> None:
     headers = {"content-type": "application/json"}
-    path = f"{start(client)}/messages"
+    path = f"{start_conversation(client)}/messages"
     assert_problem(client.post(path, content=body, headers=headers), status)
 
 
@@ -97,7 +97,7 @@ def test_a_body_that_cannot_be_read_is_a_problem(client: Client, body: bytes, st
     "text", ["naïve 灯 🔥?", "\x00", "'; drop table sources; --", "<b>&", "*" * 99]
 )
 def test_any_text_is_answered_or_declined(client: Client, text: str) -> None:
-    assert ask(client, start(client), text).status_code == 201
+    assert ask(client, start_conversation(client), text).status_code == 201
 
 
 def test_a_version_that_is_not_kept_is_a_problem(client: Client) -> None:
@@ -120,4 +120,4 @@ def test_before_anything_is_ingested_it_says_what_to_do(guarded: Client) -> None
     assert guarded.get(f"{API}/corpora").json() == {"corpora": []}
     assert guarded.get(f"{API}/sources").json() == {"sources": []}
     assert_problem(guarded.get(f"{API}/search?q=lamp"), 404, "ibid ingest")
-    assert_problem(ask(guarded, start(guarded)), 404, "ibid ingest")
+    assert_problem(ask(guarded, start_conversation(guarded)), 404, "ibid ingest")

@@ -12,9 +12,9 @@ from pydantic import SecretStr
 from app.api import create_app
 from app.settings import Settings
 from app.wiring import Services
-from tests.app.api.calls import API, Client, ask, assert_problem, start, streamed
+from tests.app.api.calls import API, Client, ask, assert_problem, start_conversation, stream_events
 from tests.app.api.conftest import local
-from tests.doubles.services import Doubles, in_a_thread
+from tests.doubles.services import Doubles, run_in_thread
 from tests.library import write_docs
 
 KEY = "sk-secret-0451"
@@ -22,7 +22,7 @@ KEY = "sk-secret-0451"
 
 @pytest.fixture(scope="module")
 def doubles() -> Iterator[Doubles]:
-    with in_a_thread() as doubles:
+    with run_in_thread() as doubles:
         yield doubles
 
 
@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_docs(tmp_path_factory.mktemp("hosted") / "docs").parent
 
 
-def serving(folder: Path, doubles: Doubles, *models: str, **more: Any) -> Settings:
+def settings_for(folder: Path, doubles: Doubles, *models: str, **more: Any) -> Settings:
     return local(
         folder,
         allowed_hosts="*",
@@ -44,14 +44,14 @@ def serving(folder: Path, doubles: Doubles, *models: str, **more: Any) -> Settin
 
 @pytest.fixture(scope="module")
 def client(folder: Path, doubles: Doubles) -> Iterator[Client]:
-    with TestClient(create_app(serving(folder, doubles, "cut", "answers"))) as client:
+    with TestClient(create_app(settings_for(folder, doubles, "cut", "answers"))) as client:
         services: Services = client.app.state.services
         client.blocking_portal.call(services.ingestion.run, [folder / "docs"])
         yield client
 
 
 def test_a_stream_says_where_it_begins_anew(client: Client) -> None:
-    events = streamed(client, start(client))
+    events = stream_events(client, start_conversation(client))
     kinds = [event.event for event in events]
     restart = kinds.index("restart")
     assert kinds.count("restart") == 1
@@ -66,10 +66,10 @@ def test_a_stream_says_where_it_begins_anew(client: Client) -> None:
 
 
 def test_a_stream_says_what_is_searched_for_a_follow_up(folder: Path, doubles: Doubles) -> None:
-    with TestClient(create_app(serving(folder, doubles, "means-the-foghorn"))) as client:
-        conversation = start(client)
+    with TestClient(create_app(settings_for(folder, doubles, "means-the-foghorn"))) as client:
+        conversation = start_conversation(client)
         ask(client, conversation)
-        first, second, third, *_, last = streamed(client, conversation, "What is it for?")
+        first, second, third, *_, last = stream_events(client, conversation, "What is it for?")
     assert [first.event, second.event, third.event] == ["condensing", "condensed", "retrieved"]
     assert json.loads(first.data) == {"model": "double/means-the-foghorn"}
     condensed = json.loads(second.data)
@@ -78,7 +78,7 @@ def test_a_stream_says_what_is_searched_for_a_follow_up(folder: Path, doubles: D
 
 
 def test_what_was_spent_can_be_read(client: Client) -> None:
-    assert ask(client, start(client)).status_code == 201
+    assert ask(client, start_conversation(client)).status_code == 201
     report = client.get(f"{API}/usage", params={"days": 1}).json()
     by_model = {one["model"]: one for one in report["spent"]}
     assert by_model["double/answers"]["calls"] == by_model["double/cut"]["calls"]
@@ -89,18 +89,20 @@ def test_what_was_spent_can_be_read(client: Client) -> None:
 
 
 def test_no_model_left_is_a_problem_and_a_last_event(folder: Path, doubles: Doubles) -> None:
-    with TestClient(create_app(serving(folder, doubles, "status-402"))) as client:
-        response = ask(client, start(client))
+    with TestClient(create_app(settings_for(folder, doubles, "status-402"))) as client:
+        response = ask(client, start_conversation(client))
         assert_problem(response, 503, "no credits left.*question is kept")
         assert KEY not in response.text
-        kinds = {event.event: event.data for event in streamed(client, start(client))}
+        kinds = {
+            event.event: event.data for event in stream_events(client, start_conversation(client))
+        }
         assert json.loads(kinds["failed"])["title"] == "ModelUnavailable"
         assert KEY not in client.get("/schema/openapi.json").text
 
 
 def test_a_spent_budget_is_too_many_requests(folder: Path, doubles: Doubles) -> None:
-    settings = serving(folder, doubles, "answers", monthly_budget=0.0)
+    settings = settings_for(folder, doubles, "answers", monthly_budget=0.0)
     with TestClient(create_app(settings)) as client:
-        conversation = start(client)
+        conversation = start_conversation(client)
         assert_problem(ask(client, conversation), 429, "monthly budget of \\$0.00 is spent")
         assert client.get(conversation).json()["messages"] == []

@@ -7,7 +7,7 @@ from litestar.testing import TestClient
 from app.api import create_app
 from tests.app.api.calls import API
 from tests.app.api.conftest import local
-from tests.app.api.uploads import until_over
+from tests.app.api.uploads import wait_for_job
 
 
 def test_who_asks_for_a_reindex_while_one_waits_joins_it(tmp_path: Path) -> None:
@@ -16,5 +16,5 @@ def test_who_asks_for_a_reindex_while_one_waits_joins_it(tmp_path: Path) -> None
         assert [each.status_code for each in asked] == [202] * 3
         (first,) = {each.json()["id"] for each in asked}
         assert len(client.get(f"{API}/jobs").json()["jobs"]) == 1
-        until_over(client, first)
+        wait_for_job(client, first)
         assert client.post(f"{API}/releases").json()["id"] != first

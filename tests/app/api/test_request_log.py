@@ -15,7 +15,7 @@ from app.api import create_app
 from app.wiring import Services
 from storage.errors import BudgetSpent, DatabaseUnavailable, ModelUnavailable
 from storage.logs import REQUEST_ID
-from tests.app.api.calls import API, FUEL, Client, ask, start, streamed
+from tests.app.api.calls import API, FUEL, Client, ask, start_conversation, stream_events
 from tests.app.api.conftest import local
 from tests.doubles.issuer import Issuer
 from tests.doubles.scripted import ScriptedLLM
@@ -43,7 +43,7 @@ def door(issuer: Issuer, tmp_path: Path) -> Iterator[Client]:
         yield client
 
 
-def of(lines: Lines, *events: str) -> list[logging.LogRecord]:
+def records_of(lines: Lines, *events: str) -> list[logging.LogRecord]:
     return [line for line in lines.records if line.msg in events]
 
 
@@ -52,20 +52,20 @@ def failures(lines: Lines) -> list[logging.LogRecord]:
     return [line for line in lines.records if line.levelno >= logging.WARNING]
 
 
-def told(response: httpx.Response) -> str:
+def request_id_of(response: httpx.Response) -> str:
     return response.headers["x-request-id"]
 
 
 @pytest.mark.parametrize("sent", ["abc-1", "A" * 128, "0a.b_c-D"])
 def test_an_id_that_is_sent_is_kept(client: Client, sent: str) -> None:
     response = client.get("/health/live", headers={"x-request-id": sent})
-    assert told(response) == sent
+    assert request_id_of(response) == sent
 
 
 @pytest.mark.parametrize("sent", ["", "A" * 129, "a b", "a\u202eb", "<x>", "a;b", "a\tb"])
 def test_one_that_makes_no_sense_is_replaced(client: Client, sent: str) -> None:
     response = client.get("/health/live", headers={"x-request-id": sent.encode()})
-    assert UUID(told(response))
+    assert UUID(request_id_of(response))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_every_answer_has_an_id(door: Client, method: str, path: str, status: in
         asked = {"access-control-request-method": "POST"}
         headers |= asked | {"access-control-request-headers": "x-request-id"}
     response = door.request(method, path, headers=headers)
-    assert (response.status_code, told(response)) == (status, "mine")
+    assert (response.status_code, request_id_of(response)) == (status, "mine")
     if status >= 400:
         assert response.json()["request_id"] == "mine"
     if method == "OPTIONS":
@@ -98,7 +98,9 @@ def test_every_answer_has_an_id(door: Client, method: str, path: str, status: in
 
 
 def test_a_body_that_makes_no_sense_is_told_with_an_id(client: Client) -> None:
-    response = client.post(f"{start(client)}/messages", json={}, headers={"x-request-id": "mine"})
+    response = client.post(
+        f"{start_conversation(client)}/messages", json={}, headers={"x-request-id": "mine"}
+    )
     assert (response.status_code, response.json()["request_id"]) == (400, "mine")
 
 
@@ -106,10 +108,10 @@ def test_a_body_that_makes_no_sense_is_told_with_an_id(client: Client) -> None:
 def test_a_turn_that_fails_has_one_line(
     client: Client, scripted: ScriptedLLM, lines: Lines
 ) -> None:
-    conversation = start(client)
+    conversation = start_conversation(client)
     for is_stream in (False, True):
         if is_stream:
-            body = json.loads(streamed(client, conversation)[-1].data)
+            body = json.loads(stream_events(client, conversation)[-1].data)
         else:
             body = ask(client, conversation).json()
         (line,) = failures(lines)
@@ -129,9 +131,9 @@ def test_a_turn_that_fails_has_one_line(
 def test_a_fault_of_ours_keeps_its_traceback(
     client: Client, scripted: ScriptedLLM, lines: Lines
 ) -> None:
-    conversation = start(client)
+    conversation = start_conversation(client)
     assert ask(client, conversation).status_code == 500
-    last = json.loads(streamed(client, conversation)[-1].data)
+    last = json.loads(stream_events(client, conversation)[-1].data)
     assert (last["status"], last["title"]) == (500, "Internal Server Error")
     one, other = failures(lines)
     for line in (one, other):
@@ -145,13 +147,13 @@ def test_a_fault_of_ours_keeps_its_traceback(
     "scripted", [{"fails_after": 0, "error": BudgetSpent("It is spent.")}], indirect=True
 )
 def test_a_spent_budget_is_told(client: Client, scripted: ScriptedLLM, lines: Lines) -> None:
-    assert ask(client, start(client)).status_code == 429
+    assert ask(client, start_conversation(client)).status_code == 429
     (line,) = failures(lines)
     assert (line.msg, vars(line)["error"]) == ("turn_failed", "BudgetSpent")
 
 
 def test_what_was_refused_is_no_failure(client: Client, lines: Lines) -> None:
-    assert ask(client, start(client), " ").status_code == 400
+    assert ask(client, start_conversation(client), " ").status_code == 400
     assert ask(client, f"{API}/conversations/{uuid4()}").status_code == 404
     assert client.get("/nowhere").status_code == 404
     assert not failures(lines)
@@ -168,14 +170,14 @@ def test_a_turn_that_is_answered_is_told_with_its_id(client: Client, lines: Line
     log, seeing = logging.getLogger("ibid.chat"), Seeing()
     log.addFilter(seeing)
     try:
-        path = f"{start(client)}/messages"
+        path = f"{start_conversation(client)}/messages"
         client.post(path, json={"text": FUEL}, headers={"x-request-id": "mine"})
         stream = {"x-request-id": "other", "accept": "text/event-stream"}
         client.post(path, json={"text": FUEL}, headers=stream)
     finally:
         log.removeFilter(seeing)
     assert seen == ["mine", "other"]
-    assert [line.msg for line in of(lines, "turn_completed")] == ["turn_completed"] * 2
+    assert [line.msg for line in records_of(lines, "turn_completed")] == ["turn_completed"] * 2
 
 
 def test_a_request_that_fails_has_one_line(
@@ -205,13 +207,13 @@ def test_a_refused_sign_in_says_why_and_from_where(
     }
     for credential, why in bad.items():
         door.get(f"{API}/corpora", headers={"authorization": f"Bearer {credential}"})
-        (line,) = of(lines, "sign_in_refused")
+        (line,) = records_of(lines, "sign_in_refused")
         assert re.search(why, vars(line)["reason"], re.IGNORECASE)
         assert (line.levelname, vars(line)["address"]) == ("WARNING", "testclient")
         assert credential not in str(vars(line))
         lines.clear()
     door.get(f"{API}/corpora")
-    (line,) = of(lines, "sign_in_refused")
+    (line,) = records_of(lines, "sign_in_refused")
     assert line.levelname == "INFO", "who sent nothing did not try"
 
 
@@ -220,7 +222,7 @@ def test_an_access_log_has_one_line_a_request_and_no_query(tmp_path: Path, lines
         client.get(f"{API}/conversations?q=QUESTIONS")
         client.get("/nowhere")
         client.get("/health/live")
-    found = [vars(line) for line in of(lines, "request")]
+    found = [vars(line) for line in records_of(lines, "request")]
     told = [(each["levelname"], each["method"], each["path"], each["status"]) for each in found]
     assert told == [
         ("INFO", "GET", f"{API}/conversations", 200),
@@ -233,4 +235,4 @@ def test_an_access_log_has_one_line_a_request_and_no_query(tmp_path: Path, lines
 
 def test_by_default_there_is_none(client: Client, lines: Lines) -> None:
     client.get(f"{API}/conversations")
-    assert not of(lines, "request")
+    assert not records_of(lines, "request")

@@ -43,12 +43,12 @@ def door(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
         yield client
 
 
-def bearing(credential: str) -> dict[str, str]:
+def auth_header(credential: str) -> dict[str, str]:
     return {"authorization": f"Bearer {credential}"}
 
 
 def call(door: Client, method: str, path: str, credential: str, **options: Any) -> httpx.Response:
-    return door.request(method, f"{API}{path}", headers=bearing(credential), **options)
+    return door.request(method, f"{API}{path}", headers=auth_header(credential), **options)
 
 
 def key(door: Client, *rights: str, days: int | None = None) -> str:
@@ -237,7 +237,7 @@ async def test_an_issuer_that_is_down_is_no_fault_of_the_user(issuer: Issuer) ->
 def test_an_issuer_that_is_down_is_503_and_never_401(issuer: Issuer, tmp_path: Path) -> None:
     settings = local(tmp_path, **issuer.settings() | {"auth_jwks_url": "http://127.0.0.1:9/jwks"})
     with TestClient(create_app(settings)) as client:
-        response = client.get(f"{API}/corpora", headers=bearing(issuer.token("ada")))
+        response = client.get(f"{API}/corpora", headers=auth_header(issuer.token("ada")))
     assert_problem(response, 503, "cannot be fetched")
     assert int(response.headers["retry-after"]) > 0
 
@@ -317,7 +317,7 @@ def test_a_key_ends_with_its_time(door: Client, monkeypatch: pytest.MonkeyPatch)
 def test_more_requests_than_allowed_are_told_to_wait(issuer: Issuer, tmp_path: Path) -> None:
     settings = local(tmp_path, **issuer.settings(), rate_limit=3)
     with TestClient(create_app(settings)) as client:
-        ada, eve = bearing(issuer.token("ada")), bearing(issuer.token("eve"))
+        ada, eve = auth_header(issuer.token("ada")), auth_header(issuer.token("eve"))
         told = [client.get(f"{API}/corpora", headers=ada) for _ in range(4)]
         assert [response.status_code for response in told] == [200, 200, 200, 429]
         assert told[0].headers["ratelimit-limit"] == "3"

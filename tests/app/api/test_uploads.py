@@ -15,7 +15,7 @@ from app.api import create_app
 from app.wiring import Services
 from tests.app.api.calls import API, Client, assert_problem
 from tests.app.api.conftest import local
-from tests.app.api.uploads import archive, found, job_of, send
+from tests.app.api.uploads import archive, search, upload_files, wait_for_upload
 from tests.library import PAGES, write_docs
 
 BEES = "# Bees\n\n## Honey\n\nThe hive behind the lighthouse gave nine jars of honey.\n"
@@ -56,9 +56,9 @@ def sources(client: Client, corpus: str) -> dict[str, str]:
 
 
 def test_what_is_sent_is_found_and_its_link_opens_it(client: Client, folder: Path) -> None:
-    job = job_of(client, send(client, {"bees.md": BEES}, corpus="bees"))
+    job = wait_for_upload(client, upload_files(client, {"bees.md": BEES}, corpus="bees"))
     assert (job["status"], job["report"]["added"]) == ("done", 1), job
-    passage = found(client, "how many jars of honey", corpus="bees")[0]
+    passage = search(client, "how many jars of honey", corpus="bees")[0]
     assert "nine jars" in passage["text"]
     opened = client.get(passage["url"])
     assert opened.text == BEES
@@ -68,39 +68,45 @@ def test_what_is_sent_is_found_and_its_link_opens_it(client: Client, folder: Pat
 
 
 def test_the_same_name_again_replaces_it(client: Client) -> None:
-    first = job_of(client, send(client, {"log.md": "# Log\n\nSix gulls."}, corpus="log"))
-    again = job_of(client, send(client, {"log.md": "# Log\n\nSix gulls."}, corpus="log"))
-    second = job_of(client, send(client, {"log.md": "# Log\n\nSeven gulls."}, corpus="log"))
+    first = wait_for_upload(
+        client, upload_files(client, {"log.md": "# Log\n\nSix gulls."}, corpus="log")
+    )
+    again = wait_for_upload(
+        client, upload_files(client, {"log.md": "# Log\n\nSix gulls."}, corpus="log")
+    )
+    second = wait_for_upload(
+        client, upload_files(client, {"log.md": "# Log\n\nSeven gulls."}, corpus="log")
+    )
     assert first["report"]["added"] == again["report"]["unchanged"] == 1
     assert second["report"]["changed"] == 1
-    (passage,) = found(client, "gulls", corpus="log")
+    (passage,) = search(client, "gulls", corpus="log")
     assert "Seven" in passage["text"]
     assert "Seven" in client.get(passage["url"]).text
 
 
 def test_a_page_sent_with_its_folder_is_linked_on_the_site(client: Client) -> None:
     fields = {"corpus": "site", "base_url": "https://skerry.example/docs/"}
-    job_of(client, send(client, {"guide/01-bees.md": BEES}, **fields))
-    passage = found(client, "jars of honey", corpus="site")[0]
+    wait_for_upload(client, upload_files(client, {"guide/01-bees.md": BEES}, **fields))
+    passage = search(client, "jars of honey", corpus="site")[0]
     assert passage["url"] == "https://skerry.example/docs/guide/bees#honey"
 
 
 def test_an_archive_is_unpacked(client: Client) -> None:
     packed = archive({**PAGES, "logo.png": b"\x89PNG", ".git/x.md": "# No", "_draft.md": "# No"})
-    job = job_of(client, send(client, {"site.zip": packed}, corpus="packed"))
+    job = wait_for_upload(client, upload_files(client, {"site.zip": packed}, corpus="packed"))
     assert job["report"]["added"] == len(PAGES)
     assert set(sources(client, "packed")) == {f"upload:/{name}" for name in PAGES}
 
 
 def test_a_folder_never_prunes_uploads(client: Client, tmp_path: Path) -> None:
-    job_of(client, send(client, {"bees.md": BEES}, corpus="mixed"))
+    wait_for_upload(client, upload_files(client, {"bees.md": BEES}, corpus="mixed"))
     services: Services = client.app.state.services
     docs = write_docs(tmp_path / "docs")
     client.blocking_portal.call(services.ingestion.run, [docs], "mixed")
     (docs / "tides.txt").unlink()
     report = client.blocking_portal.call(services.ingestion.run, [docs], "mixed")
     assert report.removed == 1
-    assert found(client, "jars of honey", corpus="mixed")
+    assert search(client, "jars of honey", corpus="mixed")
     assert_problem(
         client.get(f"{API}/sources/{sources(client, 'mixed')[str(docs / 'index.md')]}/original"),
         404,
@@ -109,15 +115,15 @@ def test_a_folder_never_prunes_uploads(client: Client, tmp_path: Path) -> None:
 
 
 def test_a_source_that_is_removed_is_gone_with_its_blob(client: Client, folder: Path) -> None:
-    job_of(client, send(client, {"bees.md": BEES}, corpus="gone"))
+    wait_for_upload(client, upload_files(client, {"bees.md": BEES}, corpus="gone"))
     source = sources(client, "gone")["upload:/bees.md"]
     assert source in originals(folder)
     assert client.delete(f"{API}/sources/{source}").status_code == 204
-    assert found(client, "jars of honey", corpus="gone") == []
+    assert search(client, "jars of honey", corpus="gone") == []
     assert source not in originals(folder)
     assert client.get(f"{API}/sources/{source}").json()["removed_at"]
     assert_problem(client.get(f"{API}/sources/{source}/original"), 404)
-    back = job_of(client, send(client, {"bees.md": BEES}, corpus="gone"))
+    back = wait_for_upload(client, upload_files(client, {"bees.md": BEES}, corpus="gone"))
     assert back["report"]["added"] == 1
     assert client.delete(f"{API}/corpora/gone").status_code == 204
     assert source not in originals(folder)
@@ -130,7 +136,7 @@ def test_one_bad_file_costs_only_itself(client: Client, folder: Path) -> None:
         "bad.pdf": b"no pdf",
         "draft.md": "---\ndraft: true\n---\n# X",
     }
-    job = job_of(client, send(client, files, corpus="some"))
+    job = wait_for_upload(client, upload_files(client, files, corpus="some"))
     assert job["status"] == "done"
     assert job["report"]["added"] == 1
     assert {failure["path"] for failure in job["failures"]} == {"empty.md", "bad.pdf", "draft.md"}
@@ -140,12 +146,12 @@ def test_one_bad_file_costs_only_itself(client: Client, folder: Path) -> None:
 
 def test_two_hundred_files_are_one_job(client: Client) -> None:
     files = {f"{number}.txt": f"Page {number} speaks of beacon {number}." for number in range(200)}
-    job = job_of(client, send(client, files, corpus="many"))
+    job = wait_for_upload(client, upload_files(client, files, corpus="many"))
     assert (job["done"], job["total"], job["report"]["added"]) == (200, 200, 200)
 
 
 def test_a_job_can_be_watched_to_its_end(client: Client) -> None:
-    job_id = send(client, {"bees.md": BEES}, corpus="watched").json()["id"]
+    job_id = upload_files(client, {"bees.md": BEES}, corpus="watched").json()["id"]
     with connect_sse(client, "GET", f"{API}/jobs/{job_id}") as source:
         events = list(source.iter_sse())
     assert [event.event for event in events[:-1]] == ["progress"] * (len(events) - 1)
@@ -156,7 +162,7 @@ def test_a_job_can_be_watched_to_its_end(client: Client) -> None:
     assert listed[0] == last
 
 
-def link() -> bytes:
+def archive_with_link() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as packed:
         info = zipfile.ZipInfo("passwords.txt")
@@ -181,7 +187,7 @@ def link() -> bytes:
         ({"a.zip": archive({"/root/a.md": "# A"})}, "points outside"),
         ({"a.zip": archive({"C:/a.md": "# A"})}, "points outside"),
         ({"a.zip": archive({"a.md": "x" * 30_000_000})}, "a zip bomb"),
-        ({"a.zip": link()}, "symbolic link"),
+        ({"a.zip": archive_with_link()}, "symbolic link"),
         ({"a.zip": archive({"a.md": "# A"}), "a.md": "# B"}, "Two files"),
     ],
 )
@@ -189,7 +195,7 @@ def test_what_must_not_be_read_is_refused_at_once(
     client: Client, folder: Path, files: dict[str, bytes], told: str
 ) -> None:
     before = client.get(f"{API}/jobs").json()
-    assert_problem(send(client, files, corpus="refused"), 400, told)
+    assert_problem(upload_files(client, files, corpus="refused"), 400, told)
     assert client.get(f"{API}/jobs").json() == before
     assert incoming(folder) == []
 
@@ -201,7 +207,7 @@ def test_what_must_not_be_read_is_refused_at_once(
 def test_fields_that_make_no_sense_are_refused(
     client: Client, fields: dict[str, str], told: str
 ) -> None:
-    assert_problem(send(client, {"a.md": BEES}, **fields), 400, told)
+    assert_problem(upload_files(client, {"a.md": BEES}, **fields), 400, told)
 
 
 def test_a_form_without_a_file_is_refused(client: Client) -> None:
@@ -215,7 +221,7 @@ def test_the_same_name_twice_is_refused(client: Client) -> None:
 
 
 def test_what_is_larger_than_an_upload_may_be_is_refused(client: Client, folder: Path) -> None:
-    assert_problem(send(client, {"a.txt": b"x" * 400_000}), 413)
+    assert_problem(upload_files(client, {"a.txt": b"x" * 400_000}), 413)
     assert incoming(folder) == []
 
 
@@ -234,7 +240,7 @@ def test_archives_are_counted_together(
     client: Client, folder: Path, files: dict[str, bytes], told: str
 ) -> None:
     before = client.get(f"{API}/jobs").json()
-    assert_problem(send(client, files, corpus="refused"), 413, told)
+    assert_problem(upload_files(client, files, corpus="refused"), 413, told)
     assert client.get(f"{API}/jobs").json() == before
     assert incoming(folder) == []
 
@@ -249,5 +255,5 @@ def test_jobs_that_are_not_there_are_problems(client: Client) -> None:
 
 
 def test_what_is_over_cannot_be_cancelled(client: Client) -> None:
-    job = job_of(client, send(client, {"bees.md": BEES}, corpus="over"))
+    job = wait_for_upload(client, upload_files(client, {"bees.md": BEES}, corpus="over"))
     assert_problem(client.delete(f"{API}/jobs/{job['id']}"), 400, "done")

@@ -12,7 +12,9 @@ from tests.app.api.calls import API, JSON
 Files = list[tuple[str, tuple[str, bytes]]]
 
 
-def send(client: httpx.Client, files: Mapping[str, str | bytes], **fields: str) -> httpx.Response:
+def upload_files(
+    client: httpx.Client, files: Mapping[str, str | bytes], **fields: str
+) -> httpx.Response:
     sent: Files = [
         ("files", (name, data if isinstance(data, bytes) else data.encode()))
         for name, data in files.items()
@@ -20,13 +22,13 @@ def send(client: httpx.Client, files: Mapping[str, str | bytes], **fields: str) 
     return client.post(f"{API}/sources", files=sent, data=fields)
 
 
-def job_of(client: httpx.Client, response: httpx.Response, seconds: float = 240) -> JSON:
+def wait_for_upload(client: httpx.Client, response: httpx.Response, seconds: float = 240) -> JSON:
     """Wait for the job that the response started and return it."""
     assert response.status_code == 202, response.text
-    return until_over(client, response.json()["id"], seconds)
+    return wait_for_job(client, response.json()["id"], seconds)
 
 
-def until_over(client: httpx.Client, job_id: str, seconds: float = 240) -> JSON:
+def wait_for_job(client: httpx.Client, job_id: str, seconds: float = 240) -> JSON:
     deadline = time.monotonic() + seconds
     while True:
         job = client.get(f"{API}/jobs/{job_id}").json()
@@ -44,6 +46,6 @@ def archive(members: Mapping[str, str | bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def found(client: httpx.Client, query: str, **parameters: str) -> list[JSON]:
+def search(client: httpx.Client, query: str, **parameters: str) -> list[JSON]:
     answer = client.get(f"{API}/search", params={"q": query, **parameters})
     return answer.json().get("passages", [])

@@ -25,7 +25,7 @@ def passage(heading: str) -> Passage:
     start = TEXT.index(text)
     ordinal = list(SECTIONS).index(heading)
     return Passage(
-        id=Passage.identify(SOURCE, 1, ordinal),
+        id=Passage.make_id(SOURCE, 1, ordinal),
         source_id=uuid5(SOURCE, "manual"),
         corpus="default",
         version=1,

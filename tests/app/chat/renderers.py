@@ -29,7 +29,7 @@ require("readline").createInterface({ input: process.stdin }).on("line", (line) 
 """
 
 
-def renderers() -> dict[str, Render]:
+def build_renderers() -> dict[str, Render]:
     """By name; each renders a text to HTML with every link, image and tag that it sees."""
     gfm = MarkdownIt("gfm-like", {"html": True, "linkify": True})
     plugins = ["strikethrough", "table", "url", "footnotes", "task_lists"]
@@ -45,7 +45,7 @@ def renderers() -> dict[str, Render]:
 
 
 @contextmanager
-def marked(folder: Path) -> Iterator[Render]:
+def run_marked(folder: Path) -> Iterator[Render]:
     """The npm package below a folder's `node_modules`, in one process for all texts."""
     node = shutil.which("node")
     assert node is not None
@@ -66,7 +66,7 @@ def marked(folder: Path) -> Iterator[Render]:
         stdin.close()
 
 
-def live(html: str) -> set[str]:
+def find_active(html: str) -> set[str]:
     """Targets of links, and names of images and of tags that Markdown itself does not make."""
     found: set[str] = set()
     root = LexborHTMLParser(html).root

@@ -22,13 +22,13 @@ FUEL = "How much paraffin does the lamp burn?"
 CHESS = "Who won the chess championship in 1972?"
 
 
-def ibid(home: Path, *arguments: str | Path, **settings: str) -> Result:
+def run_ibid(home: Path, *arguments: str | Path, **settings: str) -> Result:
     """`ibid ARGUMENTS` in this process, with no settings of the machine's."""
     unset: dict[str, str | None] = {name.upper(): None for name in Settings.model_fields}
     environment = {**unset, "IBID_HOME": str(home), **settings}
     before = os.umask(0)
     os.umask(before)
-    with logging_as_before():
+    with restore_logging():
         try:
             return CliRunner().invoke(main, [str(one) for one in arguments], env=environment)
         finally:
@@ -36,7 +36,7 @@ def ibid(home: Path, *arguments: str | Path, **settings: str) -> Result:
 
 
 @contextmanager
-def logging_as_before() -> Iterator[None]:
+def restore_logging() -> Iterator[None]:
     """What is set up for logging meanwhile is undone at the end."""
     root, hook = logging.getLogger(), sys.excepthook
     names = [name for name in root.manager.loggerDict if name.split(".")[0] in LOGGERS]
@@ -59,15 +59,15 @@ def environment(home: Path) -> dict[str, str]:
     return {**kept, "IBID_HOME": str(home)}
 
 
-def script(
-    home: Path, *arguments: str | Path, within: Sequence[str] = ()
+def run_script(
+    home: Path, *arguments: str | Path, prefix: Sequence[str] = ()
 ) -> subprocess.CompletedProcess[str]:
     """`ibid ARGUMENTS` as a shell would run it, in the folder above the home.
 
-    `within` stands before it.
+    `prefix` stands before it.
     """
     return subprocess.run(
-        [*within, SCRIPT, *arguments],
+        [*prefix, SCRIPT, *arguments],
         env=environment(home),
         cwd=home.parent,
         capture_output=True,
@@ -87,17 +87,17 @@ def parse(command: click.Command, arguments: Sequence[str]) -> None:
         parse(following, rest[1:])
 
 
-def assert_refused(result: Result, told: str, code: int = 2) -> None:
+def assert_refused(result: Result, text: str, code: int = 2) -> None:
     """One line on standard error that says what was wrong, and nothing on standard output."""
     assert result.exit_code == code, result.output
     assert isinstance(result.exception, SystemExit), result.exception
     (line,) = result.stderr.splitlines()
     assert line.startswith("ibid: ")
-    assert told in line
+    assert text in line
     assert result.stdout == ""
 
 
-def until_released(home: Path) -> None:
+def wait_until_released(home: Path) -> None:
     """Returns when the engine process has let go of the index."""
     while is_locked(home / "index"):
         time.sleep(0.01)

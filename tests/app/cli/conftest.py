@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from storage.index.embedded.client import open_embedded
-from tests.app.cli.commands import ibid
+from tests.app.cli.commands import run_ibid
 from tests.library import write_docs
 
 
@@ -20,7 +20,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     Another door is open meanwhile, so that no command has to wait for an engine to start.
     """
     folder = tmp_path_factory.mktemp("cli")
-    done = ibid(folder / "home", "ingest", write_docs(folder / "docs"))
+    done = run_ibid(folder / "home", "ingest", write_docs(folder / "docs"))
     assert done.exit_code == 0, done.output
     leave = threading.Event()
 

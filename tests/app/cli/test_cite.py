@@ -4,19 +4,22 @@ import json
 from pathlib import Path
 from uuid import uuid4
 
-from tests.app.cli.commands import CHESS, FUEL, assert_refused, ibid
+from tests.app.cli.commands import CHESS, FUEL, assert_refused, run_ibid
 
 
 def test_an_answer_is_cited_and_a_gap_is_shown(home: Path) -> None:
-    assert ibid(home, "gaps").stdout == "No question was declined, and no claim went unsupported.\n"
-    answer = json.loads(ibid(home, "ask", FUEL, "--verify", "strict", "--json").stdout)
-    assert "[^1]: “" in ibid(home, "cite", answer["message_id"]).stdout
-    bibtex = ibid(home, "cite", answer["message_id"], "--format", "bibtex").stdout
+    assert (
+        run_ibid(home, "gaps").stdout
+        == "No question was declined, and no claim went unsupported.\n"
+    )
+    answer = json.loads(run_ibid(home, "ask", FUEL, "--verify", "strict", "--json").stdout)
+    assert "[^1]: “" in run_ibid(home, "cite", answer["message_id"]).stdout
+    bibtex = run_ibid(home, "cite", answer["message_id"], "--format", "bibtex").stdout
     assert bibtex.startswith("@misc{ibid-1,")
-    assert_refused(ibid(home, "cite", str(uuid4())), "no answer")
-    assert ibid(home, "ask", CHESS).exit_code == 0
-    assert f"      {CHESS}\n" in ibid(home, "gaps").stdout
-    (gap,) = json.loads(ibid(home, "gaps", "--json").stdout)["gaps"]
+    assert_refused(run_ibid(home, "cite", str(uuid4())), "no answer")
+    assert run_ibid(home, "ask", CHESS).exit_code == 0
+    assert f"      {CHESS}\n" in run_ibid(home, "gaps").stdout
+    (gap,) = json.loads(run_ibid(home, "gaps", "--json").stdout)["gaps"]
     assert (gap["declined"], gap["unsupported"]) == (1, 0)
 
 
@@ -27,8 +30,8 @@ def test_labelled_claims_are_measured(home: Path, tmp_path: Path) -> None:
     ]
     claims = tmp_path / "claims.jsonl"
     claims.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    measured = json.loads(ibid(home, "eval", "claims", claims, "--json").stdout)
+    measured = json.loads(run_ibid(home, "eval", "claims", claims, "--json").stdout)
     assert measured["metrics"]["auroc"] == 1.0
-    assert "supported" in ibid(home, "eval", "claims", claims).stdout
+    assert "supported" in run_ibid(home, "eval", "claims", claims).stdout
     claims.write_text("{}", encoding="utf-8")
-    assert_refused(ibid(home, "eval", "claims", claims), "line 1")
+    assert_refused(run_ibid(home, "eval", "claims", claims), "line 1")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.cli.commands import FUEL, assert_refused, ibid, script, until_released
+from tests.app.cli.commands import FUEL, assert_refused, run_ibid, run_script, wait_until_released
 from tests.library import PAGES, write_docs
 
 ROOM = 160_000_000
@@ -18,32 +18,32 @@ ROOM = 160_000_000
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With the keeper's manual in it, and no process beside."""
     folder = tmp_path_factory.mktemp("damage")
-    ibid(folder / "home", "ingest", write_docs(folder / "docs"))
+    run_ibid(folder / "home", "ingest", write_docs(folder / "docs"))
     return folder / "home"
 
 
-def garbage(path: Path) -> None:
+def write_garbage(path: Path) -> None:
     path.write_bytes(b"\x8f nonsense {" * 40)
 
 
-def nothing(path: Path) -> None:
+def write_nothing(path: Path) -> None:
     path.write_bytes(b"")
 
 
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
-        ("index/aliases.json", garbage),
-        ("index/aliases.json", nothing),
-        ("index/collections/ibid-1/edge_config.json", garbage),
-        ("index/collections/ibid-1/edge_config.json", nothing),
-        ("ibid.db", garbage),
+        ("index/aliases.json", write_garbage),
+        ("index/aliases.json", write_nothing),
+        ("index/collections/ibid-1/edge_config.json", write_garbage),
+        ("index/collections/ibid-1/edge_config.json", write_nothing),
+        ("ibid.db", write_garbage),
     ],
 )
 def test_a_damaged_file_is_named_and_left_as_it_is(
     home: Path, name: str, damage: Callable[[Path], None]
 ) -> None:
-    until_released(home)
+    wait_until_released(home)
     path = home / name
     whole = path.read_bytes()
     damage(path)
@@ -53,25 +53,25 @@ def test_a_damaged_file_is_named_and_left_as_it_is(
     try:
         told = "database" if path.suffix == ".db" else f"{path.parent} is damaged"
         for command in (["search", FUEL], ["ask", FUEL], ["ingest", page]):
-            assert_refused(ibid(home, *command), told)
-        until_released(home)
+            assert_refused(run_ibid(home, *command), told)
+        wait_until_released(home)
         assert path.read_bytes() == damaged
     finally:
         path.write_bytes(whole)
-    assert "2.4 litres" in ibid(home, "ask", FUEL).stdout
+    assert "2.4 litres" in run_ibid(home, "ask", FUEL).stdout
 
 
 def test_a_damaged_index_that_is_moved_away_is_made_again(tmp_path: Path) -> None:
     home, docs = tmp_path / "home", write_docs(tmp_path / "docs")
-    ibid(home, "ingest", docs)
-    until_released(home)
+    run_ibid(home, "ingest", docs)
+    wait_until_released(home)
     index = home / "index/collections/ibid-1"
-    garbage(index / "edge_config.json")
-    assert_refused(ibid(home, "search", FUEL), f"{index} is damaged")
-    until_released(home)
+    write_garbage(index / "edge_config.json")
+    assert_refused(run_ibid(home, "search", FUEL), f"{index} is damaged")
+    wait_until_released(home)
     index.rename(tmp_path / "away")
-    assert ibid(home, "ingest", docs).exit_code == 0
-    assert "2.4 litres" in ibid(home, "search", FUEL).stdout
+    assert run_ibid(home, "ingest", docs).exit_code == 0
+    assert "2.4 litres" in run_ibid(home, "search", FUEL).stdout
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     except (OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"a small disk cannot be mounted here: {error}")
     yield disk
-    until_released(disk / "home")
+    wait_until_released(disk / "home")
     # Lazily: a process that has let go of the index may still be on its way out.
     subprocess.run(["umount", "--lazy", disk], check=True)
 
@@ -102,21 +102,21 @@ def fill(disk: Path, *, but: int) -> Path:
 @pytest.mark.slow
 def test_a_full_disk_is_told_and_what_was_there_stays(small_disk: Path, tmp_path: Path) -> None:
     home, docs = small_disk / "home", write_docs(tmp_path / "docs")
-    assert ibid(home, "ingest", docs).exit_code == 0
+    assert run_ibid(home, "ingest", docs).exit_code == 0
     page = docs / "lamp/lighting.md"
     page.write_text(page.read_text().replace("2.4 litres", "3.1 litres"))
     for left, told in ((60_000_000, "Free some space"), (0, "")):
-        until_released(home)
+        wait_until_released(home)
         ballast = fill(small_disk, but=left)
-        done = script(home, "ingest", docs, "--json")
+        done = run_script(home, "ingest", docs, "--json")
         (line,) = done.stderr.splitlines()
         assert (done.returncode, done.stdout) == (2, ""), line
         assert line.startswith("ibid: ")
         assert told in line
         ballast.unlink()
-        assert "2.4 litres" in ibid(home, "search", FUEL, "-k", "1").stdout
-    report = json.loads(ibid(home, "ingest", docs, "--json").stdout)
+        assert "2.4 litres" in run_ibid(home, "search", FUEL, "-k", "1").stdout
+    report = json.loads(run_ibid(home, "ingest", docs, "--json").stdout)
     assert (report["changed"], report["unchanged"]) == (1, len(PAGES) - 1)
-    found = ibid(home, "search", FUEL).stdout
+    found = run_ibid(home, "search", FUEL).stdout
     assert "3.1 litres" in found
     assert "2.4 litres" not in found

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from app.evaluation.golden import read_golden
-from app.evaluation.retrieval import recall
+from app.evaluation.retrieval import mean_recall
 from app.settings import Settings
 from app.wiring import open_services
-from tests.app.cli.commands import assert_refused, ibid
-from tests.pipelines.pdfs import column, pdf
+from tests.app.cli.commands import assert_refused, run_ibid
+from tests.pipelines.pdfs import build_pdf, place_lines
 
 DOCUMENTS = {
     "lamp": ("Lighting the lamp", "The lamp is lit thirty minutes before sunset."),
@@ -51,7 +51,9 @@ def write_set(folder: Path, documents: dict[str, tuple[str, str]]) -> Path:
 
 def test_a_set_is_measured_in_a_home_of_its_own(tmp_path: Path, golden: Path) -> None:
     questions = tmp_path / "questions.jsonl"
-    done = ibid(tmp_path / "home", "eval", "retrieval", golden, "--json", "--per-query", questions)
+    done = run_ibid(
+        tmp_path / "home", "eval", "retrieval", golden, "--json", "--per-query", questions
+    )
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert told["questions"] == 3
@@ -64,7 +66,7 @@ def test_a_set_is_measured_in_a_home_of_its_own(tmp_path: Path, golden: Path) ->
     before = tmp_path / "before.json"
     before.write_text(json.dumps({"metrics": {"ndcg@10": 0.75}}))
     page = tmp_path / "page.html"
-    done = ibid(tmp_path, "eval", "report", questions, "--against", before, "--out", page)
+    done = run_ibid(tmp_path, "eval", "report", questions, "--against", before, "--out", page)
     assert done.exit_code == 0, done.output
     html = page.read_text()
     assert "3 questions" in html
@@ -76,13 +78,13 @@ def test_pages_of_a_pdf_are_documents(tmp_path: Path) -> None:
     folder = write_set(tmp_path / "set", DOCUMENTS)
     (folder / "pdf").mkdir()
     (folder / "pdf/a manual.pdf").write_bytes(
-        pdf(
-            column(["The lamp is lit thirty minutes before sunset."]),
-            column(["One blast lasts four seconds."]),
+        build_pdf(
+            place_lines(["The lamp is lit thirty minutes before sunset."]),
+            place_lines(["One blast lasts four seconds."]),
         )
     )
     (folder / "qrels/test.tsv").write_text("1\ta manual.pdf#page=1\t1\n2\ta manual.pdf#page=2\t1\n")
-    done = ibid(tmp_path / "home", "eval", "retrieval", folder, "--json")
+    done = run_ibid(tmp_path / "home", "eval", "retrieval", folder, "--json")
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["metrics"]["hit@1"] == 1.0
 
@@ -91,22 +93,22 @@ def test_a_set_made_of_headings_is_measured_on_the_corpus_that_serves(
     home: Path, tmp_path: Path
 ) -> None:
     made = tmp_path / "made"
-    done = ibid(home, "eval", "make", "default", "--out", made)
+    done = run_ibid(home, "eval", "make", "default", "--out", made)
     assert done.exit_code == 0, done.output
     rows = [json.loads(line) for line in (made / "queries.jsonl").read_text().splitlines()]
     assert all(row["metadata"] == {"generated": True} for row in rows)
     assert "Why the lens turns" in {row["text"] for row in rows}
     assert "Fuel" not in {row["text"] for row in rows}, "one word does not tell"
-    assert_refused(ibid(home, "eval", "make", "default", "--out", made), "already")
+    assert_refused(run_ibid(home, "eval", "make", "default", "--out", made), "already")
     before = tmp_path / "before.json"
-    measured = ibid(home, "eval", "retrieval", made, "--corpus", "default", "--json")
+    measured = run_ibid(home, "eval", "retrieval", made, "--corpus", "default", "--json")
     before.write_text(measured.stdout)
-    shown = ibid(home, "eval", "retrieval", made, "--corpus", "default", "--against", before)
+    shown = run_ibid(home, "eval", "retrieval", made, "--corpus", "default", "--against", before)
     assert "recall@10   1.0000  +0.0000" in shown.stdout
 
     async def by_gate() -> float:
         async with open_services(Settings(ibid_home=home)) as services:
-            return await recall(services.search, read_golden(made), ["default"])
+            return await mean_recall(services.search, read_golden(made), ["default"])
 
     assert asyncio.run(by_gate()) == 1.0
 
@@ -131,16 +133,16 @@ def test_a_set_that_cannot_be_read_is_refused_in_one_line(
         (golden / name).unlink()
     else:
         (golden / name).write_bytes(content.encode() if isinstance(content, str) else content)
-    assert_refused(ibid(tmp_path / "home", "eval", "retrieval", golden), told)
+    assert_refused(run_ibid(tmp_path / "home", "eval", "retrieval", golden), told)
 
 
 def test_what_was_not_written_by_ibid_is_refused(tmp_path: Path, golden: Path) -> None:
     other = tmp_path / "other.json"
     other.write_text("[]")
-    refused = ibid(tmp_path, "eval", "retrieval", golden, "--against", other)
+    refused = run_ibid(tmp_path, "eval", "retrieval", golden, "--against", other)
     assert_refused(refused, "not an output")
-    assert_refused(ibid(tmp_path, "eval", "report", other), "not a file")
-    assert_refused(ibid(tmp_path, "eval", "report", tmp_path / "none"), "No such file")
-    assert_refused(ibid(tmp_path / "home", "eval", "make", "none"), "no corpus 'none'")
-    unknown = ibid(tmp_path / "home", "eval", "retrieval", golden, "--language", "Klingon")
+    assert_refused(run_ibid(tmp_path, "eval", "report", other), "not a file")
+    assert_refused(run_ibid(tmp_path, "eval", "report", tmp_path / "none"), "No such file")
+    assert_refused(run_ibid(tmp_path / "home", "eval", "make", "none"), "no corpus 'none'")
+    unknown = run_ibid(tmp_path / "home", "eval", "retrieval", golden, "--language", "Klingon")
     assert_refused(unknown, "not a language code")

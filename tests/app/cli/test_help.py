@@ -9,7 +9,7 @@ import click
 import pytest
 
 from app.cli import main
-from tests.app.cli.commands import environment, ibid
+from tests.app.cli.commands import environment, run_ibid
 
 SLOW = ("asyncio", "llama_index", "pydantic", "rich", "sqlalchemy")
 PROGRAM = f"""
@@ -40,7 +40,7 @@ COMMANDS = list(commands(main))
 
 @pytest.mark.parametrize("words", [[], *COMMANDS], ids=" ".join)
 def test_every_command_explains_itself(tmp_path: Path, words: list[str]) -> None:
-    result = ibid(tmp_path / "home", *words, "--help")
+    result = run_ibid(tmp_path / "home", *words, "--help")
     assert result.exit_code == 0
     assert result.stdout.startswith("Usage: ")
     assert "..." not in result.stdout.partition("\n")[2], "no description is cut"
@@ -49,12 +49,12 @@ def test_every_command_explains_itself(tmp_path: Path, words: list[str]) -> None
 
 def test_every_command_has_a_line_of_its_own() -> None:
     for words in COMMANDS:
-        lines = ibid(Path(), *words[:-1], "--help").stdout.splitlines()
+        lines = run_ibid(Path(), *words[:-1], "--help").stdout.splitlines()
         assert any(line.startswith(f"  {words[-1]}  ") for line in lines), words
 
 
 def test_an_unknown_command_is_refused_with_the_nearest(tmp_path: Path) -> None:
-    result = ibid(tmp_path / "home", "serch")
+    result = run_ibid(tmp_path / "home", "serch")
     assert result.exit_code == 2
     assert "'search'" in result.stderr
 

@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from tests.app.api.calls import API
-from tests.app.api.uploads import archive, send, until_over
-from tests.app.cli.commands import FUEL, ibid
-from tests.app.cli.test_serve import serving
-from tests.doubles.echo import echoing
+from tests.app.api.uploads import archive, upload_files, wait_for_job
+from tests.app.cli.commands import FUEL, run_ibid
+from tests.app.cli.test_serve import run_server
+from tests.doubles.echo import run_echo_server
 from tests.doubles.issuer import Issuer
 from tests.library import write_docs
 from tests.postgres import Postgres
@@ -55,7 +55,7 @@ class Caller:
         self.answers[sent] = response.status_code
 
 
-def turns(client: httpx.Client) -> None:
+def run_turns(client: httpx.Client) -> None:
     """Asked, asked again, read, exported, rated; with words that make no sense, too."""
     path = f"{API}/conversations/{client.post(f'{API}/conversations').json()['id']}"
     for text in (f"How much oil does the lamp burn? {MARK}", INJECTED, "x" * 9999 + MARK):
@@ -75,7 +75,7 @@ def turns(client: httpx.Client) -> None:
         client.get(f"{API}/messages/{message['id']}/html")
 
 
-def reading(client: httpx.Client) -> None:
+def read_everything(client: httpx.Client) -> None:
     """Whatever can be read, with what must not be logged in every place."""
     for path in ("search", "sources", "gaps", "usage", "releases", "jobs", "corpora"):
         client.get(f"{API}/{path}", params={"q": INJECTED, "corpus": INJECTED, "limit": MARK})
@@ -85,7 +85,7 @@ def reading(client: httpx.Client) -> None:
     client.delete(f"{API}/corpora/nowhere")
 
 
-def knocking(client: httpx.Client, issuer: Issuer) -> int:
+def send_bad_credentials(client: httpx.Client, issuer: Issuer) -> int:
     """With credentials that are not good; gives back how many."""
     bad = [
         f"ibid_{MARK}",
@@ -100,27 +100,29 @@ def knocking(client: httpx.Client, issuer: Issuer) -> int:
     return len(bad)
 
 
-def jobs(client: httpx.Client) -> list[dict[str, Any]]:
+def run_jobs(client: httpx.Client) -> list[dict[str, Any]]:
     """One that is done, one with a file that cannot be read, one that is cancelled."""
     page = f"# Lamp\n\nThe lamp burns oil. {MARK}"
     sent = [
-        send(client, {"lamp.md": page}),
-        send(client, {f"{MARK}.pdf": b"%PDF-1.7 " + MARK.encode() * 99, "more.md": page * 2}),
+        upload_files(client, {"lamp.md": page}),
+        upload_files(
+            client, {f"{MARK}.pdf": b"%PDF-1.7 " + MARK.encode() * 99, "more.md": page * 2}
+        ),
     ]
     assert [one.status_code for one in sent] == [202, 202], sent[1].text
-    over = [until_over(client, one.json()["id"], 120) for one in sent]
+    over = [wait_for_job(client, one.json()["id"], 120) for one in sent]
     many = {f"{n}.md": f"# {n}\n\nThe lamp {n} burns oil. {MARK}" * 50 for n in range(900)}
-    last = send(client, {"many.zip": archive(many)}).json()["id"]
+    last = upload_files(client, {"many.zip": archive(many)}).json()["id"]
     while client.get(f"{API}/jobs/{last}").json()["status"] == "queued":
         pass
     client.delete(f"{API}/jobs/{last}")
-    return [*over, until_over(client, last, 120)]
+    return [*over, wait_for_job(client, last, 120)]
 
 
 def test_a_command_logs_apart_from_what_it_prints(tmp_path: Path) -> None:
     home, docs = tmp_path / "home", write_docs(tmp_path / "docs")
-    quiet = ibid(home, "ingest", docs)
-    told = ibid(home, "ask", FUEL, LOG_LEVEL="info", LOG_FORMAT="json")
+    quiet = run_ibid(home, "ingest", docs)
+    told = run_ibid(home, "ask", FUEL, LOG_LEVEL="info", LOG_FORMAT="json")
     assert (quiet.exit_code, quiet.stderr) == (0, "")
     (line,) = told.stderr.splitlines()
     assert json.loads(line)["event"] == "turn_completed"
@@ -134,9 +136,9 @@ def test_a_bad_day_is_told_in_full_and_nobodys_words_are(
 ) -> None:
     home, log = tmp_path / "home", tmp_path / "log"
     url = database.create("ibid").replace("postgres@", f"postgres:{MARK}@", 1)
-    made = ibid(home, "keys", "create", "robot", *SCOPES, DATABASE_URL=url)
+    made = run_ibid(home, "keys", "create", "robot", *SCOPES, DATABASE_URL=url)
     key = made.stdout.strip()
-    with echoing() as echo, log.open("w") as errors:
+    with run_echo_server() as echo, log.open("w") as errors:
         settings = {name.upper(): str(value) for name, value in issuer.settings().items()} | {
             "ACCESS_LOG": "true",
             "COHERE_API_KEY": f"{MARK}-cohere",
@@ -154,12 +156,12 @@ def test_a_bad_day_is_told_in_full_and_nobodys_words_are(
             "RATE_LIMIT": "100000",
             "STRICTNESS": "0",
         }
-        with serving(home, log=errors.fileno(), **settings) as (server, client):
+        with run_server(home, log=errors.fileno(), **settings) as (server, client):
             caller = Caller(client, key)
-            ended = jobs(client)
-            turns(client)
-            reading(client)
-            refused = knocking(client, issuer)
+            ended = run_jobs(client)
+            run_turns(client)
+            read_everything(client)
+            refused = send_bad_credentials(client, issuer)
             database.kill()
             turns_fail = [client.get(f"{API}/conversations").status_code for _ in range(2)]
             server.terminate()
@@ -168,7 +170,7 @@ def test_a_bad_day_is_told_in_full_and_nobodys_words_are(
     assert MARK.lower() not in (text + output).lower()
     assert not output, "the log is on standard error"
     lines = [json.loads(line) for line in text.splitlines()]
-    assert_told(lines, caller.answers)
+    assert_logged(lines, caller.answers)
     events = Counter(line["event"] for line in lines)
     assert events["sign_in_refused"] == refused
     assert turns_fail == [503, 503]
@@ -178,7 +180,7 @@ def test_a_bad_day_is_told_in_full_and_nobodys_words_are(
     assert all(MARK not in each.read_text() for each in engine)
 
 
-def assert_told(lines: list[dict[str, Any]], answers: dict[str, int]) -> None:
+def assert_logged(lines: list[dict[str, Any]], answers: dict[str, int]) -> None:
     """Each request once in the access log, each that failed once more, and nothing is a fault."""
     asked = Counter(line["request_id"] for line in lines if line["logger"] == "ibid.access")
     assert {*answers} <= {*asked}

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from pipelines.ingestion.estimate import Fit, Plan
-from tests.app.cli.commands import assert_refused, environment, ibid
+from tests.app.cli.commands import assert_refused, environment, run_ibid
 from tests.library import PAGES, write_docs
 
 
-def planned(home: Path, docs: Path, **settings: str) -> dict:
-    done = ibid(home, "plan", docs, "--json", **settings)
+def run_plan(home: Path, docs: Path, **settings: str) -> dict:
+    done = run_ibid(home, "plan", docs, "--json", **settings)
     assert done.exit_code == 0, done.output
     return json.loads(done.stdout)
 
@@ -22,9 +22,9 @@ def test_a_plan_counts_what_is_then_ingested_and_keeps_nothing(tmp_path: Path) -
     home, docs = tmp_path / "home", write_docs(tmp_path / "docs")
     (docs / "broken.pdf").write_bytes(b"no pdf")
     (docs / "draft.md").write_text("---\ndraft: true\n---\n# Draft\n")
-    plan = planned(home, docs)
+    plan = run_plan(home, docs)
     assert not home.exists()
-    report = json.loads(ibid(home, "ingest", docs, "--json").stdout)
+    report = json.loads(run_ibid(home, "ingest", docs, "--json").stdout)
     assert (plan["sources"], plan["passages"]) == (report["added"], report["passages"])
     assert plan["sources"] == len(PAGES)
     assert plan["failed"] == report["failed"]
@@ -35,15 +35,15 @@ def test_a_plan_counts_what_is_then_ingested_and_keeps_nothing(tmp_path: Path) -
 
 def test_a_plan_follows_the_embedding_and_needs_no_key(tmp_path: Path) -> None:
     docs = write_docs(tmp_path / "docs")
-    local = planned(tmp_path / "home", docs)
-    hosted = planned(tmp_path / "home", docs, EMBEDDING="cohere", COHERE_EMBED_MODEL="embed-v4.0")
+    local = run_plan(tmp_path / "home", docs)
+    hosted = run_plan(tmp_path / "home", docs, EMBEDDING="cohere", COHERE_EMBED_MODEL="embed-v4.0")
     assert (local["dimension"], hosted["dimension"]) == (256, 1536)
     assert hosted["memory_float32"] > local["memory_float32"] > local["memory_int8"]
     assert hosted["embedding_calls"] == local["embedding_calls"] == 1
 
 
 def test_a_plan_for_a_person_names_the_free_plans(tmp_path: Path) -> None:
-    told = ibid(tmp_path / "home", "plan", write_docs(tmp_path / "docs")).stdout
+    told = run_ibid(tmp_path / "home", "plan", write_docs(tmp_path / "docs")).stdout
     for name in ("Qdrant Cloud", "Neon", "Cohere trial key", "It fits the free plans."):
         assert name in told
 
@@ -64,9 +64,9 @@ def test_what_is_too_much_for_a_free_plan_is_told() -> None:
 
 
 def test_a_path_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    assert_refused(ibid(tmp_path / "home", "plan", tmp_path / "nowhere"), "There is no file")
+    assert_refused(run_ibid(tmp_path / "home", "plan", tmp_path / "nowhere"), "There is no file")
     model = {"EMBEDDING": "cohere", "COHERE_EMBED_MODEL": "embed-v9"}
-    assert_refused(ibid(tmp_path / "home", "plan", tmp_path, **model), "embed-v9")
+    assert_refused(run_ibid(tmp_path / "home", "plan", tmp_path, **model), "embed-v9")
 
 
 @pytest.mark.slow

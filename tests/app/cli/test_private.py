@@ -11,8 +11,8 @@ import pytest
 from app.settings import Settings
 from app.wiring import open_services
 from storage.private import is_open_to_others, make_private
-from tests.app.cli.commands import FUEL, ibid, script, until_released
-from tests.app.cli.test_serve import serving
+from tests.app.cli.commands import FUEL, run_ibid, run_script, wait_until_released
+from tests.app.cli.test_serve import run_server
 from tests.library import write_docs
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
@@ -38,10 +38,10 @@ def usual_umask() -> Iterator[None]:
 def test_nothing_that_is_kept_can_be_read_by_others(tmp_path: Path) -> None:
     home = tmp_path / "new" / "home"
     home.parent.mkdir()
-    assert script(home, "ingest", write_docs(tmp_path / "docs")).returncode == 0
-    assert script(home, "ask", FUEL).returncode == 0
-    assert script(home, "eval", "make", "default").returncode == 0
-    with serving(home, "--workers", "2", RATE_LIMIT_STORE="file") as (_, client):
+    assert run_script(home, "ingest", write_docs(tmp_path / "docs")).returncode == 0
+    assert run_script(home, "ask", FUEL).returncode == 0
+    assert run_script(home, "eval", "make", "default").returncode == 0
+    with run_server(home, "--workers", "2", RATE_LIMIT_STORE="file") as (_, client):
         sent = {"files": ("sent.md", b"# Sent\n\nIt was sent.\n")}
         job = client.post("/api/v1/sources", files=sent).json()
         while job["status"] in ("queued", "running"):
@@ -50,7 +50,7 @@ def test_nothing_that_is_kept_can_be_read_by_others(tmp_path: Path) -> None:
         assert job["status"] == "done", job
         assert client.post("/api/v1/conversations").status_code == 201
         assert open_to_others(home) == {}
-    until_released(home)
+    wait_until_released(home)
     assert open_to_others(home) == {}
     names = {path.name for path in home.rglob("*")}
     assert {"ibid.db", "jobs.db", "index", "blobs", "golden", "locks"} <= names
@@ -82,10 +82,10 @@ def test_a_home_of_somebody_else_is_left_and_told_of(tmp_path: Path) -> None:
     os.chown(home, 4711, 4711)
     make_private(home)
     assert is_open_to_others(home)
-    told = ibid(home, "doctor")
+    told = run_ibid(home, "doctor")
     assert told.exit_code == 0, told.output
     assert "note  home: other users of this machine can read" in told.output
 
 
 def test_the_doctor_says_that_a_home_is_closed(tmp_path: Path) -> None:
-    assert "is readable only by this user" in ibid(tmp_path / "home", "doctor").output
+    assert "is readable only by this user" in run_ibid(tmp_path / "home", "doctor").output

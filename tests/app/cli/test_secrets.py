@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from app.settings import Settings
 from storage.service_urls import HIDDEN, without_secrets
-from tests.app.cli.commands import ibid
+from tests.app.cli.commands import run_ibid
 
 SECRET = "pLanted9"
 SHAPES = (
@@ -73,7 +73,7 @@ def test_no_command_prints_a_password_that_stands_in_an_address(
     for shape in SHAPES:
         given_ = {name: shape.format(scheme=SCHEMES[name], secret=SECRET)}
         for command in (["doctor"], ["ask", "lamp"], ["serve", "--port", port]):
-            result = ibid(tmp_path / "home", *command, **{**WITH.get(name, {}), **given_})
+            result = run_ibid(tmp_path / "home", *command, **{**WITH.get(name, {}), **given_})
             assert isinstance(result.exception, SystemExit | None), (given_, result.exception)
             assert SECRET not in result.output + caplog.text, (given_, command)
 
@@ -126,7 +126,7 @@ def test_no_part_of_a_password_is_shown(before: str, after: str, scheme: str) ->
 
 @pytest.mark.parametrize("name", ["OPENROUTER_BASE_URL", "COHERE_BASE_URL"])
 def test_an_address_beside_a_key_has_no_password_of_its_own(tmp_path: Path, name: str) -> None:
-    result = ibid(tmp_path, "ask", "lamp", **{name: "https://user:pw@models.example/v1"})
+    result = run_ibid(tmp_path, "ask", "lamp", **{name: "https://user:pw@models.example/v1"})
     assert result.exit_code == 2
     assert f"{name} is not valid: remove the user and password" in result.output
 

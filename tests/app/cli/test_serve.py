@@ -16,11 +16,11 @@ import pytest
 from httpx_sse import connect_sse
 
 from storage.index.embedded.files import is_locked
-from tests.app.cli.commands import FUEL, SCRIPT, environment, ibid, script
+from tests.app.cli.commands import FUEL, SCRIPT, environment, run_ibid, run_script
 from tests.doubles.issuer import Issuer
 from tests.library import write_docs
 
-_PATIENCE = 60
+_TIMEOUT = 60
 """Seconds; a busy machine takes many times as long as an idle one."""
 
 
@@ -31,20 +31,20 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(
+def run_server(
     home: Path,
     *options: str,
-    within: Sequence[str] = (),
+    prefix: Sequence[str] = (),
     log: int = subprocess.STDOUT,
     **settings: str,
 ) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
     """The server, once it is ready, and a client to call it with.
 
-    `within` stands before its command, and `log` gets its standard error.
+    `prefix` stands before its command, and `log` gets its standard error.
     """
     port = free_port()
     server = subprocess.Popen(
-        [*within, SCRIPT, "serve", "--port", str(port), *options],
+        [*prefix, SCRIPT, "serve", "--port", str(port), *options],
         env=environment(home) | settings,
         cwd=home.parent,
         stdout=subprocess.PIPE,
@@ -54,7 +54,7 @@ def serving(
     )
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            until_ready(server, client)
+            wait_until_ready(server, client)
             yield server, client
     finally:
         if server.poll() is None:
@@ -62,8 +62,8 @@ def serving(
         server.communicate()
 
 
-def until_ready(server: subprocess.Popen[str], client: httpx.Client) -> None:
-    deadline = time.monotonic() + _PATIENCE
+def wait_until_ready(server: subprocess.Popen[str], client: httpx.Client) -> None:
+    deadline = time.monotonic() + _TIMEOUT
     while time.monotonic() < deadline:
         try:
             if client.get("/health/ready").status_code == 200:
@@ -71,7 +71,7 @@ def until_ready(server: subprocess.Popen[str], client: httpx.Client) -> None:
         except httpx.TransportError:
             assert server.poll() is None, server.communicate()
         time.sleep(0.1)
-    raise AssertionError(f"the server is not ready in {_PATIENCE} seconds")
+    raise AssertionError(f"the server is not ready in {_TIMEOUT} seconds")
 
 
 def is_gone(group: int) -> bool:
@@ -83,9 +83,9 @@ def is_gone(group: int) -> bool:
     return False
 
 
-def until(condition: object, *arguments: object) -> None:
+def wait_until(condition: object, *arguments: object) -> None:
     assert callable(condition)
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _TIMEOUT
     while not condition(*arguments):
         assert time.monotonic() < deadline, condition
         time.sleep(0.02)
@@ -94,9 +94,9 @@ def until(condition: object, *arguments: object) -> None:
 @pytest.mark.slow
 def test_a_server_shares_its_index_and_leaves_when_it_is_told_to(tmp_path: Path) -> None:
     home, docs = tmp_path / "home", write_docs(tmp_path / "docs")
-    with serving(home, "--host", "localhost") as (server, client):
+    with run_server(home, "--host", "localhost") as (server, client):
         assert client.get("/health/ready").json() == {"status": "ready", "release": None}
-        ingested = script(home, "ingest", docs, "--json")
+        ingested = run_script(home, "ingest", docs, "--json")
         assert (ingested.returncode, ingested.stderr) == (0, "")
         assert client.get("/health/ready").json()["release"] == "ibid-1"
 
@@ -104,7 +104,7 @@ def test_a_server_shares_its_index_and_leaves_when_it_is_told_to(tmp_path: Path)
         path = f"/api/v1/conversations/{conversation}/messages"
         answer = client.post(path, json={"text": FUEL}).json()
         assert "2.4 litres" in answer["text"]
-        asked = script(home, "ask", FUEL, "--json", "--conversation", conversation)
+        asked = run_script(home, "ask", FUEL, "--json", "--conversation", conversation)
         assert json.loads(asked.stdout)["text"] == answer["text"]
 
         with connect_sse(client, "POST", path, json={"text": FUEL}) as source:
@@ -117,13 +117,13 @@ def test_a_server_shares_its_index_and_leaves_when_it_is_told_to(tmp_path: Path)
 
         began = time.monotonic()
         server.send_signal(signal.SIGINT)
-        output, _ = server.communicate(timeout=_PATIENCE)
+        output, _ = server.communicate(timeout=_TIMEOUT)
         assert server.returncode == 0, output
         assert time.monotonic() - began < 20, "it waits for nothing until its limit"
         assert "Traceback" not in output
         assert f"Ask at http://localhost:{client.base_url.port}/ " in output
-        until(is_gone, server.pid)
-        until(lambda: not is_locked(home / "index"))
+        wait_until(is_gone, server.pid)
+        wait_until(lambda: not is_locked(home / "index"))
 
 
 @pytest.mark.slow
@@ -131,7 +131,7 @@ def test_a_server_shares_its_index_and_leaves_when_it_is_told_to(tmp_path: Path)
 def test_open_to_anyone_is_any_name_unless_names_are_set(
     tmp_path: Path, set_to: dict[str, str], status: int
 ) -> None:
-    with serving(tmp_path / "home", "--insecure", **set_to) as (_, client):
+    with run_server(tmp_path / "home", "--insecure", **set_to) as (_, client):
         assert client.get("/").status_code == 200
         assert client.get("/", headers={"host": "rebound.example"}).status_code == status
 
@@ -140,10 +140,10 @@ def test_open_to_anyone_is_any_name_unless_names_are_set(
 @pytest.mark.skipif(sys.platform != "linux", reason="children are told by /proc")
 def test_several_processes_answer_as_one(tmp_path: Path) -> None:
     home, docs = tmp_path / "home", write_docs(tmp_path / "docs")
-    with serving(home, "--workers", "2") as (server, client):
+    with run_server(home, "--workers", "2") as (server, client):
         children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
         assert len(children) >= 2
-        assert script(home, "ingest", docs, "--json").returncode == 0
+        assert run_script(home, "ingest", docs, "--json").returncode == 0
         time.sleep(1.2)  # in which both have seen what serves
         for _ in range(12):  # each on a connection of its own, so that either may take it
             fresh = {"connection": "close"}
@@ -153,16 +153,16 @@ def test_several_processes_answer_as_one(tmp_path: Path) -> None:
             assert "2.4 litres" in answer["text"]
         assert len(client.get("/api/v1/conversations").json()["conversations"]) == 12
         server.send_signal(signal.SIGINT)
-        output, _ = server.communicate(timeout=_PATIENCE)
+        output, _ = server.communicate(timeout=_TIMEOUT)
         assert (server.returncode, "Traceback" in output) == (0, False), output
-        until(is_gone, server.pid)
+        wait_until(is_gone, server.pid)
 
 
 @pytest.mark.slow
 def test_several_processes_have_one_limit(tmp_path: Path, issuer: Issuer) -> None:
     home = tmp_path / "home"
     signing_in = {name.upper(): value for name, value in issuer.settings().items()}
-    with serving(home, "--workers", "2", **signing_in, RATE_LIMIT="10") as (_, client):
+    with run_server(home, "--workers", "2", **signing_in, RATE_LIMIT="10") as (_, client):
         headers = {"authorization": f"Bearer {issuer.token('ada')}", "connection": "close"}
         told = [client.get("/api/v1/corpora", headers=headers).status_code for _ in range(30)]
         assert told == [200] * 10 + [429] * 20
@@ -171,13 +171,13 @@ def test_several_processes_have_one_limit(tmp_path: Path, issuer: Issuer) -> Non
 def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        result = ibid(tmp_path / "home", "serve", "--port", str(port))
+        result = run_ibid(tmp_path / "home", "serve", "--port", str(port))
     assert result.exit_code == 2
     assert result.stderr == f"ibid: Cannot listen on 127.0.0.1:{port}: Address already in use.\n"
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "http"])
 def test_a_port_that_cannot_be_is_refused(tmp_path: Path, port: str) -> None:
-    result = ibid(tmp_path / "home", "serve", "--port", port)
+    result = run_ibid(tmp_path / "home", "serve", "--port", port)
     assert result.exit_code == 2
     assert "'--port'" in result.stderr

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.conversations.redaction import WITHHELD, withhold
+from app.conversations.redaction import WITHHELD, redact
 from storage.domain import Abstention, Answer, Citation, CitedSource, Claim, NearestSection
 
 OPEN, HIDDEN = uuid4(), uuid4()
@@ -61,11 +61,11 @@ def test_only_claims_whose_footnotes_all_open_are_left() -> None:
         (" ", None),
         ("It shines.", (OPEN,)),
     )
-    left = withhold(given, {HIDDEN})
+    left = redact(given, {HIDDEN})
     assert [claim.text for claim in left.claims] == ["The lamp turns.", "It shines."]
     assert left.text == f"The lamp turns. {WITHHELD} It shines."
     assert [source.id for source in left.sources] == [OPEN]
-    assert withhold(given, set()) is given
+    assert redact(given, set()) is given
 
 
 def test_the_nearest_sections_of_a_declined_question_are_withheld_too() -> None:
@@ -79,7 +79,7 @@ def test_the_nearest_sections_of_a_declined_question_are_withheld_too() -> None:
             "abstention": Abstention(reason="nothing_relevant", nearest=(near,)),
         }
     )
-    assert "ecret" not in withhold(declined, {HIDDEN}).model_dump_json()
+    assert "ecret" not in redact(declined, {HIDDEN}).model_dump_json()
 
 
 parts = st.tuples(
@@ -93,7 +93,7 @@ def test_whatever_the_answer_its_claims_keep_their_places_and_nothing_hidden_sta
     said: list[tuple[str, tuple[UUID, ...] | None]],
 ) -> None:
     whole = answer(*said)
-    left = withhold(whole, {HIDDEN})
+    left = redact(whole, {HIDDEN})
     assert str(HIDDEN) not in left.model_dump_json()
     for claim in left.claims:
         assert left.text[claim.start : claim.end] == claim.text

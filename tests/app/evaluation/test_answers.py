@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from app.evaluation.answers import evaluate_answers, naming, read_questions, write_documents
+from app.evaluation.answers import (
+    build_document_namer,
+    evaluate_answers,
+    read_questions,
+    write_documents,
+)
 from app.settings import Settings
 from app.wiring import open_services
 from storage.errors import InvalidInput
@@ -51,7 +56,7 @@ async def test_a_set_is_asked_from_beginning_to_end(tmp_path: Path, settings: Se
     async with open_services(settings) as services:
         await services.ingestion.run(write_documents(folder, tmp_path / "documents"), "known")
         found = await evaluate_answers(
-            services.turns, services.library, ["known"], questions, naming(folder)
+            services.turns, services.library, ["known"], questions, build_document_namer(folder)
         )
     assert found.confusion == {
         "answerable": {"answered": 2, "declined": 0},

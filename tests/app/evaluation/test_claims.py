@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.evaluation.claims import auroc, balanced, evaluate_claims, read_claims
+from app.evaluation.claims import auroc, balanced_accuracy, evaluate_claims, read_claims
 from app.verification.local.verifier import LocalVerifier
 from storage.embeddings.local import LocalEmbedding
 from storage.errors import InvalidInput
@@ -20,14 +20,14 @@ ROWS = (
 )
 
 
-def written(path: Path, *lines: str) -> Path:
+def write_lines(path: Path, *lines: str) -> Path:
     path.write_text("\n".join(lines), encoding="utf-8")
     return path
 
 
 async def test_a_set_is_measured_by_label(tmp_path: Path) -> None:
     lines = [json.dumps({**row, "evidence": [FUEL], "more": 1}) for row in ROWS]
-    rows = read_claims(written(tmp_path / "set.jsonl", *lines, ""))
+    rows = read_claims(write_lines(tmp_path / "set.jsonl", *lines, ""))
     found = await evaluate_claims(LocalVerifier(LocalEmbedding()), rows)
     assert found.metrics["auroc"] == found.metrics["balanced_accuracy"] == 1.0
     assert found.claims == 3
@@ -38,7 +38,7 @@ async def test_a_set_is_measured_by_label(tmp_path: Path) -> None:
 
 def test_the_highest_mark_is_full_support(tmp_path: Path) -> None:
     lines = [json.dumps({"claim": "x", "evidence": "y", "label": mark}) for mark in (4, 3.5, 1)]
-    rows = read_claims(written(tmp_path / "set.jsonl", *lines))
+    rows = read_claims(write_lines(tmp_path / "set.jsonl", *lines))
     assert [row.label for row in rows] == [4, 3.5, 1]
 
 
@@ -54,7 +54,7 @@ def test_the_highest_mark_is_full_support(tmp_path: Path) -> None:
 )
 def test_what_is_no_set_of_claims_is_refused(tmp_path: Path, lines: list[str], told: str) -> None:
     with pytest.raises(InvalidInput, match=told):
-        read_claims(written(tmp_path / "set.jsonl", *lines))
+        read_claims(write_lines(tmp_path / "set.jsonl", *lines))
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from([0.0, 0.25, 0.5, 1.0])), min_size=2))
@@ -68,4 +68,6 @@ def test_auroc_is_the_chance_to_rank_a_pair_rightly(scored: list[tuple[bool, flo
 
 
 def test_balanced_accuracy_weighs_both_kinds_alike() -> None:
-    assert balanced([True, False, False, False], [True, True, True, False]) == pytest.approx(2 / 3)
+    assert balanced_accuracy(
+        [True, False, False, False], [True, True, True, False]
+    ) == pytest.approx(2 / 3)

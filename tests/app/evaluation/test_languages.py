@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.evaluation.languages import language_of
+from app.evaluation.languages import detect_language
 
 
 @pytest.mark.parametrize(
@@ -28,4 +28,4 @@ from app.evaluation.languages import language_of
     ],
 )
 def test_a_language_is_told_by_its_script_and_its_little_words(language: str, text: str) -> None:
-    assert language_of([text]) == language
+    assert detect_language([text]) == language

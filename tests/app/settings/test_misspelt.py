@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.settings.misspelt import SETTINGS, misspelt, strangers
-from tests.app.cli.commands import ibid
+from app.settings.misspelt import SETTINGS, find_misspelt, find_unknown_names
+from tests.app.cli.commands import run_ibid
 
 VALUE = "pLanted9"
 WELL_KNOWN = Path(__file__).with_name("variables.txt").read_text().split()
 """Of shells, systemd, Windows, CI servers, containers, clouds, databases, frameworks and models."""
 
 
-def told() -> list[str]:
-    return [str(each) for each in misspelt()]
+def find_messages() -> list[str]:
+    return [str(each) for each in find_misspelt()]
 
 
 @pytest.mark.parametrize(
@@ -42,23 +42,23 @@ def test_a_misspelt_name_is_told_with_the_nearest(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, nearest: str
 ) -> None:
     monkeypatch.setenv(name, VALUE)
-    assert told() == [f"{name.upper()} is not a setting: did you mean {nearest}?"]
+    assert find_messages() == [f"{name.upper()} is not a setting: did you mean {nearest}?"]
     monkeypatch.delenv(name)
     (tmp_path / ".env").write_text(f"{name}={VALUE}\n")
-    assert told() == [f"{name.upper()} in .env is not a setting: did you mean {nearest}?"]
+    assert find_messages() == [f"{name.upper()} in .env is not a setting: did you mean {nearest}?"]
 
 
 def test_what_other_programs_are_set_up_by_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(WELL_KNOWN) > 600
     for name in WELL_KNOWN:
         monkeypatch.setenv(name, VALUE)
-    assert told() == []
+    assert find_messages() == []
 
 
 def test_a_file_of_another_program_is_not_told(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("".join(f"{name}={VALUE}\n" for name in WELL_KNOWN))
-    assert told() == []
-    assert {"POSTGRES_PASSWORD", "AUTH_SECRET"} < {*strangers()} < {*WELL_KNOWN}
+    assert find_messages() == []
+    assert {"POSTGRES_PASSWORD", "AUTH_SECRET"} < {*find_unknown_names()} < {*WELL_KNOWN}
 
 
 def test_in_a_file_of_settings_the_family_is_enough(tmp_path: Path) -> None:
@@ -66,14 +66,14 @@ def test_in_a_file_of_settings_the_family_is_enough(tmp_path: Path) -> None:
         f"LLM=extractive\nLLM_MODEL={VALUE}\nPOSTGRES_PASSWORD={VALUE}\nIBID_TAG={VALUE}\nLOG_LEVEL=info\n"
         "RATE_LIMIT=7\n"
     )
-    assert told() == ["LLM_MODEL in .env is not a setting."]
-    assert strangers() == ["IBID_TAG", "POSTGRES_PASSWORD"]
+    assert find_messages() == ["LLM_MODEL in .env is not a setting."]
+    assert find_unknown_names() == ["IBID_TAG", "POSTGRES_PASSWORD"]
 
 
 def test_a_name_beside_the_right_one_is_another_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGLEVEL", VALUE)
     monkeypatch.setenv("LOG_LEVEL", "info")
-    assert told() == []
+    assert find_messages() == []
 
 
 def test_nothing_is_told_of_empty_variables(
@@ -81,7 +81,7 @@ def test_nothing_is_told_of_empty_variables(
 ) -> None:
     monkeypatch.setenv("OPENROUTER_MODEL", " ")
     (tmp_path / ".env").write_text("DATABASE_URI=\nLOGLEVEL\n")
-    assert told() == []
+    assert find_messages() == []
 
 
 @given(st.text(max_size=60), st.sampled_from(SETTINGS))
@@ -92,7 +92,7 @@ def test_no_value_is_told_whatever_the_file_holds(
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         (folder / ".env").write_text(f"{name}S={VALUE}\n{text}\n{VALUE}==\n", errors="replace")
-        assert VALUE.upper() not in "".join([*told(), *strangers()]).upper()
+        assert VALUE.upper() not in "".join([*find_messages(), *find_unknown_names()]).upper()
 
 
 COMMANDS = (
@@ -110,7 +110,7 @@ COMMANDS = (
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_command_tells_it_once(tmp_path: Path, command: list[str]) -> None:
-    result = ibid(tmp_path / "home", *command, OPENROUTER_MODEL=VALUE)
+    result = run_ibid(tmp_path / "home", *command, OPENROUTER_MODEL=VALUE)
     line = "ibid: OPENROUTER_MODEL is not a setting: did you mean OPENROUTER_MODELS?"
     assert result.stderr.splitlines().count(line) == 1
     assert line not in result.stdout
@@ -119,7 +119,7 @@ def test_every_command_tells_it_once(tmp_path: Path, command: list[str]) -> None
 
 def test_the_doctor_tells_it_and_names_strangers_in_the_file(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"QDRANT_HOST={VALUE}\nPOSTGRES_PASSWORD={VALUE}\n")
-    result = ibid(tmp_path / "home", "doctor", "--json")
+    result = run_ibid(tmp_path / "home", "doctor", "--json")
     findings = [
         each for each in json.loads(result.stdout)["findings"] if each["name"] == "settings"
     ]

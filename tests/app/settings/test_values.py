@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.settings import Settings
-from tests.app.cli.commands import assert_refused, ibid
+from tests.app.cli.commands import assert_refused, run_ibid
 
 NAMES = sorted(name.upper() for name in Settings.model_fields)
 
@@ -59,7 +59,7 @@ def test_an_empty_variable_hides_no_line_of_the_file(
 def test_commands_take_empty_variables(tmp_path: Path) -> None:
     empty = {name: "" for name in NAMES if name != "IBID_HOME"}
     for command in (["doctor"], ["corpora", "list"], ["db", "current"]):
-        result = ibid(tmp_path / "home", *command, **empty)
+        result = run_ibid(tmp_path / "home", *command, **empty)
         assert result.exit_code == 0, result.output
 
 
@@ -105,10 +105,12 @@ def test_networks_are_read_in_one_way(name: str) -> None:
 
 def test_a_wrong_word_is_told_with_the_right_ones(tmp_path: Path) -> None:
     told = "LOG_LEVEL is not valid: Input should be 'debug', 'info', 'warning' or 'error'."
-    assert_refused(ibid(tmp_path / "home", "ask", "lamp", LOG_LEVEL="LOUD"), told)
+    assert_refused(run_ibid(tmp_path / "home", "ask", "lamp", LOG_LEVEL="LOUD"), told)
 
 
 def test_a_file_that_is_no_text_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_bytes("LLM=caf\xe9\n".encode("latin-1"))
-    assert_refused(ibid(tmp_path / "home", "ask", "lamp"), "The file .env cannot be read: save it")
+    assert_refused(
+        run_ibid(tmp_path / "home", "ask", "lamp"), "The file .env cannot be read: save it"
+    )

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.text.markdown import markdown_link, plain, safe_address
+from app.text.markdown import escape_markdown, markdown_link, safe_address
 from tests.app.chat.answer.test_sanitizer import PIECES, TEXTS
-from tests.app.chat.renderers import live, renderers
+from tests.app.chat.renderers import build_renderers, find_active
 
 PAGE = "https://docs.example.com/lamp"
 
@@ -24,14 +24,14 @@ PAGE = "https://docs.example.com/lamp"
     ],
 )
 def test_text_is_shown_as_it_is(text: str, markdown: str) -> None:
-    assert plain(text) == markdown
+    assert escape_markdown(text) == markdown
 
 
 @given(TEXTS, st.sampled_from(["{}", "## {}", "- {}", "> {}", "[^1]: “{}”"]))
 def test_no_renderer_finds_anything_in_plain_text(text: str, line: str) -> None:
-    for name, render in renderers().items():
-        html = render(line.format(plain(text)))
-        assert {target for target in live(html) if not target.startswith("#")} == set(), (
+    for name, render in build_renderers().items():
+        html = render(line.format(escape_markdown(text)))
+        assert {target for target in find_active(html) if not target.startswith("#")} == set(), (
             name,
             html,
         )
@@ -40,8 +40,8 @@ def test_no_renderer_finds_anything_in_plain_text(text: str, line: str) -> None:
 @given(TEXTS, st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
 def test_a_link_leads_to_its_page_and_nowhere_else(label: str, rest: str) -> None:
     link = markdown_link(label, PAGE + "/" + rest)
-    for name, render in renderers().items():
-        targets = live(render(f"- {link}"))
+    for name, render in build_renderers().items():
+        targets = find_active(render(f"- {link}"))
         assert len(targets) == 1, (name, link)
         assert targets.pop().startswith(PAGE), (name, link)
 

@@ -10,7 +10,7 @@ from app.text.markers import Marker, MarkerParser
 KNOWN = range(1, 4)
 
 
-def parsed(*deltas: str) -> str:
+def parse(*deltas: str) -> str:
     """The pieces joined, markers shown as «1,2»."""
     parser = MarkerParser(KNOWN)
     pieces = [piece for delta in deltas for piece in parser.feed(delta)]
@@ -51,7 +51,7 @@ def parsed(*deltas: str) -> str:
     ],
 )
 def test_markers_are_told_from_text(written: str, read: str) -> None:
-    assert parsed(written) == read
+    assert parse(written) == read
 
 
 TEXTS = st.text(alphabet="ab 1239[]【】,;^`~\\()\n.:", max_size=60)
@@ -61,16 +61,16 @@ TEXTS = st.text(alphabet="ab 1239[]【】,;^`~\\()\n.:", max_size=60)
 def test_where_the_stream_is_cut_makes_no_difference(text: str, cuts: list[int]) -> None:
     edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
     deltas = [text[start:end] for start, end in pairwise(edges)]
-    assert parsed(*deltas) == parsed(text)
+    assert parse(*deltas) == parse(text)
 
 
 @given(st.text(alphabet="ab 123456789[]【】,", max_size=40))
 @example("[1【4]]")
 def test_a_number_outside_the_closed_set_never_reaches_the_reader(text: str) -> None:
-    for marker in re.findall(r"[\[【]\s?(\d{1,4})\s?[\]】]", parsed(text)):
+    for marker in re.findall(r"[\[【]\s?(\d{1,4})\s?[\]】]", parse(text)):
         assert marker == "never", f"{text!r} let [{marker}] through"
 
 
 @given(st.text(alphabet="ab .\n(){}*_", max_size=60))
 def test_text_without_markers_comes_through_as_it_is(text: str) -> None:
-    assert parsed(*text) == text
+    assert parse(*text) == text

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.text.visible import VisibleText, for_terminal, one_line, visible
+from app.text.visible import InvisibleFilter, remove_invisible, sanitize_for_terminal, to_one_line
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from app.text.visible import VisibleText, for_terminal, one_line, visible
     ],
 )
 def test_text_stays(text: str) -> None:
-    assert visible(text) == text
+    assert remove_invisible(text) == text
 
 
 @pytest.mark.parametrize(
@@ -38,23 +38,23 @@ def test_text_stays(text: str) -> None:
     ],
 )
 def test_what_cannot_be_seen_goes(text: str, shown: str) -> None:
-    assert visible(text) == shown
+    assert remove_invisible(text) == shown
 
 
 @given(st.text(), st.integers(0))
 def test_where_a_text_is_cut_makes_no_difference(text: str, cut: int) -> None:
     cut %= len(text) + 1
-    stream = VisibleText()
-    assert stream.feed(text[:cut]) + stream.feed(text[cut:]) == visible(text)
+    stream = InvisibleFilter()
+    assert stream.feed(text[:cut]) + stream.feed(text[cut:]) == remove_invisible(text)
 
 
 @given(st.text())
 def test_a_text_is_made_visible_once(text: str) -> None:
-    assert visible(visible(text)) == visible(text)
-    assert "\n" not in one_line(text)
+    assert remove_invisible(remove_invisible(text)) == remove_invisible(text)
+    assert "\n" not in to_one_line(text)
     assert all(
         character.isprintable()
         or character in "\n\t\u200c\u200d\u3000\xa0"
         or ord(character) > 0x7F
-        for character in for_terminal(text)
+        for character in sanitize_for_terminal(text)
     )

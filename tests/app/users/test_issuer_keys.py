@@ -34,7 +34,7 @@ async def test_a_key_signs_as_it_says_or_as_its_kind_can(
     issuer.others.append(ENCRYPTING)
     try:
         header = {"kid": issuer.kid} if "kid" in fields else {}
-        token = issuer.signed(issuer.claims("ada"), header)
+        token = issuer.sign_token(issuer.claims("ada"), header)
         assert (await verifier_for(issuer).verify(token)).subject == "ada"
     finally:
         issuer.close()
@@ -45,13 +45,15 @@ async def test_a_token_without_kid_is_good_while_one_key_fits(single: Issuer) ->
     rsa = Issuer("RS256")
     single.others = rsa.published()
     rsa.close()
-    assert await checks.verify(single.signed(single.claims("ada"), {}))
+    assert await checks.verify(single.sign_token(single.claims("ada"), {}))
     single.withdraw()
-    assert await checks.verify(single.signed(single.claims("bob"), {})), "its only key is another"
+    assert await checks.verify(single.sign_token(single.claims("bob"), {})), (
+        "its only key is another"
+    )
     single.rotate()
     await checks.verify(single.token("eve"))
     with pytest.raises(NotSignedIn, match=r"`kid` is missing: .* 2 keys for EdDSA"):
-        await checks.verify(single.signed(single.claims("eve"), {}))
+        await checks.verify(single.sign_token(single.claims("eve"), {}))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,7 @@ async def test_a_header_that_is_wrong_is_named(
 
 async def test_a_missing_kid_is_told_where_no_key_fits(single: Issuer) -> None:
     other = Issuer("ES256")
-    token = other.signed(single.claims("ada"), {})
+    token = other.sign_token(single.claims("ada"), {})
     other.close()
     with pytest.raises(NotSignedIn, match=r"`kid` is missing, and its `alg` .* must be EdDSA"):
         await verifier_for(single).verify(token)
@@ -178,7 +180,7 @@ async def test_a_jwks_that_is_silent_is_told_so(monkeypatch: pytest.MonkeyPatch)
         await ended.wait()
         return web.Response()
 
-    monkeypatch.setattr("app.users.issuer_keys._SECONDS", 0.2)
+    monkeypatch.setattr("app.users.issuer_keys._TIMEOUT", 0.2)
     application = web.Application()
     application.router.add_get("/jwks", answer)
     async with TestServer(application) as server:
@@ -193,11 +195,11 @@ async def test_known_keys_stay_good_while_the_jwks_is_away(
     checks = verifier_for(single)
     await checks.verify(single.token("ada"))
     single.reachable = False
-    monkeypatch.setattr("app.users.issuer_keys._FRESH", -1.0)
-    monkeypatch.setattr("app.users.issuer_keys._AGAIN", 0.0)
+    monkeypatch.setattr("app.users.issuer_keys._REFRESH_AFTER", -1.0)
+    monkeypatch.setattr("app.users.issuer_keys._MIN_INTERVAL", 0.0)
     fetches = single.fetches
     assert (await checks.verify(single.token("bob"))).subject == "bob"
     assert single.fetches > fetches, "it was tried"
-    monkeypatch.setattr("app.users.issuer_keys._USABLE", 0.0)
+    monkeypatch.setattr("app.users.issuer_keys._MAX_AGE", 0.0)
     with pytest.raises(SignInUnavailable):
         await checks.verify(single.token("bob"))

@@ -22,15 +22,15 @@ ODD = [
 ]
 
 
-def encoded(data: bytes) -> bytes:
+def encode(data: bytes) -> bytes:
     return base64.urlsafe_b64encode(data).rstrip(b"=")
 
 
-def signed(issuer: Issuer, payload: bytes, header: bytes | None = None) -> str:
+def sign_token(issuer: Issuer, payload: bytes, header: bytes | None = None) -> str:
     """Truly signed, whatever it says."""
     usual = json.dumps({"alg": "EdDSA", "kid": issuer.kid}).encode()
-    message = encoded(header or usual) + b"." + encoded(payload)
-    return (message + b"." + encoded(issuer.sign(message))).decode()
+    message = encode(header or usual) + b"." + encode(payload)
+    return (message + b"." + encode(issuer.sign(message))).decode()
 
 
 def payload(issuer: Issuer, **raw: str) -> bytes:
@@ -40,7 +40,7 @@ def payload(issuer: Issuer, **raw: str) -> bytes:
 
 
 async def test_a_good_token_is_good(issuer: Issuer) -> None:
-    token = signed(issuer, payload(issuer, iat="1.5", nbf="0"))
+    token = sign_token(issuer, payload(issuer, iat="1.5", nbf="0"))
     assert (await verifier_for(issuer).verify(token)).subject == "ada"
 
 
@@ -51,7 +51,7 @@ async def test_a_date_that_is_no_number_of_seconds_is_refused(issuer: Issuer, na
         if name == "nbf" and value == "null":
             continue
         with pytest.raises(NotSignedIn):
-            await checks.verify(signed(issuer, payload(issuer, **{name: value})))
+            await checks.verify(sign_token(issuer, payload(issuer, **{name: value})))
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,12 @@ async def test_a_date_that_is_no_number_of_seconds_is_refused(issuer: Issuer, na
 )
 async def test_a_subject_that_is_no_name_is_refused(issuer: Issuer, value: str) -> None:
     with pytest.raises(NotSignedIn):
-        await verifier_for(issuer).verify(signed(issuer, payload(issuer, sub=value)))
+        await verifier_for(issuer).verify(sign_token(issuer, payload(issuer, sub=value)))
 
 
 async def test_groups_and_sessions_that_are_no_names_are_passed_over(issuer: Issuer) -> None:
     told = payload(issuer, groups='["staff", "a\\u0000", 1, ["x"], "\\ud800"]', sid='"\\u0000"')
-    claims = await verifier_for(issuer).verify(signed(issuer, told))
+    claims = await verifier_for(issuer).verify(sign_token(issuer, told))
     assert (claims.groups, claims.session) == ({"staff"}, None)
 
 
@@ -72,9 +72,9 @@ async def test_groups_and_sessions_that_are_no_names_are_passed_over(issuer: Iss
 async def test_a_token_that_is_no_object_is_refused(issuer: Issuer, data: bytes) -> None:
     checks = verifier_for(issuer)
     with pytest.raises(NotSignedIn):
-        await checks.verify(signed(issuer, data))
+        await checks.verify(sign_token(issuer, data))
     with pytest.raises(NotSignedIn):
-        await checks.verify(signed(issuer, payload(issuer), header=data))
+        await checks.verify(sign_token(issuer, payload(issuer), header=data))
 
 
 @pytest.mark.parametrize(

@@ -14,5 +14,5 @@ ALGORITHMS = Settings.model_construct().algorithms
 def verifier_for(
     issuer: Issuer, *, url: str = "", apart: float = 0, **policy: Any
 ) -> TokenVerifier:
-    keys = IssuerKeys(url or issuer.jwks_url, ALGORITHMS, apart=apart)
+    keys = IssuerKeys(url or issuer.jwks_url, ALGORITHMS, min_interval=apart)
     return TokenVerifier(keys, ClaimPolicy(issuer=issuer.url, **{"audience": AUDIENCE} | policy))

@@ -12,7 +12,7 @@ _SUPPLIES = ("paraffin", "coal", "rope", "timber", "canvas", "lime")
 _NUMBER = re.compile(r"\b\d+(?:\.\d+)?\b")
 
 
-class Perturbed(NamedTuple):
+class PerturbedClaim(NamedTuple):
     """A claim that its passage does not bear out, and in what it differs from one that it does."""
 
     kind: str
@@ -21,7 +21,7 @@ class Perturbed(NamedTuple):
     passage: str
 
 
-def worlds(count: int, seed: int) -> Iterator[tuple[str, str]]:
+def generate_claims(count: int, seed: int) -> Iterator[tuple[str, str]]:
     """Claims in words of their own, each with the passage that says it otherwise."""
     rng = random.Random(seed)  # noqa: S311 - to be the same every time
     for _ in range(count):
@@ -42,18 +42,18 @@ def worlds(count: int, seed: int) -> Iterator[tuple[str, str]]:
         yield "Visitors are not allowed to enter the lamp room.", passage
 
 
-def perturbed(count: int, seed: int) -> list[Perturbed]:
+def perturb_claims(count: int, seed: int) -> list[PerturbedClaim]:
     """As many, of all kinds in turn."""
     rng = random.Random(seed)  # noqa: S311 - to be the same every time
-    found: list[Perturbed] = []
-    for claim, passage in worlds(count, seed):
-        for kind, false in _falsified(claim, passage, rng):
-            found.append(Perturbed(kind, claim, false, passage))
+    found: list[PerturbedClaim] = []
+    for claim, passage in generate_claims(count, seed):
+        for kind, false in _falsify(claim, passage, rng):
+            found.append(PerturbedClaim(kind, claim, false, passage))
     rng.shuffle(found)
     return found[:count]
 
 
-def _falsified(claim: str, passage: str, rng: random.Random) -> Iterator[tuple[str, str]]:
+def _falsify(claim: str, passage: str, rng: random.Random) -> Iterator[tuple[str, str]]:
     if numbers := _NUMBER.findall(claim):
         wrong = str(int(rng.choice(numbers)) + rng.choice((-7, -3, 4, 11)))
         yield "number", claim.replace(rng.choice(numbers), wrong, 1)

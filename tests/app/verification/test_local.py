@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.verification.local.verifier import LocalVerifier
 from storage.embeddings.local import LocalEmbedding
-from tests.app.verification.perturbations import perturbed, worlds
+from tests.app.verification.perturbations import generate_claims, perturb_claims
 
 VERIFIER = LocalVerifier(LocalEmbedding())
 FUEL = (
@@ -61,7 +61,7 @@ async def test_a_number_or_a_name_may_be_written_otherwise(claim: str, evidence:
 
 async def test_wrong_numbers_dates_and_names_do_not_pass_and_hardly_any_negation_does() -> None:
     kinds, passed = Counter[str](), Counter[str]()
-    for case in perturbed(500, seed=7):
+    for case in perturb_claims(500, seed=7):
         kinds[case.kind] += 1
         passed[case.kind] += await verdict(case.false, case.passage) == "supported"
     assert kinds.total() == 500
@@ -71,7 +71,7 @@ async def test_wrong_numbers_dates_and_names_do_not_pass_and_hardly_any_negation
 
 
 async def test_most_true_claims_in_other_words_pass() -> None:
-    told = [await verdict(claim, passage) for claim, passage in worlds(40, seed=3)]
+    told = [await verdict(claim, passage) for claim, passage in generate_claims(40, seed=3)]
     assert told.count("supported") >= 0.8 * len(told), Counter(told)
     assert "unsupported" not in told
 

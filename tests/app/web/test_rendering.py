@@ -105,17 +105,17 @@ def claim(text: str, words: str, *numbers: int, verdict: Verdict = "supported") 
     )
 
 
-def parsed(html: str) -> LexborHTMLParser:
+def parse(html: str) -> LexborHTMLParser:
     return LexborHTMLParser(f"<body>{html}</body>")
 
 
 def elements(html: str) -> list[LexborNode]:
-    return parsed(html).css("body *")
+    return parse(html).css("body *")
 
 
-def said(html: str, number: int) -> str:
+def text_of_claim(html: str, number: int) -> str:
     """All words that are marked as one claim's."""
-    return "".join(span.text() for span in parsed(html).css(f"[data-claim='{number}']"))
+    return "".join(span.text() for span in parse(html).css(f"[data-claim='{number}']"))
 
 
 def test_a_claim_ends_with_its_markers_and_its_verdict() -> None:
@@ -123,8 +123,8 @@ def test_a_claim_ends_with_its_markers_and_its_verdict() -> None:
     first = claim(text, "The **lamp** burns oil.", 1)
     second = claim(text, "It is *hot [2].", 2, verdict="partial")
     html = render(answer(text, first, second))
-    assert (said(html, 0), said(html, 1)) == ("The lamp burns oil.", "It is hot.")
-    shown = parsed(html)
+    assert (text_of_claim(html, 0), text_of_claim(html, 1)) == ("The lamp burns oil.", "It is hot.")
+    shown = parse(html)
     assert [button.attributes["data-note"] for button in shown.css("button.note")] == ["1", "2"]
     assert [sign.attributes["class"] for sign in shown.css(".verdict")] == [
         "verdict supported",
@@ -138,11 +138,11 @@ def test_what_was_withheld_or_copied_is_told_below() -> None:
     copied = claim(text, "One.", 1).model_copy(update={"flags": ("verbatim",)})
     gap = Claim(text="", start=len(text), end=len(text), flags=("withheld",))
     html = render(answer(text, copied, gap, gap))
-    assert [note.text() for note in parsed(html).css("p.told")] == [
+    assert [note.text() for note in parse(html).css("p.told")] == [
         "2 claims are withheld because no source supports them.",
         "One claim repeats its source word for word, without quotation marks.",
     ]
-    assert not parsed(render(answer(text, claim(text, "One.", 1)))).css("p.told")
+    assert not parse(render(answer(text, claim(text, "One.", 1)))).css("p.told")
 
 
 def test_verdicts_are_words_and_not_only_colours() -> None:
@@ -151,7 +151,7 @@ def test_verdicts_are_words_and_not_only_colours() -> None:
     words = ["One.", "Two.", "Three.", "Four."]
     claims = [claim(text, w, 1, verdict=v) for w, v in zip(words, verdicts, strict=True)]
     html = render(answer(text, *claims, claim(text, "Five.", verdict="unchecked")))
-    signs = parsed(html).css(".verdict")
+    signs = parse(html).css(".verdict")
     assert len({sign.text() for sign in signs}) == 4
     assert "verdict" not in html[html.index("Five.") :]
 
@@ -159,8 +159,8 @@ def test_verdicts_are_words_and_not_only_colours() -> None:
 def test_brackets_in_code_and_unknown_numbers_are_no_markers() -> None:
     text = "Use `x[1]` or x[7], \\[1\\] and\n\n```py\nx[1]\n```\n[1]"
     html = render(answer(text, claim(text, "x[1]\n", 1)))
-    assert len(parsed(html).css("button")) == 1
-    assert parsed(html).css_first("pre code").text() == "x[1]\n"
+    assert len(parse(html).css("button")) == 1
+    assert parse(html).css_first("pre code").text() == "x[1]\n"
     assert "x[7], [1]" in html
 
 
@@ -174,15 +174,15 @@ def test_brackets_in_code_and_unknown_numbers_are_no_markers() -> None:
 )
 def test_math_keeps_its_characters(text: str, formulas: list[str]) -> None:
     html = render(answer(text, claim(text, text, 1)))
-    assert [formula.text().strip() for formula in parsed(html).css(".math")] == formulas
-    assert len(parsed(html).css("button")) == 1
+    assert [formula.text().strip() for formula in parse(html).css(".math")] == formulas
+    assert len(parse(html).css("button")) == 1
 
 
 @pytest.mark.parametrize("page", [PAGE, "http://docs.example/ü b", "file:///docs/lamp.md"])
 def test_links_lead_only_to_what_is_cited(page: str) -> None:
     text = f"[Fuel](<{page}#other>) [out](https://evil.example) <https://evil.example/x> [1]"
     cited = Claim(text=text, start=0, end=len(text), citations=(cite(1, f"{page}#fuel"),))
-    links = parsed(render(answer(text, cited))).css("a")
+    links = parse(render(answer(text, cited))).css("a")
     assert [bool(link.attributes.get("href")) for link in links] == [True, False, False]
     assert links[0].attributes["rel"] == "noopener noreferrer"
 
@@ -199,7 +199,7 @@ def test_a_declined_answer_links_its_nearest_sections() -> None:
 
 def test_every_block_runs_in_the_direction_of_its_words() -> None:
     html = render(answer("שלום\n\n- مرحبا\n\n  שלום\n\n> Hello\n\n| a |\n|---|\n| b |"))
-    blocks = [node.tag for node in parsed(html).css("[dir=auto]")]
+    blocks = [node.tag for node in parse(html).css("[dir=auto]")]
     assert blocks == ["p", "ul", "blockquote", "table"]
 
 
@@ -241,13 +241,13 @@ def test_claims_change_nothing_but_what_is_marked(given_answer: Answer) -> None:
         end=len(given_answer.text),
         citations=(cite(1), cite(2)) if given_answer.claims else (),
     )
-    assert unmarked(render(given_answer)) == unmarked(
+    assert strip_marks(render(given_answer)) == strip_marks(
         render(given_answer.model_copy(update={"claims": (whole,)}))
     )
 
 
-def unmarked(html: str) -> str:
-    body = parsed(re.sub(r'<span class="verdict[^>]*>[^<]*</span>', "", html)).body
+def strip_marks(html: str) -> str:
+    body = parse(re.sub(r'<span class="verdict[^>]*>[^<]*</span>', "", html)).body
     assert body is not None
     for span in body.css("span.claim"):
         span.unwrap()

@@ -21,7 +21,7 @@ from app.api import create_app
 from app.wiring import Services
 from tests.app.api.calls import API, FUEL, Client, assert_problem
 from tests.app.api.conftest import local
-from tests.e2e.docusaurus.test_docusaurus import run
+from tests.e2e.docusaurus.test_docusaurus import run_npm
 from tests.library import write_docs
 from tests.postgres import Postgres, free_port
 
@@ -46,7 +46,7 @@ def installed() -> Path:
     for path in (*PACKAGE, HERE / "server.mjs"):
         shutil.copy(path, folder)
     if not (folder / "node_modules" / ".package-lock.json").exists():
-        run(folder, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+        run_npm(folder, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
     return folder
 
 
@@ -58,7 +58,7 @@ def database(postgres: Postgres) -> str:
 
 
 @contextmanager
-def better_auth(
+def run_better_auth(
     folder: Path, database: str, url: str, port: int, life: str, algorithm: str = "EdDSA"
 ) -> Iterator[None]:
     process = subprocess.Popen(
@@ -94,7 +94,7 @@ def better_auth(
 def url(installed: Path, database: str) -> Iterator[str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with better_auth(installed, database, url, port, "5m"):
+    with run_better_auth(installed, database, url, port, "5m"):
         yield url
 
 
@@ -118,7 +118,7 @@ def door(url: str, database: str, tmp_path_factory: pytest.TempPathFactory) -> I
         yield client
 
 
-class Person:
+class RegisteredUser:
     """Somebody with a browser: signed up, and with a token to hand on."""
 
     def __init__(self, browser: httpx.Client) -> None:
@@ -144,7 +144,7 @@ class Person:
         return response.json()
 
 
-SignUp = Callable[..., Person]
+SignUp = Callable[..., RegisteredUser]
 
 
 @pytest.fixture
@@ -152,9 +152,9 @@ def sign_up(url: str) -> Iterator[SignUp]:
     """Somebody new, at this server or at another address of it."""
     with ExitStack() as browsers:
 
-        def sign_up(at: str = url) -> Person:
+        def sign_up(at: str = url) -> RegisteredUser:
             browser = httpx.Client(base_url=f"{at}/api/auth", headers={"origin": url})
-            return Person(browsers.enter_context(browser))
+            return RegisteredUser(browsers.enter_context(browser))
 
         yield sign_up
 
@@ -201,7 +201,7 @@ def test_a_token_that_has_ended_is_refused(
     door: Client, installed: Path, database: str, url: str, sign_up: SignUp
 ) -> None:
     port = free_port()
-    with better_auth(installed, database, url, port, "1s"):
+    with run_better_auth(installed, database, url, port, "1s"):
         token = sign_up(f"http://127.0.0.1:{port}").token()
     assert call(door, "GET", "/corpora", token).status_code == 200, "seconds in the future"
     time.sleep(32)
@@ -262,10 +262,10 @@ def test_a_token_is_taken_as_the_published_key_says(
         "auth_audience": "ibid",
     }
     with (
-        better_auth(installed, database, url, port, "5m", algorithm),
+        run_better_auth(installed, database, url, port, "5m", algorithm),
         TestClient(create_app(local(tmp_path, **given))) as client,
         httpx.Client(base_url=f"{url}/api/auth", headers={"origin": url}) as browser,
     ):
-        token = Person(browser).token()
+        token = RegisteredUser(browser).token()
         assert jwt.get_unverified_header(token)["alg"] == algorithm
         assert call(client, "GET", "/corpora", token).status_code == 200

@@ -13,11 +13,11 @@ import pytest
 from httpx_sse import connect_sse
 
 from tests.app.api.calls import API, FUEL
-from tests.app.api.uploads import job_of, send
-from tests.app.cli.commands import script
-from tests.app.cli.test_serve import free_port, serving
+from tests.app.api.uploads import upload_files, wait_for_upload
+from tests.app.cli.commands import run_script
+from tests.app.cli.test_serve import free_port, run_server
 from tests.doubles.held import HeldModel
-from tests.e2e.nginx.test_nginx import NGINX, assert_links, listening, proxied
+from tests.e2e.nginx.test_nginx import NGINX, assert_links, run_nginx, wait_until_listening
 from tests.library import write_docs
 
 DEPLOY = Path(__file__).parents[3] / ".deploy"
@@ -30,8 +30,10 @@ Proxy = Callable[[Path, int, str], AbstractContextManager[None]]
 
 
 def nginx(folder: Path, port: int, upstream: str) -> AbstractContextManager[None]:
-    servers = changed("nginx.conf", {UPSTREAM: upstream, "listen 80;": f"listen 127.0.0.1:{port};"})
-    return proxied(folder, port, servers)
+    servers = replace_addresses(
+        "nginx.conf", {UPSTREAM: upstream, "listen 80;": f"listen 127.0.0.1:{port};"}
+    )
+    return run_nginx(folder, port, servers)
 
 
 @contextmanager
@@ -39,7 +41,7 @@ def caddy(folder: Path, port: int, upstream: str) -> Iterator[None]:
     folder.mkdir()
     names = [f"\n{name}.example.com {{" for name in ("ibid", "docs")]
     sites = {name: name.replace("\n", "\nhttp://").replace(" ", f":{port} ") for name in names}
-    text = "{\n\tadmin off\n}\n" + changed("Caddyfile", {UPSTREAM: upstream, **sites})
+    text = "{\n\tadmin off\n}\n" + replace_addresses("Caddyfile", {UPSTREAM: upstream, **sites})
     (folder / "Caddyfile").write_text(text)
     assert CADDY
     process = subprocess.Popen(
@@ -47,11 +49,11 @@ def caddy(folder: Path, port: int, upstream: str) -> Iterator[None]:
         env={**os.environ, "HOME": str(folder), "XDG_DATA_HOME": str(folder)},
         stderr=subprocess.DEVNULL,
     )
-    with listening(process, port):
+    with wait_until_listening(process, port):
         yield
 
 
-def changed(name: str, new: dict[str, str]) -> str:
+def replace_addresses(name: str, new: dict[str, str]) -> str:
     """The example, with other addresses in it."""
     text = (DEPLOY / name).read_text()
     for old, address in new.items():
@@ -60,7 +62,7 @@ def changed(name: str, new: dict[str, str]) -> str:
     return text
 
 
-def missing(program: str | None, name: str) -> list[pytest.MarkDecorator]:
+def skip_if_missing(program: str | None, name: str) -> list[pytest.MarkDecorator]:
     reason = f"{name} is not installed: apt-get install {name}"
     return [pytest.mark.skipif(not program, reason=reason)]
 
@@ -68,8 +70,8 @@ def missing(program: str | None, name: str) -> list[pytest.MarkDecorator]:
 @pytest.mark.parametrize(
     "proxy",
     [
-        pytest.param(nginx, marks=missing(NGINX, "nginx"), id="nginx"),
-        pytest.param(caddy, marks=missing(CADDY, "caddy"), id="caddy"),
+        pytest.param(nginx, marks=skip_if_missing(NGINX, "nginx"), id="nginx"),
+        pytest.param(caddy, marks=skip_if_missing(CADDY, "caddy"), id="caddy"),
     ],
 )
 @pytest.mark.parametrize("public", ["http://ibid.example.com", "http://docs.example.com/ibid"])
@@ -77,12 +79,12 @@ def test_words_are_seen_as_they_come_and_files_are_taken(
     tmp_path: Path, proxy: Proxy, public: str
 ) -> None:
     home, port = tmp_path / "home", free_port()
-    assert script(home, "ingest", write_docs(tmp_path / "docs"), "--json").returncode == 0
+    assert run_script(home, "ingest", write_docs(tmp_path / "docs"), "--json").returncode == 0
     host, slash, path = public.removeprefix("http://").partition("/")
     model = HeldModel("The lamp burns 2.4 litres of paraffin", " an hour [1].")
     with (
         model.running() as asked_of,
-        serving(home, PUBLIC_URL=public, TRUSTED_PROXIES="127.0.0.1", **asked_of) as (_, direct),
+        run_server(home, PUBLIC_URL=public, TRUSTED_PROXIES="127.0.0.1", **asked_of) as (_, direct),
         proxy(tmp_path / "proxy", port, direct.base_url.netloc.decode()),
         httpx.Client(
             base_url=f"http://127.0.0.1:{port}{slash}{path}",
@@ -96,10 +98,13 @@ def test_words_are_seen_as_they_come_and_files_are_taken(
         with connect_sse(client, "POST", messages, json={"text": FUEL}) as source:
             events = source.iter_sse()
             assert any(event.event == "token" for event in events), "while the model is held"
-            model.let_go.set()
+            model.may_finish.set()
             last = list(events)[-1]
         assert "2.4 litres" in json.loads(last.data)["answer"]["text"]
         assert (
-            job_of(client, send(client, {"log.txt": LONG}, corpus="log"), 120)["status"] == "done"
+            wait_for_upload(client, upload_files(client, {"log.txt": LONG}, corpus="log"), 120)[
+                "status"
+            ]
+            == "done"
         )
         assert_links(client, public)

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from pipelines.ingestion.discovery import place, select
+from pipelines.ingestion.discovery import assign_roots, find_files
 from pipelines.readers import read
 
 HERE = Path(__file__).parent
@@ -44,12 +44,12 @@ def site() -> Path:
         shutil.copy(path, folder)
     shutil.copytree(HERE / "site", folder, dirs_exist_ok=True)
     if not (folder / "node_modules" / ".package-lock.json").exists():
-        run(folder, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-    run(folder, "npx", "--no-install", "docusaurus", "build", "--no-minify")
+        run_npm(folder, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+    run_npm(folder, "npx", "--no-install", "docusaurus", "build", "--no-minify")
     return folder
 
 
-def run(folder: Path, *command: str) -> None:
+def run_npm(folder: Path, *command: str) -> None:
     done = subprocess.run(
         command, cwd=folder, env=os.environ | QUIET, capture_output=True, text=True, check=False
     )
@@ -73,10 +73,10 @@ def built(site: Path) -> Pages:
     return pages
 
 
-def ours(site: Path, folder: str = ".") -> Pages:
+def read_pages(site: Path, folder: str = ".") -> Pages:
     """The same by what Ibid reads in the files."""
     pages: Pages = {}
-    for found in place(select([site / folder]), set()):
+    for found in assign_roots(find_files([site / folder]), set()):
         data = found.path.read_bytes()
         reading = read(found.path, data, found.relative)
         if is_of_the_docs(found.path.relative_to(site)) and not reading.is_draft:
@@ -91,14 +91,14 @@ def is_of_the_docs(path: Path) -> bool:
 
 
 def test_every_route_is_one_that_docusaurus_builds(site: Path) -> None:
-    expected, read_here = built(site), ours(site)
+    expected, read_here = built(site), read_pages(site)
     # A page that is not translated is built in English below the language all the same.
     untranslated = {f"de/{route}" for route in read_here} & set(expected)
     assert sorted(set(expected) - (untranslated - set(read_here))) == sorted(read_here)
 
 
 def test_every_anchor_is_one_that_docusaurus_builds(site: Path) -> None:
-    expected, read_here = built(site), ours(site)
+    expected, read_here = built(site), read_pages(site)
     shared = sorted(set(expected) & set(read_here))
     assert {route: read_here[route] for route in shared} == {
         route: expected[route] for route in shared
@@ -117,7 +117,7 @@ def test_every_anchor_is_one_that_docusaurus_builds(site: Path) -> None:
 def test_a_folder_of_docs_has_its_routes_below_its_own_address(
     site: Path, folder: str, base: str
 ) -> None:
-    whole, part = ours(site), ours(site, folder)
+    whole, part = read_pages(site), read_pages(site, folder)
     assert part
     for route, anchors in part.items():
         assert whole[f"{base}/{route}".rstrip("/")] == anchors

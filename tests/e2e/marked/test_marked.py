@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from tests.app.chat.answer.test_sanitizer import EXPLOITS, PIECES, RESTS, STARTS, answer, foreign
-from tests.app.chat.renderers import live, marked, renderers
+from tests.app.chat.renderers import build_renderers, find_active, run_marked
 
 HERE = Path(__file__).parent
 PACKAGE = (HERE / "package.json", HERE / "package-lock.json")
@@ -51,9 +51,9 @@ def hostile(random: Random) -> str:
 
 def test_nothing_foreign_is_live_in_any_renderer(installed: Path) -> None:
     random = Random(2026)  # noqa: S311 - the same texts in every run
-    with marked(installed) as render_marked:
-        everything = {**renderers(), "marked": render_marked}
+    with run_marked(installed) as render_marked:
+        everything = {**build_renderers(), "marked": render_marked}
         for text in (*EXPLOITS, *(hostile(random) for _ in range(TEXTS))):
             cited = answer(text)
             for name, render in everything.items():
-                assert not foreign(cited, live(render(cited.text))), (name, text, cited.text)
+                assert not foreign(cited, find_active(render(cited.text))), (name, text, cited.text)

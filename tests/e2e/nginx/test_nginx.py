@@ -14,8 +14,8 @@ import pytest
 from httpx_sse import connect_sse
 
 from tests.app.api.calls import API, FUEL, assert_problem
-from tests.app.cli.commands import script
-from tests.app.cli.test_serve import free_port, serving
+from tests.app.cli.commands import run_script
+from tests.app.cli.test_serve import free_port, run_server
 from tests.library import write_docs
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
@@ -44,19 +44,19 @@ proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_set_header Fo
 
 
 @contextmanager
-def proxied(folder: Path, port: int, servers: str) -> Iterator[None]:
+def run_nginx(folder: Path, port: int, servers: str) -> Iterator[None]:
     """nginx with these servers, once it listens on the port."""
     folder.mkdir()
     file = folder / "nginx.conf"
     file.write_text(CONFIGURATION.format(folder=folder, servers=servers))
     assert NGINX
     process = subprocess.Popen([NGINX, "-c", file, "-e", folder / "error.log"])
-    with listening(process, port):
+    with wait_until_listening(process, port):
         yield
 
 
 @contextmanager
-def listening(process: subprocess.Popen[bytes], port: int) -> Iterator[None]:
+def wait_until_listening(process: subprocess.Popen[bytes], port: int) -> Iterator[None]:
     """Once it does; it is ended afterwards."""
     try:
         for _ in range(300):
@@ -72,18 +72,18 @@ def listening(process: subprocess.Popen[bytes], port: int) -> Iterator[None]:
 
 
 @contextmanager
-def behind(
+def client_behind(
     folder: Path, lines: str, path: str = "", onto: str = "", **settings: str
 ) -> Iterator[httpx.Client]:
     """A client that reaches a server through nginx, as a browser's page of that address would."""
     home, port = folder / "home", free_port()
     public = f"http://localhost:{port}{path}"
     chosen = {name: value.format(public=public) for name, value in settings.items()}
-    assert script(home, "ingest", write_docs(folder / "docs"), "--json").returncode == 0
-    with serving(home, **chosen) as (_, direct):
+    assert run_script(home, "ingest", write_docs(folder / "docs"), "--json").returncode == 0
+    with run_server(home, **chosen) as (_, direct):
         upstream = str(direct.base_url).rstrip("/") + onto
         place = f"location {path}/ {{ proxy_pass {upstream}; {lines} }}"
-        with proxied(folder / "nginx", port, f"server {{ listen 127.0.0.1:{port}; {place} }}"):
+        with run_nginx(folder / "nginx", port, f"server {{ listen 127.0.0.1:{port}; {place} }}"):
             own = {"origin": public.removesuffix(path)}
             with httpx.Client(base_url=public, headers=own, timeout=60) as client:
                 yield client
@@ -109,38 +109,38 @@ def assert_links(client: httpx.Client, public: str) -> None:
     assert client.get("/schema/openapi.json").json()["openapi"].startswith("3.1")
 
 
-def base(client: httpx.Client) -> str:
+def base_url(client: httpx.Client) -> str:
     """The address that it calls."""
     return str(client.base_url).rstrip("/")
 
 
 @pytest.mark.parametrize("lines", [NO_HOST, HOST_WITHOUT_PORT, FORWARDED])
 def test_where_the_server_is_reached_is_all_it_needs_to_know(tmp_path: Path, lines: str) -> None:
-    with behind(tmp_path, lines, PUBLIC_URL="{public}") as client:
+    with client_behind(tmp_path, lines, PUBLIC_URL="{public}") as client:
         assert_answers(client)
-        assert_links(client, base(client))
+        assert_links(client, base_url(client))
         foreign = {"origin": "http://evil.example"}
         assert_problem(client.post(f"{API}/conversations", headers=foreign), 400, "evil.example")
 
 
 def test_a_proxy_that_is_trusted_may_say_it_instead(tmp_path: Path) -> None:
-    with behind(tmp_path, FORWARDED, TRUSTED_PROXIES="127.0.0.1") as client:
+    with client_behind(tmp_path, FORWARDED, TRUSTED_PROXIES="127.0.0.1") as client:
         assert_answers(client)
-        assert_links(client, base(client).replace("http:", "https:"))
+        assert_links(client, base_url(client).replace("http:", "https:"))
 
 
 @pytest.mark.parametrize("lines", [NO_HOST, HOST_WITHOUT_PORT, FORWARDED])
 def test_else_the_refusal_names_what_to_set(tmp_path: Path, lines: str) -> None:
-    with behind(tmp_path, lines) as client:
+    with client_behind(tmp_path, lines) as client:
         refused = client.post(f"{API}/conversations")
         assert_problem(refused, 400, f"'{client.headers['origin']}'.*set PUBLIC_URL")
 
 
 @pytest.mark.parametrize("onto", ["", "/"])
 def test_a_sub_path_may_be_taken_off_or_left(tmp_path: Path, onto: str) -> None:
-    with behind(tmp_path, NO_HOST, "/docs/ibid", onto, PUBLIC_URL="{public}") as client:
+    with client_behind(tmp_path, NO_HOST, "/docs/ibid", onto, PUBLIC_URL="{public}") as client:
         assert_answers(client)
-        assert_links(client, base(client))
+        assert_links(client, base_url(client))
         bare = client.get(str(client.base_url).rstrip("/"), follow_redirects=True)
         assert "<title>Ibid</title>" in bare.text
         assert str(bare.url).endswith("/docs/ibid/")

@@ -9,7 +9,7 @@ from playwright.sync_api import sync_playwright
 
 import app
 from tests.e2e.page.conftest import CHROMIUM, FLAGS
-from tests.e2e.page.site import serving
+from tests.e2e.page.site import run_site
 
 HANDBOOK = Path(app.__file__).parent / "handbook"
 PICTURE = HANDBOOK / "images" / "chat.png"
@@ -18,7 +18,7 @@ QUESTIONS = ("What does a citation guarantee?", "How do I stream an answer?")
 
 def take() -> None:
     """Ibid's own handbook, asked; the colours are few enough for a palette."""
-    with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as site:
+    with tempfile.TemporaryDirectory() as folder, run_site(Path(folder)) as site:
         site.ingest(HANDBOOK, "handbook", "https://docs.example.com")
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.e2e.page.site import Site, serving
+from tests.e2e.page.site import PageSite, run_site
 from tests.library import write_docs
 
 CHROMIUM = shutil.which("chromium")
@@ -46,10 +46,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="package")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageSite]:
     """The keeper's manual, and pages that are awkward to show."""
     folder = tmp_path_factory.mktemp("page")
-    with serving(folder) as site:
+    with run_site(folder) as site:
         site.ingest(write_docs(folder / "docs"), base_url=BASE)
         for name, text in AWKWARD.items():
             (folder / "awkward").mkdir(exist_ok=True)
@@ -79,7 +79,7 @@ def context(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Browse
 
 
 @pytest.fixture
-def page(context: BrowserContext, site: Site) -> Iterator[Page]:
+def page(context: BrowserContext, site: PageSite) -> Iterator[Page]:
     """The page, empty of conversations; it must complain of nothing and fetch from nowhere else."""
     page = context.new_page()
     complaints: list[str] = []

@@ -26,7 +26,7 @@ from app.wiring import Services
 from storage.domain import LOCAL, Answer
 from storage.sql.repositories.conversations import Conversations
 from storage.sql.tables import Conversation, Message
-from tests.app.cli.commands import until_released
+from tests.app.cli.commands import wait_until_released
 from tests.app.cli.test_serve import free_port
 from tests.doubles.scripted import ChatMessage, ScriptedLLM
 
@@ -56,7 +56,7 @@ class HeldLLM(ScriptedLLM):
         return stream()
 
 
-class Site:
+class PageSite:
     """What a test does to the server from its own thread."""
 
     def __init__(self, app: Litestar, url: str, loop: asyncio.AbstractEventLoop) -> None:
@@ -68,32 +68,32 @@ class Site:
     def services(self) -> Services:
         return self._app.state.services
 
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
+    def run_on_loop(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     def ingest(self, folder: Path, corpus: str = "default", base_url: str | None = None) -> None:
-        self.run(self.services.ingestion.run([folder], corpus, base_url=base_url))
+        self.run_on_loop(self.services.ingestion.run([folder], corpus, base_url=base_url))
 
     @contextmanager
-    def saying(self, *pieces: str, fails_after: int | None = None) -> Iterator[None]:
+    def answer_with(self, *pieces: str, fails_after: int | None = None) -> Iterator[None]:
         """Another model answers for a while."""
-        with self._with(ScriptedLLM(pieces=list(pieces), fails_after=fails_after)):
+        with self._use_model(ScriptedLLM(pieces=list(pieces), fails_after=fails_after)):
             yield
 
     @contextmanager
-    def holding(self, *pieces: str, instead_of: str = "") -> Iterator[threading.Event]:
+    def hold_answer(self, *pieces: str, instead_of: str = "") -> Iterator[threading.Event]:
         """The last piece is said when the event is set; before the first, another model broke off."""
         held = threading.Event()
         models: list[LLM] = [HeldLLM(pieces=list(pieces), held=held)]
         if instead_of:
             models.insert(0, ScriptedLLM(pieces=[instead_of, "never"], fails_after=1))
         try:
-            with self._with(FallbackLLM(models=models, restarts=True)):
+            with self._use_model(FallbackLLM(models=models, restarts=True)):
                 yield held
         finally:
             held.set()
 
-    def keep(self, title: str, question: str, answer: Answer) -> UUID:
+    def store_answer(self, title: str, question: str, answer: Answer) -> UUID:
         """A conversation as it would be had the answer been given in it; gives its id."""
 
         async def work() -> UUID:
@@ -107,10 +107,10 @@ class Site:
                 conversation.active_id = kept.message_id
                 return conversation.id
 
-        return self.run(work())
+        return self.run_on_loop(work())
 
     @contextmanager
-    def _with(self, llm: LLM) -> Iterator[None]:
+    def _use_model(self, llm: LLM) -> Iterator[None]:
         services = self.services
         turns = TurnEngine(services.search, llm)
         chat = ChatService(services.database, turns)
@@ -122,7 +122,7 @@ class Site:
 
 
 @contextmanager
-def serving(folder: Path, **settings: Any) -> Iterator[Site]:
+def run_site(folder: Path, **settings: Any) -> Iterator[PageSite]:
     """On a port of its own, until the end of the block; then nothing of it runs any more."""
     home = folder / "home"
     app = create_app(Settings.model_construct(ibid_home=home, log_level="error", **settings))
@@ -143,8 +143,8 @@ def serving(folder: Path, **settings: Any) -> Iterator[Site]:
         try:
             with httpx.Client(transport=httpx.HTTPTransport(retries=8)) as client:
                 assert client.get(f"{url}health/ready", timeout=30).status_code == 200
-            yield Site(app, url, loop)
+            yield PageSite(app, url, loop)
         finally:
             loop.call_soon_threadsafe(server.stop)
             done.result(20)
-            until_released(folder / "home")
+            wait_until_released(folder / "home")

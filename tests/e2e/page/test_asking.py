@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.app.api.calls import CHESS, FUEL
-from tests.e2e.page.site import Site, serving
+from tests.e2e.page.site import PageSite, run_site
 
 
 def ask(page: Page, question: str) -> None:
@@ -14,13 +14,13 @@ def ask(page: Page, question: str) -> None:
     page.get_by_role("button", name="Ask", exact=True).click()
 
 
-def answered(page: Page, question: str = FUEL) -> None:
+def ask_and_wait(page: Page, question: str = FUEL) -> None:
     ask(page, question)
     expect(page.get_by_role("button", name="Copy as Markdown").last).to_be_visible()
 
 
-def test_an_answer_streams_and_is_then_set_in_type(page: Page, site: Site) -> None:
-    with site.holding("It burns **2.4 litres** [1]", ".\n\n- Fill it *daily*") as rest:
+def test_an_answer_streams_and_is_then_set_in_type(page: Page, site: PageSite) -> None:
+    with site.hold_answer("It burns **2.4 litres** [1]", ".\n\n- Fill it *daily*") as rest:
         ask(page, FUEL)
         article = page.get_by_role("article")
         expect(article.locator(".stream")).to_have_text("It burns **2.4 litres** 1")
@@ -37,8 +37,8 @@ def test_an_answer_streams_and_is_then_set_in_type(page: Page, site: Site) -> No
     expect(page.get_by_role("status")).to_contain_text("complete")
 
 
-def test_what_a_model_said_before_it_broke_off_goes(page: Page, site: Site) -> None:
-    with site.holding("It burns 2.4", " litres [1].", instead_of="A lamp [2] of old") as rest:
+def test_what_a_model_said_before_it_broke_off_goes(page: Page, site: PageSite) -> None:
+    with site.hold_answer("It burns 2.4", " litres [1].", instead_of="A lamp [2] of old") as rest:
         ask(page, FUEL)
         expect(page.locator(".stream")).to_have_text("It burns")
         expect(page.get_by_text("Starting the answer again…")).to_be_visible()
@@ -47,8 +47,8 @@ def test_what_a_model_said_before_it_broke_off_goes(page: Page, site: Site) -> N
     expect(page.get_by_role("status")).to_contain_text("with 1 footnotes")
 
 
-def test_a_turn_can_be_stopped(page: Page, site: Site) -> None:
-    with site.holding("It burns oil", " daily."):
+def test_a_turn_can_be_stopped(page: Page, site: PageSite) -> None:
+    with site.hold_answer("It burns oil", " daily."):
         ask(page, FUEL)
         expect(page.locator(".stream")).to_have_text("It burns")
         page.get_by_role("button", name="Stop").click()
@@ -71,9 +71,9 @@ def test_a_declined_question_shows_the_nearest_sections(page: Page) -> None:
     expect(panel.locator("mark")).to_have_count(0)
 
 
-def test_conversations_are_listed_reopened_and_deleted(page: Page, site: Site) -> None:
-    answered(page)
-    answered(page, "And how often is it filled?")
+def test_conversations_are_listed_reopened_and_deleted(page: Page, site: PageSite) -> None:
+    ask_and_wait(page)
+    ask_and_wait(page, "And how often is it filled?")
     address = page.url
     conversations = page.get_by_role("navigation", name="Conversations")
     page.get_by_role("button", name="New conversation").click()
@@ -110,9 +110,9 @@ def test_the_corpus_can_be_chosen(page: Page) -> None:
     expect(page.locator(".declined")).to_be_visible()
 
 
-def test_an_answer_is_copied_as_markdown_with_footnotes(page: Page, site: Site) -> None:
-    with site.saying("It burns 2.4 litres [1]. Not `x[1]`.\n\n```py\nx[1]\n```"):
-        answered(page)
+def test_an_answer_is_copied_as_markdown_with_footnotes(page: Page, site: PageSite) -> None:
+    with site.answer_with("It burns 2.4 litres [1]. Not `x[1]`.\n\n```py\nx[1]\n```"):
+        ask_and_wait(page)
     page.get_by_role("button", name="Copy as Markdown").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     copied = page.evaluate("navigator.clipboard.readText()")
@@ -124,8 +124,8 @@ def test_an_answer_is_copied_as_markdown_with_footnotes(page: Page, site: Site) 
     )
 
 
-def test_a_turn_that_fails_says_so_and_keeps_the_question(page: Page, site: Site) -> None:
-    with site.saying("It ", "burns", fails_after=1):
+def test_a_turn_that_fails_says_so_and_keeps_the_question(page: Page, site: PageSite) -> None:
+    with site.answer_with("It ", "burns", fails_after=1):
         ask(page, FUEL)
         expect(page.get_by_role("alert")).to_have_text("The model hung up.")
     expect(page.get_by_role("textbox", name="Question")).to_have_value(FUEL)
@@ -138,7 +138,7 @@ def test_a_turn_that_fails_says_so_and_keeps_the_question(page: Page, site: Site
     expect(page.get_by_role("article")).to_have_count(2)
 
 
-def test_a_server_that_has_gone_is_told(page: Page, site: Site) -> None:
+def test_a_server_that_has_gone_is_told(page: Page, site: PageSite) -> None:
     page.context.set_offline(True)
     ask(page, FUEL)
     expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached")
@@ -154,7 +154,7 @@ def test_an_empty_ibid_says_what_to_run(
     folder = tmp_path_factory.mktemp("empty")
     (folder / "docs").mkdir()
     (folder / "docs" / "oil.md").write_text("# Oil\n\nOil is kept in the cellar.\n")
-    with serving(folder) as empty:
+    with run_site(folder) as empty:
         other = page.context.new_page()
         other.goto(empty.url)
         expect(other.get_by_role("heading", level=2)).to_have_text("Nothing has been ingested yet")

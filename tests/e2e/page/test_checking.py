@@ -11,14 +11,14 @@ from playwright.sync_api import BrowserContext, Page, expect
 from storage.domain import Answer, Citation, Claim, Verdict
 from tests.app.api.calls import FUEL
 from tests.e2e.page.conftest import BASE
-from tests.e2e.page.site import Site
-from tests.e2e.page.test_asking import answered
+from tests.e2e.page.site import PageSite
+from tests.e2e.page.test_asking import ask_and_wait
 
 QUOTE = "The lamp burns 2.4 litres of paraffin an hour."
 
 
 def test_a_footnote_opens_its_quote_in_its_passage(page: Page) -> None:
-    answered(page)
+    ask_and_wait(page)
     marker = page.locator(".answer").get_by_role("button", name="Footnote 1")
     marker.click()
     panel = page.get_by_role("complementary", name="Footnote 1")
@@ -39,7 +39,7 @@ def test_a_footnote_opens_its_quote_in_its_passage(page: Page) -> None:
 
 
 def test_code_is_quoted_as_code(page: Page) -> None:
-    answered(page, "How do I light the burner?")
+    ask_and_wait(page, "How do I light the burner?")
     page.locator(".answer pre + p .note").first.click()
     quoted = page.get_by_role("complementary").locator("mark code")
     expect(quoted).to_have_text("lampctl ignite --pressure 3")
@@ -49,9 +49,9 @@ VERDICTS: list[Verdict] = ["supported", "partial", "unsupported", "unchecked"]
 
 
 @pytest.fixture
-def judged(site: Site) -> UUID:
+def judged(site: PageSite) -> UUID:
     """A kept answer with a claim for every verdict."""
-    found = site.run(site.services.search.passages(FUEL, ["default"], 1))[0]
+    found = site.run_on_loop(site.services.search.passages(FUEL, ["default"], 1))[0]
     start = found.start + found.text.index(QUOTE)
     citation = Citation(
         n=1,
@@ -88,10 +88,10 @@ def judged(site: Site) -> UUID:
         claims=tuple(claims),
         model="test/model",
     )
-    return site.keep("Verdicts", "What about the lamp?", answer)
+    return site.store_answer("Verdicts", "What about the lamp?", answer)
 
 
-def test_verdicts_are_seen_at_a_glance(page: Page, site: Site, judged: UUID) -> None:
+def test_verdicts_are_seen_at_a_glance(page: Page, site: PageSite, judged: UUID) -> None:
     page.goto(f"{site.url}#{judged}")
     signs = page.locator(".answer .verdict")
     expect(signs).to_have_count(4)
@@ -112,13 +112,13 @@ def test_verdicts_are_seen_at_a_glance(page: Page, site: Site, judged: UUID) -> 
     expect(rests.nth(2)).to_have_text("It is blue. not supported, 0.12")
 
 
-def test_a_quote_outlives_its_source(page: Page, site: Site, tmp_path: Path) -> None:
+def test_a_quote_outlives_its_source(page: Page, site: PageSite, tmp_path: Path) -> None:
     quote, beacons = "A beacon is a fire on a hill.", tmp_path / "beacons.md"
     beacons.write_text(f"# Beacons 🔥\n\n🔥🔥 burns. {quote} 🔥 goes out.\n")
     site.ingest(tmp_path, "beacons")
     page.reload()
     page.get_by_role("combobox", name="In").select_option("beacons")
-    answered(page, "What is a beacon?")
+    ask_and_wait(page, "What is a beacon?")
     panel, marker = page.get_by_role("complementary"), page.locator(".answer .note").first
     marker.click()
     expect(panel.locator("mark")).to_have_text(quote)
@@ -133,18 +133,18 @@ def test_a_quote_outlives_its_source(page: Page, site: Site, tmp_path: Path) -> 
     expect(panel.locator(".source")).to_contain_text(f"🔥🔥 burns. {quote} 🔥 goes out.")
     page.keyboard.press("Escape")
 
-    site.run(site.services.library.delete("beacons"))
+    site.run_on_loop(site.services.library.delete("beacons"))
     marker.click()
     expect(panel).to_contain_text("The source was")
     expect(panel.locator("mark")).to_have_text(quote)
 
 
-def test_what_a_page_or_a_model_injects_is_only_text(page: Page, site: Site) -> None:
+def test_what_a_page_or_a_model_injects_is_only_text(page: Page, site: PageSite) -> None:
     evil = """Burn it [1]. <script>document.title = "owned"</script>
 <img src=x onerror="document.title = 'owned'"> ![x](https://evil.example/x.png)
 [click](javascript:alert(1)) [away](https://evil.example)"""
-    with site.saying(evil):
-        answered(page, "What do wreckers burn?")
+    with site.answer_with(evil):
+        ask_and_wait(page, "What do wreckers burn?")
     answer = page.locator(".answer")
     expect(answer).to_contain_text('<script>document.title = "owned"</script>')
     expect(answer.locator("script, img, a[href]")).to_have_count(0)
@@ -158,7 +158,7 @@ def test_what_a_page_or_a_model_injects_is_only_text(page: Page, site: Site) -> 
 
 
 def test_scripts_that_came_in_all_the_same_would_not_run(
-    context: BrowserContext, site: Site
+    context: BrowserContext, site: PageSite
 ) -> None:
     """The last line: the policy of the page, whatever the sanitiser let through."""
     page = context.new_page()

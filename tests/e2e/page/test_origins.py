@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext
 
-from tests.e2e.page.site import Site, serving
+from tests.e2e.page.site import PageSite, run_site
 from tests.library import write_docs
 
 FUEL = "How much paraffin does the lamp burn?"
@@ -71,15 +71,17 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def api(sites: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, str]]:
+def api(
+    sites: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[PageSite, str]]:
     folder: Path = tmp_path_factory.mktemp("api")
-    with serving(folder, cors_origins=sites[0]) as site:
+    with run_site(folder, cors_origins=sites[0]) as site:
         site.ingest(write_docs(folder / "docs"))
         yield site, f"{site.url.rstrip('/')}/api/v1"
 
 
 def test_a_listed_site_asks_streams_and_uploads(
-    context: BrowserContext, api: tuple[Site, str], sites: list[str]
+    context: BrowserContext, api: tuple[PageSite, str], sites: list[str]
 ) -> None:
     page = context.new_page()
     page.goto(sites[0])
@@ -93,11 +95,13 @@ def test_a_listed_site_asks_streams_and_uploads(
 
 
 def test_another_site_reads_nothing_and_changes_nothing(
-    context: BrowserContext, api: tuple[Site, str], sites: list[str]
+    context: BrowserContext, api: tuple[PageSite, str], sites: list[str]
 ) -> None:
     site, url = api
     page = context.new_page()
     page.goto(sites[1])
     assert page.evaluate(REFUSED_CALL, url) == "TypeError"
     assert page.evaluate(SIMPLE_CALL, url) == "sent"
-    assert [shelf.name for shelf in site.run(site.services.library.corpora())] == ["default"]
+    assert [shelf.name for shelf in site.run_on_loop(site.services.library.corpora())] == [
+        "default"
+    ]

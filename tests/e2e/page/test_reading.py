@@ -4,8 +4,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.app.api.calls import FUEL
-from tests.e2e.page.site import Site
-from tests.e2e.page.test_asking import answered
+from tests.e2e.page.site import PageSite
+from tests.e2e.page.test_asking import ask_and_wait
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
 RELAY = "How is the relay joined to its terminals by copper?"
@@ -64,12 +64,14 @@ def fits(page: Page) -> bool:
 
 
 @phone
-def test_a_phone_is_wide_enough(page: Page, site: Site) -> None:
+def test_a_phone_is_wide_enough(page: Page, site: PageSite) -> None:
     assert fits(page)
     wide = "| a | b | c | d |\n|---|---|---|---|\n" + f"| {'wide ' * 9}" * 4 + "|"
     word = "x" * 200
-    with site.saying(f"The command [1]:\n\n```sh\n{'terminal ' * 40}\n```\n\n{wide}\n\n{word}"):
-        answered(page, RELAY)
+    with site.answer_with(
+        f"The command [1]:\n\n```sh\n{'terminal ' * 40}\n```\n\n{wide}\n\n{word}"
+    ):
+        ask_and_wait(page, RELAY)
     assert fits(page)
     page.locator(".answer .note").first.click()
     panel = page.get_by_role("complementary")
@@ -92,9 +94,9 @@ def direction(locator: Locator) -> str:
     return locator.evaluate("element => getComputedStyle(element).direction")
 
 
-def test_text_runs_from_right_to_left_where_it_should(page: Page, site: Site) -> None:
-    with site.saying("המנורה שורפת שני ליטר פרפין. [1]\n\nIn English: two litres."):
-        answered(page, "מה שורפת המנורה?")
+def test_text_runs_from_right_to_left_where_it_should(page: Page, site: PageSite) -> None:
+    with site.answer_with("המנורה שורפת שני ליטר פרפין. [1]\n\nIn English: two litres."):
+        ask_and_wait(page, "מה שורפת המנורה?")
     assert direction(page.get_by_role("heading", level=2)) == "rtl"
     paragraphs = page.locator(".answer p")
     assert [direction(paragraphs.nth(n)) for n in range(2)] == ["rtl", "ltr"]
@@ -130,7 +132,7 @@ def contrast(locator: Locator) -> float:
     "context", [{"color_scheme": "light"}, {"color_scheme": "dark"}], indirect=True
 )
 def test_words_stand_out_by_day_and_by_night(page: Page) -> None:
-    answered(page)
+    ask_and_wait(page)
     page.locator(".answer .note").first.click()
     expect(page.locator("mark")).to_be_visible()
     for name in (
@@ -149,7 +151,7 @@ def test_night_is_dark(page: Page) -> None:
 
 
 def test_what_is_shown_has_names_and_landmarks(page: Page) -> None:
-    answered(page)
+    ask_and_wait(page)
     page.locator(".answer .note").first.click()
     for role in ("navigation", "main", "complementary"):
         expect(page.get_by_role(role)).to_have_count(1)

@@ -7,27 +7,27 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.doubles.issuer import Issuer
-from tests.e2e.page.site import Site, serving
+from tests.e2e.page.site import PageSite, run_site
 from tests.library import write_docs
 
 LINK = "https://docs.example/ask?to=ibid&x=<b>"
 
 
 @pytest.fixture(scope="module")
-def guarded(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def guarded(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageSite]:
     folder = tmp_path_factory.mktemp("guarded")
-    with serving(folder, **issuer.settings(), auth_sign_in_url=LINK) as site:
+    with run_site(folder, **issuer.settings(), auth_sign_in_url=LINK) as site:
         site.ingest(write_docs(folder / "docs"))
         yield site
 
 
-def entered(context: BrowserContext, site: Site, token: str) -> Page:
+def open_page(context: BrowserContext, site: PageSite, token: str) -> Page:
     page = context.new_page()
     page.goto(f"{site.url}#token={token}")
     return page
 
 
-def test_a_stranger_is_told_where_to_sign_in(context: BrowserContext, guarded: Site) -> None:
+def test_a_stranger_is_told_where_to_sign_in(context: BrowserContext, guarded: PageSite) -> None:
     page = context.new_page()
     page.goto(guarded.url)
     expect(page.get_by_role("alert")).to_have_text("Sign in to ask. Sign in")
@@ -37,9 +37,9 @@ def test_a_stranger_is_told_where_to_sign_in(context: BrowserContext, guarded: S
 
 
 def test_who_comes_with_a_token_asks_and_the_address_forgets_it(
-    context: BrowserContext, guarded: Site, issuer: Issuer
+    context: BrowserContext, guarded: PageSite, issuer: Issuer
 ) -> None:
-    page = entered(context, guarded, issuer.token("ada"))
+    page = open_page(context, guarded, issuer.token("ada"))
     expect(page.get_by_role("heading", name="What would you like to know?")).to_be_visible()
     assert "token" not in page.url
     page.get_by_role("textbox", name="Question").fill("How much paraffin does the lamp burn?")
@@ -55,9 +55,9 @@ def test_who_comes_with_a_token_asks_and_the_address_forgets_it(
 
 
 def test_a_token_that_ended_is_told_and_the_question_is_kept(
-    context: BrowserContext, guarded: Site, issuer: Issuer
+    context: BrowserContext, guarded: PageSite, issuer: Issuer
 ) -> None:
-    page = entered(context, guarded, issuer.token("bea"))
+    page = open_page(context, guarded, issuer.token("bea"))
     expect(page.get_by_role("heading", name="What would you like to know?")).to_be_visible()
     page.evaluate("sessionStorage.setItem('ibid-token', 'worn.out.token')")
     page.reload()

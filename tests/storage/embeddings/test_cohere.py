@@ -14,7 +14,7 @@ from llama_index.embeddings.cohere import CohereEmbedding
 
 from storage.domain import Passage
 from storage.embeddings.cohere import DIMENSIONS, HostedEmbedding
-from storage.embeddings.token_windows import windows
+from storage.embeddings.token_windows import split_into_windows
 from storage.errors import InvalidInput, ModelBusy, ModelRefused, ModelUnavailable
 from storage.http.cohere_api import CohereAPI
 from storage.http.rate_limiter import RateLimiter
@@ -27,7 +27,7 @@ V3, V4 = "embed-english-v3.0", "embed-v4.0"
 def embedding(
     doubles: Doubles, model: str = V3, key: str = "any", **options: Any
 ) -> HostedEmbedding:
-    return HostedEmbedding.named(model, key, doubles.cohere, **options)
+    return HostedEmbedding.create(model, key, doubles.cohere, **options)
 
 
 def cosine(one: list[float], other: list[float]) -> float:
@@ -59,7 +59,7 @@ def test_what_no_model_gives_is_refused_at_once(
     model: str, dimension: int | None, told: str
 ) -> None:
     with pytest.raises(InvalidInput, match=told):
-        HostedEmbedding.named(model, "any", dimension=dimension)
+        HostedEmbedding.create(model, "any", dimension=dimension)
 
 
 async def test_it_is_a_llamaindex_embedding_also_for_code_that_is_not_async(
@@ -137,7 +137,7 @@ async def test_a_text_of_more_tokens_than_was_thought_is_cut_once_more(doubles: 
 
 @given(st.text(max_size=3_000), st.integers(4, 600))
 def test_windows_lose_nothing(text: str, room: int) -> None:
-    cut = windows(text, room)
+    cut = split_into_windows(text, room)
     assert "".join(cut) == text
     assert all(cut) or cut == [""]
 

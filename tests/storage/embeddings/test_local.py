@@ -7,7 +7,7 @@ import wordllama
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.embeddings.local import DIMENSION, LocalEmbedding, unit
+from storage.embeddings.local import DIMENSION, LocalEmbedding, normalize
 
 EMBEDDING = LocalEmbedding()
 
@@ -41,4 +41,4 @@ def test_its_vectors_are_those_that_indexes_of_earlier_versions_have() -> None:
         "x " * 900,
     ]
     for text, vector in zip(texts, EMBEDDING.get_text_embedding_batch(texts), strict=True):
-        assert vector == pytest.approx(unit(theirs.embed([text]))[0].tolist(), abs=1e-6)
+        assert vector == pytest.approx(normalize(theirs.embed([text]))[0].tolist(), abs=1e-6)

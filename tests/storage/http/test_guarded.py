@@ -19,7 +19,7 @@ from storage.http.networks import Guard, parse_networks
 LOOPBACK = parse_networks("127.0.0.0/8")
 
 
-class Names(AbstractResolver):
+class FakeResolver(AbstractResolver):
     """A name server of the test's own; a name may have other addresses each time it is asked for."""
 
     def __init__(self, **names: list[list[str]]) -> None:
@@ -49,20 +49,20 @@ class Names(AbstractResolver):
     async def close(self) -> None: ...
 
 
-def moved(to: str, status: int = 302) -> web.Response:
+def redirect(to: str, status: int = 302) -> web.Response:
     return web.Response(status=status, headers={"Location": to})
 
 
-def packed(body: bytes) -> web.Response:
+def gzip_response(body: bytes) -> web.Response:
     return web.Response(body=body, headers={"Content-Encoding": "gzip"})
 
 
 ANSWERS: dict[str, Callable[[web.Request], web.Response]] = {
     "/page": lambda _: web.Response(text="The lamp burns.", content_type="text/html"),
-    "/moved": lambda request: moved(request.query["to"]),
-    "/loop": lambda _: moved("/loop", 301),
-    "/bomb": lambda _: packed(gzip.compress(bytes(30_000_000))),
-    "/broken": lambda _: packed(b"no gzip"),
+    "/moved": lambda request: redirect(request.query["to"]),
+    "/loop": lambda _: redirect("/loop", 301),
+    "/bomb": lambda _: gzip_response(gzip.compress(bytes(30_000_000))),
+    "/broken": lambda _: gzip_response(b"no gzip"),
     "/large": lambda _: web.Response(body=bytes(2_000_000)),
     "/cookie": lambda _: web.Response(headers={"Set-Cookie": "session=1"}, text="kept?"),
     "/nowhere": lambda _: web.Response(status=404),
@@ -92,7 +92,7 @@ async def site(
     application.router.add_get("/drip", drip)
     application.router.add_get("/{tail:.*}", answer)
     async with TestServer(application, host="127.0.0.1") as server:
-        names = Names(
+        names = FakeResolver(
             docs_test=[["127.0.0.1"]], other_test=[["127.0.0.1"]], evil_test=[["10.0.0.1"]]
         )
         async with open_site_client(
@@ -153,7 +153,7 @@ async def site(
     ],
 )
 async def test_what_is_not_on_the_public_web_is_refused(address: str) -> None:
-    names = Names(
+    names = FakeResolver(
         inside_test=[["192.168.7.7"]],
         both_test=[["93.184.215.14", "127.0.0.1"]],
         six_test=[["93.184.215.14", "fd00::1"]],
@@ -233,7 +233,7 @@ async def test_a_name_that_changes_its_address_is_refused() -> None:
     """The connection goes to what was checked; the next one is checked anew."""
     async with site() as (_, base, seen):
         port = base.rpartition(":")[2]
-        names = Names(docs_test=[["127.0.0.1"], ["10.0.0.1"]])
+        names = FakeResolver(docs_test=[["127.0.0.1"], ["10.0.0.1"]])
         for refused in (False, True):
             async with open_site_client(LOOPBACK, resolver=names) as client:
                 if refused:
@@ -264,7 +264,7 @@ async def test_what_cannot_be_used_is_told_in_one_line(path: str, told: str) -> 
 
 
 async def test_a_name_that_there_is_not_is_told() -> None:
-    async with open_site_client(resolver=Names()) as client:
+    async with open_site_client(resolver=FakeResolver()) as client:
         with pytest.raises(SiteUnavailable, match=r"nowhere\.test/ does not answer"):
             await client.get("http://nowhere.test/")
 

@@ -9,14 +9,14 @@ import pytest
 from aiohttp import ClientError, ClientSession
 
 from storage.errors import InvalidInput
-from storage.http.pool import lent, open_pool
+from storage.http.pool import borrow_pool, open_pool
 
 Serve = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 @asynccontextmanager
-async def service(serve: Serve) -> AsyncIterator[str]:
+async def run_service(serve: Serve) -> AsyncIterator[str]:
     """Where it listens; it is given each request's head."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -32,7 +32,7 @@ async def service(serve: Serve) -> AsyncIterator[str]:
         server.close()
 
 
-async def got(http: ClientSession, url: str) -> str:
+async def get_text(http: ClientSession, url: str) -> str:
     async with http.get(url) as answer:
         return await answer.text()
 
@@ -48,8 +48,8 @@ async def test_no_turn_waits_for_the_end_of_another() -> None:
         await everybody.wait()
         writer.write(ANSWER)
 
-    async with service(serve) as url, open_pool() as http, asyncio.timeout(20):
-        answers = await asyncio.gather(*(got(http, url) for _ in range(150)))
+    async with run_service(serve) as url, open_pool() as http, asyncio.timeout(20):
+        answers = await asyncio.gather(*(get_text(http, url) for _ in range(150)))
     assert answers == ["ok"] * 150
 
 
@@ -60,12 +60,12 @@ async def test_a_connection_is_used_again() -> None:
         writers.append(writer)
         writer.write(ANSWER)
 
-    async with service(serve) as url, open_pool() as http:
+    async with run_service(serve) as url, open_pool() as http:
         for _ in range(3):
-            async with lent(http) as same:
-                assert await got(same, url) == "ok"
-        async with lent(None) as another:
-            assert await got(another, url) == "ok"
+            async with borrow_pool(http) as same:
+                assert await get_text(same, url) == "ok"
+        async with borrow_pool(None) as another:
+            assert await get_text(another, url) == "ok"
     assert writers == [writers[0]] * 3 + [writers[3]]
     assert writers[3] is not writers[0]
 
@@ -86,9 +86,9 @@ async def test_what_is_no_answer_is_an_error_of_the_client(said: bytes) -> None:
         writer.write(said)
         writer.close()
 
-    async with service(serve) as url, open_pool() as http:
+    async with run_service(serve) as url, open_pool() as http:
         with pytest.raises(ClientError):
-            await got(http, url)
+            await get_text(http, url)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ async def test_what_is_no_answer_is_an_error_of_the_client(said: bytes) -> None:
 async def test_where_nobody_listens_is_an_error_of_the_client(address: str) -> None:
     async with open_pool() as http:
         with pytest.raises(ClientError):
-            await got(http, address)
+            await get_text(http, address)
 
 
 async def test_a_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,11 +107,11 @@ async def test_a_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPat
         asked.append(head.split(b"\r\n")[0])
         writer.write(ANSWER)
 
-    async with service(serve) as url:
+    async with run_service(serve) as url:
         monkeypatch.setenv("HTTP_PROXY", url)
         monkeypatch.setenv("NO_PROXY", "")
         async with open_pool() as http:
-            assert await got(http, "http://models.example.com/v1/models") == "ok"
+            assert await get_text(http, "http://models.example.com/v1/models") == "ok"
     assert asked == [b"GET http://models.example.com/v1/models HTTP/1.1"]
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.http.urls import web_address
+from storage.http.urls import normalize_web_address
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,8 @@ from storage.http.urls import web_address
     ],
 )
 def test_an_address_is_written_anew(given_: str, written: str) -> None:
-    assert web_address(given_) == written
-    assert web_address(written) == written
+    assert normalize_web_address(given_) == written
+    assert normalize_web_address(written) == written
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_an_address_is_written_anew(given_: str, written: str) -> None:
 )
 def test_what_cannot_be_an_address_is_refused(given_: str) -> None:
     with pytest.raises(ValueError, match=r"^it [^\n]+$") as refused:
-        web_address(given_)
+        normalize_web_address(given_)
     assert "pw" not in str(refused.value)
 
 
@@ -83,8 +83,8 @@ def test_what_cannot_be_an_address_is_refused(given_: str) -> None:
 def test_whatever_is_accepted_is_safe_to_show_and_stays_as_it_is(rest: str) -> None:
     for begin in ("https://docs.example/", "https://docs.example", "http://"):
         try:
-            written = web_address(begin + rest)
+            written = normalize_web_address(begin + rest)
         except ValueError:
             continue
         assert re.fullmatch(r"https?://[\w.\[\]:-]+[\w./~!$&*+,;=:@%?#-]*", written, re.ASCII)
-        assert web_address(written) == written
+        assert normalize_web_address(written) == written

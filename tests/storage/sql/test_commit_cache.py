@@ -14,21 +14,21 @@ from storage.sql.tables import Corpus
 from tests.conftest import fresh_database
 
 
-class Reading:
+class CachedNames:
     """The names of all corpora, and how often they were read."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
         self.times = 0
-        self.remembered = CommitCache[list[str]](database)
+        self.cache = CommitCache[list[str]](database)
 
     async def read(self) -> list[str]:
         self.times += 1
-        async with self.database.reading() as session:
+        async with self.database.read_transaction() as session:
             return [corpus.name for corpus in await Corpora(session).all()]
 
     async def names(self) -> list[str]:
-        return await self.remembered.get("names", self.read)
+        return await self.cache.get("names", self.read)
 
 
 @pytest.fixture
@@ -43,14 +43,14 @@ def url(path: Path) -> str:
 
 async def test_what_nobody_has_changed_is_read_once(url: str) -> None:
     async with Database.open(url) as database:
-        reading = Reading(database)
+        reading = CachedNames(database)
         assert [await reading.names() for _ in range(3)] == [[], [], []]
     assert reading.times == 1
 
 
 async def test_a_commit_of_this_process_is_seen_at_once(url: str) -> None:
     async with Database.open(url) as database:
-        reading = Reading(database)
+        reading = CachedNames(database)
         await reading.names()
         async with database.transaction() as session:
             await Corpora(session).add(Corpus(name="new"))
@@ -62,7 +62,7 @@ async def test_a_commit_of_another_process_is_seen_at_once(url: str, path: Path)
     async with Database.open(url) as database:
         async with database.transaction() as session:
             await Corpora(session).add(Corpus(name="old"))
-        reading = Reading(database)
+        reading = CachedNames(database)
         assert await reading.names() == ["old"]
         with closing(sqlite3.connect(path)) as other:
             other.execute("update corpora set name = 'new'")
@@ -73,7 +73,7 @@ async def test_a_commit_of_another_process_is_seen_at_once(url: str, path: Path)
 
 async def test_what_was_read_while_somebody_wrote_is_not_kept(url: str, path: Path) -> None:
     async with Database.open(url) as database:
-        reading, was_read, written = Reading(database), asyncio.Event(), asyncio.Event()
+        reading, was_read, written = CachedNames(database), asyncio.Event(), asyncio.Event()
 
         async def slowly() -> list[str]:
             names = await reading.read()
@@ -81,7 +81,7 @@ async def test_what_was_read_while_somebody_wrote_is_not_kept(url: str, path: Pa
             await written.wait()
             return names
 
-        early = asyncio.create_task(reading.remembered.get("names", slowly))
+        early = asyncio.create_task(reading.cache.get("names", slowly))
         await was_read.wait()
         async with database.transaction() as session:
             await Corpora(session).add(Corpus(name="new"))
@@ -95,9 +95,9 @@ async def test_what_could_not_be_read_is_not_remembered(url: str) -> None:
         raise ConnectionError
 
     async with Database.open(url) as database:
-        reading = Reading(database)
+        reading = CachedNames(database)
         with pytest.raises(ConnectionError):
-            await reading.remembered.get("names", failing)
+            await reading.cache.get("names", failing)
         assert await reading.names() == []
 
 
@@ -105,7 +105,7 @@ async def test_on_postgres_all_is_read_anew(request: pytest.FixtureRequest, tmp_
     async with Database.open(
         fresh_database(request, "postgres", tmp_path, empty=False)
     ) as database:
-        reading = Reading(database)
-        assert not reading.remembered.keeps
+        reading = CachedNames(database)
+        assert not reading.cache.is_enabled
         assert [await reading.names() for _ in range(3)] == [[], [], []]
     assert reading.times == 3

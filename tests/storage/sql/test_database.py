@@ -49,7 +49,7 @@ def url_of(path: Path) -> str:
 
 
 async def names(database: Database) -> list[str]:
-    async with database.reading() as session:
+    async with database.read_transaction() as session:
         return [corpus.name for corpus in await Corpora(session).all()]
 
 
@@ -139,7 +139,7 @@ async def test_writers_wait_for_one_another(file_url: str) -> None:
                 corpus.access = str(int(corpus.access.replace("public", "0")) + 1)
 
         await asyncio.gather(*(count_up() for _ in range(20)))
-        async with database.reading() as session:
+        async with database.read_transaction() as session:
             assert (await Corpora(session).get("counted")).access == "20"
 
 
@@ -169,7 +169,7 @@ async def test_a_transaction_is_kept_whole_or_not_at_all(
         assert await names(database) == ["whole"]
 
 
-async def come_and_go(database: Database, name: str) -> None:
+async def add_and_remove(database: Database, name: str) -> None:
     while True:
         await add(database, name)
         await names(database)
@@ -181,7 +181,9 @@ async def test_work_that_is_cancelled_at_any_moment_leaves_no_lock_behind(url: s
     """As when clients go away: the next writer waits for nobody."""
     async with Database.open(url) as database:
         for moment in range(60):
-            tasks = [asyncio.create_task(come_and_go(database, f"{moment}-{n}")) for n in range(3)]
+            tasks = [
+                asyncio.create_task(add_and_remove(database, f"{moment}-{n}")) for n in range(3)
+            ]
             await asyncio.sleep(0.005 + moment * 0.0003)
             for task in tasks:
                 task.cancel()
@@ -198,7 +200,7 @@ def test_a_loop_that_is_closed_at_any_moment_tears_no_connection(
 
     async def work(name: str, seconds: float) -> None:
         async with asyncio.timeout(seconds), Database.open(url) as database:
-            await come_and_go(database, name)
+            await add_and_remove(database, name)
 
     for moment in range(60):
         with pytest.raises(TimeoutError):
@@ -223,7 +225,7 @@ async def test_what_belongs_to_a_corpus_goes_with_it(url: str) -> None:
             await Sources(session).save([source], [kept])
         async with database.transaction() as session:
             await Corpora(session).remove("boats")
-        async with database.reading() as session:
+        async with database.read_transaction() as session:
             assert (await session.exec(select(Source))).all() == []
             assert (await session.exec(select(SourceText))).all() == []
 
@@ -231,7 +233,7 @@ async def test_what_belongs_to_a_corpus_goes_with_it(url: str) -> None:
 async def test_a_moment_comes_back_with_its_zone(url: str) -> None:
     async with Database.open(url) as database:
         await add(database, "boats")
-    async with Database.open(url) as database, database.reading() as session:
+    async with Database.open(url) as database, database.read_transaction() as session:
         made = (await Corpora(session).get("boats")).created_at
     assert made.tzinfo is not None
     assert made.utcoffset() == timedelta(0)
@@ -253,7 +255,7 @@ async def test_values_come_back_as_they_were(url: str) -> None:
             answer = answer.model_copy(update={"conversation_id": thread.id})
             await conversations.add(Message.question(thread.id, answer.text))
             await conversations.add(Message.reply(answer))
-        async with database.reading() as session:
+        async with database.read_transaction() as session:
             messages = await StoredMessages(session, "local").all(thread.id)
     assert [(message.text, message.answer) for message in messages] == [
         (answer.text, None),

@@ -82,13 +82,13 @@ async def test_nothing_is_lost_on_the_way_from_an_earlier_version(
     empty: Database, revision: str
 ) -> None:
     given = entities()
-    async with empty.migrating() as connection:
+    async with empty.migration_transaction() as connection:
         await connection.run_sync(write_at, revision, given)
     assert await empty.revision() == revision
     assert ("ibid db upgrade" in await empty.check()) == (revision != HEAD)
     await empty.migrate()
     assert await empty.check() == ""
-    async with empty.reading() as session:
+    async with empty.read_transaction() as session:
         user = await Users(session).get("local")
         (thread,) = await Conversations(session, "local").recent(10)
         messages = await StoredMessages(session, "local").all(thread.id)
@@ -149,7 +149,7 @@ async def test_what_was_told_of_corpora_that_are_gone_is_for_admins_from_then_on
         message.seq = number
     corpus = Corpus(name="manual", access="listed")
     source = Source(id=there, corpus="manual", location="/lamp.md")
-    async with empty.migrating() as connection:
+    async with empty.migration_transaction() as connection:
         await connection.run_sync(write_at, "0009", [user, thread, *messages, corpus, source])
         for reader in ("user:ada", "group:staff"):
             await connection.execute(
@@ -162,11 +162,11 @@ async def test_what_was_told_of_corpora_that_are_gone_is_for_admins_from_then_on
         (readers,) = (await corpora.readers()).values()
         assert readers == ["group:staff", "user:ada"]
         assert [(each.seq, each.source_id) for each in await stored.hidden(ada)] == [(2, gone)]
-        await corpora.open_to("manual", None)
+        await corpora.set_readers("manual", None)
         assert not await stored.is_all_public()
-        await corpora.open_to("manual", ["group:staff"])
+        await corpora.set_readers("manual", ["group:staff"])
         assert len(await stored.hidden(ada)) == 3
-    async with empty.migrating() as connection:
+    async with empty.migration_transaction() as connection:
         await connection.run_sync(lambda one: command.downgrade(configuration(one), "0009"))
         rows = await connection.execute(text("select corpus, reader from corpus_readers"))
         assert [tuple(row) for row in rows] == [("manual", "group:staff")]

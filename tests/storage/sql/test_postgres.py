@@ -9,11 +9,11 @@ import asyncpg
 import pytest
 from sqlalchemy import event, text
 
-from app.conversations.service import History
+from app.conversations.service import ConversationService
 from storage.domain import RIGHTS, Principal
 from storage.errors import ConnectionLost, DatabaseUnavailable, InvalidInput
 from storage.sql import postgres as adapter
-from storage.sql.database import Database, retried
+from storage.sql.database import Database, retry_on_lost_connection
 from storage.sql.postgres_url import parse_postgres_url
 from storage.sql.repositories.conversations import ConversationCursor
 from storage.sql.repositories.corpora import Corpora
@@ -35,7 +35,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 async def names(database: Database) -> list[str]:
-    async with database.reading() as session:
+    async with database.read_transaction() as session:
         return [corpus.name for corpus in await Corpora(session).all()]
 
 
@@ -45,7 +45,7 @@ async def add(database: Database, name: str) -> None:
 
 
 @asynccontextmanager
-async def watching(url: str):
+async def connect(url: str):
     connection = await asyncpg.connect(url)
     try:
         yield connection
@@ -58,8 +58,8 @@ async def watching(url: str):
 
 def test_the_address_that_neon_prints_is_understood() -> None:
     url = parse_postgres_url(NEON)
-    assert url.place == "ep-cool-sea-1-pooler.eu-central-1.aws.neon.tech:5432"
-    assert url.direct().place == "ep-cool-sea-1.eu-central-1.aws.neon.tech:5432"
+    assert url.host_and_port == "ep-cool-sea-1-pooler.eu-central-1.aws.neon.tech:5432"
+    assert url.direct().host_and_port == "ep-cool-sea-1.eu-central-1.aws.neon.tech:5432"
     assert adapter.build_engine(url, 1).url.drivername == "postgresql+asyncpg"
 
 
@@ -101,7 +101,7 @@ async def test_an_encryption_that_cannot_be_is_told(url: str, query: str, told: 
 
 async def test_a_server_without_encryption_is_refused_when_it_is_asked_for(url: str) -> None:
     with pytest.raises(DatabaseUnavailable):
-        async with Database.open(f"{url}?sslmode=require", patience=0.5):
+        async with Database.open(f"{url}?sslmode=require", connect_timeout=0.5):
             pass
 
 
@@ -119,7 +119,7 @@ async def test_a_database_that_is_not_there_is_told_at_once(postgres: Postgres) 
 async def test_a_database_that_starts_is_waited_for() -> None:
     server = Postgres()
     try:
-        async with Database.connect(server.url(), patience=30) as database:
+        async with Database.connect(server.url(), connect_timeout=30) as database:
             asking = asyncio.create_task(database.revision())
             await asyncio.sleep(0.5)
             await asyncio.to_thread(server.start)
@@ -131,20 +131,22 @@ async def test_a_database_that_starts_is_waited_for() -> None:
 async def test_a_database_that_does_not_come_is_told_after_a_while() -> None:
     began = time.monotonic()
     with pytest.raises(DatabaseUnavailable, match="cannot be reached") as raised:
-        async with Database.open(f"postgresql://u:secret@127.0.0.1:{free_port()}/d", patience=1):
+        async with Database.open(
+            f"postgresql://u:secret@127.0.0.1:{free_port()}/d", connect_timeout=1
+        ):
             pass
     assert 0.5 < time.monotonic() - began < 5
     assert raised.value.retry_after
     assert "secret" not in str(raised.value)
 
 
-class Careful:
+class KilledWriter:
     """Work that kills its own connection, so often as it is told to."""
 
     def __init__(self, database: Database, url: str, kills: int) -> None:
         self.database, self.url, self.kills, self.tries = database, url, kills, 0
 
-    @retried
+    @retry_on_lost_connection
     async def add(self, name: str) -> str:
         self.tries += 1
         async with self.database.transaction() as session:
@@ -152,21 +154,21 @@ class Careful:
             await session.flush()
             if self.tries <= self.kills:
                 mine = (await session.exec(text("select pg_backend_pid()"))).scalar()  # type: ignore[call-overload]
-                async with watching(self.url) as other:
+                async with connect(self.url) as other:
                     await other.execute("select pg_terminate_backend($1)", mine)
         return name
 
 
 async def test_work_whose_connection_died_is_done_once_more(url: str) -> None:
     async with Database.open(url) as database:
-        careful = Careful(database, url, kills=1)
+        careful = KilledWriter(database, url, kills=1)
         assert await careful.add("boats") == "boats"
         assert (careful.tries, await names(database)) == (2, ["boats"])
 
 
 async def test_work_whose_connection_dies_again_is_given_up(url: str) -> None:
     async with Database.open(url) as database:
-        careful = Careful(database, url, kills=2)
+        careful = KilledWriter(database, url, kills=2)
         with pytest.raises(ConnectionLost):
             await careful.add("boats")
         assert (careful.tries, await names(database)) == (2, [])
@@ -175,7 +177,7 @@ async def test_work_whose_connection_dies_again_is_given_up(url: str) -> None:
 async def test_a_connection_that_died_idle_is_not_noticed(url: str) -> None:
     async with Database.open(url) as database:
         await add(database, "boats")
-        async with watching(url) as other:
+        async with connect(url) as other:
             await other.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity "
                 "where datname = current_database() and pid <> pg_backend_pid()"
@@ -184,11 +186,11 @@ async def test_a_connection_that_died_idle_is_not_noticed(url: str) -> None:
 
 
 async def test_when_every_connection_is_in_use_it_is_told(url: str) -> None:
-    async with Database.open(url, patience=0.5) as database:
+    async with Database.open(url, connect_timeout=0.5) as database:
         leave = asyncio.Event()
 
         async def hold() -> None:
-            async with database.reading() as session:
+            async with database.read_transaction() as session:
                 await Corpora(session).all()
                 await leave.wait()
 
@@ -203,12 +205,12 @@ async def test_when_every_connection_is_in_use_it_is_told(url: str) -> None:
 
 async def test_a_reader_sees_one_moment_and_writes_nothing(url: str) -> None:
     async with Database.open(url) as database:
-        async with database.reading() as session:
+        async with database.read_transaction() as session:
             assert await Corpora(session).all() == []
             await add(database, "meanwhile")
             assert await Corpora(session).all() == []
         with pytest.raises(DatabaseUnavailable, match="read-only"):
-            async with database.reading() as session:
+            async with database.read_transaction() as session:
                 await Corpora(session).add(Corpus(name="boats"))
 
 
@@ -236,7 +238,7 @@ async def test_a_migration_behind_the_pooler_breaks_no_statement(pooled: str, ur
     async with Database.open(pooled, direct_url=url) as database:
         for _ in range(20):
             await names(database)
-        async with watching(url) as other:
+        async with connect(url) as other:
             await other.execute("alter table corpora alter column language type text")
         for _ in range(20):
             await asyncio.gather(*(names(database) for _ in range(5)))
@@ -276,7 +278,7 @@ async def test_nothing_is_asked_while_nobody_asks(url: str) -> None:
         )
         await names(database)
         assert asked
-        async with watching(url) as other:
+        async with connect(url) as other:
             last = (
                 "select max(state_change), count(*) from pg_stat_activity "
                 "where datname = current_database() and pid <> pg_backend_pid()"
@@ -300,10 +302,10 @@ async def test_lists_and_openings_go_by_an_index(url: str) -> None:
             "before_cursor_execute",
             lambda *arguments: asked.append((arguments[2], arguments[3])),
         )
-        history = History(database, Principal(name="user-7", rights=RIGHTS["reader"]))
+        history = ConversationService(database, Principal(name="user-7", rights=RIGHTS["reader"]))
         (last,) = await history.recent(1)
         await history.recent(20, ConversationCursor(last.updated_at, last.id))
-        await history.thread(opened["user-7"])
+        await history.view(opened["user-7"])
         captured = tuple(asked)  # the explaining is heard, too
         plans: list[str] = []
         async with database.engine.connect() as connection:

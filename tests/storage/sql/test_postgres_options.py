@@ -40,20 +40,20 @@ def schemas(postgres: Postgres, url: str) -> set[str]:
     return found - {"pg_catalog", "information_schema"}
 
 
-async def work(database: Database) -> None:
+async def use_database(database: Database) -> None:
     """Reads and writes, more at once than there are connections."""
 
     async def come_and_go(number: int) -> None:
         async with database.transaction() as session:
             await Corpora(session).add(Corpus(name=f"corpus-{number}"))
-        async with database.reading() as session:
+        async with database.read_transaction() as session:
             assert f"corpus-{number}" in [corpus.name for corpus in await Corpora(session).all()]
 
     await asyncio.gather(*(come_and_go(number) for number in range(12)))
 
 
 async def setting(database: Database, name: str) -> str:
-    async with database.reading() as session:
+    async with database.read_transaction() as session:
         connection = await session.connection()
         return (await connection.execute(text(f"show {name}"))).scalar_one()
 
@@ -67,10 +67,10 @@ async def test_tables_are_made_in_the_schema_that_is_named(
 ) -> None:
     postgres.sql(name_of(url), "create schema ibid")
     async with Database.open(f"{url}?{query}") as database:
-        await work(database)
+        await use_database(database)
         assert await database.check() == ""
     assert schemas(postgres, url) == {"ibid"}
-    async with Database.open(f"{url}?{query}") as database, database.reading() as session:
+    async with Database.open(f"{url}?{query}") as database, database.read_transaction() as session:
         assert len(await Corpora(session).all()) == 12
 
 
@@ -80,7 +80,7 @@ async def test_two_schemas_of_one_database_know_nothing_of_each_other(
     for name in ("one", "Two Words"):
         postgres.sql(name_of(url), f'create schema "{name}"')
         async with Database.open(f"{url}?schema={name}") as database:
-            await work(database)
+            await use_database(database)
     assert schemas(postgres, url) == {"one", "Two Words"}
 
 
@@ -101,7 +101,7 @@ async def test_the_schema_holds_behind_a_pooler(
     """Where a connection can have no settings, and those of others must not be met on it."""
     postgres.sql(name_of(url), "create schema ibid")
     async with Database.open(f"{pooled}?{query}") as database, Database.open(pooled) as other:
-        await asyncio.gather(work(database), work(other))
+        await asyncio.gather(use_database(database), use_database(other))
         assert await setting(other, "search_path") == '"$user", public'
     assert schemas(postgres, url) == {"ibid", "public"}
 
@@ -111,7 +111,7 @@ async def test_migrations_go_to_the_same_schema_by_the_direct_address(
 ) -> None:
     postgres.sql(name_of(url), "create schema ibid")
     async with Database.open(f"{url}?schema=ibid", direct_url=url) as database:
-        await work(database)
+        await use_database(database)
     assert schemas(postgres, url) == {"ibid"}
     with pytest.raises(
         InvalidInput, match="DATABASE_DIRECT_URL cannot be used: its schema differs"
@@ -155,8 +155,8 @@ async def test_jobs_are_kept_in_the_schema_that_is_named(postgres: Postgres, url
 async def test_a_socket_is_a_host(postgres: Postgres, url: str) -> None:
     address = f"postgresql://postgres@/{name_of(url)}?host={postgres.sockets}&port={postgres.port}"
     async with Database.open(address) as database:
-        await work(database)
-    release = await PostgresLocks(address).take("lamp")
+        await use_database(database)
+    release = await PostgresLocks(address).try_acquire("lamp")
     assert release
     await release()
 
@@ -168,8 +168,8 @@ async def test_of_several_hosts_one_that_answers_is_used(
     hosts = f"127.0.0.1:{free_port()},127.0.0.1:{postgres.port}"
     address = f"postgresql://postgres@{hosts}/{name_of(url)}?target_session_attrs={attribute}"
     async with Database.open(address) as database:
-        await work(database)
-    release = await PostgresLocks(address).take("lamp")
+        await use_database(database)
+    release = await PostgresLocks(address).try_acquire("lamp")
     assert release
     await release()
 
@@ -179,7 +179,7 @@ async def test_where_no_host_answers_all_are_named() -> None:
     address = f"postgresql://owner:secret@127.0.0.1:{one},localhost:{other}/d"
     told = rf"at 127.0.0.1:{one}, localhost:{other} cannot be reached: Connection refused\."
     with pytest.raises(DatabaseUnavailable, match=told) as raised:
-        async with Database.open(address, patience=0.1):
+        async with Database.open(address, connect_timeout=0.1):
             pass
     assert "owner" not in str(raised.value)
 
@@ -188,11 +188,11 @@ async def test_who_is_refused_is_not_told(postgres: Postgres, url: str) -> None:
     place = f"127.0.0.1:{postgres.port}"
     address = f"postgresql://pLanted9:pLanted9@{place}/{name_of(url)}"
     with pytest.raises(DatabaseUnavailable, match=rf"at {place} cannot be reached: role") as raised:
-        async with Database.open(address, patience=0.1):
+        async with Database.open(address, connect_timeout=0.1):
             pass
     assert "pLanted9" not in str(raised.value)
     with pytest.raises(DatabaseUnavailable, match="JOBS_DATABASE_URL") as raised:
-        await PostgresLocks(address).take("lamp")
+        await PostgresLocks(address).try_acquire("lamp")
     assert "pLanted9" not in str(raised.value)
 
 
@@ -236,16 +236,16 @@ def encrypted(certificates: Path) -> Iterator[Postgres]:
         server.close()
 
 
-async def opens(address: str) -> bool:
+async def can_connect(address: str) -> bool:
     """Whether both drivers can; they must agree."""
     try:
-        async with Database.connect(address, patience=0.5) as database:
+        async with Database.connect(address, connect_timeout=0.5) as database:
             assert await database.revision() is None
         ours = True
     except DatabaseUnavailable:
         ours = False
     try:
-        release = await PostgresLocks(address).take("lamp")
+        release = await PostgresLocks(address).try_acquire("lamp")
         assert release
         await release()
     except DatabaseUnavailable:
@@ -273,7 +273,7 @@ async def test_certificates_are_verified_by_every_driver(
     encrypted: Postgres, certificates: Path, query: str, is_opened: bool
 ) -> None:
     where = f"o%40w%2Fn%20er:p%40ss%2Fw%3Ard@127.0.0.1:{encrypted.port}/postgres"
-    assert await opens(f"postgresql://{where}?{query.format(certificates)}") is is_opened
+    assert await can_connect(f"postgresql://{where}?{query.format(certificates)}") is is_opened
 
 
 @pytest.mark.slow
@@ -290,7 +290,7 @@ async def test_a_client_has_a_certificate(
 ) -> None:
     where = f"postgres@127.0.0.1:{encrypted.port}/postgres"
     ours = f"sslmode=verify-full&sslrootcert={certificates}/root.pem{query.format(certificates)}"
-    assert await opens(f"postgresql://{where}?{ours}") is is_opened
+    assert await can_connect(f"postgresql://{where}?{ours}") is is_opened
 
 
 @pytest.mark.parametrize(

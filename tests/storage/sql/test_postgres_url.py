@@ -34,7 +34,7 @@ SECRET = "pLanted9"
     ],
 )
 def test_hosts_are_read_however_they_are_written(address: str, place: str) -> None:
-    assert parse_postgres_url(address).place == place
+    assert parse_postgres_url(address).host_and_port == place
 
 
 @pytest.mark.parametrize("password", ["p@ss/w:rd", "a?b#c", "50%", "ü ñ", "+&=", "%41"])
@@ -167,11 +167,11 @@ def test_every_driver_gets_the_same(
     except ValueError as error:
         assert "differ" in str(error)  # noqa: PT017
         return
-    ours, bare = build_engine(url, 1).url, libpq.arguments(url)
+    ours, bare = build_engine(url, 1).url, libpq.connect_arguments(url)
     assert (ours.username, ours.password, ours.database) == (user, password, database)
     assert (bare["user"], bare["password"], bare["dbname"]) == (user, password, database)
     make_conninfo("", **bare)
-    dbos = make_url(libpq.for_dbos(url)).set(drivername="postgresql+psycopg")
+    dbos = make_url(libpq.dbos_url(url)).set(drivername="postgresql+psycopg")
     _, taken = dbos.get_dialect()().create_connect_args(dbos)
     assert {name: str(value) for name, value in taken.items()} == bare
 
@@ -199,7 +199,7 @@ def test_no_address_gives_a_traceback_or_tells_a_password(
         except ValueError as error:
             told = str(error)
         else:
-            told = f"{url.place} {url!r}" if "user:{}@" in shape else ""
+            told = f"{url.host_and_port} {url!r}" if "user:{}@" in shape else ""
             with suppress(InvalidInput):
                 build_engine(url, 1)
         assert SECRET not in told

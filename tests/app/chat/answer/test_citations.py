@@ -8,21 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.chat.answer.citations import CitedText, carriers, locate
+from app.chat.answer.citations import CitedText, find_supporting_span, find_supporting_spans
 from app.chat.events import Cited, Token
-from pipelines.ingestion.sentences import sentences
+from pipelines.ingestion.sentences import split_sentences
 from storage.domain import Citation
 from tests.app.chat.passages import PASSAGES, SECTIONS, TEXT, passage
 
 FUEL, LENS, SIGNAL = PASSAGES
 
 
-def located(claim: str, heading: str) -> str:
-    start, end = locate(claim, passage(heading), "en")
+def locate_text(claim: str, heading: str) -> str:
+    start, end = find_supporting_span(claim, passage(heading), "en")
     return TEXT[start:end]
 
 
-def written(deltas: Iterable[str]) -> tuple[CitedText, list[Token | Cited]]:
+def write_deltas(deltas: Iterable[str]) -> tuple[CitedText, list[Token | Cited]]:
     text = CitedText(PASSAGES)
     events = [event for delta in deltas for event in text.write(delta)]
     return text, events + list(text.close())
@@ -73,18 +73,18 @@ def footnotes(events: list[Token | Cited]) -> list[Citation]:
 def test_a_claim_is_carried_by_its_own_words_or_by_the_nearest_sentence(
     claim: str, heading: str, quote: str
 ) -> None:
-    assert located(claim, heading).rstrip(".!") == quote.rstrip(".!")
+    assert locate_text(claim, heading).rstrip(".!") == quote.rstrip(".!")
 
 
 @pytest.mark.parametrize("claim", ["", "“", "…", "***", "zzz", "x" * 5_000, "ß" * 40, "\n"])
 def test_whatever_is_claimed_something_of_the_passage_is_quoted(claim: str) -> None:
     for one in PASSAGES:
-        start, end = locate(claim, one, "en")
+        start, end = find_supporting_span(claim, one, "en")
         assert one.start <= start < end <= one.end
 
 
 def test_the_footnote_says_where_its_quote_stands() -> None:
-    _, events = written(["It burns “2.4 litres of paraffin” [1]."])
+    _, events = write_deltas(["It burns “2.4 litres of paraffin” [1]."])
     (citation,) = footnotes(events)
     assert citation.n == 1
     assert citation.quote == "2.4 litres of paraffin" == TEXT[citation.start : citation.end]
@@ -97,25 +97,25 @@ def test_the_footnote_says_where_its_quote_stands() -> None:
 
 
 def test_one_source_is_named_once_without_its_anchor() -> None:
-    text, _ = written(["It burns [1]. It turns [2]. It sounds [3]."])
+    text, _ = write_deltas(["It burns [1]. It turns [2]. It sounds [3]."])
     (source,) = text.sources()
     assert (source.id, source.url) == (FUEL.source_id, "https://skerry.example/manual")
 
 
 def test_a_claim_in_quotation_marks_lasts_until_they_close() -> None:
     body = " ".join(SECTIONS["Why the lens turns"].split())
-    text, _ = written([f"“{body}” [2] The rest is silence."])
+    text, _ = write_deltas([f"“{body}” [2] The rest is silence."])
     assert [claim.text for claim in text.claims()] == [f"“{body}”", "The rest is silence."]
     assert [len(claim.citations) for claim in text.claims()] == [1, 0]
 
 
 def test_an_empty_answer_claims_nothing() -> None:
-    text, events = written([])
+    text, events = write_deltas([])
     assert (text.text, text.claims(), text.sources(), events) == ("", (), (), [])
 
 
 def test_a_marker_before_any_words_still_leads_somewhere() -> None:
-    text, events = written(["[1] The lamp burns paraffin."])
+    text, events = write_deltas(["[1] The lamp burns paraffin."])
     (citation,) = footnotes(events)
     assert FUEL.start <= citation.start < citation.end <= FUEL.end
     (claim,) = text.claims()
@@ -126,7 +126,7 @@ def test_a_marker_before_any_words_still_leads_somewhere() -> None:
 SENTENCES = [
     (number, one.text[start:end])
     for number, one in enumerate(PASSAGES, 1)
-    for start, end in sentences(one.text)
+    for start, end in split_sentences(one.text)
 ]
 WHOLE = [(n, text) for n, text in SENTENCES if re.fullmatch(r"[A-Z][^`\[*]*[.!?]", text)]
 """Not cut by a line's end, and without marks of Markdown."""
@@ -158,8 +158,8 @@ def cut(draw: st.DrawFn, texts: st.SearchStrategy[str]) -> tuple[str, list[str]]
 @given(cut(st.one_of(answers(), NOISE)))
 def test_every_quote_is_an_exact_span_of_its_passage(example: tuple[str, list[str]]) -> None:
     script, deltas = example
-    text, events = written(deltas)
-    whole, _ = written([script])
+    text, events = write_deltas(deltas)
+    whole, _ = write_deltas([script])
     assert (text.text, text.claims()) == (whole.text, whole.claims())
     assert "".join(event.text for event in events if isinstance(event, Token)) == text.text
     by_id = {one.id: one for one in PASSAGES}
@@ -171,7 +171,7 @@ def test_every_quote_is_an_exact_span_of_its_passage(example: tuple[str, list[st
 
 @given(answers())
 def test_numbers_count_up_and_mean_one_quote_each(script: str) -> None:
-    text, events = written([script])
+    text, events = write_deltas([script])
     notes = footnotes(events)
     assert [note.n for note in notes] == list(range(1, len(notes) + 1))
     assert len({(note.passage_id, note.start, note.end) for note in notes}) == len(notes)
@@ -184,7 +184,7 @@ def test_a_sentence_that_is_taken_over_is_quoted_as_it_stands(
     chosen: list[tuple[int, str]],
 ) -> None:
     script = " ".join(f"“{' '.join(sentence.split())}” [{number}]" for number, sentence in chosen)
-    text, _ = written([script])
+    text, _ = write_deltas([script])
     for (_, sentence), claim in zip(chosen, text.claims(), strict=True):
         (citation,) = claim.citations
         assert citation.quote.rstrip(".!?") == sentence.rstrip(".!?")
@@ -192,7 +192,7 @@ def test_a_sentence_that_is_taken_over_is_quoted_as_it_stands(
 
 @given(answers())
 def test_a_claim_is_its_span_of_the_text_without_the_markers(script: str) -> None:
-    text, _ = written([script])
+    text, _ = write_deltas([script])
     before = 0
     for claim in text.claims():
         assert before <= claim.start < claim.end <= len(text.text)
@@ -216,11 +216,11 @@ def test_a_claim_is_its_span_of_the_text_without_the_markers(script: str) -> Non
 )
 def test_a_claim_that_one_sentence_does_not_carry_cites_two(claim: str, quotes: list[str]) -> None:
     heading = next(name for name, text in SECTIONS.items() if quotes[0] in text)
-    spans = carriers(claim, passage(heading), "en")
+    spans = find_supporting_spans(claim, passage(heading), "en")
     assert [TEXT[start:end] for start, end in spans] == quotes
 
 
 def test_two_sentences_side_by_side_are_one_quote() -> None:
     fuel = FUEL.model_copy(update={"text": FUEL.text.replace("\n", " ")})
     claim = "The lamp burns 2.4 litres an hour, so fill the tank every morning, the burner not hot."
-    assert carriers(claim, fuel, "en") == [(fuel.start, fuel.end)]
+    assert find_supporting_spans(claim, fuel, "en") == [(fuel.start, fuel.end)]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.chat.answer.links import fragment, link
+from app.chat.answer.links import quote_url, text_fragment
 from storage.domain import Passage
 
 URL = "https://docs.example.com/lamp#fuel"
@@ -22,7 +22,7 @@ def passage(text: str, url: str = URL, **fields: object) -> Passage:
 
 
 def whole(text: str, url: str = URL, **fields: object) -> str:
-    return link(passage(text, url, **fields), (100, 100 + len(text)))
+    return quote_url(passage(text, url, **fields), (100, 100 + len(text)))
 
 
 @pytest.mark.parametrize(
@@ -41,13 +41,13 @@ def whole(text: str, url: str = URL, **fields: object) -> str:
     ],
 )
 def test_a_quote_is_named_as_the_browser_shows_it(quoted: str, words: str) -> None:
-    assert fragment(quoted) == f":~:text={words}"
+    assert text_fragment(quoted) == f":~:text={words}"
     assert whole(quoted) == f"{URL}:~:text={words}"
 
 
 def test_a_long_quote_is_named_by_its_ends() -> None:
     words = [f"w{number}" for number in range(60)]
-    assert fragment(" ".join(words)) == (
+    assert text_fragment(" ".join(words)) == (
         ":~:text=w0%20w1%20w2%20w3%20w4%20w5,w54%20w55%20w56%20w57%20w58%20w59"
     )
 
@@ -77,13 +77,13 @@ def test_what_no_browser_would_find_has_none(
 
 def test_code_beside_the_quote_does_no_harm() -> None:
     text = "Run it.\n\nlampctl ignite"
-    linked = link(passage(text, code=((109, 123),)), (100, 107))
+    linked = quote_url(passage(text, code=((109, 123),)), (100, 107))
     assert linked == f"{URL}:~:text=Run%20it."
 
 
 @given(st.text())
 def test_every_directive_is_well_formed_and_says_words_of_the_quote(quoted: str) -> None:
-    found = fragment(quoted)
+    found = text_fragment(quoted)
     if not found:
         return
     assert DIRECTIVE.fullmatch(found)

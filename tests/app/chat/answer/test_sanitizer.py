@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.chat.answer.citations import CitedText
 from tests.app.chat.passages import passage
-from tests.app.chat.renderers import live, renderers
+from tests.app.chat.renderers import build_renderers, find_active
 
 PAGE = "https://docs.example.com/lamp"
 OTHER = "https://docs.example.com/oil"
@@ -257,8 +257,8 @@ def test_what_is_shown(said: str, expected: str) -> None:
 @pytest.mark.parametrize("text", EXPLOITS)
 def test_known_exploits_are_text_in_every_renderer(text: str) -> None:
     cited = answer(text)
-    for name, render in renderers().items():
-        assert not foreign(cited, live(render(cited.text))), (name, cited.text)
+    for name, render in build_renderers().items():
+        assert not foreign(cited, find_active(render(cited.text))), (name, cited.text)
 
 
 @given(TEXTS)
@@ -271,8 +271,8 @@ def test_known_exploits_are_text_in_every_renderer(text: str) -> None:
 @example(f"> ```\n    > \n> {EVIL}")
 def test_nothing_foreign_is_live_in_any_renderer(text: str) -> None:
     cited = answer(text)
-    for name, render in renderers().items():
-        assert not foreign(cited, live(render(cited.text))), (name, cited.text)
+    for name, render in build_renderers().items():
+        assert not foreign(cited, find_active(render(cited.text))), (name, cited.text)
 
 
 @given(TEXTS, st.lists(st.integers(0), max_size=9))
@@ -283,11 +283,11 @@ def test_where_the_model_pauses_makes_no_difference(text: str, cuts: list[int]) 
 @given(TEXTS)
 def test_claims_that_are_said_again_one_by_one_stay_safe(text: str) -> None:
     heard, again = answer(text), CitedText(PASSAGES)
-    for part in heard.parts():
-        _ = [*again.take(heard.pieces(part))]
+    for part in heard.claim_parts():
+        _ = [*again.append(heard.pieces(part))]
     _ = [*again.close()]
-    for name, render in renderers().items():
-        assert not foreign(again, live(render(again.text))), (name, again.text)
+    for name, render in build_renderers().items():
+        assert not foreign(again, find_active(render(again.text))), (name, again.text)
 
 
 def test_a_word_is_written_once_the_next_one_begins() -> None:

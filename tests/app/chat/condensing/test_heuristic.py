@@ -3,7 +3,7 @@
 import pytest
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
-from app.chat.condensing.heuristic import condense, keywords, leans
+from app.chat.condensing.heuristic import condense, depends_on_history, keywords
 
 LAMP = "How much paraffin does the lamp burn?"
 
@@ -34,7 +34,7 @@ def history(*questions: str) -> list[ChatMessage]:
     ],
 )
 def test_a_follow_up_brings_the_question_before_it(question: str) -> None:
-    assert leans(question)
+    assert depends_on_history(question)
     assert condense(question, history(LAMP)) == f"{question}\n{LAMP}"
 
 
@@ -48,7 +48,7 @@ def test_a_follow_up_brings_the_question_before_it(question: str) -> None:
     ],
 )
 def test_a_question_that_stands_by_itself_stays_alone(question: str) -> None:
-    assert not leans(question)
+    assert not depends_on_history(question)
     assert condense(question, history(LAMP)) == question
 
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from app.chat.answer.citations import CitedText
 from app.llms.extractive_model.model import ExtractiveLLM
-from app.llms.prompts import messages
+from app.llms.prompts import build_prompt
 from storage.domain import Passage
 
 LAMP = """Lighting the lamp
@@ -53,18 +53,18 @@ def passage(text: str, *code: str, section: str = "", title: str = "The manual")
 
 def ask(question: str, *passages: Passage, llm: ExtractiveLLM | None = None) -> str:
     """The model's answer, as the chat engine would get it."""
-    response = (llm or ExtractiveLLM()).chat(messages(question, passages))
+    response = (llm or ExtractiveLLM()).chat(build_prompt(question, passages))
     return response.message.content or ""
 
 
-def quoted(answer: str) -> list[tuple[str, int]]:
+def parse_quotes(answer: str) -> list[tuple[str, int]]:
     """Each piece of prose and code in an answer, with the passage it says it comes from."""
     code = re.compile(r"^(`{3,})\n(.*?)\n\1\n\[(\d+)\]$", re.MULTILINE | re.DOTALL)
     prose = re.findall(r"“(.+?)” \[(\d+)\]", code.sub("", answer), re.DOTALL)
     return [(text, int(n)) for text, n in prose + [match[1:] for match in code.findall(answer)]]
 
 
-def cited(answer: str, passages: Sequence[Passage]) -> list[str]:
+def cited_quotes(answer: str, passages: Sequence[Passage]) -> list[str]:
     """What a reader finds behind each footnote."""
     text = CitedText(passages)
     for letter in answer:
@@ -73,6 +73,6 @@ def cited(answer: str, passages: Sequence[Passage]) -> list[str]:
     return [citation.quote for claim in text.claims() for citation in claim.citations]
 
 
-def plain(text: str) -> str:
+def normalize(text: str) -> str:
     """Without what may differ between a quote and its source: white space and backslashes."""
     return " ".join(text.replace("\\", "").split())

@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.llms.extractive_model.model import NOTHING, ExtractiveLLM
-from app.llms.prompts import messages
+from app.llms.extractive_model.model import NO_QUOTE_FOUND, ExtractiveLLM
+from app.llms.prompts import build_prompt
 from tests.app.llms.extractive_model.extracted import (
     LAMP,
     LAMP_CODE,
     SIGNALS,
     ask,
-    cited,
+    cited_quotes,
+    normalize,
+    parse_quotes,
     passage,
-    plain,
-    quoted,
 )
 
 
@@ -32,7 +32,7 @@ def test_a_formula_stays_a_formula() -> None:
     source = passage(f"Period\n\n{lead}\n\n{formula}", formula)
     answer = ask("What is the period of the flash?", source)
     assert answer == f"“{lead}” [1]\n\n{formula}\n[1]".replace("*n*", r"\*n\*")
-    assert cited(answer, [source]) == [lead, formula]
+    assert cited_quotes(answer, [source]) == [lead, formula]
 
 
 def test_a_list_comes_with_the_sentence_that_introduces_it() -> None:
@@ -44,7 +44,7 @@ def test_a_list_comes_with_the_sentence_that_introduces_it() -> None:
         "- Two blasts for a ship that stands into danger\n"
         "- A red flag for a landing that is closed” [1]"
     )
-    assert cited(answer, [source])[0].endswith("a landing that is closed")
+    assert cited_quotes(answer, [source])[0].endswith("a landing that is closed")
 
 
 def test_a_list_without_introduction_is_quoted_from_its_first_bullet() -> None:
@@ -69,7 +69,7 @@ def test_quotes_stand_in_the_order_of_the_passages_and_of_their_text() -> None:
     second = passage(
         "Spares\n\nSpare wicks are kept upstairs. Spare lamp oil is kept in the cellar."
     )
-    order = [n for _, n in quoted(ask("Where is spare lamp oil kept?", first, second))]
+    order = [n for _, n in parse_quotes(ask("Where is spare lamp oil kept?", first, second))]
     assert order == sorted(order)
     assert set(order) == {1, 2}
 
@@ -80,15 +80,17 @@ def test_nothing_of_a_quote_becomes_markup_or_a_footnote() -> None:
     answer = ask("What is code 3?", source)
     escaped = r"Code \[3] \*means\* fog in \<Horn> and \`\_\_init\_\_\` of snake_case."
     assert answer == f"“{escaped}” [1]"
-    assert cited(answer, [source]) == [said]
+    assert cited_quotes(answer, [source]) == [said]
 
 
 def test_every_footnote_opens_the_exact_words() -> None:
     sources = [passage(LAMP, LAMP_CODE), passage(SIGNALS)]
     answer = ask("How do I light the lamp and which signals are known?", *sources)
-    found = cited(answer, sources)
+    found = cited_quotes(answer, sources)
     assert len(found) > 1
-    assert sorted(map(plain, found)) == sorted(plain(text) for text, _ in quoted(answer))
+    assert sorted(map(normalize, found)) == sorted(
+        normalize(text) for text, _ in parse_quotes(answer)
+    )
 
 
 def test_an_answer_has_at_most_120_words() -> None:
@@ -110,13 +112,13 @@ def test_an_answer_has_at_most_120_words() -> None:
 def test_any_script_is_quoted(question: str, text: str) -> None:
     source = passage(text)
     answer = ask(question, source)
-    assert quoted(answer)
-    assert all(plain(words) in plain(text) for words, _ in quoted(answer))
+    assert parse_quotes(answer)
+    assert all(normalize(words) in normalize(text) for words, _ in parse_quotes(answer))
 
 
 async def test_the_stream_is_the_answer_in_small_pieces() -> None:
     llm = ExtractiveLLM()
-    prompt = messages("How do I light the burner?", [passage(LAMP, LAMP_CODE)])
+    prompt = build_prompt("How do I light the burner?", [passage(LAMP, LAMP_CODE)])
     whole = llm.chat(prompt).message.content
     deltas = [response.delta or "" for response in llm.stream_chat(prompt)]
     streamed = [response.delta or "" async for response in await llm.astream_chat(prompt)]
@@ -141,7 +143,7 @@ def test_every_quoted_piece_stands_in_its_passage(
         update={"text": text.rstrip(), "end": len(text.rstrip()), "code": tuple(code)}
     )
     answer = ask(question, source)
-    for words, n in quoted(answer):
+    for words, n in parse_quotes(answer):
         assert n == 1
-        assert plain(words) in plain(text)
-    assert answer == NOTHING or quoted(answer) or "$$" in answer
+        assert normalize(words) in normalize(text)
+    assert answer == NO_QUOTE_FOUND or parse_quotes(answer) or "$$" in answer

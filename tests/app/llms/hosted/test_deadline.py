@@ -10,7 +10,7 @@ import pytest
 from app.llms.hosted.deadline import StreamDeadline
 
 
-async def never() -> None:
+async def wait_forever() -> None:
     await asyncio.Event().wait()
 
 
@@ -20,47 +20,47 @@ def cancellations() -> int:
     return task.cancelling()
 
 
-async def waits(patience: StreamDeadline, *, heard: bool) -> int:
+async def count_waits(deadline: StreamDeadline, *, heard: bool) -> int:
     """How many short ones it takes until it is over."""
     for number in itertools.count():
         try:
-            await patience.wait(asyncio.sleep(0.03))
+            await deadline.wait(asyncio.sleep(0.03))
         except TimeoutError:
             return number
         if heard:
-            patience.heard()
+            deadline.restart_idle_timeout()
     raise AssertionError
 
 
 async def test_words_that_keep_coming_are_waited_for() -> None:
-    patience = StreamDeadline(silence=0.1, whole=10)
+    patience = StreamDeadline(idle_timeout=0.1, total_timeout=10)
     for number in range(5):
         assert await patience.wait(asyncio.sleep(0.06, number)) == number
-        patience.heard()
+        patience.restart_idle_timeout()
 
 
 async def test_a_silence_ends_the_wait_and_nothing_else() -> None:
-    patience = StreamDeadline(silence=0.05, whole=10)
+    patience = StreamDeadline(idle_timeout=0.05, total_timeout=10)
     for _ in range(2):
         started = time.monotonic()
         with pytest.raises(TimeoutError):
-            await patience.wait(never())
-        patience.heard()
+            await patience.wait(wait_forever())
+        patience.restart_idle_timeout()
         assert 0.04 < time.monotonic() - started < 5
         assert cancellations() == 0
     assert await patience.wait(asyncio.sleep(0.01, "heard")) == "heard"
 
 
 async def test_what_says_nothing_does_not_stretch_the_silence() -> None:
-    assert await waits(StreamDeadline(silence=0.1, whole=10), heard=False) <= 3
+    assert await count_waits(StreamDeadline(idle_timeout=0.1, total_timeout=10), heard=False) <= 3
 
 
 async def test_words_do_not_stretch_the_whole() -> None:
-    assert await waits(StreamDeadline(silence=0.1, whole=0.2), heard=True) <= 6
+    assert await count_waits(StreamDeadline(idle_timeout=0.1, total_timeout=0.2), heard=True) <= 6
 
 
 async def test_a_slow_reader_uses_nothing_up() -> None:
-    patience = StreamDeadline(silence=0.1, whole=0.1)
+    patience = StreamDeadline(idle_timeout=0.1, total_timeout=0.1)
     for _ in range(3):
         await patience.wait(asyncio.sleep(0.01))
         await asyncio.sleep(0.1)
@@ -68,8 +68,8 @@ async def test_a_slow_reader_uses_nothing_up() -> None:
 
 
 async def test_a_cancellation_from_outside_stays_one() -> None:
-    patience = StreamDeadline(silence=10, whole=10)
-    waiting = asyncio.create_task(patience.wait(never()))
+    patience = StreamDeadline(idle_timeout=10, total_timeout=10)
+    waiting = asyncio.create_task(patience.wait(wait_forever()))
     await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -77,14 +77,14 @@ async def test_a_cancellation_from_outside_stays_one() -> None:
 
 
 async def test_a_cancellation_from_outside_in_the_same_moment_stays_one() -> None:
-    patience = StreamDeadline(silence=0.02, whole=10)
+    patience = StreamDeadline(idle_timeout=0.02, total_timeout=10)
 
     async def wait() -> None:
         task = asyncio.current_task()
         assert task is not None
         asyncio.get_running_loop().call_later(0.02, task.cancel)
         time.sleep(0.03)  # noqa: ASYNC251 - so that both fall due in one round of the loop
-        await patience.wait(never())
+        await patience.wait(wait_forever())
 
     waiting = asyncio.create_task(wait())
     with pytest.raises(asyncio.CancelledError):
@@ -93,14 +93,14 @@ async def test_a_cancellation_from_outside_in_the_same_moment_stays_one() -> Non
 
 
 async def test_work_that_does_not_let_itself_be_cancelled_leaves_the_task_as_it_was() -> None:
-    patience = StreamDeadline(silence=0.02, whole=10)
+    patience = StreamDeadline(idle_timeout=0.02, total_timeout=10)
 
     async def stubborn() -> str:
         with contextlib.suppress(asyncio.CancelledError):
-            await never()
+            await wait_forever()
         return "done"
 
     assert await patience.wait(stubborn()) == "done"
     assert cancellations() == 0
     with pytest.raises(TimeoutError):
-        await patience.wait(never())
+        await patience.wait(wait_forever())

@@ -11,11 +11,11 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponseAsyncGen
 
 from app.llms.fallback import FallbackLLM
 from app.llms.hosted.chat_protocol import ResponseReader
-from app.llms.hosted.refusals import refusal
-from app.llms.response import ResponseMetadata, response
+from app.llms.hosted.refusals import error_for_status
+from app.llms.response import ResponseMetadata, build_response
 from storage.domain import Attempt
 from storage.errors import ModelRefused, ModelUnavailable
-from tests.app.llms.asking import PROMPT, SAID, ask, model, models
+from tests.app.llms.asking import PROMPT, SAID, ask, build_model, build_models
 from tests.doubles.dialects import FRAMES, THOUGHT
 from tests.doubles.scripted import ScriptedLLM
 from tests.doubles.services import Doubles
@@ -25,23 +25,23 @@ FINISHES = ["stop", "eos", "eos_token", "end_turn", "COMPLETE", "STOP", "stop_se
 
 @pytest.mark.parametrize("frame", FRAMES)
 async def test_a_stream_is_read_however_it_is_framed(doubles: Doubles, frame: str) -> None:
-    heard = await ask(model(doubles, f"frames-{frame}"))
+    heard = await ask(build_model(doubles, f"frames-{frame}"))
     assert heard.text == SAID
-    assert heard.spoken.usage.completion_tokens == len(SAID.split())
+    assert heard.metadata.usage.completion_tokens == len(SAID.split())
 
 
 @pytest.mark.parametrize("what", ["document", "pretty", "parts", "loose"])
 async def test_an_answer_may_come_in_other_types(doubles: Doubles, what: str) -> None:
-    assert (await ask(model(doubles, what))).text == SAID
+    assert (await ask(build_model(doubles, what))).text == SAID
 
 
 async def test_a_count_that_no_column_holds_spoils_no_answer(doubles: Doubles) -> None:
-    heard = await ask(model(doubles, "miscounts"))
-    assert 0 < heard.spoken.usage.prompt_tokens < 2**31
+    heard = await ask(build_model(doubles, "miscounts"))
+    assert 0 < heard.metadata.usage.prompt_tokens < 2**31
 
 
 async def test_counts_and_costs_are_taken_as_far_as_they_are_numbers(doubles: Doubles) -> None:
-    usage = (await ask(model(doubles, "loose"))).spoken.usage
+    usage = (await ask(build_model(doubles, "loose"))).metadata.usage
     assert (usage.prompt_tokens, usage.completion_tokens, usage.cost) == (12, 0, 0.25)
 
 
@@ -49,13 +49,13 @@ async def test_counts_and_costs_are_taken_as_far_as_they_are_numbers(doubles: Do
 async def test_a_model_that_says_why_it_stopped_did_not_break_off(
     doubles: Doubles, finish: str
 ) -> None:
-    heard = await ask(model(doubles, f"stops-{finish}"))
-    assert (heard.text, heard.spoken.finish) == (SAID, "stop")
+    heard = await ask(build_model(doubles, f"stops-{finish}"))
+    assert (heard.text, heard.metadata.finish) == (SAID, "stop")
 
 
 @pytest.mark.parametrize("finish", ["length", "MAX_TOKENS", "model_length", "token_limit"])
 async def test_a_limit_has_many_names(doubles: Doubles, finish: str) -> None:
-    assert (await ask(model(doubles, f"stops-{finish}"))).spoken.finish == "length"
+    assert (await ask(build_model(doubles, f"stops-{finish}"))).metadata.finish == "length"
 
 
 @pytest.mark.parametrize(
@@ -71,12 +71,12 @@ async def test_a_limit_has_many_names(doubles: Doubles, finish: str) -> None:
 )
 async def test_some_reasons_are_errors(doubles: Doubles, finish: str, told: str) -> None:
     with pytest.raises(ModelUnavailable, match=told):
-        await ask(model(doubles, f"stops-{finish}"))
+        await ask(build_model(doubles, f"stops-{finish}"))
 
 
 @pytest.mark.parametrize("tag", ["think", "thought", "Thinking", "reasoning", "alone"])
 async def test_thoughts_are_no_part_of_the_answer(doubles: Doubles, tag: str) -> None:
-    llm = model(doubles, f"thinks-{tag}")
+    llm = build_model(doubles, f"thinks-{tag}")
     assert (await ask(llm)).text == SAID
     again = await ask(llm)
     assert (again.text, again.restarts) == (SAID, 0), "once it is known, it is waited for"
@@ -86,21 +86,21 @@ async def test_thoughts_are_no_part_of_the_answer(doubles: Doubles, tag: str) ->
 def test_what_was_told_is_void_when_it_turns_out_to_be_a_thought() -> None:
     reading = ResponseReader("m")
     for words in ("I see", " it", "</think>", "Two [1]"):
-        reading.take(json.dumps({"choices": [{"delta": {"content": words}}]}).encode())
+        reading.read_chunk(json.dumps({"choices": [{"delta": {"content": words}}]}).encode())
         if words == " it":
-            assert reading.news() == (False, "I see it")
-    assert reading.news() == (True, "Two [1]")
+            assert reading.take_new_text() == (False, "I see it")
+    assert reading.take_new_text() == (True, "Two [1]")
     assert reading.thinks_first
 
 
-def read(*choices: object, finish: object = "stop") -> str:
+def read_stream(*choices: object, finish: object = "stop") -> str:
     """The answer that is in a stream of such choices."""
     reading = ResponseReader("m")
     for choice in choices:
-        reading.take(json.dumps({"choices": [choice]}).encode())
-    reading.take(json.dumps({"choices": [{"delta": {}, "finish_reason": finish}]}).encode())
-    reading.closed()
-    return reading.said
+        reading.read_chunk(json.dumps({"choices": [choice]}).encode())
+    reading.read_chunk(json.dumps({"choices": [{"delta": {}, "finish_reason": finish}]}).encode())
+    reading.finish()
+    return reading.text
 
 
 @pytest.mark.parametrize(
@@ -121,14 +121,14 @@ def read(*choices: object, finish: object = "stop") -> str:
     ],
 )
 def test_words_are_found_where_servers_put_them(choices: list[object]) -> None:
-    assert read(*choices) == "One two."
+    assert read_stream(*choices) == "One two."
 
 
 def test_an_answer_that_is_only_thought_is_none() -> None:
     with pytest.raises(ModelUnavailable, match="returned reasoning but no answer"):
-        read({"delta": {"content": "<think>Hm"}})
+        read_stream({"delta": {"content": "<think>Hm"}})
     with pytest.raises(ModelRefused, match="refused"):
-        read({"delta": {"refusal": "No."}})
+        read_stream({"delta": {"refusal": "No."}})
 
 
 @pytest.mark.parametrize(
@@ -148,8 +148,8 @@ def test_what_is_no_number_counts_for_nothing(
 ) -> None:
     reading = ResponseReader("m")
     said = {"choices": [{"message": {"content": "Two."}}], "usage": usage, "model": 7, "id": 7}
-    reading.take(json.dumps(said).encode())
-    counted = reading.closed().usage
+    reading.read_chunk(json.dumps(said).encode())
+    counted = reading.finish().usage
     assert (counted.prompt_tokens, counted.cost) == (tokens, cost)
 
 
@@ -169,15 +169,15 @@ def test_whatever_comes_is_an_answer_or_no_model(said: list[object]) -> None:
     reading = ResponseReader("m")
     try:
         for each in said:
-            reading.take(json.dumps(each).encode())
-        spoken = reading.closed()
+            reading.read_chunk(json.dumps(each).encode())
+        spoken = reading.finish()
     except ModelUnavailable:
         return
-    assert reading.said.strip()
+    assert reading.text.strip()
     assert spoken.usage.prompt_tokens >= 0
 
 
-class TakesBack(ScriptedLLM):
+class RestartingLLM(ScriptedLLM):
     """Says something, takes it back, and answers."""
 
     async def astream_chat(
@@ -186,32 +186,34 @@ class TakesBack(ScriptedLLM):
         thought = Attempt(model="m", error="that was a thought")
 
         async def stream() -> ChatResponseAsyncGen:
-            yield response("Hm", "Hm")
-            yield response("", "", ResponseMetadata(model="m", attempts=(thought,), restarted=True))
-            yield response(SAID, SAID, ResponseMetadata(model="m"))
+            yield build_response("Hm", "Hm")
+            yield build_response(
+                "", "", ResponseMetadata(model="m", attempts=(thought,), restarted=True)
+            )
+            yield build_response(SAID, SAID, ResponseMetadata(model="m"))
 
         return stream()
 
 
 async def test_words_are_taken_back_from_who_can_do_without_them() -> None:
-    llm = TakesBack(pieces=[])
+    llm = RestartingLLM(pieces=[])
     heard = await ask(FallbackLLM(models=[llm], restarts=True))
-    assert (heard.text, heard.restarts, heard.spoken.attempts) == (SAID, 1, ())
+    assert (heard.text, heard.restarts, heard.metadata.attempts) == (SAID, 1, ())
     with pytest.raises(ModelUnavailable, match="was a thought"):
         await ask(FallbackLLM(models=[llm]))
 
 
 async def test_a_model_that_thinks_long_is_not_silent(doubles: Doubles) -> None:
-    heard = await ask(model(doubles, "thinks-600-ms", first_token_seconds=0.4))
+    heard = await ask(build_model(doubles, "thinks-600-ms", first_token_seconds=0.4))
     assert heard.text == SAID
 
 
 async def test_thinking_that_uses_up_the_limit_is_told_as_that(doubles: Doubles) -> None:
     with pytest.raises(ModelUnavailable, match=r"for reasoning.*; raise LLM_MAX_TOKENS"):
-        await ask(models(doubles, "thinks-out"))
-    assert len(doubles.asked) == 1, "it would think as long once more"
+        await ask(build_models(doubles, "thinks-out"))
+    assert len(doubles.requested_models) == 1, "it would think as long once more"
     with pytest.raises(ModelRefused, match=r"no answer$"):
-        await model(doubles, "thinks-out").achat(PROMPT, max_tokens=10)
+        await build_model(doubles, "thinks-out").achat(PROMPT, max_tokens=10)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +222,7 @@ async def test_thinking_that_uses_up_the_limit_is_told_as_that(doubles: Doubles)
 async def test_what_a_server_does_not_take_is_left_out_from_then_on(
     doubles: Doubles, name: str
 ) -> None:
-    llm = model(doubles, f"without-{name}", "answers", provider={"sort": "price"})
+    llm = build_model(doubles, f"without-{name}", "answers", provider={"sort": "price"})
     for _ in range(2):
         assert (await ask(llm)).text == SAID
     asked = [seen.body for seen in doubles.log]
@@ -231,7 +233,7 @@ async def test_what_a_server_does_not_take_is_left_out_from_then_on(
 
 
 async def test_a_request_that_is_refused_anyhow_is_not_tried_without_end(doubles: Doubles) -> None:
-    llm = model(doubles, "without-any", "answers", provider={"sort": "price"})
+    llm = build_model(doubles, "without-any", "answers", provider={"sort": "price"})
     for _ in range(2):
         before = len(doubles.log)
         with pytest.raises(ModelRefused, match="rejected the request as invalid"):
@@ -242,7 +244,7 @@ async def test_a_request_that_is_refused_anyhow_is_not_tried_without_end(doubles
 
 async def test_a_bad_request_for_another_reason_is_asked_once(doubles: Doubles) -> None:
     with pytest.raises(ModelRefused, match="rejected the request as invalid"):
-        await ask(model(doubles, "status-400"))
+        await ask(build_model(doubles, "status-400"))
     assert len(doubles.log) == 1
 
 
@@ -257,5 +259,5 @@ async def test_a_bad_request_for_another_reason_is_asked_once(doubles: Doubles) 
     ],
 )
 def test_what_is_too_long_is_told_as_that(told: bytes, reason: str) -> None:
-    assert reason in str(refusal("m", 400, None, told))
-    assert reason not in str(refusal("m", 500, None, told))
+    assert reason in str(error_for_status("m", 400, None, told))
+    assert reason not in str(error_for_status("m", 500, None, told))

@@ -9,31 +9,31 @@ from llama_index.llms.openrouter import OpenRouter
 
 from app.llms.hosted.model import HostedLLM
 from storage.errors import ModelBusy, ModelRefused, ModelSilent, ModelUnavailable
-from tests.app.llms.asking import PROMPT, SAID, ask, model
+from tests.app.llms.asking import PROMPT, SAID, ask, build_model
 from tests.doubles.services import Doubles
 
 
 @pytest.mark.parametrize("what", ["answers", "reasons", "no-done", "slow-20", "fails-0"])
 async def test_a_whole_answer_comes_with_what_it_cost(doubles: Doubles, what: str) -> None:
-    heard = await ask(model(doubles, what))
+    heard = await ask(build_model(doubles, what))
     assert heard.text == SAID
-    assert heard.spoken.model == f"double/{what}"
-    assert heard.spoken.finish == "stop"
-    assert heard.spoken.usage.prompt_tokens > 10
-    assert heard.spoken.usage.completion_tokens == len(SAID.split())
-    assert heard.spoken.usage.cost == pytest.approx(
-        heard.spoken.usage.prompt_tokens * 1e-6 + heard.spoken.usage.completion_tokens * 2e-6
+    assert heard.metadata.model == f"double/{what}"
+    assert heard.metadata.finish == "stop"
+    assert heard.metadata.usage.prompt_tokens > 10
+    assert heard.metadata.usage.completion_tokens == len(SAID.split())
+    assert heard.metadata.usage.cost == pytest.approx(
+        heard.metadata.usage.prompt_tokens * 1e-6 + heard.metadata.usage.completion_tokens * 2e-6
     )
-    assert heard.spoken.generation == "gen-1"
+    assert heard.metadata.generation == "gen-1"
 
 
 async def test_characters_and_lines_may_arrive_in_parts(doubles: Doubles) -> None:
-    assert (await ask(model(doubles, "split"))).text == f"灯\u2028é {SAID}"
+    assert (await ask(build_model(doubles, "split"))).text == f"灯\u2028é {SAID}"
 
 
 async def test_a_limit_that_was_run_into_is_told(doubles: Doubles) -> None:
-    heard = await ask(model(doubles, "ends-length"))
-    assert heard.spoken.finish == "length"
+    heard = await ask(build_model(doubles, "ends-length"))
+    assert heard.metadata.finish == "length"
     assert heard.text == " ".join(SAID.split()[:4])
 
 
@@ -67,13 +67,13 @@ async def test_what_is_no_whole_answer_is_an_error(
     doubles: Doubles, what: str, kind: type[ModelUnavailable], told: str
 ) -> None:
     with pytest.raises(ModelUnavailable, match=told) as failed:
-        await ask(model(doubles, what))
+        await ask(build_model(doubles, what))
     assert type(failed.value) is kind
-    assert len(doubles.asked) == 1, "who asks again is decided elsewhere"
+    assert len(doubles.requested_models) == 1, "who asks again is decided elsewhere"
 
 
 async def test_a_server_that_cannot_be_reached_is_an_error(unused_tcp_port: int) -> None:
-    llm = HostedLLM.at(f"http://127.0.0.1:{unused_tcp_port}/v1", "any", "double/answers")
+    llm = HostedLLM.create(f"http://127.0.0.1:{unused_tcp_port}/v1", "any", "double/answers")
     with pytest.raises(ModelUnavailable, match="connection"):
         await ask(llm)
 
@@ -83,17 +83,17 @@ async def test_silence_has_an_end_and_keep_alives_do_not_break_it(
     doubles: Doubles, what: str
 ) -> None:
     with pytest.raises(ModelSilent, match="too long"):
-        await ask(model(doubles, what, first_token_seconds=0.2))
-    assert (await doubles.ended()).ended == "left"
+        await ask(build_model(doubles, what, first_token_seconds=0.2))
+    assert (await doubles.wait_until_ended()).ended == "left"
 
 
 async def test_an_endless_answer_has_an_end(doubles: Doubles) -> None:
     with pytest.raises(ModelSilent):
-        await ask(model(doubles, "drips", whole_answer_seconds=0.3))
+        await ask(build_model(doubles, "drips", whole_answer_seconds=0.3))
 
 
 async def test_a_slow_reader_does_not_use_up_the_time(doubles: Doubles) -> None:
-    llm = model(doubles, "answers", first_token_seconds=0.2, whole_answer_seconds=0.3)
+    llm = build_model(doubles, "answers", first_token_seconds=0.2, whole_answer_seconds=0.3)
     text = ""
     async for response in await llm.astream_chat(PROMPT):
         await asyncio.sleep(0.05)
@@ -102,41 +102,43 @@ async def test_a_slow_reader_does_not_use_up_the_time(doubles: Doubles) -> None:
 
 
 async def test_a_reader_who_leaves_hangs_up(doubles: Doubles, http: ClientSession) -> None:
-    responses = await model(doubles, "drips", http=http).astream_chat(PROMPT)
+    responses = await build_model(doubles, "drips", http=http).astream_chat(PROMPT)
     async with aclosing(responses):
         await anext(responses)
     left = asyncio.get_running_loop().time()
-    assert (await doubles.ended()).ended == "left"
+    assert (await doubles.wait_until_ended()).ended == "left"
     assert asyncio.get_running_loop().time() - left < 0.5
 
 
 async def test_a_cancelled_turn_hangs_up(doubles: Doubles, http: ClientSession) -> None:
-    turn = asyncio.create_task(ask(model(doubles, "drips", http=http)))
+    turn = asyncio.create_task(ask(build_model(doubles, "drips", http=http)))
     while not (doubles.log and doubles.log[-1].pieces > 5):  # noqa: ASYNC110
         await asyncio.sleep(0.005)
     turn.cancel()
     with pytest.raises(asyncio.CancelledError):
         await turn
-    assert (await doubles.ended()).ended == "left"
+    assert (await doubles.wait_until_ended()).ended == "left"
 
 
 async def test_turns_share_a_connection(doubles: Doubles, http: ClientSession) -> None:
-    llm = model(doubles, "answers", http=http)
+    llm = build_model(doubles, "answers", http=http)
     for _ in range(3):
         await ask(llm)
     assert {seen.connection for seen in doubles.log} == {1}
 
 
 async def test_openrouter_falls_back_by_itself_and_says_on_whom(doubles: Doubles) -> None:
-    heard = await ask(model(doubles, "status-503", "status-429", "answers", "reasons"))
-    assert heard.spoken.model == "double/answers"
+    heard = await ask(build_model(doubles, "status-503", "status-429", "answers", "reasons"))
+    assert heard.metadata.model == "double/answers"
     (seen,) = doubles.log
     assert seen.body["models"] == ["double/status-503", "double/status-429", "double/answers"]
 
 
 async def test_it_says_who_asks_and_what_for(doubles: Doubles) -> None:
     provider = {"order": ["double"], "data_collection": "deny"}
-    await ask(model(doubles, "answers", provider=provider, headers={"HTTP-Referer": "https://x"}))
+    await ask(
+        build_model(doubles, "answers", provider=provider, headers={"HTTP-Referer": "https://x"})
+    )
     (seen,) = doubles.log
     assert seen.headers["http-referer"] == "https://x"
     assert seen.body["provider"] == provider
@@ -144,7 +146,7 @@ async def test_it_says_who_asks_and_what_for(doubles: Doubles) -> None:
 
 
 async def test_it_is_a_llamaindex_model_in_every_way(doubles: Doubles) -> None:
-    llm = model(doubles, "answers")
+    llm = build_model(doubles, "answers")
     assert isinstance(llm, OpenRouter)
     assert (await llm.achat(PROMPT)).message.content == SAID
     said = await asyncio.to_thread(llm.chat, PROMPT)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.llms.hosted.parameters import refused_in, without
+from app.llms.hosted.parameters import find_refused_parameters, without_parameters
 
 SENT = {
     "model": "m",
@@ -40,7 +40,7 @@ def error(message: str, **more: object) -> object:
 )
 def test_a_parameter_that_is_named_is_refused(told: object, names: str) -> None:
     answer = told if isinstance(told, str) else json.dumps(told)
-    assert refused_in(answer.encode(), SENT) == set(names.split())
+    assert find_refused_parameters(answer.encode(), SENT) == set(names.split())
 
 
 @pytest.mark.parametrize(
@@ -61,11 +61,11 @@ def test_a_parameter_that_is_named_is_refused(told: object, names: str) -> None:
 )
 def test_all_else_is_about_something_else(told: object) -> None:
     answer = told if isinstance(told, str) else json.dumps(told)
-    assert refused_in(answer.encode("latin-1"), SENT) == set()
+    assert find_refused_parameters(answer.encode("latin-1"), SENT) == set()
 
 
 def test_the_limit_goes_by_the_name_that_is_taken() -> None:
-    assert without(SENT, {"max_tokens"})["max_completion_tokens"] == 9
+    assert without_parameters(SENT, {"max_tokens"})["max_completion_tokens"] == 9
     assert not {"max_tokens", "max_completion_tokens"} & {
-        *without(SENT, {"max_tokens", "max_completion_tokens"})
+        *without_parameters(SENT, {"max_tokens", "max_completion_tokens"})
     }

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.llms.hosted.reasoning import Thoughts
+from app.llms.hosted.reasoning import ThoughtFilter
 
 SAID = "The lamp burns 2.4 litres [1]."
 THOUGHTS = [
@@ -58,13 +58,13 @@ PIECES = st.lists(
 ).map("".join)
 
 
-def said(text: str, places: set[int], *, expected: bool = False) -> str:
+def filter_text(text: str, places: set[int], *, expected: bool = False) -> str:
     """The answer that is left of a text which comes in pieces."""
-    thoughts, words = Thoughts(expected=expected), ""
+    thoughts, words = ThoughtFilter(expected=expected), ""
     cuts = sorted({0, len(text), *(place % (len(text) + 1) for place in places)})
     for start, end in pairwise(cuts):
         delta = thoughts.feed(text[start:end])
-        words = delta if thoughts.void else words + delta
+        words = delta if thoughts.is_discarded else words + delta
     return words + thoughts.close()
 
 
@@ -72,32 +72,40 @@ def said(text: str, places: set[int], *, expected: bool = False) -> str:
 @pytest.mark.parametrize("text", THOUGHTS)
 def test_thoughts_are_left_out(text: str, expected: bool) -> None:
     for places in (set[int](), set(range(len(text)))):
-        assert said(text, places, expected=expected) == SAID
+        assert filter_text(text, places, expected=expected) == SAID
 
 
 @pytest.mark.parametrize("text", SHOWN)
 def test_a_tag_that_is_shown_is_text(text: str) -> None:
     for places in (set[int](), set(range(len(text)))):
-        assert said(text, places) == text
+        assert filter_text(text, places) == text
 
 
 def test_a_backtick_that_nothing_closes_opens_no_code() -> None:
-    assert said("The ` key.\n<think>Hm</think>It is there.", set()) == "The ` key.\nIt is there."
-    assert said("The ` key <think>Hm\n\n` </think>It is there.", set()) == "The ` key It is there."
+    assert (
+        filter_text("The ` key.\n<think>Hm</think>It is there.", set())
+        == "The ` key.\nIt is there."
+    )
+    assert (
+        filter_text("The ` key <think>Hm\n\n` </think>It is there.", set())
+        == "The ` key It is there."
+    )
 
 
 @given(PIECES, st.sets(st.integers(0, 200)), st.booleans())
 def test_cuts_make_no_difference(text: str, places: set[int], expected: bool) -> None:
-    assert said(text, places, expected=expected) == said(text, set(), expected=expected)
+    assert filter_text(text, places, expected=expected) == filter_text(
+        text, set(), expected=expected
+    )
 
 
 @given(PIECES.filter(lambda text: "think" not in text and "answer" not in text))
 def test_a_text_without_thoughts_is_left_alone(text: str) -> None:
-    assert said(text, set(range(len(text)))) == text.lstrip()
+    assert filter_text(text, set(range(len(text)))) == text.lstrip()
 
 
 def test_who_is_expected_to_think_first_and_does_not_has_answered() -> None:
-    thoughts = Thoughts(expected=True)
+    thoughts = ThoughtFilter(expected=True)
     assert thoughts.feed(SAID) == ""
     assert thoughts.is_open
     assert thoughts.close() == SAID

@@ -9,7 +9,7 @@ from httpx_sse import EventSource
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.llms.hosted.sse import Events
+from app.llms.hosted.sse import EventParser
 
 DATA = st.sampled_from(["data: one", "data:two", "data:  three", "data: Grüße \u2028", "", ""])
 LINES = DATA | st.sampled_from([": alive", "datax: y", "event: x", "id: 1"])
@@ -25,8 +25,8 @@ async def cut(stream: bytes, places: set[int]) -> AsyncGenerator[bytes]:
 
 
 async def read(pieces: AsyncGenerator[bytes]) -> list[list[bytes]]:
-    events, found = Events(pieces), list[list[bytes]]()
-    while (together := await events.more()) is not None:
+    events, found = EventParser(pieces), list[list[bytes]]()
+    while (together := await events.next_events()) is not None:
         found.append(together)
     return found
 

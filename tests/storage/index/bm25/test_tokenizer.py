@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.index.bm25.encoder import encode_document, encode_query, terms
-from storage.index.bm25.tokenizer import is_latin, words
-from storage.index.engine import Sparse
+from storage.index.bm25.encoder import content_terms, encode_document, encode_query
+from storage.index.bm25.tokenizer import is_latin, tokenize
+from storage.index.engine import SparseVector
 
 
 def overlap(query: str, text: str, language: str) -> float:
     """Share of the query's words that the text has."""
-    asked, found = words(query, language), words(text, language)
+    asked, found = tokenize(query, language), tokenize(text, language)
     wanted = {*asked[0], *asked[1]}
     return len(wanted & {*found[0], *found[1]}) / len(wanted)
 
@@ -36,9 +36,9 @@ def test_ways_to_write_a_word_are_one_word(language: str, one: str, other: str) 
 
 
 def test_a_hindi_word_is_not_cut_at_its_joined_consonants() -> None:
-    assert len(words("पैंथर्स", "hi")[0]) == 1
-    assert len(terms("पैंथर्स", "hi")) == 1
-    assert terms("चन्द्र", "hi").isdisjoint(terms("पैंथर्स केन्द्र", "hi"))
+    assert len(tokenize("पैंथर्स", "hi")[0]) == 1
+    assert len(content_terms("पैंथर्स", "hi")) == 1
+    assert content_terms("चन्द्र", "hi").isdisjoint(content_terms("पैंथर्स केन्द्र", "hi"))
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_word_is_found_where_no_space_stands_before_it(
 
 
 def test_scripts_may_be_mixed() -> None:
-    spaced, unspaced = words("USB接口v2", "zh")
+    spaced, unspaced = tokenize("USB接口v2", "zh")
     assert (len(spaced), len(unspaced)) == (2, 1)
 
 
@@ -117,5 +117,5 @@ def shared(query: str, text: str, language: str) -> float:
     return sum(asked.get(term, 0.0) * weight for term, weight in document)
 
 
-def _terms(sparse: Sparse) -> tuple[list[int], list[float]]:
+def _terms(sparse: SparseVector) -> tuple[list[int], list[float]]:
     return sparse.indices, sparse.values

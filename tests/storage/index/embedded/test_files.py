@@ -15,9 +15,9 @@ import pytest
 from storage.errors import NotFound, StorageFull
 from storage.index.embedded.client import open_embedded
 from storage.index.embedded.engine import EmbeddedEngine
-from storage.index.embedded.files import room_taken
-from storage.index.embedded.protocol import Address
-from storage.index.engine import IndexEngine, Point, Schema, SetPayload, Sparse
+from storage.index.embedded.files import folder_size
+from storage.index.embedded.protocol import EngineAddress
+from storage.index.engine import IndexEngine, Point, Schema, SetPayload, SparseVector
 from tests.storage.points import QUERY, SCHEMA, points
 
 
@@ -62,7 +62,7 @@ def test_on_a_full_disk_nothing_is_written_and_all_is_served(
             lambda: engine.upsert("c", points(10, 20)),
             lambda: engine.apply("c", [SetPayload({}, {"state": "live"})]),
             lambda: engine.create("d", SCHEMA),
-            lambda: engine.lend("c"),
+            lambda: engine.begin_copy("c"),
         ):
             with pytest.raises(StorageFull, match=r"less than \d+ MiB left"):
                 write()
@@ -76,15 +76,15 @@ async def test_an_optimised_collection_takes_no_more_room(
     engine: IndexEngine, folder: Path
 ) -> None:
     await engine.upsert("c", points(0, 10))
-    before = room_taken(folder)
+    before = folder_size(folder)
     await engine.optimize("c")
-    assert room_taken(folder) < before + (1 << 20)
+    assert folder_size(folder) < before + (1 << 20)
     assert await engine.count("c", {}) == 10
     assert len(await engine.search("c", QUERY)) == 5
 
 
-async def large(engine: IndexEngine) -> int:
-    """Makes `large`, so large that to optimise it takes a moment; returns how many points it has."""
+async def create_large(engine: IndexEngine) -> int:
+    """Makes `create_large`, so large that to optimise it takes a moment; returns how many points it has."""
     await engine.create("large", Schema(1024, ["corpus"], []))
     await engine.upsert("large", [wide(number) for number in range(4200)])
     return 4200
@@ -92,10 +92,10 @@ async def large(engine: IndexEngine) -> int:
 
 def wide(number: int) -> Point:
     vector = np.random.default_rng(number).normal(size=1024).tolist()
-    return Point(str(UUID(int=number)), vector, Sparse([1], [1.0]), {"corpus": "a"})
+    return Point(str(UUID(int=number)), vector, SparseVector([1], [1.0]), {"corpus": "a"})
 
 
-async def begun(folder: Path) -> None:
+async def wait_until_optimizing(folder: Path) -> None:
     segments = folder / "collections" / ".copy-large" / "temp_segments"
     while not any(segments.glob("*")):  # noqa: ASYNC110 - another process makes them
         await asyncio.sleep(0.005)
@@ -105,12 +105,12 @@ async def begun(folder: Path) -> None:
 async def test_others_are_served_while_a_collection_is_optimised(
     engine: IndexEngine, folder: Path
 ) -> None:
-    count = await large(engine)
+    count = await create_large(engine)
     await engine.upsert("c", points(0, 10))
     assert not await engine.is_slow("c")
     assert await engine.is_slow("large")
     optimising = asyncio.create_task(engine.optimize("large"))
-    await begun(folder)
+    await wait_until_optimizing(folder)
     changing = asyncio.create_task(engine.upsert("large", [wide(count)]))
     for _ in range(5):
         assert len(await engine.search("c", QUERY)) == 5
@@ -127,7 +127,7 @@ async def test_others_are_served_while_a_collection_is_optimised(
 async def test_optimising_may_be_cut_short_while_it_copies(
     engine: IndexEngine, folder: Path
 ) -> None:
-    count, copy = await large(engine), folder / "collections" / ".copy-large"
+    count, copy = await create_large(engine), folder / "collections" / ".copy-large"
     async with open_embedded(folder) as other:
         optimising = asyncio.create_task(other.optimize("large"))
         while not copy.exists():  # noqa: ASYNC110 - another process makes it
@@ -141,16 +141,16 @@ async def test_optimising_may_be_cut_short_while_it_copies(
 
 @pytest.mark.slow
 async def test_optimising_may_be_cut_short(engine: IndexEngine, folder: Path) -> None:
-    count = await large(engine)
+    count = await create_large(engine)
     async with open_embedded(folder) as other:
         optimising = asyncio.create_task(other.optimize("large"))
-        await begun(folder)
+        await wait_until_optimizing(folder)
         optimising.cancel()
     assert await engine.count("large", {}) == count
 
     optimising = asyncio.create_task(engine.optimize("large"))
-    await begun(folder)
-    os.kill(Address.read(folder).pid, signal.SIGKILL)
+    await wait_until_optimizing(folder)
+    os.kill(EngineAddress.read(folder).pid, signal.SIGKILL)
     await optimising
     assert await engine.count("large", {}) == count
     assert not (folder / "collections" / ".copy-large").exists()

@@ -22,9 +22,9 @@ from storage.errors import (
 from storage.index.embedded import connection
 from storage.index.embedded.client import EngineClient, open_embedded
 from storage.index.embedded.engine import EmbeddedEngine
-from storage.index.embedded.protocol import HOST, TAKEN, Address, Hello
-from storage.index.engine import IndexEngine, Point, Sparse
-from storage.processes.frames import frame
+from storage.index.embedded.protocol import EXIT_LOCKED, HOST, EngineAddress, Hello
+from storage.index.engine import IndexEngine, Point, SparseVector
+from storage.processes.frames import encode_frame
 from tests.storage.points import QUERY, SCHEMA, points
 
 
@@ -36,7 +36,7 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-async def gone(pid: int) -> bool:
+async def has_ended(pid: int) -> bool:
     """Whether a process ends within five seconds."""
     for _ in range(500):
         if not is_alive(pid):
@@ -47,26 +47,26 @@ async def gone(pid: int) -> bool:
 
 async def test_doors_share_one_process_which_leaves_after_the_last(folder: Path) -> None:
     async with open_embedded(folder) as first:
-        pid = Address.read(folder).pid
+        pid = EngineAddress.read(folder).pid
         async with open_embedded(folder) as second:
-            assert Address.read(folder).pid == pid
+            assert EngineAddress.read(folder).pid == pid
             await first.create("c", SCHEMA)
             await second.upsert("c", points(0, 10))
             assert await first.count("c", {}) == 10
         assert await first.count("c", {}) == 10
         assert is_alive(pid)
-    assert await gone(pid)
+    assert await has_ended(pid)
     assert not (folder / "engine.json").exists()
     async with open_embedded(folder) as again:
         assert await again.count("c", {}) == 10
-        assert Address.read(folder).pid != pid
+        assert EngineAddress.read(folder).pid != pid
 
 
 async def test_a_door_may_close_without_a_word(folder: Path) -> None:
     async with asyncio.timeout(60):
         async with open_embedded(folder):
-            pid = Address.read(folder).pid
-        assert await gone(pid)
+            pid = EngineAddress.read(folder).pid
+        assert await has_ended(pid)
 
 
 async def test_its_address_is_for_its_owner_only(engine: IndexEngine, folder: Path) -> None:
@@ -77,7 +77,7 @@ async def test_its_address_is_for_its_owner_only(engine: IndexEngine, folder: Pa
 async def test_it_sees_no_keys(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COHERE_API_KEY", "secret")
     async with open_embedded(folder):
-        environment = Path(f"/proc/{Address.read(folder).pid}/environ").read_bytes()
+        environment = Path(f"/proc/{EngineAddress.read(folder).pid}/environ").read_bytes()
     assert b"PYTHONPATH=" in environment
     assert b"COHERE_API_KEY" not in environment
 
@@ -87,10 +87,10 @@ async def test_killing_it_loses_nothing_and_the_next_call_works(
 ) -> None:
     for round_ in range(3):
         await engine.upsert("c", points(round_ * 100, round_ * 100 + 100))
-        os.kill(Address.read(folder).pid, signal.SIGKILL)
+        os.kill(EngineAddress.read(folder).pid, signal.SIGKILL)
         assert await engine.count("c", {}) == (round_ + 1) * 100
-    await engine.point("alias", "c")
-    os.kill(Address.read(folder).pid, signal.SIGKILL)
+    await engine.set_alias("alias", "c")
+    os.kill(EngineAddress.read(folder).pid, signal.SIGKILL)
     assert len(await engine.search("alias", QUERY)) == 5
 
 
@@ -101,7 +101,7 @@ async def test_calls_under_way_when_it_is_killed_are_repeated(
     calls = [asyncio.create_task(engine.search("c", QUERY)) for _ in range(20)]
     writing = asyncio.create_task(engine.upsert("c", points(300, 1500)))
     await asyncio.sleep(0.01)
-    os.kill(Address.read(folder).pid, signal.SIGKILL)
+    os.kill(EngineAddress.read(folder).pid, signal.SIGKILL)
     assert [len(hits) for hits in await asyncio.gather(*calls)] == [5] * 20
     await writing
     assert await engine.count("c", {}) == 1500
@@ -110,9 +110,9 @@ async def test_calls_under_way_when_it_is_killed_are_repeated(
 async def test_a_call_that_kills_it_twice_is_not_repeated_for_ever(
     engine: IndexEngine, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def killing(client: EngineClient) -> connection.Connection:
+    async def killing(client: EngineClient) -> connection.EngineConnection:
         found = await connect(client)
-        os.kill(Address.read(folder).pid, signal.SIGKILL)
+        os.kill(EngineAddress.read(folder).pid, signal.SIGKILL)
         return found
 
     connect = EngineClient.connect
@@ -162,10 +162,10 @@ def open_and_kill_another_door(folder: Path) -> bytes:
 
 
 async def test_a_killed_door_leaves_it_to_the_others(engine: IndexEngine, folder: Path) -> None:
-    pid = Address.read(folder).pid
+    pid = EngineAddress.read(folder).pid
     assert await asyncio.to_thread(open_and_kill_another_door, folder) == b"['c']\n"
     await engine.upsert("c", points(0, 10))
-    assert Address.read(folder).pid == pid
+    assert EngineAddress.read(folder).pid == pid
 
 
 async def test_many_doors_at_once_start_one_process(
@@ -185,8 +185,10 @@ async def test_many_doors_at_once_start_one_process(
         )
         await engines[0].create("c", SCHEMA)
         assert [await engine.collections() for engine in engines] == [["c"]] * 10
-        losers = [child for child in children if child.pid != Address.read(folder).pid]
-        assert [await asyncio.to_thread(child.wait, 5) for child in losers] == [TAKEN] * len(losers)
+        losers = [child for child in children if child.pid != EngineAddress.read(folder).pid]
+        assert [await asyncio.to_thread(child.wait, 5) for child in losers] == [EXIT_LOCKED] * len(
+            losers
+        )
         assert len(losers) == len(children) - 1
 
 
@@ -202,16 +204,16 @@ async def test_doors_that_come_as_it_leaves_are_served(folder: Path) -> None:
 
 
 async def test_an_address_left_behind_is_not_believed(tmp_path: Path) -> None:
-    Address(port=1, token="old", pid=1).write(tmp_path)
+    EngineAddress(port=1, token="old", pid=1).write(tmp_path)
     async with open_embedded(tmp_path) as engine:
         assert await engine.collections() == []
 
 
 async def test_a_wrong_token_opens_nothing(engine: IndexEngine, folder: Path) -> None:
-    address = Address.read(folder)
-    for message in (Hello("wrong"), Hello(""), Address(1, address.token, 1)):
+    address = EngineAddress.read(folder)
+    for message in (Hello("wrong"), Hello(""), EngineAddress(1, address.token, 1)):
         reader, writer = await asyncio.open_connection(HOST, address.port)
-        writer.write(frame(message) + frame(message))
+        writer.write(encode_frame(message) + encode_frame(message))
         if isinstance(message, Hello):
             assert await reader.read() == b""
         writer.close()
@@ -228,7 +230,7 @@ async def test_an_engine_of_another_version_says_so(
 
 
 async def test_a_call_that_makes_no_sense_is_refused_alone(engine: IndexEngine) -> None:
-    empty = Sparse([], [])
+    empty = SparseVector([], [])
     with pytest.raises(InvalidInput, match="Expected `float`, got `None`"):
         await engine.upsert("c", [Point(str(UUID(int=1)), cast("list[float]", [None]), empty, {})])
     with pytest.raises(IndexUnavailable, match="The index failed: ValueError"):
@@ -239,10 +241,10 @@ async def test_a_call_that_makes_no_sense_is_refused_alone(engine: IndexEngine) 
 
 
 async def test_an_interrupt_does_not_reach_it(engine: IndexEngine, folder: Path) -> None:
-    pid = Address.read(folder).pid
+    pid = EngineAddress.read(folder).pid
     os.kill(pid, signal.SIGINT)
     await engine.upsert("c", points(0, 10))
-    assert Address.read(folder).pid == pid
+    assert EngineAddress.read(folder).pid == pid
     assert os.getsid(pid) == pid
 
 
@@ -250,9 +252,9 @@ async def test_asked_to_end_it_closes_the_index_and_the_next_call_starts_another
     engine: IndexEngine, folder: Path
 ) -> None:
     await engine.upsert("c", points(0, 10))
-    pid = Address.read(folder).pid
+    pid = EngineAddress.read(folder).pid
     os.kill(pid, signal.SIGTERM)
-    assert await gone(pid)
+    assert await has_ended(pid)
     assert (folder / "engine.log").read_text() == ""
     assert await engine.count("c", {}) == 10
 
@@ -281,8 +283,8 @@ async def test_a_damaged_collection_is_named_and_the_others_serve(folder: Path) 
         for name in ("good", "bad"):
             await engine.create(name, SCHEMA)
             await engine.upsert(name, points(0, 10))
-        pid = Address.read(folder).pid
-    assert await gone(pid)
+        pid = EngineAddress.read(folder).pid
+    assert await has_ended(pid)
     (segment,) = (folder / "collections" / "bad").rglob("segment.json")
     segment.write_bytes(b"not a segment")
     async with open_embedded(folder) as engine:

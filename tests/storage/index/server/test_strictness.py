@@ -3,9 +3,9 @@
 import pytest
 from qdrant_client import models
 
-from storage.index.engine import MOST_CANDIDATES
-from storage.index.passages import FILTERED
-from storage.index.server.conversions import refused
+from storage.index.engine import MAX_CANDIDATES
+from storage.index.passages import FILTER_FIELDS
+from storage.index.server.conversions import strict_mode_problems
 
 
 def collection(indexed: list[str], **strict: object) -> models.CollectionInfo:
@@ -22,7 +22,7 @@ def collection(indexed: list[str], **strict: object) -> models.CollectionInfo:
 @pytest.mark.parametrize(
     ("indexed", "strict", "told"),
     [
-        ([*FILTERED], {"enabled": True, "max_query_limit": 1_000}, ""),
+        ([*FILTER_FIELDS], {"enabled": True, "max_query_limit": 1_000}, ""),
         ([], {"enabled": False, "max_query_limit": 1}, ""),
         (
             ["corpus", "state"],
@@ -31,12 +31,12 @@ def collection(indexed: list[str], **strict: object) -> models.CollectionInfo:
         ),
         ([], {"enabled": True}, ""),
         ([], {"enabled": True, "unindexed_filtering_retrieve": True}, ""),
-        ([*FILTERED], {"enabled": True, "max_query_limit": 50}, "50 results"),
+        ([*FILTER_FIELDS], {"enabled": True, "max_query_limit": 50}, "50 results"),
     ],
 )
 def test_only_what_would_fail_is_told(
     indexed: list[str], strict: dict[str, object], told: str
 ) -> None:
-    complaints = refused(collection(indexed, **strict), FILTERED, MOST_CANDIDATES)
+    complaints = strict_mode_problems(collection(indexed, **strict), FILTER_FIELDS, MAX_CANDIDATES)
     assert bool(complaints) == bool(told)
     assert told in " ".join(complaints)
