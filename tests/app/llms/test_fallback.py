@@ -136,7 +136,7 @@ async def test_a_model_that_keeps_failing_rests_and_is_tried_by_one_turn(
     assert doubles.asked.count("double/fails-6") == 6
     heard = await ask(llm)
     assert doubles.asked.count("double/fails-6") == 6, "it rests"
-    assert "rests" in heard.spoken.attempts[0].error
+    assert "is paused" in heard.spoken.attempts[0].error
     resting._until = 0.0  # its rest is over
     both = await asyncio.gather(ask(llm), ask(llm))
     assert {heard.spoken.model for heard in both} == {"double/fails-6", "double/answers"}
