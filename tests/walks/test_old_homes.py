@@ -128,7 +128,7 @@ async def test_the_release_that_was_kept_can_serve_again(bakery: Services) -> No
 async def test_a_new_release_is_built_from_the_files(bakery: Services, docs: Path) -> None:
     """The files and the upload are read again, and not merely copied from the old release."""
     before = {source.title: source.id for source in await bakery.library.sources()}
-    built = await bakery.reindexing.run("sources")
+    built = await bakery.reindexing.reindex("sources")
     assert (built.before, built.release, built.sources) == ("ibid-2", "ibid-3", 4)
     after = await bakery.library.sources()
     assert {source.title: source.id for source in after} == before

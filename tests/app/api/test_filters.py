@@ -13,7 +13,7 @@ from tests.app.api.calls import API, FUEL, Client, ask, assert_problem, start_co
         ('{"colour": "red"}', "not 'colour'"),
         (
             '{"version": "2.x"}',
-            "No page has the version '2.x'. Nothing in these corpora has a version.",
+            "No page has the version '2.x'. No page in these corpora has a version.",
         ),
         ('{"version": 2}', "JSON object of texts"),
         ("[]", "JSON object of texts"),

@@ -85,7 +85,7 @@ def test_what_was_spent_can_be_read(client: Client) -> None:
     assert by_model["double/answers"]["cost"] > 0
     assert report["cost"] == pytest.approx(sum(one["cost"] for one in report["spent"]))
     assert [budget["limit"] for budget in report["budgets"]] == [None, None]
-    assert_problem(client.get(f"{API}/usage?days=0"), 400, "1 to 366")
+    assert_problem(client.get(f"{API}/usage?days=0"), 400, "between 1 and 366")
 
 
 def test_no_model_left_is_a_problem_and_a_last_event(folder: Path, doubles: Doubles) -> None:
@@ -104,5 +104,5 @@ def test_a_spent_budget_is_too_many_requests(folder: Path, doubles: Doubles) -> 
     settings = settings_for(folder, doubles, "answers", monthly_budget=0.0)
     with TestClient(create_app(settings)) as client:
         conversation = start_conversation(client)
-        assert_problem(ask(client, conversation), 429, "monthly budget of \\$0.00 is spent")
+        assert_problem(ask(client, conversation), 429, "monthly budget of \\$0.00 is used up")
         assert client.get(conversation).json()["messages"] == []

@@ -71,6 +71,6 @@ async def test_a_long_conversation_is_shortened_to_fit(doubles: Doubles) -> None
     assert (sent[0], sent[-1]) == (system.content, question.content)
     assert sent[-2][0] == "8", "the newest stay"
     assert len(sent) < len(said)
-    with pytest.raises(ModelRefused, match="does not fit"):
+    with pytest.raises(ModelRefused, match="exceeds its context"):
         await llm.achat([system, ChatMessage(role="user", content="word " * 3_000)])
     assert len(doubles.log) == 1
