@@ -104,15 +104,9 @@ def test_what_does_not_fit_is_left_out_by_exchange(
 
 
 def test_a_question_that_does_not_fit_is_refused() -> None:
-<<<<<<< HEAD
     llm = HostedLLM.create("http://127.0.0.1:1/v1", None, "m", context_window=2_000, max_tokens=500)
-    with pytest.raises(ModelRefused, match="does not fit"):
-        llm._fit_context([ChatMessage(role=MessageRole.USER, content="x" * 5_000)])
-=======
-    llm = HostedLLM.at("http://127.0.0.1:1/v1", None, "m", context_window=2_000, max_tokens=500)
     with pytest.raises(ModelRefused, match="exceeds its context"):
-        llm._fitting([ChatMessage(role=MessageRole.USER, content="x" * 5_000)])
->>>>>>> main
+        llm._fit_context([ChatMessage(role=MessageRole.USER, content="x" * 5_000)])
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -59,13 +59,8 @@ async def test_a_question_is_edited_and_both_branches_are_kept(manual: Services)
     )
     assert (await texts(manual, conversation)) == ["Who keeps it?"]
     assert first.conversation_id == conversation
-<<<<<<< HEAD
-    with pytest.raises(InvalidInput, match="no question"):
-        await collect_answer(manual.chat.stream(conversation, FUEL, instead_of=before[1].id))
-=======
     with pytest.raises(InvalidInput, match="not a question"):
-        await drained(manual.chat.stream(conversation, FUEL, instead_of=before[1].id))
->>>>>>> main
+        await collect_answer(manual.chat.stream(conversation, FUEL, instead_of=before[1].id))
     with pytest.raises(NotFound):
         await collect_answer(manual.chat.stream(conversation, FUEL, instead_of=uuid4()))
 
