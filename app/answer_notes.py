@@ -21,9 +21,9 @@ _SINGULAR_AND_PLURAL = {
 
 def list_notes(answer: Answer) -> list[str]:
     """Return one sentence for each kind of flag on the answer's claims."""
-    said: list[str] = []
-    for flag, (one, many) in _SINGULAR_AND_PLURAL.items():
+    notes: list[str] = []
+    for flag, (singular, plural) in _SINGULAR_AND_PLURAL.items():
         count = sum(flag in claim.flags for claim in answer.claims)
         if count:
-            said.append(one if count == 1 else many.format(count))
-    return said
+            notes.append(singular if count == 1 else plural.format(count))
+    return notes

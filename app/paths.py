@@ -42,8 +42,8 @@ def text_without_path(text: SourceText) -> SourceText:
 
 def without_paths(answer: Answer) -> Answer:
     """Replace all `file:` URLs in a stored answer, e.g. one that was given to an admin."""
-    told = _values_with_urls(answer)
-    new = {each.url: _url_for_clients(each) for each in told if each.url.startswith(_FILE)}
+    values = _values_with_urls(answer)
+    new = {value.url: _url_for_clients(value) for value in values if value.url.startswith(_FILE)}
     if not new:
         return answer
     text = answer.model_dump_json()

@@ -91,9 +91,9 @@ class ConversationController(Controller):
     ) -> ConversationList:
         """List conversations, most recently used first. `q` filters by title and messages."""
         found = await history.recent(limit + 1, parse_cursor(after), q)
-        shown, has_more = found[:limit], len(found) > limit
+        page, has_more = found[:limit], len(found) > limit
         return ConversationList(
-            conversations=tuple(shown), next=encode_cursor(shown[-1]) if has_more else None
+            conversations=tuple(page), next=encode_cursor(page[-1]) if has_more else None
         )
 
     @get("/{conversation_id:uuid}", summary="Read a conversation")

@@ -112,11 +112,11 @@ class ChatEngine(BaseChatEngine):
 
 
 def _stream_words(text: str) -> Generator[ChatResponse]:
-    said = ""
+    sent = ""
     for word in text.split(" "):
-        delta = word if not said else f" {word}"
-        said += delta
-        yield _response(said, delta)
+        delta = word if not sent else f" {word}"
+        sent += delta
+        yield _response(sent, delta)
 
 
 def _response(text: str, delta: str) -> ChatResponse:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from app.wiring import Services
 
 
-def _parse_pairs(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
-    pairs = [pair.partition("=") for pair in given]
+def _parse_pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in values]
     for name, equals, value in pairs:
         if not equals:
             raise click.BadParameter(f"{name + value!r} is not of the form NAME=VALUE.")

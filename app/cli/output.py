@@ -54,13 +54,13 @@ def _describe_model(answer: Answer) -> str:
     if answer.model == "extractive":
         return "Answered by the extractive model: sentences of the sources themselves, quoted."
     model = answer.model
-    told = [f"Answered by {model}." if model else "Declined: no model was asked to answer."]
+    sentences = [f"Answered by {model}." if model else "Declined: no model was asked to answer."]
     if answer.rewriting:
-        told.append(f"{answer.rewriting.model} rewrote the question.")
+        sentences.append(f"{answer.rewriting.model} rewrote the question.")
     if answer.finish == "length":
-        told.append("The answer is cut off: it reached the limit LLM_MAX_TOKENS.")
-    told += [f"{tried.model} did not answer: {tried.error}." for tried in answer.attempts]
-    return " ".join(told)
+        sentences.append("The answer is cut off: it reached the limit LLM_MAX_TOKENS.")
+    sentences += [f"{tried.model} did not answer: {tried.error}." for tried in answer.attempts]
+    return " ".join(sentences)
 
 
 def _wrap(text: str, indent: str = "") -> str:

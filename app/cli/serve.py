@@ -38,8 +38,8 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     if workers > 1 and not settings.rate_limit_store:
         os.environ["RATE_LIMIT_STORE"] = "file"
     run_command(lambda _: _check_services(settings), settings)
-    shown = f"[{host}]" if ":" in host else host
-    place = settings.public_url or f"http://{shown}:{port}"
+    url_host = f"[{host}]" if ":" in host else host
+    place = settings.public_url or f"http://{url_host}:{port}"
     if settings.log_format == "text":
         echo(f"Ask at {place}/ (API: /schema). Ctrl-C stops it.", err=True)
     serving.serve(settings, address, port, workers)

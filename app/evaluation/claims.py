@@ -25,10 +25,10 @@ class LabelledClaim(BaseModel):
 
     @field_validator("evidence", mode="before")
     @classmethod
-    def _joined(cls, given: object) -> object:
-        if isinstance(given, list):
-            return "\n".join(map(str, cast("list[object]", given)))
-        return given
+    def _join_lines(cls, value: object) -> object:
+        if isinstance(value, list):
+            return "\n".join(map(str, cast("list[object]", value)))
+        return value
 
 
 class ClaimEvaluation(Value):

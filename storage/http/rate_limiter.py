@@ -37,4 +37,4 @@ class RateLimiter:
         now = time.monotonic()
         while self._taken and self._taken[0][0] <= now - self._period:
             self._taken.popleft()
-        return sum(taken for _, taken in self._taken) + amount <= limit
+        return sum(count for _, count in self._taken) + amount <= limit

@@ -200,8 +200,8 @@ class _FactCheck:
         self._evidence = alignment.evidence.facts
         claim = Facts(alignment.claim)
         numbers = [self._has_number(at, value) for at, value in claim.numbers.items()]
-        there = set(self._evidence.numbers.values())
-        known = [value in there for value in claim.numbers.values()]
+        evidence_numbers = set(self._evidence.numbers.values())
+        known = [value in evidence_numbers for value in claim.numbers.values()]
         self.numbers_found = sum(known) / len(known) if known else 1.0
         names = [self._has_name(at) for at in claim.names]
         starts = [self._has_first_word(at) for at in claim.first_words()]
