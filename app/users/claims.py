@@ -73,7 +73,7 @@ class ClaimPolicy(Value):
         if not self.authorized_parties:
             return
         name = next((claim for claim in _PARTY_CLAIMS if claims.get(claim) is not None), None)
-        allowed = " or ".join(f"'{claim}'" for claim in sorted(self.authorized_parties))
+        allowed = " or ".join(f"'{party}'" for party in sorted(self.authorized_parties))
         if name is None:
             raise NotSignedIn(
                 f"The token has neither `azp` nor `client_id`; one of them must be {allowed}."
