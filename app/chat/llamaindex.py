@@ -9,7 +9,7 @@ from llama_index.core.chat_engine.types import (
     StreamingAgentChatResponse,
 )
 
-from app.blocking import run_blocking
+from app.async_to_sync import run_blocking
 from app.chat.events import Completed, Restarted, Retrieved, Token
 from app.chat.turn_engine import Turn, TurnEngine
 from app.retrieval.retriever import to_node

@@ -5,8 +5,8 @@ import shutil
 import textwrap
 from collections.abc import Sequence
 
-from app.answer_notes import list_notes
 from app.cli.terminal import echo
+from app.flag_notes import list_notes
 from storage.domain import Answer, Citation, Passage
 
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")

@@ -6,7 +6,7 @@ import socket
 
 import click
 
-from app import serving
+from app import granian_server as serving
 from app.cli.runtime import EXIT_MISUSED, fail, load_settings, run_command
 from app.cli.terminal import echo
 from app.settings import Settings

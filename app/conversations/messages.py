@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from app.conversations.redaction import redact, visible_claims
-from app.paths import without_paths
+from app.path_redaction import answer_without_paths
 from storage.domain import Answer, Principal
 from storage.errors import InvalidInput, NotFound
 from storage.sql.database import Session
@@ -170,7 +170,7 @@ class VisibleMessages:
         influenced = hidden.is_influenced(message)
         answer = redact(message.answer, hidden.sources_of(message), influenced=influenced)
         if not self._reader.is_admin:
-            answer = without_paths(answer)
+            answer = answer_without_paths(answer)
         return message if answer is message.answer else message.with_answer(answer)
 
     def _visible_claims(self, message: Message, hidden: HiddenSources) -> list[int]:

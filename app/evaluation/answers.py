@@ -18,7 +18,7 @@ from pipelines.ingestion.sentences import split_sentences
 from storage.domain import Answer, Citation, Passage, Value
 from storage.errors import InvalidInput
 from storage.index.bm25.encoder import content_terms
-from storage.parsing import parse_json
+from storage.json_parsing import parse_json
 
 _PAGE = re.compile(r"#page=\d+\Z")
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from storage.domain import Edition
 from storage.errors import InvalidInput
-from storage.parsing import parse_json
+from storage.json_parsing import parse_json
 
 FIELDS = ("version", "locale")
 """The fields that a filter may contain."""

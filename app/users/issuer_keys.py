@@ -20,7 +20,7 @@ from aiohttp import (
 
 from storage.errors import IbidError, SignInUnavailable
 from storage.http.pool import open_pool, read_limited
-from storage.parsing import parse_json
+from storage.json_parsing import parse_json
 from storage.service_urls import without_secrets
 
 _log = logging.getLogger("ibid.people")

@@ -10,7 +10,7 @@ import jwt
 from app.users.claims import LEEWAY, ClaimPolicy, Claims
 from app.users.issuer_keys import JWT_ERRORS, IssuerKeys, SigningKey, SigningKeys
 from storage.errors import NotSignedIn
-from storage.parsing import parse_json
+from storage.json_parsing import parse_json
 
 _MAX_TOKEN_LENGTH = 16_384
 """The most characters of a token; one of Entra with 200 groups has more than half as many."""

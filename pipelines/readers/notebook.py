@@ -8,7 +8,7 @@ from pipelines.readers.markdown.reader import write_markdown
 from pipelines.readers.page import Page
 from pipelines.readers.page_writer import PageWriter
 from storage.errors import SourceUnreadable
-from storage.parsing import parse_json
+from storage.json_parsing import parse_json
 
 _NO_NOTEBOOK = "It is not a notebook: it has no list of cells."
 # In characters. Longer output is a log or a data table, which is no use for answers.

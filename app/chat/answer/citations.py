@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
-from app.chat.answer.growing import TextBuffer
 from app.chat.answer.links import quote_url
 from app.chat.answer.sanitizer import Sanitizer
+from app.chat.answer.text_buffer import TextBuffer
 from app.chat.events import Cited, Token
 from app.text.markers import Marker, MarkerParser, Piece
 from app.text.visible import InvisibleFilter, to_one_line

@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from app.chat.answer.allowed_links import AllowedLinks
 from app.chat.answer.blocks import BlockParser
-from app.chat.answer.targets import AllowedLinks
 from app.text.autolinks import find_address, may_hold_address
 from app.text.markers import Marker, Piece
 from storage.domain import Passage

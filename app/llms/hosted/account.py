@@ -5,7 +5,7 @@ from typing import TypeVar
 import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
-from app.llms.hosted.refusals import error_for_status
+from app.llms.hosted.status_errors import error_for_status
 from storage.errors import ModelUnavailable
 from storage.http.pool import DECODE_ERRORS
 from storage.service_urls import without_secrets
