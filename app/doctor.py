@@ -136,12 +136,12 @@ async def _check_index(settings: Settings) -> Findings:
         collection = (await engine.aliases()).get(ALIAS)
         if collection is None:
             mend = "Run `ibid ingest PATH`."
-            yield Finding(name="index", state="note", told="empty so far", mend=mend)
+            yield Finding(name="index", state="note", told="nothing was ingested yet", mend=mend)
             return
         points = await engine.count(ALIAS, {})
         async with database.read_transaction() as session:
             release = await Releases(session).find(collection)
-    message = f"{collection} serves, {points:,} passages"
+    message = f"{collection} is active, with {points:,} passages"
     yield Finding(name="index", state="ok", told=message)
     if settings.qdrant_url:
         from storage.index.server.engine import check_strict_mode  # noqa: PLC0415 - qdrant_client takes 0.8 s
@@ -163,7 +163,7 @@ async def _check_embedding(settings: Settings, http: ClientSession | None) -> Fi
     fingerprint = configured_fingerprint(settings)
     embedding, dimension = build_embeddings(settings, http)(fingerprint), fingerprint.dimension
     vector = await embedding.aget_query_embedding("lighthouse")
-    message = f"{embedding.model_name} gives {len(vector)} dimensions"
+    message = f"{embedding.model_name} returns {len(vector)} dimensions"
     if len(vector) != dimension:
         raise IndexMismatch(f"{message}, not the {dimension} that are set.")
     yield Finding(name="embedding", state="ok", told=message)
@@ -177,7 +177,7 @@ async def _check_reranker(settings: Settings, http: ClientSession | None) -> Fin
     await reranker.rerank(
         "lamp", [_example_passage("The lamp burns."), _example_passage("Ships pass by.")]
     )
-    yield Finding(name="reranker", state="ok", told=f"{reranker.model} ranks")
+    yield Finding(name="reranker", state="ok", told=f"{reranker.model} works")
 
 
 async def _check_models(settings: Settings, http: ClientSession | None) -> Findings:
@@ -207,7 +207,7 @@ async def _check_openrouter(settings: Settings, key: str, http: ClientSession) -
     listed = await fetch_model_names(http, base, key)
     for name in settings.models:
         if name in listed:
-            yield Finding(name="models", state="ok", told=f"{name} is there")
+            yield Finding(name="models", state="ok", told=f"{name} is available")
         else:
             mend = "Correct OPENROUTER_MODELS; the models are listed at openrouter.ai/models."
             yield Finding(name="models", state="wrong", told=f"there is no {name}", mend=mend)
@@ -216,7 +216,7 @@ async def _check_openrouter(settings: Settings, key: str, http: ClientSession) -
 async def _check_sign_in(settings: Settings) -> Findings:
     if settings.auth == "off":
         yield Finding(
-            name="sign-in", state="ok", told="off: everybody who can reach the server has access"
+            name="sign-in", state="ok", told="off: everyone who can reach the server has access"
         )
         return
     build_claim_policy(settings, require(settings.auth_issuer, "AUTH=jwt", "AUTH_ISSUER"))

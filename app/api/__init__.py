@@ -148,7 +148,7 @@ def _openapi(settings: Settings) -> OpenAPIConfig:
         title="Ibid",
         version="1",
         openapi_router=router,
-        description="Answers from documentation, every claim with a footnote.",
+        description="Answers questions from documentation. Every claim has a footnote.",
         render_plugins=[SchemaPage()],
         servers=[Server(url=settings.public_url or "/")],
     )

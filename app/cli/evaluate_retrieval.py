@@ -57,7 +57,9 @@ def retrieval(
 
 @click.command("make")
 @click.argument("corpus")
-@click.option("--out", type=_new_folder, help="A folder; by default where `ibid reindex` looks.")
+@click.option(
+    "--out", type=_new_folder, help="Folder to write to; default: golden/CORPUS in IBID_HOME."
+)
 def make(corpus: str, out: Path | None) -> None:
     """Write a golden set for CORPUS. Its headings become questions, marked as generated.
 

@@ -20,7 +20,7 @@ from app.settings import Settings
     default=1,
     show_default=True,
     type=click.IntRange(1, 64),
-    help="Number of processes.",
+    help="Number of processes that answer requests.",
 )
 @click.option("--insecure", is_flag=True, help="Allow other machines without sign-in.")
 def serve(host: str, port: int, workers: int, insecure: bool) -> None:

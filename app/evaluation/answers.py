@@ -146,7 +146,7 @@ async def evaluate_answers(
 
 
 async def _answer_question(engine: TurnEngine, turn: Turn) -> tuple[Answer, Sequence[Passage]]:
-    """Return the answer and the passages that it was made from, best first."""
+    """Ask one question; return the answer and the passages that it was written from, best first."""
     passages: Sequence[Passage] = ()
     async for event in engine.stream(turn):
         if isinstance(event, Retrieved):

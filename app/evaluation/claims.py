@@ -55,7 +55,9 @@ def read_claims(path: Path) -> list[LabelledClaim]:
                 place = ".".join(map(str, first["loc"]))
                 raise InvalidInput(f"{path}, line {number}: {place} {first['msg']}.") from error
     if len(set(_are_supported(rows))) < len({True, False}):
-        raise InvalidInput(f"{path} needs claims that are labelled `supported`, and others.")
+        raise InvalidInput(
+            f"{path} must have claims that are labelled `supported` and claims that are not."
+        )
     return rows
 
 

@@ -44,8 +44,8 @@ def _keys(settings: Settings, hosts: set[str]) -> dict[str, str]:
     if settings.llm_fallback_api_key:
         if len(hosts) > 1:
             raise InvalidInput(
-                "LLM_FALLBACK_API_KEY is the key of one server, and LLM_FALLBACKS names several: give "
-                "each its own in LLM_FALLBACK_API_KEYS, as HOST=KEY."
+                "LLM_FALLBACK_API_KEY is the key of one server, but LLM_FALLBACKS names several: set "
+                "the key of each in LLM_FALLBACK_API_KEYS, as HOST=KEY."
             )
         keys = dict.fromkeys(hosts, settings.llm_fallback_api_key.get_secret_value())
     secret = settings.llm_fallback_api_keys

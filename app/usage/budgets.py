@@ -171,7 +171,7 @@ def rewriting_spending(user_id: UUID, rewriting: Rewriting | None) -> list[Spend
 
 
 def attempts_spending(user_id: UUID, attempts: Sequence[FailedAttempt]) -> list[Spending]:
-    """Return the ledger rows of failed attempts: each is one call; an unknown cost counts as 0."""
+    """Return the ledger rows of failed attempts; each is one call, and an unknown cost counts as 0."""
     return [
         Spending(
             user_id=user_id, day=today(), model=attempt.model, calls=1, cost=attempt.cost or 0.0

@@ -106,7 +106,7 @@ class Worker:
         _worker = None
 
     async def wait_until_idle(self, seconds: float) -> None:
-        """Return after so many seconds without jobs; never return if the job store is shared."""
+        """Return after `seconds` without jobs; never return if the job store is shared."""
         while True:
             await asyncio.sleep(_CHECK_SECONDS)
             is_idle = not self._running and time.monotonic() - self._last >= seconds
@@ -271,7 +271,7 @@ def _requeue(worker: str) -> None:
 
 
 def _delete_old_jobs() -> None:
-    """Delete old jobs that are over; otherwise the store would keep every job for ever."""
+    """Delete old jobs that are over; otherwise the store would keep every job."""
     before = (datetime.now(UTC) - _RETENTION).isoformat()
     old = DBOS.list_workflows(
         status=_FINISHED_STATUSES,

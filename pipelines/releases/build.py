@@ -1,4 +1,4 @@
-"""Build a release beside the one that serves: read files again, or copy passages and embed them."""
+"""Build a release while another one serves: read files again, or copy passages and embed them."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Switch to a release: bring it up to date under the locks of all corpora, count it, and let it serve."""
+"""Switch to a release: synchronize it while all corpora are locked, count its passages, and activate it."""
 
 import logging
 import time

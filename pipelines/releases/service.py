@@ -1,4 +1,4 @@
-"""Reindexing: builds releases and switches to them, and lists those that there are."""
+"""Reindexing: builds releases, switches to them, and lists them."""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence

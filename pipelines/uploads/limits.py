@@ -93,7 +93,7 @@ class UploadQuota:
 
 
 def check_disk(size: int, folder: Path | None = None) -> None:
-    """Raise `StorageFull` if writing so many bytes would leave too little free space on the disk."""
+    """Raise `StorageFull` if writing `size` bytes would leave too little free space on the disk."""
     free = shutil.disk_usage(folder or gettempdir()).free
     if size + _MIN_FREE_BYTES > free:
         raise StorageFull(

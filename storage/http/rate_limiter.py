@@ -22,7 +22,7 @@ class RateLimiter:
         limit = max(1, int(self._limit * share))
         amount = min(amount, limit)
         async with self._queues[share]:
-            while not self._fits(amount, limit):  # noqa: ASYNC110 - told by the clock alone
+            while not self._fits(amount, limit):  # noqa: ASYNC110 - only the clock can tell
                 await asyncio.sleep(self._taken[0][0] + self._period - time.monotonic())
             self._taken.append((time.monotonic(), amount))
 

@@ -140,7 +140,7 @@ def _parameters_by_name(pairs: list[tuple[str, str]]) -> dict[str, str]:
             hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(sorted(_KNOWN))}"
             raise ValueError(f"it has an unknown parameter: {hint}")
         if name in parameters and name != "host":
-            raise ValueError(f"{name} is there twice")
+            raise ValueError(f"{name} is given twice")
         parameters[name] = f"{parameters[name]},{value}" if name in parameters else value
     return parameters
 
@@ -150,9 +150,9 @@ def _check_parameters(parameters: dict[str, str]) -> dict[str, str]:
         if name in parameters:
             parameters[name] = parameters[name].strip().lower()
             if parameters[name] not in choices:
-                raise ValueError(f"{name} is {_one_of(choices)}")
+                raise ValueError(f"{name} must be {_one_of(choices)}")
     if not re.fullmatch(r"\d{1,6}", parameters.get("connect_timeout", "0"), re.ASCII):
-        raise ValueError("connect_timeout is a number of seconds")
+        raise ValueError("connect_timeout must be a number of seconds")
     if parameters.get("sslmode", "prefer") not in _ENCRYPTED:
         for name in ("sslcert", "sslkey", "sslpassword", "sslrootcert"):
             if parameters.get(name):

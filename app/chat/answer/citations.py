@@ -246,7 +246,7 @@ def _nearest_sentence(claim_terms: frozenset[int], passage: Passage, language: s
 
 @lru_cache(maxsize=64)
 def _sentences_of(text: str, language: str) -> list[tuple[Span, frozenset[int]]]:
-    """Return the sentences of a text with their terms; cached, because many claims cite one passage."""
+    """Return the sentences of a text with their terms, from a cache: many claims cite the same passage."""
     spans = split_sentences(text) or [(0, len(text))]
     return [(span, content_terms(text[slice(*span)], language)) for span in spans]
 

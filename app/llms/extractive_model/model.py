@@ -32,7 +32,7 @@ _MOST_QUOTES = 6
 _ADJACENT = 0.7
 """The nearness of two adjacent sentences; a candidate without a word of the question needs it."""
 _SUITABLE_FORM = 0.25
-"""If the first quote suits the question this well, the answer begins there and goes on after it."""
+"""If the first quote suits the question this well, the answer begins with it and continues after it."""
 _DELTA = re.compile(r"(?:\s*\S+){1,3}")
 """A few words, which are streamed together."""
 _SENTENCE = re.compile(r".*[.!?]\)?” \[\d+\]")

@@ -85,7 +85,7 @@ _ABOUT_CHANGES = re.compile(
     _FLAGS,
 )
 _KINDS_OF_ANSWER = " ".join(_LISTS["kinds_of_answer"])
-"""Words that tell what kind of answer is wanted, not its subject."""
+"""Words that name the kind of answer, not its subject."""
 _LONGEST_SUBJECT = 80
 _COMPARED = re.compile(
     r"\b(?:differences?|distinction|compar(?:e|ison))\b(?:.* between| of)? (?P<one>.+?)"

@@ -30,7 +30,7 @@ _LEADING_SENTENCES = 2
 _MIN_OPPOSITION = 0.3
 _MIN_NEGATION = 0.6
 _NEAR_TOKENS = 6
-"""Tokens on either side of a number or name that tell what it belongs to."""
+"""Tokens on either side of a number or name that show what it belongs to."""
 _FEWEST_OTHERS, _FEWEST_NEAR = 0.2, 0.25
 """Minimum shares of the claim's other words, of all or of those near a number, in the number's sentence."""
 _SIMILAR, _RARE_WEIGHT = 0.5, 1.4

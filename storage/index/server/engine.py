@@ -191,7 +191,7 @@ class ServerEngine(IndexEngine):
     async def optimize(self, collection: str) -> None:
         """Wait until the server has optimised the collection, which it does by itself."""
         yellow = models.CollectionStatus.YELLOW
-        while await self._status(collection) is yellow:  # noqa: ASYNC110 - it tells nobody
+        while await self._status(collection) is yellow:  # noqa: ASYNC110 - Qdrant sends no event
             await asyncio.sleep(_POLL)
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Messages as they were stored.
+"""Queries about stored messages, without redaction.
 
 Only `app.conversations.messages` reads them: it withholds what the reader may not see.
 """
