@@ -92,8 +92,8 @@ def test_options_and_schemas_are_read(
         ("postgresql://h/d?sslrootcert=/r.pem", "sslrootcert needs sslmode=verify-full"),
         ("postgresql://h/d?sslmode=require&sslkey=/k.pem", "sslkey needs sslcert"),
         ("postgresql://h/d?channel_binding=require", "channel_binding=require needs sslmode"),
-        ("postgresql://h/d?channel_binding=yes", "channel_binding is one of"),
-        ("postgresql://h/d?gssencmode=require", "gssencmode is one of disable and prefer"),
+        ("postgresql://h/d?channel_binding=yes", "channel_binding must be one of"),
+        ("postgresql://h/d?gssencmode=require", "gssencmode must be one of disable and prefer"),
         ("postgresql://h/d?target_session_attrs=standby", "one of any, primary and read-write"),
         ("postgresql://h/d?connect_timeout=soon", "connect_timeout must be a number of seconds"),
         (
