@@ -88,11 +88,11 @@ async def run_checks(settings: Settings) -> list[Finding]:
 
 async def _check_settings() -> Findings:
     wrong = find_misspelt()
-    for each in wrong:
-        yield Finding(name="settings", state="note", told=str(each), mend="Correct its name.")
+    for variable in wrong:
+        yield Finding(name="settings", state="note", told=str(variable), mend="Correct its name.")
     if others := find_unknown_names():
-        told = f"not settings, and ignored, in .env: {', '.join(others)}"
-        yield Finding(name="settings", state="note" if wrong else "ok", told=told)
+        message = f"not settings, and ignored, in .env: {', '.join(others)}"
+        yield Finding(name="settings", state="note" if wrong else "ok", told=message)
     elif not wrong:
         yield Finding(name="settings", state="ok", told="all names are known")
 
@@ -104,9 +104,9 @@ async def _check_home(settings: Settings) -> Findings:
         mend = "Set IBID_HOME to a folder that this user can write to."
         yield Finding(name="home", state="wrong", told=f"{home} cannot be written to", mend=mend)
     elif is_open_to_others(home):
-        told = f"other users of this machine can read {home}, and this user cannot change that"
+        message = f"other users of this machine can read {home}, and this user cannot change that"
         mend = "Have its owner run Ibid, or run `chmod -R go= IBID_HOME` as its owner."
-        yield Finding(name="home", state="note", told=told, mend=mend)
+        yield Finding(name="home", state="note", told=message, mend=mend)
     else:
         yield Finding(name="home", state="ok", told=f"{home} is readable only by this user")
     yield _check_temporary_files()
@@ -136,13 +136,13 @@ async def _check_index(settings: Settings) -> Findings:
         collection = (await engine.aliases()).get(ALIAS)
         if collection is None:
             mend = "Run `ibid ingest PATH`."
-            yield Finding(name="index", state="note", told="empty so far", mend=mend)
+            yield Finding(name="index", state="note", told="nothing was ingested yet", mend=mend)
             return
         points = await engine.count(ALIAS, {})
         async with database.read_transaction() as session:
             release = await Releases(session).find(collection)
-    told = f"{collection} serves, {points:,} passages"
-    yield Finding(name="index", state="ok", told=told)
+    message = f"{collection} is active, with {points:,} passages"
+    yield Finding(name="index", state="ok", told=message)
     if settings.qdrant_url:
         from storage.index.server.engine import check_strict_mode  # noqa: PLC0415 - qdrant_client takes 0.8 s
 
@@ -150,21 +150,23 @@ async def _check_index(settings: Settings) -> Findings:
         for missing in await check_strict_mode(settings.qdrant_url, key, collection):
             yield Finding(name="index", state="wrong", told=missing, mend=_REINGEST_ADVICE)
     if release is None:
-        told = f"the index {collection} belongs to another database"
-        yield Finding(name="index", state="wrong", told=told, mend="Run `ibid ingest PATH` again.")
+        message = f"the index {collection} belongs to another database"
+        yield Finding(
+            name="index", state="wrong", told=message, mend="Run `ibid ingest PATH` again."
+        )
     elif changed := release.fingerprint.differences(configured_fingerprint(settings)):
-        told = f"the configuration differs from the active release: {', '.join(changed)}"
-        yield Finding(name="index", state="note", told=told, mend="Run `ibid reindex`.")
+        message = f"the configuration differs from the active release: {', '.join(changed)}"
+        yield Finding(name="index", state="note", told=message, mend="Run `ibid reindex`.")
 
 
 async def _check_embedding(settings: Settings, http: ClientSession | None) -> Findings:
-    made = configured_fingerprint(settings)
-    embedding, dimension = build_embeddings(settings, http)(made), made.dimension
+    fingerprint = configured_fingerprint(settings)
+    embedding, dimension = build_embeddings(settings, http)(fingerprint), fingerprint.dimension
     vector = await embedding.aget_query_embedding("lighthouse")
-    told = f"{embedding.model_name} gives {len(vector)} dimensions"
+    message = f"{embedding.model_name} returns {len(vector)} dimensions"
     if len(vector) != dimension:
-        raise IndexMismatch(f"{told}, not the {dimension} that are set.")
-    yield Finding(name="embedding", state="ok", told=told)
+        raise IndexMismatch(f"{message}, not the {dimension} that are set.")
+    yield Finding(name="embedding", state="ok", told=message)
 
 
 async def _check_reranker(settings: Settings, http: ClientSession | None) -> Findings:
@@ -175,7 +177,7 @@ async def _check_reranker(settings: Settings, http: ClientSession | None) -> Fin
     await reranker.rerank(
         "lamp", [_example_passage("The lamp burns."), _example_passage("Ships pass by.")]
     )
-    yield Finding(name="reranker", state="ok", told=f"{reranker.model} ranks")
+    yield Finding(name="reranker", state="ok", told=f"{reranker.model} works")
 
 
 async def _check_models(settings: Settings, http: ClientSession | None) -> Findings:
@@ -189,11 +191,13 @@ async def _check_models(settings: Settings, http: ClientSession | None) -> Findi
         key = settings.openrouter_api_key.get_secret_value()
         async for finding in _check_openrouter(settings, key, http):
             yield finding
-    for name, url, own in served:
-        there = name in await fetch_model_names(http, url, own, "LLM_FALLBACK_API_KEYS")
-        told = f"{name} is {'' if there else 'not '}at {url}"
-        mend = "" if there else "Correct LLM_FALLBACKS, or load the model there."
-        yield Finding(name="fallback", state="ok" if there else "wrong", told=told, mend=mend)
+    for name, url, api_key in served:
+        is_listed = name in await fetch_model_names(http, url, api_key, "LLM_FALLBACK_API_KEYS")
+        message = f"{name} is {'' if is_listed else 'not '}at {url}"
+        mend = "" if is_listed else "Correct LLM_FALLBACKS, or load the model there."
+        yield Finding(
+            name="fallback", state="ok" if is_listed else "wrong", told=message, mend=mend
+        )
 
 
 async def _check_openrouter(settings: Settings, key: str, http: ClientSession) -> Findings:
@@ -203,7 +207,7 @@ async def _check_openrouter(settings: Settings, key: str, http: ClientSession) -
     listed = await fetch_model_names(http, base, key)
     for name in settings.models:
         if name in listed:
-            yield Finding(name="models", state="ok", told=f"{name} is there")
+            yield Finding(name="models", state="ok", told=f"{name} is available")
         else:
             mend = "Correct OPENROUTER_MODELS; the models are listed at openrouter.ai/models."
             yield Finding(name="models", state="wrong", told=f"there is no {name}", mend=mend)
@@ -212,15 +216,15 @@ async def _check_openrouter(settings: Settings, key: str, http: ClientSession) -
 async def _check_sign_in(settings: Settings) -> Findings:
     if settings.auth == "off":
         yield Finding(
-            name="sign-in", state="ok", told="off: everybody who can reach the server has access"
+            name="sign-in", state="ok", told="off: everyone who can reach the server has access"
         )
         return
     build_claim_policy(settings, require(settings.auth_issuer, "AUTH=jwt", "AUTH_ISSUER"))
     url = require(settings.auth_jwks_url, "AUTH=jwt", "AUTH_JWKS_URL")
     keys = await fetch_keys(url, settings.algorithms)
     names = sorted({name for key in keys for name in key.algorithms})
-    told = f"usable keys of the issuer: {len(keys)}, for {', '.join(names)}"
-    yield Finding(name="sign-in", state="ok", told=told)
+    message = f"usable keys of the issuer: {len(keys)}, for {', '.join(names)}"
+    yield Finding(name="sign-in", state="ok", told=message)
 
 
 async def _check_rate_limits(settings: Settings) -> Findings:
@@ -242,10 +246,10 @@ def _credits_finding(left: float | None, *, is_free: bool) -> Finding:
     if left is not None and left <= 0:
         mend = "Buy credits at openrouter.ai/credits, or raise the key's own limit."
         return Finding(name="models", state="wrong", told="the key has no credits left", mend=mend)
-    told = "no limit of its own" if left is None else f"${left:.2f} left"
+    remaining = "no limit of its own" if left is None else f"${left:.2f} left"
     free = ", free tier: few requests a day" if is_free else ""
     state = "note" if is_free else "ok"
-    return Finding(name="models", state=state, told=f"the key is valid, {told}{free}")
+    return Finding(name="models", state=state, told=f"the key is valid, {remaining}{free}")
 
 
 def _example_passage(text: str) -> Passage:

@@ -73,11 +73,11 @@ class LineFormatter(logging.Formatter):
         if self._is_json:
             head = {"time": time, "level": level, "logger": logger, "event": event}
             return json.dumps(head | fields | ({} if trace is None else {"traceback": trace}))
-        told = " ".join(f"{name}={_quote(value)}" for name, value in fields.items())
-        line = f"{time} {level} {logger} {_escape_invisible(str(event))} {told}".rstrip()
+        field_text = " ".join(f"{name}={_quote(value)}" for name, value in fields.items())
+        line = f"{time} {level} {logger} {_escape_invisible(str(event))} {field_text}".rstrip()
         if trace is None:
             return line
-        return "\n  ".join([line, *(_escape_invisible(each) for each in trace.split("\n"))])
+        return "\n  ".join([line, *(_escape_invisible(row) for row in trace.split("\n"))])
 
     def _clean(self, value: object) -> str | float:
         if isinstance(value, bool | int | float):
@@ -155,11 +155,11 @@ def _secrets(settings: Settings) -> Iterator[str]:
 
 def _fields(record: logging.LogRecord, *, is_ours: bool) -> Iterator[tuple[str, object]]:
     """Yield the fields given as `extra`, and the request's id. Ignore other packages' `extra`."""
-    given = (
+    values = (
         {k: v for k, v in vars(record).items() if k not in _STANDARD_ATTRIBUTES} if is_ours else {}
     )
-    given.setdefault("request_id", REQUEST_ID.get())
-    yield from ((name, value) for name, value in given.items() if value is not None)
+    values.setdefault("request_id", REQUEST_ID.get())
+    yield from ((name, value) for name, value in values.items() if value is not None)
 
 
 def _quote(value: str | float) -> str:

@@ -1,4 +1,4 @@
-"""Creation of corpora. Their base URL is checked here because it goes into every footnote."""
+"""Create corpora. Their base URL is checked here because every footnote contains it."""
 
 import re
 

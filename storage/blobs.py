@@ -67,7 +67,7 @@ class Blobs:
             found: list[str] = (
                 self._files.ls(path, detail=False) if self._files.exists(path) else []
             )
-            return [one.rstrip("/").rpartition("/")[2] for one in found]
+            return [blob.rstrip("/").rpartition("/")[2] for blob in found]
 
         return await self._run_in_thread(names)
 

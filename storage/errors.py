@@ -217,7 +217,7 @@ class SiteUnavailable(IbidError):
 
 
 class FailedAttempt(Protocol):
-    """What an error tells of an attempt to get an answer; `storage.domain.Attempt` is one."""
+    """The data of a failed attempt to get an answer; `storage.domain.Attempt` implements it."""
 
     @property
     def model(self) -> str:

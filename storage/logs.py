@@ -30,10 +30,10 @@ def log_failure(
 
 def describe_error(error: BaseException) -> dict[str, str]:
     """Return the error's class name, and its message if the message may be logged."""
-    told = {"error": type(error).__name__}
+    fields = {"error": type(error).__name__}
     if isinstance(error, IbidError) and error.may_be_logged:
-        told["reason"] = str(error)
-    return told
+        fields["reason"] = str(error)
+    return fields
 
 
 def format_exception(error: BaseException) -> str:
@@ -59,11 +59,11 @@ def _format_parts(error: BaseException, seen: set[int]) -> list[str]:
             "\nDuring its handling, another exception occurred:\n\n",
         ]
     frames = traceback.format_tb(error.__traceback__)
-    own = [*before, "Traceback (most recent call last):\n", *frames, _headline(error)]
+    lines = [*before, "Traceback (most recent call last):\n", *frames, _headline(error)]
     if isinstance(error, BaseExceptionGroup):
-        for each in cast("BaseExceptionGroup[BaseException]", error).exceptions:
-            own += ["\nIn this group:\n\n", *_format_parts(each, seen)]
-    return own
+        for child in cast("BaseExceptionGroup[BaseException]", error).exceptions:
+            lines += ["\nIn this group:\n\n", *_format_parts(child, seen)]
+    return lines
 
 
 def _headline(error: BaseException) -> str:

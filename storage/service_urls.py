@@ -59,7 +59,7 @@ def check_address(
     if not _PARTS.fullmatch(address) or port == 0:
         raise ValueError(INVALID_ADDRESS)
     if schemes and parts.scheme not in schemes:
-        raise ValueError(f"it must begin with {' or '.join(f'{one}://' for one in schemes)}")
+        raise ValueError(f"it must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
     if schemes and not parts.hostname:  # a database may be reached through a socket
         raise ValueError(INVALID_ADDRESS)
     if has_key and "@" in parts.netloc:

@@ -6,7 +6,7 @@ They have a module of their own, so that a process that only reads files does no
 from typing import Any
 
 Metadata = dict[str, Any]
-"""What a source says about itself; JSON-compatible."""
+"""Metadata of a source, such as its front matter; JSON-compatible."""
 
 Span = tuple[int, int]
 """Start and end, in characters."""

@@ -1,4 +1,4 @@
-"""Word lists, which are TOML files beside the modules that use them."""
+"""Word lists, which are TOML files next to the modules that use them."""
 
 import re
 import tomllib

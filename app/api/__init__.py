@@ -20,7 +20,6 @@ from app.api.chat_page import PageController
 from app.api.conversations import ConversationController
 from app.api.corpora import CorpusController
 from app.api.dependencies import build_dependencies
-from app.api.failures import SignInFailures
 from app.api.headers import add_security_headers
 from app.api.health import DatabaseProbe, HealthController
 from app.api.heartbeat import HEARTBEAT_SECONDS
@@ -33,7 +32,8 @@ from app.api.releases import ReleaseController
 from app.api.request_log import RequestLog, note_exception
 from app.api.search import SearchController
 from app.api.shutdown import ShutdownMiddleware, stop_listening
-from app.api.streams import StreamLimit
+from app.api.sign_in_failures import SignInFailures
+from app.api.stream_limit import StreamLimit
 from app.api.usage import UsageController
 from app.parent_process import ParentPipe
 from app.rate_limiting.limiter import build_rate_limiter
@@ -148,7 +148,7 @@ def _openapi(settings: Settings) -> OpenAPIConfig:
         title="Ibid",
         version="1",
         openapi_router=router,
-        description="Answers from documentation, every claim with a footnote.",
+        description="Answers questions from documentation. Every claim has a footnote.",
         render_plugins=[SchemaPage()],
         servers=[Server(url=settings.public_url or "/")],
     )

@@ -13,8 +13,8 @@ from litestar.middleware import (
 )
 from litestar.types import Middleware
 
-from app.api.failures import get_sign_in_failures
 from app.api.proxies import address_of
+from app.api.sign_in_failures import get_sign_in_failures
 from app.settings import Settings
 from app.settings.types import split_list
 from app.wiring import Services

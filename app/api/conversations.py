@@ -31,7 +31,7 @@ _ANSWER = {HTTP_201_CREATED: ResponseSpec(Answer, description="The whole answer"
 
 
 class AnswerOptions(Value):
-    """Options of an answer. It is searched for in `corpora`, or in all of them if none is given."""
+    """Options of an answer. Ibid searches `corpora`, or all of them if none is given."""
 
     corpora: tuple[str, ...] = ()
     filter: Annotated[dict[str, str], Field(default_factory=dict)]
@@ -91,9 +91,9 @@ class ConversationController(Controller):
     ) -> ConversationList:
         """List conversations, most recently used first. `q` filters by title and messages."""
         found = await history.recent(limit + 1, parse_cursor(after), q)
-        shown, has_more = found[:limit], len(found) > limit
+        page, has_more = found[:limit], len(found) > limit
         return ConversationList(
-            conversations=tuple(shown), next=encode_cursor(shown[-1]) if has_more else None
+            conversations=tuple(page), next=encode_cursor(page[-1]) if has_more else None
         )
 
     @get("/{conversation_id:uuid}", summary="Read a conversation")

@@ -17,7 +17,7 @@ class NewCorpus(Value):
 
 
 class Readers(Value):
-    """The readers of a corpus: a list of `user:NAME` and `group:NAME`, or null for everyone who may ask."""
+    """The readers of a corpus: a list of `user:NAME` and `group:NAME`, or null for everyone who can ask."""
 
     readers: tuple[str, ...] | None
 
@@ -52,7 +52,7 @@ class CorpusController(Controller):
         """Create an empty corpus."""
         return await library.create(data.name, data.base_url, data.language)
 
-    @put("/{name:str}/readers", summary="Say who may read a corpus", opt={"right": "admin"})
+    @put("/{name:str}/readers", summary="Set who can read a corpus", opt={"right": "admin"})
     async def open_to(
         self, name: FromPath[str], data: JSONBody[Readers], library: NamedDependency[CorpusService]
     ) -> CorpusSummary:

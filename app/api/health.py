@@ -52,12 +52,12 @@ class HealthController(Controller):
     tags = ("health",)
     opt = ANY_HOST
 
-    @get("/live", summary="Check that the process runs", sync_to_thread=False)
+    @get("/live", summary="Check whether the process runs", sync_to_thread=False)
     def live(self) -> Health:
         """Return at once, without using any service."""
         return Health(status="live")
 
-    @get("/ready", summary="Check that it can answer")
+    @get("/ready", summary="Check whether the server can answer")
     async def ready(
         self,
         search: NamedDependency[Search],

@@ -80,7 +80,7 @@ class JobController(Controller):
     @get(
         "/{job_id:uuid}",
         summary="Read or watch a job",
-        responses={HTTP_200_OK: ResponseSpec(Job, description="The job just now")},
+        responses={HTTP_200_OK: ResponseSpec(Job, description="The current state of the job")},
     )
     async def read(
         self,

@@ -1,4 +1,4 @@
-"""Endpoints for given answers: export of citations, HTML, and gaps in the documentation."""
+"""Endpoints for stored answers: export of citations, HTML, and gaps in the documentation."""
 
 from typing import Annotated
 from uuid import UUID
@@ -56,7 +56,7 @@ class MessageController(Controller):
         """Return a sanitised fragment. Markers are `button[data-note]`, claims are `span[data-claim]`."""
         return render(await history.answer(message_id))
 
-    @get("/gaps", summary="What the documentation lacks")
+    @get("/gaps", summary="List gaps in the documentation")
     async def gaps(self, history: NamedDependency[ConversationService]) -> Gaps:
         """List declined questions and unsupported claims, grouped by nearest section."""
         return Gaps(gaps=tuple(await history.gaps()))

@@ -35,7 +35,12 @@ class ReleaseController(Controller):
             releases=tuple(await reindexing.releases()), proposal=await reindexing.proposal()
         )
 
-    @post("/", summary="Reindex", status_code=HTTP_202_ACCEPTED, opt={"right": "admin"})
+    @post(
+        "/",
+        summary="Build and activate a release",
+        status_code=HTTP_202_ACCEPTED,
+        opt={"right": "admin"},
+    )
     async def reindex(
         self,
         jobs: NamedDependency[Jobs],

@@ -48,7 +48,7 @@ class RequestRecord:
         self._started_at = time.perf_counter()
 
     def note(self, message: Message) -> None:
-        """Record a message of the response."""
+        """Record an ASGI message of the response."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
         elif message["type"] == "http.response.body":

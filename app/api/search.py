@@ -62,7 +62,7 @@ class SearchController(Controller):
         """List the sources that are searchable now."""
         return SourceList(sources=tuple(await library.sources(corpus or (), limit, offset)))
 
-    @get("/sources/{source_id:uuid}", tags=["sources"], summary="Read about a source")
+    @get("/sources/{source_id:uuid}", tags=["sources"], summary="Read a source")
     async def source(
         self, source_id: FromPath[UUID], library: NamedDependency[CorpusService]
     ) -> Source:

@@ -14,7 +14,7 @@ class UsageController(Controller):
     tags = ("usage",)
     opt = {"right": "admin"}  # noqa: RUF012 - Litestar declares it so
 
-    @get("/", summary="Read what was spent")
+    @get("/", summary="Read the costs of models")
     async def report(
         self, usages: NamedDependency[UsageService], days: FromQuery[int] = 30
     ) -> UsageReport:

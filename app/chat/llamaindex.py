@@ -9,7 +9,7 @@ from llama_index.core.chat_engine.types import (
     StreamingAgentChatResponse,
 )
 
-from app.blocking import run_blocking
+from app.async_to_sync import run_blocking
 from app.chat.events import Completed, Restarted, Retrieved, Token
 from app.chat.turn_engine import Turn, TurnEngine
 from app.retrieval.retriever import to_node
@@ -112,11 +112,11 @@ class ChatEngine(BaseChatEngine):
 
 
 def _stream_words(text: str) -> Generator[ChatResponse]:
-    said = ""
+    sent = ""
     for word in text.split(" "):
-        delta = word if not said else f" {word}"
-        said += delta
-        yield _response(said, delta)
+        delta = word if not sent else f" {word}"
+        sent += delta
+        yield _response(sent, delta)
 
 
 def _response(text: str, delta: str) -> ChatResponse:

@@ -46,19 +46,22 @@ class TurnMeter:
 
     def usage_so_far(self, user_id: UUID, model: str) -> list[Spending]:
         """Return the usage of a cancelled turn so far; `model` is the one generating the answer."""
-        read, said = (
+        prompt_tokens, completion_tokens = (
             self._prompt_characters // _CHARACTERS_PER_TOKEN,
             self._answer_characters // _CHARACTERS_PER_TOKEN,
         )
-        own = Spending(
+        answer_spending = Spending(
             user_id=user_id,
             day=today(),
             model=model,
             calls=1,
-            prompt_tokens=read,
-            completion_tokens=said,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=completion_tokens,
         )
-        return [*self._rewriting_usage(user_id), *([own] if self._is_generating else [])]
+        return [
+            *self._rewriting_usage(user_id),
+            *([answer_spending] if self._is_generating else []),
+        ]
 
     def failed_usage(self, user_id: UUID, attempts: Sequence[FailedAttempt]) -> list[Spending]:
         """Return the usage of a turn that no model answered: the failed `attempts` and the rewriting."""

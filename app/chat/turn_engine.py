@@ -11,12 +11,12 @@ from uuid import UUID, uuid4
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse
 from llama_index.core.llms import LLM
 
-from app.answer_notes import NOT_PEER_REVIEWED
 from app.chat.answer.draft import Draft
 from app.chat.answer.stream import ModelStream
 from app.chat.condensing.heuristic import condense, keywords
 from app.chat.condensing.llm import Rewriter
 from app.chat.events import ChatEvent, Completed, Condensed, Condensing, Restarted, Retrieved, Token
+from app.flag_notes import NOT_PEER_REVIEWED
 from app.llms import prompts
 from app.llms.response import ResponseMetadata
 from app.retrieval.relevance import Relevance

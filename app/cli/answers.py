@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from app.wiring import Services
 
 
-def _parse_pairs(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
-    pairs = [pair.partition("=") for pair in given]
+def _parse_pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in values]
     for name, equals, value in pairs:
         if not equals:
             raise click.BadParameter(f"{name + value!r} is not of the form NAME=VALUE.")
@@ -23,7 +23,7 @@ def _parse_pairs(_: click.Context, __: click.Parameter, given: tuple[str, ...]) 
 
 
 _corpus = click.option(
-    "--corpus", "corpora", multiple=True, help="Only this corpus; may be given several times."
+    "--corpus", "corpora", multiple=True, help="Search only this corpus; can be repeated."
 )
 _filters = click.option(
     "--filter",
@@ -31,14 +31,14 @@ _filters = click.option(
     multiple=True,
     metavar="NAME=VALUE",
     callback=_parse_pairs,
-    help="Only this version= or locale=; may be given several times.",
+    help="Search only this version= or locale=; can be repeated.",
 )
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.command()
 @click.argument("query")
-@click.option("-k", "limit", default=10, show_default=True, help="How many passages.")
+@click.option("-k", "limit", default=10, show_default=True, help="Maximum number of passages.")
 @_corpus
 @_filters
 @_as_json
@@ -65,7 +65,7 @@ def search(
 @click.option(
     "--verify",
     type=click.Choice(["off", "mark", "strict"]),
-    help="Whether claims get verdicts; strict withholds those that nothing supports.",
+    help="Whether to check claims; strict leaves out claims that no source supports.",
 )
 @_as_json
 def ask(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     type=click.Choice(["markdown", "csl-json", "bibtex"]),
     default="markdown",
     show_default=True,
-    help="What to print.",
+    help="Format of the output.",
 )
 def cite(message: UUID, form: CitationFormat) -> None:
     """Print the citations of the answer MESSAGE."""
@@ -43,7 +43,7 @@ def gaps(as_json: bool) -> None:
             echo_json({"gaps": [gap.model_dump(mode="json") for gap in found]})
             return
         if not found:
-            echo("No question was declined, and no claim went unsupported.")
+            echo("No question was declined, and every claim was supported.")
         for gap in found:
             place = " › ".join(gap.section) or gap.title or "(nothing near)"
             echo(f"{gap.count:>4}  {place}", bold=True)

@@ -55,18 +55,19 @@ def create_corpus(name: str, base_url: str | None, language: str) -> None:
 
 @corpora.command("access")
 @click.argument("name")
-@click.option("--public", is_flag=True, help="Everyone who may ask.")
-@click.option("--user", "names", multiple=True, help="This user; may be given several times.")
+@click.option("--public", is_flag=True, help="Let everyone who can ask questions read it.")
+@click.option("--user", "names", multiple=True, help="Let this user read it; can be repeated.")
 @click.option(
     "--group",
     "groups",
     multiple=True,
-    help="This group of the token issuer; may be given several times.",
+    help="Let this group of the token issuer read it; can be repeated.",
 )
 def set_access(name: str, public: bool, names: tuple[str, ...], groups: tuple[str, ...]) -> None:
     """Set who may read corpus NAME.
 
-    With --public everyone may, else the given users and groups. Without an option only admins may.
+    With --public, everyone can read it; otherwise only the given users and groups. Without an
+    option, only admins can read it.
     """
     if public and (names or groups):
         raise click.UsageError("Use either --public, or --user and --group.")
@@ -74,8 +75,8 @@ def set_access(name: str, public: bool, names: tuple[str, ...], groups: tuple[st
 
     async def work(services: "Services") -> None:
         corpus = await services.library.set_readers(name, None if public else listed)
-        to = "everyone who may ask" if public else ", ".join(corpus.readers) or "admins only"
-        echo(f"{name} is open to {to}.")
+        to = "everyone who can ask" if public else ", ".join(corpus.readers) or "admins only"
+        echo(f"{name} can be read by {to}.")
 
     run_command(work)
 

@@ -58,5 +58,5 @@ def _show_next_steps(home: Path) -> None:
     echo("Next, on your own documents:", bold=True)
     echo("  uv run ibid ingest path/to/docs --base-url https://docs.example.com")
     echo('  uv run ibid ask "a question your readers have"')
-    echo("  uv run ibid serve        # REST at http://127.0.0.1:8000, its API at /schema")
-    echo(f"The demo kept its data in {home}; delete it when you like.", dim=True)
+    echo("  uv run ibid serve        # the chat page and the REST API at http://127.0.0.1:8000")
+    echo(f"The demo's data is in {home}. You can delete it at any time.", dim=True)

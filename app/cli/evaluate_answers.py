@@ -6,7 +6,7 @@ import click
 
 from app.cli.progress import progress_bar
 from app.cli.runtime import run_command
-from app.cli.scratch import isolated_settings, temporary_folder
+from app.cli.temporary_home import isolated_settings, temporary_folder
 from app.cli.terminal import echo, echo_json
 from app.evaluation.answers import (
     build_document_namer,

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from app.cli.progress import progress_bar
 from app.cli.runtime import EXIT_MISUSED, fail, load_settings, run_command
-from app.cli.scratch import isolated_settings, temporary_folder
+from app.cli.temporary_home import isolated_settings, temporary_folder
 from app.cli.terminal import echo, echo_json
 from app.evaluation import beir_import
 from app.evaluation.golden import read_golden
@@ -16,7 +16,7 @@ from app.evaluation.golden_generation import generate_golden, write_golden
 from app.evaluation.report import build_report
 from app.evaluation.retrieval import Evaluation, evaluate, page_url, read_evaluation
 from app.wiring import Services
-from storage.parsing import parse_json
+from storage.json_parsing import parse_json
 
 _folder = click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 _new_folder = click.Path(path_type=Path, file_okay=False)
@@ -57,7 +57,9 @@ def retrieval(
 
 @click.command("make")
 @click.argument("corpus")
-@click.option("--out", type=_new_folder, help="A folder; by default where `ibid reindex` looks.")
+@click.option(
+    "--out", type=_new_folder, help="Folder to write to; default: golden/CORPUS in IBID_HOME."
+)
 def make(corpus: str, out: Path | None) -> None:
     """Write a golden set for CORPUS. Its headings become questions, marked as generated.
 

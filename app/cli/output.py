@@ -5,8 +5,8 @@ import shutil
 import textwrap
 from collections.abc import Sequence
 
-from app.answer_notes import list_notes
 from app.cli.terminal import echo
+from app.flag_notes import list_notes
 from storage.domain import Answer, Citation, Passage
 
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
@@ -54,13 +54,13 @@ def _describe_model(answer: Answer) -> str:
     if answer.model == "extractive":
         return "Answered by the extractive model: sentences of the sources themselves, quoted."
     model = answer.model
-    told = [f"Answered by {model}." if model else "Declined: no model was asked to answer."]
+    sentences = [f"Answered by {model}." if model else "Declined: no model was asked to answer."]
     if answer.rewriting:
-        told.append(f"{answer.rewriting.model} rewrote the question.")
+        sentences.append(f"{answer.rewriting.model} rewrote the question.")
     if answer.finish == "length":
-        told.append("The answer is cut off: it reached the limit LLM_MAX_TOKENS.")
-    told += [f"{tried.model} did not answer: {tried.error}." for tried in answer.attempts]
-    return " ".join(told)
+        sentences.append("The answer is cut off: it reached the limit LLM_MAX_TOKENS.")
+    sentences += [f"{tried.model} did not answer: {tried.error}." for tried in answer.attempts]
+    return " ".join(sentences)
 
 
 def _wrap(text: str, indent: str = "") -> str:

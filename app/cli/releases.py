@@ -90,12 +90,12 @@ def format_proposal(proposal: "Proposal") -> str:
     )
 
 
-def _format_release(one: "ReleaseSummary") -> str:
-    made = one.fingerprint
+def _format_release(release: "ReleaseSummary") -> str:
+    built = release.fingerprint
     return (
-        f"{one.name}  {one.state:8}  {one.sources} sources, {one.passages} passages  "
-        f"{made.embedding} ({made.dimension})  reader {made.reader}, splitter {made.splitter}  "
-        f"{one.created_at:%Y-%m-%d %H:%M} UTC"
+        f"{release.name}  {release.state:8}  {release.sources} sources, {release.passages} passages  "
+        f"{built.embedding} ({built.dimension})  reader {built.reader}, splitter {built.splitter}  "
+        f"{release.created_at:%Y-%m-%d %H:%M} UTC"
     )
 
 

@@ -6,7 +6,7 @@ import socket
 
 import click
 
-from app import serving
+from app import granian_server as serving
 from app.cli.runtime import EXIT_MISUSED, fail, load_settings, run_command
 from app.cli.terminal import echo
 from app.settings import Settings
@@ -20,7 +20,7 @@ from app.settings import Settings
     default=1,
     show_default=True,
     type=click.IntRange(1, 64),
-    help="Number of processes.",
+    help="Number of processes that answer requests.",
 )
 @click.option("--insecure", is_flag=True, help="Allow other machines without sign-in.")
 def serve(host: str, port: int, workers: int, insecure: bool) -> None:
@@ -38,8 +38,8 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     if workers > 1 and not settings.rate_limit_store:
         os.environ["RATE_LIMIT_STORE"] = "file"
     run_command(lambda _: _check_services(settings), settings)
-    shown = f"[{host}]" if ":" in host else host
-    place = settings.public_url or f"http://{shown}:{port}"
+    url_host = f"[{host}]" if ":" in host else host
+    place = settings.public_url or f"http://{url_host}:{port}"
     if settings.log_format == "text":
         echo(f"Ask at {place}/ (API: /schema). Ctrl-C stops it.", err=True)
     serving.serve(settings, address, port, workers)

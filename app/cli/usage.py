@@ -29,13 +29,13 @@ def usage(days: int, as_json: bool) -> None:
 
 
 def _show(report: UsageReport) -> None:
-    for one in report.spent:
+    for row in report.spent:
         echo(
-            f"{one.day}  {one.user}  {one.model}  {one.calls} calls, {one.prompt_tokens} + "
-            f"{one.completion_tokens} tokens, ${one.cost:.4f}"
+            f"{row.day}  {row.user}  {row.model}  {row.calls} calls, {row.prompt_tokens} + "
+            f"{row.completion_tokens} tokens, ${row.cost:.4f}"
         )
     echo(f"In {report.days} days: ${report.cost:.4f}.")
     for budget in report.budgets:
         limit = "no limit" if budget.limit is None else f"of {format_dollars(budget.limit)}"
-        whose = f" of {budget.user}" if budget.user else ""
-        echo(f"{budget.name.capitalize()} budget{whose}: ${budget.spent:.4f}, {limit}.")
+        owner = f" of {budget.user}" if budget.user else ""
+        echo(f"{budget.name.capitalize()} budget{owner}: ${budget.spent:.4f}, {limit}.")

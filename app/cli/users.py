@@ -28,7 +28,7 @@ def keys() -> None:
     default=("ask",),
     show_default=True,
     type=click.Choice(["ask", "ingest", "admin"]),
-    help="What the key may do; may be given several times.",
+    help="What the key may do; can be repeated.",
 )
 @click.option(
     "--days",

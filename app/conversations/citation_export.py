@@ -89,9 +89,9 @@ def _bibtex(citation: Citation) -> str:
 
 
 def _authors(citation: Citation) -> list[str]:
-    given: object = citation.metadata.get("authors") or citation.metadata.get("author") or []
+    value: object = citation.metadata.get("authors") or citation.metadata.get("author") or []
     return [
-        str(name) for name in cast("list[object]", given if isinstance(given, list) else [given])
+        str(name) for name in cast("list[object]", value if isinstance(value, list) else [value])
     ]
 
 

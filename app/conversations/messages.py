@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from app.conversations.redaction import redact, visible_claims
-from app.paths import without_paths
+from app.path_redaction import answer_without_paths
 from storage.domain import Answer, Principal
 from storage.errors import InvalidInput, NotFound
 from storage.sql.database import Session
@@ -62,17 +62,19 @@ class VisibleMessages:
     async def answer(self, message_id: UUID) -> Answer:
         """Return the answer with this id; raise `NotFound`, also for an answer to another user."""
         for message in await self._stored.get_many([message_id]):
-            shown = self._redact(message, await self._get_hidden(message.conversation_id))
-            if shown.answer is not None:
-                return shown.answer
+            redacted = self._redact(message, await self._get_hidden(message.conversation_id))
+            if redacted.answer is not None:
+                return redacted.answer
         raise NotFound("answer", message_id)
 
     async def exchanges(self, limit: int) -> list[tuple[str, Answer]]:
         """Return the `limit` questions with their answers, latest first; skip questions without an answer."""
         hidden = await self._get_hidden()
         found = await self._stored.exchanges(limit)
-        shown = [(question.text, self._redact(reply, hidden).answer) for question, reply in found]
-        return [(question, answer) for question, answer in shown if answer is not None]
+        redacted = [
+            (question.text, self._redact(reply, hidden).answer) for question, reply in found
+        ]
+        return [(question, answer) for question, answer in redacted if answer is not None]
 
     async def branch(
         self, conversation_id: UUID, limit: int, leaf: UUID | None
@@ -81,13 +83,13 @@ class VisibleMessages:
 
         If `leaf` is None, it is the active branch. Whole answers are read only if something must be withheld.
         """
-        said = await self._stored.branch(conversation_id, limit, leaf)
+        messages = await self._stored.branch(conversation_id, limit, leaf)
         hidden = await self._get_hidden(conversation_id)
         if not hidden.since:
-            return said
-        replies = await self._stored.get_many([line.id for line in said if line.role != "user"])
+            return messages
+        replies = await self._stored.get_many([line.id for line in messages if line.role != "user"])
         texts = {message.id: self._redact(message, hidden).text for message in replies}
-        return [line._replace(text=texts.get(line.id, line.text)) for line in said]
+        return [line._replace(text=texts.get(line.id, line.text)) for line in messages]
 
     async def search(
         self, text: str, limit: int, after: ConversationCursor | None
@@ -111,18 +113,20 @@ class VisibleMessages:
         """
         hidden = await self._get_hidden(conversation_id)
         by_message: dict[UUID, list[Feedback]] = {}
-        for each in await self._stored.feedback(conversation_id):
-            by_message.setdefault(each.message_id, []).append(each)
+        for rating in await self._stored.feedback(conversation_id):
+            by_message.setdefault(rating.message_id, []).append(rating)
         if not hidden.since:
             return by_message
         for message in await self._stored.get_many(by_message):
-            shown = self._visible_claims(message, hidden)
+            visible = self._visible_claims(message, hidden)
             by_message[message.id] = [
-                each
-                if each.claim == WHOLE_ANSWER
-                else Feedback(**each.model_dump(exclude={"claim"}), claim=shown.index(each.claim))
-                for each in by_message[message.id]
-                if each.claim == WHOLE_ANSWER or each.claim in shown
+                rating
+                if rating.claim == WHOLE_ANSWER
+                else Feedback(
+                    **rating.model_dump(exclude={"claim"}), claim=visible.index(rating.claim)
+                )
+                for rating in by_message[message.id]
+                if rating.claim == WHOLE_ANSWER or rating.claim in visible
             ]
         return by_message
 
@@ -136,10 +140,10 @@ class VisibleMessages:
         message = await self._stored.get(conversation_id, message_id)
         if message.answer is None:
             raise InvalidInput("Only an answer can be rated.")
-        shown = self._visible_claims(message, await self._get_hidden(conversation_id))
-        if claim is not None and not 0 <= claim < len(shown):
-            raise InvalidInput(f"The answer has {len(shown)} claims. Their numbers start at 0.")
-        number = WHOLE_ANSWER if claim is None else shown[claim]
+        visible = self._visible_claims(message, await self._get_hidden(conversation_id))
+        if claim is not None and not 0 <= claim < len(visible):
+            raise InvalidInput(f"The answer has {len(visible)} claims. Their numbers start at 0.")
+        number = WHOLE_ANSWER if claim is None else visible[claim]
         await self._conversations.rate(
             Feedback(message_id=message_id, claim=number, rating=rating, reason=reason)
         )
@@ -166,7 +170,7 @@ class VisibleMessages:
         influenced = hidden.is_influenced(message)
         answer = redact(message.answer, hidden.sources_of(message), influenced=influenced)
         if not self._reader.is_admin:
-            answer = without_paths(answer)
+            answer = answer_without_paths(answer)
         return message if answer is message.answer else message.with_answer(answer)
 
     def _visible_claims(self, message: Message, hidden: HiddenSources) -> list[int]:
@@ -178,9 +182,15 @@ class VisibleMessages:
     async def _with_visible_text(
         self, text: str, page: Sequence[Conversation], hidden: HiddenSources
     ) -> list[Conversation]:
-        wanted, showing = text.lower(), set[UUID]()
-        for message in await self._stored.search_messages(text, [one.id for one in page]):
-            shown = self._redact(message, hidden)
-            if shown is message or wanted in shown.text.lower():
-                showing.add(message.conversation_id)
-        return [one for one in page if one.id in showing or wanted in one.title.lower()]
+        needle, matching = text.lower(), set[UUID]()
+        for message in await self._stored.search_messages(
+            text, [conversation.id for conversation in page]
+        ):
+            redacted = self._redact(message, hidden)
+            if redacted is message or needle in redacted.text.lower():
+                matching.add(message.conversation_id)
+        return [
+            conversation
+            for conversation in page
+            if conversation.id in matching or needle in conversation.title.lower()
+        ]

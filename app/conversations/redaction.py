@@ -63,8 +63,8 @@ def _needs_redaction(answer: Answer, hidden: Set[UUID], *, influenced: bool) -> 
 
 def _text_between(gap: str, before: list[Claim]) -> str:
     """Return the text between claims without words: punctuation, and the markers of the shown claim."""
-    shown = {citation.n for claim in before for citation in claim.citations}
-    bare = _MARKER.sub(lambda found: found[0] if int(found[1]) in shown else "", gap)
+    shown_numbers = {citation.n for claim in before for citation in claim.citations}
+    bare = _MARKER.sub(lambda found: found[0] if int(found[1]) in shown_numbers else "", gap)
     if not re.search(r"\w", _MARKER.sub("", bare)):
         return bare
     return "".join(found[0] for found in _MARKER.finditer(bare)) + " "

@@ -137,7 +137,9 @@ class ConversationService:
             feedback = await messages.feedback(conversation_id)
             branch = tree.branch(conversation.active_id)
             live = await Sources(session).live_versions(_cited_source_ids(branch))
-        rated = {key: [_to_feedback(each) for each in given] for key, given in feedback.items()}
+        rated = {
+            key: [_to_feedback(rating) for rating in ratings] for key, ratings in feedback.items()
+        }
         return _LoadedConversation(conversation, tree, rated, live)
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from uuid import UUID
 
-from app.paths import passage_without_path, source_without_path, text_without_path
+from app.path_redaction import passage_without_path, source_without_path, text_without_path
 from pipelines.corpora import corpus_lock_name, new_corpus
 from pipelines.uploads.upload_job import is_upload, original_blob
 from storage.blobs import Blobs

@@ -18,7 +18,7 @@ from pipelines.ingestion.sentences import split_sentences
 from storage.domain import Answer, Citation, Passage, Value
 from storage.errors import InvalidInput
 from storage.index.bm25.encoder import content_terms
-from storage.parsing import parse_json
+from storage.json_parsing import parse_json
 
 _PAGE = re.compile(r"#page=\d+\Z")
 
@@ -123,7 +123,7 @@ async def evaluate_answers(
     tally, answered = _MetricSums(), list[bool]()
     for number, question in enumerate(questions, 1):
         started = time.perf_counter()
-        answer, passages = await _send_problem(engine, Turn(question.text, scope))
+        answer, passages = await _answer_question(engine, Turn(question.text, scope))
         tally.add("milliseconds", 1_000 * (time.perf_counter() - started))
         answered.append(answer.status == "answered")
         if answer.status == "answered":
@@ -145,8 +145,8 @@ async def evaluate_answers(
     )
 
 
-async def _send_problem(engine: TurnEngine, turn: Turn) -> tuple[Answer, Sequence[Passage]]:
-    """Return the answer and the passages that it was made from, best first."""
+async def _answer_question(engine: TurnEngine, turn: Turn) -> tuple[Answer, Sequence[Passage]]:
+    """Ask one question; return the answer and the passages that it was written from, best first."""
     passages: Sequence[Passage] = ()
     async for event in engine.stream(turn):
         if isinstance(event, Retrieved):
@@ -183,21 +183,27 @@ def _measure_coverage(
     language: str,
 ) -> None:
     """Measure the share of the known answer's terms in this answer, and in a baseline of the same length."""
-    wanted = content_terms(question.answer, language) if question.answer else frozenset[int]()
-    if wanted:
+    expected_terms = (
+        content_terms(question.answer, language) if question.answer else frozenset[int]()
+    )
+    if expected_terms:
         lead = _lead_baseline(passages, sum(len(claim.text) for claim in answer.claims))
         tally.add(
-            "answer_coverage", len(wanted & content_terms(answer.text, language)) / len(wanted)
+            "answer_coverage",
+            len(expected_terms & content_terms(answer.text, language)) / len(expected_terms),
         )
-        tally.add("lead_coverage", len(wanted & content_terms(lead, language)) / len(wanted))
+        tally.add(
+            "lead_coverage",
+            len(expected_terms & content_terms(lead, language)) / len(expected_terms),
+        )
 
 
 def _lead_baseline(passages: Sequence[Passage], length: int) -> str:
     """Return the baseline: the beginning of the best passages, up to `length` characters."""
-    said = (
+    texts = (
         passage.text[slice(*span)] for passage in passages for span in split_sentences(passage.text)
     )
-    return " ".join(said)[:length]
+    return " ".join(texts)[:length]
 
 
 def _confusion(truth: Sequence[bool], predicted: Sequence[bool]) -> dict[str, dict[str, int]]:

@@ -75,15 +75,15 @@ def _stage_pages(
     """Return the set's own files if all ids are like `file.pdf#page=2` and all files are in its folder."""
     matches = [_PAGE.fullmatch(key) for key in document_ids]
     names = {match["file"] for match in matches if match}
-    there = {path.name: path for path in sorted(folder.rglob("*")) if path.name in names}
-    if not names or None in matches or names - there.keys():
+    pages = {path.name: path for path in sorted(folder.rglob("*")) if path.name in names}
+    if not names or None in matches or names - pages.keys():
         return None
 
     def name(passage: Passage) -> str:
         file = unquote(passage.url.partition("#")[0].rpartition("/")[2])
         return f"{file}#page={passage.page}"
 
-    return StagedDocuments(tuple(sorted({path.parent for path in there.values()})), name, sample)
+    return StagedDocuments(tuple(sorted({path.parent for path in pages.values()})), name, sample)
 
 
 def _stage_documents(documents: Iterable[GoldenDocument], scratch: Path) -> StagedDocuments:

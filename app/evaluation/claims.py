@@ -25,10 +25,10 @@ class LabelledClaim(BaseModel):
 
     @field_validator("evidence", mode="before")
     @classmethod
-    def _joined(cls, given: object) -> object:
-        if isinstance(given, list):
-            return "\n".join(map(str, cast("list[object]", given)))
-        return given
+    def _join_lines(cls, value: object) -> object:
+        if isinstance(value, list):
+            return "\n".join(map(str, cast("list[object]", value)))
+        return value
 
 
 class ClaimEvaluation(Value):
@@ -55,7 +55,9 @@ def read_claims(path: Path) -> list[LabelledClaim]:
                 place = ".".join(map(str, first["loc"]))
                 raise InvalidInput(f"{path}, line {number}: {place} {first['msg']}.") from error
     if len(set(_are_supported(rows))) < len({True, False}):
-        raise InvalidInput(f"{path} needs claims that are labelled `supported`, and others.")
+        raise InvalidInput(
+            f"{path} must have claims that are labelled `supported` and claims that are not."
+        )
     return rows
 
 

@@ -1,4 +1,4 @@
-"""The release gate: a new release must not find less of the golden sets than the one before."""
+"""The release gate: a new release must not have a lower recall on the golden sets than the active one."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,9 +30,9 @@ class GoldenGate:
             before = await self._recall(corpus, serving)
             if now < before - self._margin:
                 raise ReleaseRefused(
-                    f"The release {candidate.collection} finds {now:.1%} of what the golden set of "
-                    f"{corpus!r} asks for; {serving.collection} finds {before:.1%} and serves on. "
-                    "Mend the set, or raise GATE_MARGIN, and run `ibid reindex` again."
+                    f"The recall@10 of the release {candidate.collection} on the golden set of {corpus!r} "
+                    f"is {now:.1%}; {serving.collection} has {before:.1%} and stays active. "
+                    "Correct the set, or raise GATE_MARGIN, and run `ibid reindex` again."
                 )
 
     def _corpora(self) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from storage.domain import Value
 from storage.errors import InvalidInput
-from storage.parsing import parse_json
+from storage.json_parsing import parse_json
 
 CORPUS, QUERIES, QRELS = "corpus.jsonl", "queries.jsonl", "qrels/test.tsv"
 

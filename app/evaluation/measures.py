@@ -23,7 +23,7 @@ def measure(ranking: Sequence[str], relevant: Mapping[str, float]) -> dict[str, 
 def mean(measured: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Return the mean of each measure over all questions; 0 if there are none."""
     count = max(len(measured), 1)
-    return {name: sum(one[name] for one in measured) / count for name in MEASURES}
+    return {name: sum(values[name] for values in measured) / count for name in MEASURES}
 
 
 def _count_within(ranks: Sequence[int], depth: int) -> int:

@@ -104,4 +104,6 @@ def page_url(passage: Passage) -> str:
 
 
 def _evaluation(measured: Sequence[QuestionResult]) -> Evaluation:
-    return Evaluation(metrics=mean([one.metrics for one in measured]), questions=tuple(measured))
+    return Evaluation(
+        metrics=mean([result.metrics for result in measured]), questions=tuple(measured)
+    )

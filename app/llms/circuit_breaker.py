@@ -48,9 +48,9 @@ class CircuitBreaker:
             raise
         except ModelUnavailable as error:
             self._failures += 1
-            wanted = error.retry_after if isinstance(error, ModelBusy) else None
-            if wanted is not None or self._failures >= FAILURE_THRESHOLD:
-                self._open_until = time.monotonic() + max(wanted or 0.0, self._next_cooldown())
+            retry_after = error.retry_after if isinstance(error, ModelBusy) else None
+            if retry_after is not None or self._failures >= FAILURE_THRESHOLD:
+                self._open_until = time.monotonic() + max(retry_after or 0.0, self._next_cooldown())
             raise
         else:
             self._failures = 0

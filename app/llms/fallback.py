@@ -72,10 +72,10 @@ class FallbackLLM(CustomLLM):
 
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: ARG002
         """Return the whole answer to code that is not async."""
-        asked = [ChatMessage(role=MessageRole.USER, content=prompt)]
+        messages = [ChatMessage(role=MessageRole.USER, content=prompt)]
         with ThreadPoolExecutor(1) as thread:  # the caller's thread may run an event loop
-            said = thread.submit(asyncio.run, self.achat(asked, **kwargs)).result()
-        return CompletionResponse(text=said.message.content or "", raw=said.raw)
+            response = thread.submit(asyncio.run, self.achat(messages, **kwargs)).result()
+        return CompletionResponse(text=response.message.content or "", raw=response.raw)
 
     def stream_complete(
         self,
@@ -105,10 +105,10 @@ class FallbackLLM(CustomLLM):
             try:
                 answer = self._stream_model(llm, breaker, messages, options, deadline)
                 async with aclosing(answer) as responses:
-                    async for one in responses:
-                        is_ended = self._is_end(one, failed) or is_ended
-                        text = one.message.content or ""
-                        yield one
+                    async for response in responses:
+                        is_ended = self._is_end(response, failed) or is_ended
+                        text = response.message.content or ""
+                        yield response
             except ModelUnavailable as error:
                 reasons.append(str(error))
                 failed.append(_failed_attempt(error, name))
@@ -124,16 +124,16 @@ class FallbackLLM(CustomLLM):
                 yield build_response("", "", _restart_metadata(failed[-1]))
         raise _all_failed_error(failed, reasons)
 
-    def _is_end(self, one: ChatResponse, failed: Sequence[Attempt]) -> bool:
+    def _is_end(self, response: ChatResponse, failed: Sequence[Attempt]) -> bool:
         """Return whether this response ends an answer; raise if it restarts and the caller cannot restart."""
-        metadata = one.raw
+        metadata = response.raw
         if not isinstance(metadata, ResponseMetadata):
             return False
         if metadata.restarted and not self.restarts:
-            told = metadata.attempts[-1].error
-            raise ModelUnavailable(told, model=metadata.model, cost=None)
+            reason = metadata.attempts[-1].error
+            raise ModelUnavailable(reason, model=metadata.model, cost=None)
         if not metadata.restarted:
-            one.raw = metadata.model_copy(update={"attempts": tuple(failed)})
+            response.raw = metadata.model_copy(update={"attempts": tuple(failed)})
         return not metadata.restarted
 
     async def _stream_model(
@@ -149,8 +149,8 @@ class FallbackLLM(CustomLLM):
             first, rest = await _start_stream(llm, messages, options, deadline)
             async with aclosing(rest):
                 yield first
-                while (one := await _next_response(rest, deadline)) is not None:
-                    yield one
+                while (response := await _next_response(rest, deadline)) is not None:
+                    yield response
 
 
 async def _start_stream(
@@ -192,8 +192,8 @@ def _restart_metadata(attempt: Attempt) -> ResponseMetadata:
 
 
 def _all_failed_error(failed: Sequence[Attempt], reasons: Sequence[str]) -> ModelUnavailable:
-    told = "; ".join(
+    details = "; ".join(
         f"{attempt.model} did not answer: {reason}"
         for attempt, reason in zip(failed, reasons, strict=True)
     )
-    return ModelUnavailable(f"{told}. The question is kept.", attempts=tuple(failed))
+    return ModelUnavailable(f"{details}. The question is kept.", attempts=tuple(failed))

@@ -76,7 +76,7 @@ def build_prompt(
         ),
         QuestionMessage(
             role=MessageRole.USER,
-            blocks=[TextBlock(text=_written(question, context, numbered))],
+            blocks=[TextBlock(text=_format_question(question, context, numbered))],
             question=question.strip(),
             context=context,
             passages=numbered,
@@ -102,8 +102,10 @@ def answered_exchanges(history: Sequence[ChatMessage]) -> list[ChatMessage]:
 
 def build_rewriting_prompt(question: str, history: Sequence[ChatMessage]) -> list[ChatMessage]:
     """Build a prompt that asks a model to rewrite the question so that it needs no earlier message."""
-    said = "\n".join(_format_message(message) for message in history[-_MAX_MESSAGES:])
-    content = f"<conversation>\n{said}\n</conversation>\n\nQuestion: {to_one_line(question)}"
+    conversation = "\n".join(_format_message(message) for message in history[-_MAX_MESSAGES:])
+    content = (
+        f"<conversation>\n{conversation}\n</conversation>\n\nQuestion: {to_one_line(question)}"
+    )
     return [
         ChatMessage(role=MessageRole.SYSTEM, content=REWRITING),
         ChatMessage(role=MessageRole.USER, content=content),
@@ -117,23 +119,23 @@ def fence_around(code: str) -> str:
 
 def _format_message(message: ChatMessage) -> str:
     """Format a message as one line that begins with its role, so that no text can imitate another role."""
-    said = to_one_line(message.content or "")[:_MAX_MESSAGE_LENGTH]
-    return f"{message.role.value}: {said}".replace("</conversation", "<\\/conversation")
+    text = to_one_line(message.content or "")[:_MAX_MESSAGE_LENGTH]
+    return f"{message.role.value}: {text}".replace("</conversation", "<\\/conversation")
 
 
 def _prompt_passage(n: int, passage: Passage) -> PromptPassage:
     text, code, position = "", list[Span](), passage.start
     for start, end in passage.code:
         text += remove_invisible(passage.text[position - passage.start : start - passage.start])
-        shown = remove_invisible(passage.text[start - passage.start : end - passage.start])
-        code.append((len(text), len(text) + len(shown)))
-        text, position = text + shown, end
+        visible = remove_invisible(passage.text[start - passage.start : end - passage.start])
+        code.append((len(text), len(text) + len(visible)))
+        text, position = text + visible, end
     text += remove_invisible(passage.text[position - passage.start :])
     title, section = to_one_line(passage.title), to_one_line(" > ".join(passage.section))
     return PromptPassage(n, title, section, text, tuple(code))
 
 
-def _written(question: str, context: str, passages: Sequence[PromptPassage]) -> str:
+def _format_question(question: str, context: str, passages: Sequence[PromptPassage]) -> str:
     """Write the question below its passages, each between tags that its text cannot close."""
     tagged = "\n".join(map(_tagged, passages))
     reworded = f"\n(In the context of: {context})" if context else ""

@@ -36,8 +36,8 @@ async def last_response(responses: Responses) -> ChatResponse:
     """Return the last response, which holds the whole text; raise `ModelUnavailable` if there is none."""
     last: ChatResponse | None = None
     async with aclosing(responses):
-        async for one in responses:
-            last = one
+        async for response in responses:
+            last = response
     if last is None:
         raise ModelUnavailable("The model returned no text.")
     return last

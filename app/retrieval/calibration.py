@@ -60,8 +60,8 @@ class Calibrator:
             before = (await Corpora(session).get(corpus)).calibrations_by_release.get(release)
             if before is None or before.method != METHOD:
                 return True
-            changed, there = await Sources(session).turnover(corpus, before.measured_at)
-            return changed > _MAX_CHANGED_SHARE * there
+            changed, live = await Sources(session).turnover(corpus, before.measured_at)
+            return changed > _MAX_CHANGED_SHARE * live
 
     async def _measure(self, corpus: str, index: PassageIndex) -> Calibration | None:
         """Return the new calibration; None if the corpus is too small for one."""
@@ -73,13 +73,13 @@ class Calibrator:
             return None
         questions = build_half_known_questions([passage.text for passage in passages])
         language, foreign = min(scope.languages), await search.uses_foreign_embedding()
-        wanted = (scope.corpora, scope.languages, PASSAGES_PER_ANSWER, scope.editions)
-        async with aclosing(index.search_many(questions, *wanted)) as searches:
+        filters = (scope.corpora, scope.languages, PASSAGES_PER_ANSWER, scope.editions)
+        async with aclosing(index.search_many(questions, *filters)) as searches:
             signals = [
                 self._relevance.signals(question, found, language, foreign=foreign)
                 async for question, found in searches
             ]
-        return _calibration([one for one in signals if one], began)
+        return _calibration([signal for signal in signals if signal], began)
 
     async def _store(self, corpus: str, release: str, measured: Calibration) -> None:
         async with self._database.transaction() as session:
@@ -103,8 +103,8 @@ def build_half_known_questions(texts: Sequence[str]) -> list[str]:
 
 def _half_question(text: str) -> str:
     """Return some adjacent words, from the middle of a sentence in the middle of the text."""
-    told = [text[slice(*span)] for span in split_sentences(text)]
-    long = [sentence for sentence in told if len(_split_words(sentence)) >= _length(sentence)]
+    sentences = [text[slice(*span)] for span in split_sentences(text)]
+    long = [sentence for sentence in sentences if len(_split_words(sentence)) >= _length(sentence)]
     sentence = long[len(long) // 2] if long else text
     pieces, length = _split_words(sentence), _length(sentence)
     start = max(len(pieces) - length, 0) // 2

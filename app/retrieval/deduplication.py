@@ -22,13 +22,13 @@ def count_distinct(passages: Sequence[Passage]) -> int:
 
 def deduplicate(passages: Sequence[Passage], limit: int) -> list[Passage]:
     """Return the best `limit` passages in their order; use repeats only if there are too few others."""
-    said: set[object] = set()
+    seen: set[object] = set()
     first: list[int] = []
     repeats: list[int] = []
     for number, passage in enumerate(passages):
-        saying = _comparison_key(passage)
-        (repeats if saying in said else first).append(number)
-        said.add(saying)
+        key = _comparison_key(passage)
+        (repeats if key in seen else first).append(number)
+        seen.add(key)
     return [passages[number] for number in sorted([*first, *repeats][:limit])]
 
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from storage.domain import Edition
 from storage.errors import InvalidInput
-from storage.parsing import parse_json
+from storage.json_parsing import parse_json
 
 FIELDS = ("version", "locale")
 """The fields that a filter may contain."""
@@ -20,12 +20,12 @@ def parse_filter(text: str | None) -> dict[str, str]:
     if not text:
         return {}
     try:
-        given: Any = parse_json(text)
+        parsed: Any = parse_json(text)
     except ValueError as error:
         raise InvalidInput(_USAGE) from error
-    if not isinstance(given, dict):
+    if not isinstance(parsed, dict):
         raise InvalidInput(_USAGE)
-    fields = cast("dict[str, Any]", given)
+    fields = cast("dict[str, Any]", parsed)
     if not all(isinstance(value, str) for value in fields.values()):
         raise InvalidInput(_USAGE)
     return fields
@@ -42,8 +42,8 @@ def choose_editions(
     _check_filters(editions, filters)
     chosen: list[Edition] = []
     for corpus, language in languages.items():
-        own = [edition for edition in editions if edition.corpus == corpus]
-        spoken = _in_locale(own, language, filters.get("locale"))
+        in_corpus = [edition for edition in editions if edition.corpus == corpus]
+        spoken = _in_locale(in_corpus, language, filters.get("locale"))
         chosen += _in_version(spoken, filters.get("version"))
     if filters and not chosen:
         raise InvalidInput(f"No page has the {' and the '.join(map(' '.join, filters.items()))}.")
@@ -64,21 +64,23 @@ def _check_filters(editions: Sequence[Edition], filters: Mapping[str, str]) -> N
         known = {getattr(edition, name) for edition in editions} - {None}
         if value not in known:
             names = f"There are: {', '.join(sorted(known))}."
-            there = names if known else f"No page in these corpora has a {name}."
-            raise InvalidInput(f"No page has the {name} {value[:80]!r}. {there}")
+            hint = names if known else f"No page in these corpora has a {name}."
+            raise InvalidInput(f"No page has the {name} {value[:80]!r}. {hint}")
 
 
-def _in_locale(editions: Sequence[Edition], language: str, wanted: str | None) -> list[Edition]:
-    if wanted is not None:
-        return [edition for edition in editions if edition.locale == wanted]
+def _in_locale(editions: Sequence[Edition], language: str, requested: str | None) -> list[Edition]:
+    if requested is not None:
+        return [edition for edition in editions if edition.locale == requested]
     locales = {edition.locale for edition in editions if edition.locale}
-    own = {locale for locale in locales if _language(locale) == language} or locales
-    return [edition for edition in editions if edition.locale is None or edition.locale in own]
+    same_language = {locale for locale in locales if _language(locale) == language} or locales
+    return [
+        edition for edition in editions if edition.locale is None or edition.locale in same_language
+    ]
 
 
-def _in_version(editions: Sequence[Edition], wanted: str | None) -> list[Edition]:
-    if wanted is not None:
-        return [edition for edition in editions if edition.version == wanted]
+def _in_version(editions: Sequence[Edition], requested: str | None) -> list[Edition]:
+    if requested is not None:
+        return [edition for edition in editions if edition.version == requested]
     versions = [edition.version for edition in editions if edition.version]
     latest = newest(versions) if versions else None
     return [edition for edition in editions if edition.version in (None, latest)]

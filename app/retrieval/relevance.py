@@ -96,9 +96,9 @@ class Relevance:
         )
         near = 0.0
         for passage in passages:  # parsing one is the slowest step
-            shown = content_terms(_full_text(passage), language)
-            near = max(near, _nearness(weights, shown, passage))
-            if near >= enough or _matches_headings(weights, shown, passage, language):
+            passage_terms = content_terms(_full_text(passage), language)
+            near = max(near, _nearness(weights, passage_terms, passage))
+            if near >= enough or _matches_headings(weights, passage_terms, passage, language):
                 return None
         return "out_of_scope" if near < self._floor / 3 else "nothing_relevant"
 
@@ -110,9 +110,11 @@ class Relevance:
         if not passages or not weights:
             return None
         passages = self._with_local_similarity(query, passages) if foreign else passages
-        shown = [(content_terms(_full_text(passage), language), passage) for passage in passages]
+        with_terms = [
+            (content_terms(_full_text(passage), language), passage) for passage in passages
+        ]
         return Signals(
-            max(_nearness(weights, has, passage) for has, passage in shown),
+            max(_nearness(weights, terms, passage) for terms, passage in with_terms),
             _lead_of_best(passages),
             _bm25(query, passages, language),
         )
@@ -137,11 +139,13 @@ class Relevance:
         if self._embedding is None:
             return passages
         texts = [text_to_embed(passage.section, passage.text) for passage in passages]
-        asked, *vectors = np.asarray(self._embedding.get_text_embedding_batch([query, *texts]))
-        likeness = [float(vector @ asked) for vector in vectors]
+        query_vector, *vectors = np.asarray(
+            self._embedding.get_text_embedding_batch([query, *texts])
+        )
+        similarities = [float(vector @ query_vector) for vector in vectors]
         return [
             passage.model_copy(update={"similarity": near})
-            for passage, near in zip(passages, likeness, strict=True)
+            for passage, near in zip(passages, similarities, strict=True)
         ]
 
     def _weights(self, query: str, language: str) -> dict[int, float]:
@@ -150,9 +154,9 @@ class Relevance:
             self._vocabularies[language] = Vocabulary(language, self._embedding)
         read = self._vocabularies[language].analyze([query])
         stems, weights = read.content.tolist(), read.weights.tolist()
-        told = dict(zip(stems, weights, strict=True))
+        known_weights = dict(zip(stems, weights, strict=True))
         # A word of a script without spaces has several terms.
-        return {term: told.get(term, 1.0) for term in content_terms(query, language)}
+        return {term: known_weights.get(term, 1.0) for term in content_terms(query, language)}
 
 
 def _headings(passage: Passage) -> str:
@@ -164,20 +168,20 @@ def _full_text(passage: Passage) -> str:
 
 
 def _matches_headings(
-    weights: dict[int, float], shown: frozenset[int], passage: Passage, language: str
+    weights: dict[int, float], passage_terms: frozenset[int], passage: Passage, language: str
 ) -> bool:
     """Return whether title and headings have every word of the question: then the passage is about it.
 
     The embedding says little about code and tables, whose similarity to any question is low.
     """
-    if len(weights) < _MIN_HEADING_TERMS or not weights.keys() <= shown:
+    if len(weights) < _MIN_HEADING_TERMS or not weights.keys() <= passage_terms:
         return False
     return weights.keys() <= content_terms(_headings(passage), language)
 
 
-def _nearness(weights: dict[int, float], shown: frozenset[int], passage: Passage) -> float:
+def _nearness(weights: dict[int, float], passage_terms: frozenset[int], passage: Passage) -> float:
     """Return the weighted share of the question's words in the passage or its headings, plus similarity."""
-    found = sum(weights[term] for term in weights.keys() & shown)
+    found = sum(weights[term] for term in weights.keys() & passage_terms)
     return found / sum(weights.values()) + (passage.similarity or 0.0)
 
 

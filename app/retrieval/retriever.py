@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
-from app.blocking import run_blocking
+from app.async_to_sync import run_blocking
 from app.retrieval.search import NO_FILTER, Search
 from storage.domain import Passage
 

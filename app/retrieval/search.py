@@ -6,8 +6,8 @@ from copy import copy
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from app.blocking import running_loop
-from app.paths import passage_without_path
+from app.async_to_sync import running_loop
+from app.path_redaction import passage_without_path
 from app.retrieval.deduplication import count_distinct, deduplicate
 from app.retrieval.filters import choose_editions
 from storage.domain import LOCAL, RIGHTS, Attempt, Calibration, Metadata, Passage, Principal

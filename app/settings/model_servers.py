@@ -26,15 +26,15 @@ def parse_fallback_models(settings: Settings) -> list[FallbackModel]:
 
 def _parse_model(number: int, pair: str) -> tuple[str, str]:
     """Parse `MODEL@BASE_URL`. The message of `InvalidInput` omits the value, which may contain a password."""
-    told = f"LLM_FALLBACKS cannot be used: entry {number} does not have the form MODEL@BASE_URL"
+    message = f"LLM_FALLBACKS cannot be used: entry {number} does not have the form MODEL@BASE_URL"
     name, _, rest = pair.partition("@http")
     url = f"http{rest}"
     if not name or "//" in name:
-        raise InvalidInput(f"{told}.")
+        raise InvalidInput(f"{message}.")
     try:
         check_address(url, HTTP_SCHEMES, has_key=True)
     except ValueError as error:
-        raise InvalidInput(f"{told}: {error}.") from None
+        raise InvalidInput(f"{message}: {error}.") from None
     return name, url.rstrip("/")
 
 
@@ -44,12 +44,12 @@ def _keys(settings: Settings, hosts: set[str]) -> dict[str, str]:
     if settings.llm_fallback_api_key:
         if len(hosts) > 1:
             raise InvalidInput(
-                "LLM_FALLBACK_API_KEY is the key of one server, and LLM_FALLBACKS names several: give "
-                "each its own in LLM_FALLBACK_API_KEYS, as HOST=KEY."
+                "LLM_FALLBACK_API_KEY is the key of one server, but LLM_FALLBACKS names several: set "
+                "the key of each in LLM_FALLBACK_API_KEYS, as HOST=KEY."
             )
         keys = dict.fromkeys(hosts, settings.llm_fallback_api_key.get_secret_value())
-    given = settings.llm_fallback_api_keys
-    for number, pair in enumerate(split_list(given.get_secret_value() if given else ""), 1):
+    secret = settings.llm_fallback_api_keys
+    for number, pair in enumerate(split_list(secret.get_secret_value() if secret else ""), 1):
         host, _, key = (part.strip() for part in pair.partition("="))
         if not key:
             raise InvalidInput(

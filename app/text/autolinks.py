@@ -31,12 +31,14 @@ def find_address(word: str) -> tuple[int, int] | None:
     The word may contain escapes and entities, because some renderers search the decoded text. If it does,
     the address is taken to begin at the start of the word.
     """
-    shown = unescape(_ESCAPE.sub(r"\1", word))
-    starts = [start for text in (shown, *_BREAK.split(word)) if (start := _first(text)) is not None]
+    unescaped = unescape(_ESCAPE.sub(r"\1", word))
+    starts = [
+        start for text in (unescaped, *_BREAK.split(word)) if (start := _first(text)) is not None
+    ]
     if not starts:
         return None
     start = 0
-    if shown == word:
+    if unescaped == word:
         pieces = [(0, word), *((piece.start(), piece[0]) for piece in _PIECE.finditer(word))]
         start = min(at + first for at, text in pieces if (first := _first(text)) is not None)
     return start, max(len(word.rstrip(_TRAILING)), start + 1)

@@ -45,8 +45,8 @@ def _escape_word(word: str) -> str:
     code = _UNSAFE_IN_LINK.sub(lambda found: quote(found[0], safe=""), word[start:end]).replace(
         "~", ""
     )
-    shown = f"`{code}`" if code else ""
-    return f"{_MARKUP.sub(_escape, word[:start])}{shown}{_MARKUP.sub(_escape, word[end:])}"
+    as_code = f"`{code}`" if code else ""
+    return f"{_MARKUP.sub(_escape, word[:start])}{as_code}{_MARKUP.sub(_escape, word[end:])}"
 
 
 def _escape(found: re.Match[str]) -> str:

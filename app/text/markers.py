@@ -120,8 +120,8 @@ class MarkerParser:
         self._remember_tail(safe)
         return safe
 
-    def _remember_tail(self, said: str) -> None:
-        tail = (self._tail + said)[-_LONGEST:]
+    def _remember_tail(self, text: str) -> None:
+        tail = (self._tail + text)[-_LONGEST:]
         self._tail = tail if "[" in tail or "【" in tail else ""
 
     def _flush_space(self) -> Iterator[Piece]:

@@ -44,10 +44,10 @@ class Budget(Value):
                     f"The {name} budget of {format_dollars(limit)} is used up. Ask again "
                     f"{_NEXT_PERIOD[name]}, or raise {name.upper()}_BUDGET. Search still works."
                 )
-        own = self.daily_per_user
-        if own is not None and await ledger.total_cost(today(), user_id) >= own:
+        user_limit = self.daily_per_user
+        if user_limit is not None and await ledger.total_cost(today(), user_id) >= user_limit:
             raise BudgetSpent(
-                f"Your daily budget of {format_dollars(own)} is used up. Ask again "
+                f"Your daily budget of {format_dollars(user_limit)} is used up. Ask again "
                 f"{_NEXT_PERIOD['daily']}, or have DAILY_BUDGET_PER_USER raised. Search still works."
             )
 
@@ -113,7 +113,7 @@ class UsageService:
                 for name, limit, since in self._budget.limits()
             ]
         spent = [UsageRow(user=user, **row.model_dump(exclude={"user_id"})) for row, user in rows]
-        total = round(sum(one.cost for one in spent), 6)
+        total = round(sum(usage_row.cost for usage_row in spent), 6)
         budgets += _user_budgets(self._budget.daily_per_user, spent)
         return UsageReport(days=days, cost=total, budgets=tuple(budgets), spent=tuple(spent))
 
@@ -140,13 +140,13 @@ class MonthlyCalls:
             await ledger.add([Spending(user_id=user.id, day=today(), model=model, calls=1)])
 
 
-def _user_budgets(limit: float | None, spent: Sequence[UsageRow]) -> list[BudgetState]:
+def _user_budgets(limit: float | None, rows: Sequence[UsageRow]) -> list[BudgetState]:
     if limit is None:
         return []
     users = defaultdict[str, float](float)
-    for one in spent:
-        if one.day == today() and one.user != SYSTEM_USER:
-            users[one.user] += one.cost
+    for row in rows:
+        if row.day == today() and row.user != SYSTEM_USER:
+            users[row.user] += row.cost
     return [
         BudgetState(name="daily", limit=limit, spent=round(cost, 6), user=user)
         for user, cost in sorted(users.items(), key=itemgetter(1), reverse=True)
@@ -155,9 +155,11 @@ def _user_budgets(limit: float | None, spent: Sequence[UsageRow]) -> list[Budget
 
 def answer_spending(user_id: UUID, answer: Answer) -> list[Spending]:
     """Return the ledger rows of an answer: for the models that answered, rewrote the question, or failed."""
-    own = [_call_spending(user_id, answer.model, answer.usage)] if answer.model is not None else []
+    answer_rows = (
+        [_call_spending(user_id, answer.model, answer.usage)] if answer.model is not None else []
+    )
     return [
-        *own,
+        *answer_rows,
         *rewriting_spending(user_id, answer.rewriting),
         *attempts_spending(user_id, answer.attempts),
     ]
@@ -169,10 +171,12 @@ def rewriting_spending(user_id: UUID, rewriting: Rewriting | None) -> list[Spend
 
 
 def attempts_spending(user_id: UUID, attempts: Sequence[FailedAttempt]) -> list[Spending]:
-    """Return the ledger rows of failed attempts: each is one call; an unknown cost counts as 0."""
+    """Return the ledger rows of failed attempts; each is one call, and an unknown cost counts as 0."""
     return [
-        Spending(user_id=user_id, day=today(), model=one.model, calls=1, cost=one.cost or 0.0)
-        for one in attempts
+        Spending(
+            user_id=user_id, day=today(), model=attempt.model, calls=1, cost=attempt.cost or 0.0
+        )
+        for attempt in attempts
     ]
 
 

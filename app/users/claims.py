@@ -64,31 +64,31 @@ class ClaimPolicy(Value):
     def _check_audience(self, claims: dict[str, Any]) -> None:
         if self.audience is None:
             return
-        given = claims.get("aud")
-        if self.audience not in (given if isinstance(given, list) else [given]):
-            problem = "`aud` has other values" if given else "`aud` is missing"
+        audiences = claims.get("aud")
+        if self.audience not in (audiences if isinstance(audiences, list) else [audiences]):
+            problem = "`aud` has other values" if audiences else "`aud` is missing"
             raise NotSignedIn(f"The token's {problem}; it must contain '{self.audience}'.")
 
     def _check_party(self, claims: dict[str, Any]) -> None:
         if not self.authorized_parties:
             return
-        name = next((each for each in _PARTY_CLAIMS if claims.get(each) is not None), None)
-        wanted = " or ".join(f"'{each}'" for each in sorted(self.authorized_parties))
+        name = next((claim for claim in _PARTY_CLAIMS if claims.get(claim) is not None), None)
+        allowed = " or ".join(f"'{party}'" for party in sorted(self.authorized_parties))
         if name is None:
             raise NotSignedIn(
-                f"The token has neither `azp` nor `client_id`; one of them must be {wanted}."
+                f"The token has neither `azp` nor `client_id`; one of them must be {allowed}."
             )
-        given = claims[name]
-        if not isinstance(given, str) or given not in self.authorized_parties:
-            raise NotSignedIn(f"The token's `{name}` is different; it must be {wanted}.")
+        party = claims[name]
+        if not isinstance(party, str) or party not in self.authorized_parties:
+            raise NotSignedIn(f"The token's `{name}` is different; it must be {allowed}.")
 
     def _role(self, claims: dict[str, Any]) -> Role:
         if self.roles_claim is None:
             return "reader"
-        given = names_in(find_claim(claims, self.roles_claim))
-        if given & self.admin_roles:
+        roles = names_in(find_claim(claims, self.roles_claim))
+        if roles & self.admin_roles:
             return "admin"
-        return "editor" if given & self.editor_roles else "reader"
+        return "editor" if roles & self.editor_roles else "reader"
 
 
 def find_claim(claims: dict[str, Any], path: str) -> object:

@@ -20,7 +20,7 @@ from aiohttp import (
 
 from storage.errors import IbidError, SignInUnavailable
 from storage.http.pool import open_pool, read_limited
-from storage.parsing import parse_json
+from storage.json_parsing import parse_json
 from storage.service_urls import without_secrets
 
 _log = logging.getLogger("ibid.people")
@@ -99,10 +99,10 @@ class IssuerKeys:
         async with self._lock:
             if self._tried_at > requested_at:
                 return
-            since = time.monotonic() - self._tried_at
-            if not wait and since < _MIN_INTERVAL:
+            elapsed = time.monotonic() - self._tried_at
+            if not wait and elapsed < _MIN_INTERVAL:
                 return
-            await asyncio.sleep(max(0.0, self._min_interval - since))
+            await asyncio.sleep(max(0.0, self._min_interval - elapsed))
             self._tried_at = time.monotonic()
             try:
                 self._keys = await fetch_keys(self._url, self.algorithms)

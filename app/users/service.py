@@ -87,7 +87,7 @@ class UserService:
         With `days` None, the key does not expire. Raises `InvalidInput` if there are no rights.
         """
         if not rights:
-            raise InvalidInput("A key needs a right: ask, ingest or admin.")
+            raise InvalidInput("A key needs at least one scope: ask, ingest or admin.")
         credential = _KEY_PREFIX + secrets.token_urlsafe(32)
         expires = datetime.now(UTC) + timedelta(days=days) if days else None
         async with self._database.transaction() as session:

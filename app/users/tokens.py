@@ -10,7 +10,7 @@ import jwt
 from app.users.claims import LEEWAY, ClaimPolicy, Claims
 from app.users.issuer_keys import JWT_ERRORS, IssuerKeys, SigningKey, SigningKeys
 from storage.errors import NotSignedIn
-from storage.parsing import parse_json
+from storage.json_parsing import parse_json
 
 _MAX_TOKEN_LENGTH = 16_384
 """The most characters of a token; one of Entra with 200 groups has more than half as many."""
@@ -63,12 +63,12 @@ class TokenVerifier:
     async def _check_token(self, token: str) -> _VerifiedToken:
         header = _parse_header(token)
         self._check_algorithm(header.get("alg"))
-        asked = time.monotonic()
+        requested_at = time.monotonic()
         keys = await self._keys.current()
         try:
             claims = self._check_signature(token, header, keys)
         except _KeyMayBeNew:
-            keys = await self._keys.newer_than(asked)
+            keys = await self._keys.newer_than(requested_at)
             try:
                 claims = self._check_signature(token, header, keys)
             except _KeyMayBeNew as error:
@@ -134,10 +134,10 @@ class TokenVerifier:
         """
         message = "The token's `kid` names a key that the issuer does not publish"
         try:
-            said = jwt.decode(token, options={"verify_signature": False})
+            claims = jwt.decode(token, options={"verify_signature": False})
         except JWT_ERRORS:
             return f"{message}."
-        wrong = said.get("iss") != self._policy.issuer
+        wrong = claims.get("iss") != self._policy.issuer
         return (
             f"{message}, and its `iss` is not '{self._policy.issuer}'." if wrong else f"{message}."
         )
@@ -164,9 +164,9 @@ def _parse_header(token: str) -> dict[str, Any]:
 
 def _parse_claims(payload: bytes) -> dict[str, Any]:
     try:
-        said = parse_json(payload)
+        claims = parse_json(payload)
     except ValueError as error:
         raise NotSignedIn("The token is malformed: its claims are not JSON.") from error
-    if not isinstance(said, dict):
+    if not isinstance(claims, dict):
         raise NotSignedIn("The token is malformed: its claims are not a JSON object.")
-    return cast("dict[str, Any]", said)
+    return cast("dict[str, Any]", claims)

@@ -13,7 +13,7 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from mdit_py_plugins.dollarmath.index import dollarmath_plugin, math_inline_dollar
 
-from app.answer_notes import list_notes
+from app.flag_notes import list_notes
 from app.web.claims import mark_claims
 from storage.domain import Answer
 

@@ -291,8 +291,8 @@ def read_all(changes: Sequence[SourceChange], readers: ReaderPool) -> list[Sourc
     """
     failures: list[SourceFailure] = []
     unread = [change for change in changes if change.document is None and not change.is_draft]
-    asked = [FileRequest(c.file.path, c.file.relative, c.size) for c in unread]
-    for change, outcome in zip(unread, readers.read(asked), strict=True):
+    requests = [FileRequest(c.file.path, c.file.relative, c.size) for c in unread]
+    for change, outcome in zip(unread, readers.read(requests), strict=True):
         if isinstance(outcome, SourceUnreadable):
             failures.append(SourceFailure(path=change.file.name, reason=str(outcome)))
         elif outcome.is_draft:

@@ -131,7 +131,7 @@ def _select_path(given: Path, *, allow_empty: bool) -> Selection:
     if not files and not allow_empty:
         raise InvalidInput(
             f"There is nothing to read in {given}; nothing was changed. "
-            "Say --prune-empty to remove what was ingested from it before."
+            "Use --prune-empty to remove what was ingested from it before."
         )
     return Selection(path, tuple(files), tuple(unread))
 

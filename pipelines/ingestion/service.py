@@ -135,7 +135,9 @@ class Ingestion:
         known = await self._recover_sources(corpus, writer.index)
         found = assign_roots(selections, {s.root for s in known.values() if s.root})
         comparison = await asyncio.to_thread(compare, found, known, corpus)
-        comparison.failed += unsupported_failures(path for one in selections for path in one.unread)
+        comparison.failed += unsupported_failures(
+            path for selection in selections for path in selection.unread
+        )
         if admit:
             comparison.move_to_failed(await admit(comparison.changes))
         changing = {change.source.id for change in comparison.changes}
@@ -203,11 +205,11 @@ class Ingestion:
         lost = await self._indexes.find()
         async with self._database.transaction() as session:
             await Sources(session).forget_digests()
-        made = await self._indexes.create(self._configured)
-        await self._indexes.switch_to(made)
+        index = await self._indexes.create(self._configured)
+        await self._indexes.switch_to(index)
         if lost is not None:
             await self._indexes.drop(lost.collection)
-        return made
+        return index
 
     async def _recover_sources(self, corpus: Corpus, index: PassageIndex) -> dict[str, Source]:
         """Return all sources by location, after publishing versions that an earlier run staged completely."""
@@ -258,13 +260,13 @@ class Ingestion:
         self, corpus: Corpus, changes: Sequence[SourceChange], writer: PassageWriter
     ) -> None:
         """Record the versions as staged, stage and publish their passages, then record them as live."""
-        held = [change.to_version(corpus) for change in changes]
+        versions = [change.to_version(corpus) for change in changes]
         sources = [change.source for change in changes]
-        for source, version in zip(sources, held, strict=True):
+        for source, version in zip(sources, versions, strict=True):
             source.staged = version
         await self._record(sources, [change.source_text(corpus) for change in changes])
         await writer.write(corpus, changes)
-        for source, version in zip(sources, held, strict=True):
+        for source, version in zip(sources, versions, strict=True):
             source.publish(version)
         await self._record(sources)
 
@@ -280,11 +282,11 @@ class Ingestion:
     ) -> int:
         """Remove sources that were ingested from these folders and are no longer in them; return how many."""
         roots = {selection.root.as_posix() for selection in selections if selection.root}
-        there = {file.location for file in found}
+        locations = {file.location for file in found}
         gone = [
             source
             for source in known.values()
-            if source.is_live and source.root in roots and source.location not in there
+            if source.is_live and source.root in roots and source.location not in locations
         ]
         if gone:
             await self._indexes.remove([source.id for source in gone])

@@ -96,7 +96,7 @@ class Task(Value):
 
 
 class JobHandler(Protocol):
-    """A handler for one kind of job. It may be stopped at any point and is then restarted from the start."""
+    """A handler for one kind of job. It may be stopped at any point, and then runs again from the start."""
 
     async def run(self, task: Task, reporter: ProgressReporter) -> Value:
         """Do the work and return the report."""

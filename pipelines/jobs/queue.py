@@ -107,8 +107,8 @@ class Jobs:
         if not self.store.may_have_jobs:
             return []
         client = await self._queue.get_client()
-        wanted = await self._visible_ids(client, limit, offset)
-        found = await _list_workflows(client, workflow_ids=wanted) if wanted else []
+        job_ids = await self._visible_ids(client, limit, offset)
+        found = await _list_workflows(client, workflow_ids=job_ids) if job_ids else []
         jobs = [await self._load_job(client, status) for status in found]
         return sorted(jobs, key=lambda job: job.id, reverse=True)
 
@@ -170,7 +170,9 @@ class Jobs:
                 load_input=False,
                 load_output=False,
             )
-            seen += [one.workflow_id for one in page if access.may_see(*_job_owner(one))]
+            seen += [
+                workflow.workflow_id for workflow in page if access.may_see(*_job_owner(workflow))
+            ]
             if len(page) < _PAGE:
                 break
             start += _PAGE
@@ -222,8 +224,8 @@ def _job_owner(status: "WorkflowStatus") -> tuple[str | None, str | None, dateti
 
     The time comes from the ID, because the queue may store it with a resolution of one second only.
     """
-    asked = submitted_at(UUID(status.workflow_id))
-    return status.authenticated_user, status.queue_partition_key, asked
+    requested_at = submitted_at(UUID(status.workflow_id))
+    return status.authenticated_user, status.queue_partition_key, requested_at
 
 
 def _build_job(

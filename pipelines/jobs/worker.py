@@ -106,7 +106,7 @@ class Worker:
         _worker = None
 
     async def wait_until_idle(self, seconds: float) -> None:
-        """Return after so many seconds without jobs; never return if the job store is shared."""
+        """Return after `seconds` without jobs; never return if the job store is shared."""
         while True:
             await asyncio.sleep(_CHECK_SECONDS)
             is_idle = not self._running and time.monotonic() - self._last >= seconds
@@ -149,9 +149,9 @@ class Worker:
     async def _remove_lost_files(self) -> None:
         """Delete the files of jobs that were never queued; failures are logged and retried in an hour."""
         try:
-            sent = [UUID(name) for name in await self._blobs.list_names(INCOMING)]
+            job_ids = [UUID(name) for name in await self._blobs.list_names(INCOMING)]
             old = [
-                job_id for job_id in sent if datetime.now(UTC) - submitted_at(job_id) > _LOST_AGE
+                job_id for job_id in job_ids if datetime.now(UTC) - submitted_at(job_id) > _LOST_AGE
             ]
             for job_id in {*old} - await asyncio.to_thread(_unfinished, old):
                 await self.remove_files(job_id)
@@ -201,8 +201,8 @@ class Worker:
 async def run_job(kind: str, corpus: str | None, arguments: dict[str, Any]) -> dict[str, Any]:
     """Run a job in two steps, so that its files are deleted only after the outcome is stored."""
     REQUEST_ID.set(arguments.get(REQUEST_ID_KEY))
-    own = {name: value for name, value in arguments.items() if name != REQUEST_ID_KEY}
-    outcome = await _work(kind, corpus, own)
+    handler_arguments = {name: value for name, value in arguments.items() if name != REQUEST_ID_KEY}
+    outcome = await _work(kind, corpus, handler_arguments)
     await _clear()  # not reached if the job was cancelled meanwhile
     _log_outcome(kind, corpus, outcome)
     return outcome
@@ -271,7 +271,7 @@ def _requeue(worker: str) -> None:
 
 
 def _delete_old_jobs() -> None:
-    """Delete old jobs that are over; otherwise the store would keep every job for ever."""
+    """Delete old jobs that are over; otherwise the store would keep every job."""
     before = (datetime.now(UTC) - _RETENTION).isoformat()
     old = DBOS.list_workflows(
         status=_FINISHED_STATUSES,

@@ -8,7 +8,7 @@ from pipelines.readers.markdown.reader import write_markdown
 from pipelines.readers.page import Page
 from pipelines.readers.page_writer import PageWriter
 from storage.errors import SourceUnreadable
-from storage.parsing import parse_json
+from storage.json_parsing import parse_json
 
 _NO_NOTEBOOK = "It is not a notebook: it has no list of cells."
 # In characters. Longer output is a log or a data table, which is no use for answers.
@@ -74,10 +74,10 @@ def _write_output(writer: PageWriter, output: dict[str, Any]) -> None:
     text = output.get("text") or (
         cast("Any", data).get("text/plain") if isinstance(data, dict) else ""
     )
-    shown = _TERMINAL_CODE.sub("", _join_text(text))
+    plain = _TERMINAL_CODE.sub("", _join_text(text))
     # Output in angle brackets is an object's address or a figure's size, which is no use.
-    if len(shown) <= _LONGEST_OUTPUT and not (shown.startswith("<") and shown.endswith(">")):
-        writer.block("code", shown)
+    if len(plain) <= _LONGEST_OUTPUT and not (plain.startswith("<") and plain.endswith(">")):
+        writer.block("code", plain)
 
 
 def _join_text(text: object) -> str:

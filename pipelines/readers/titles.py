@@ -1,4 +1,4 @@
-"""Tell real titles from the placeholders that programs write into a file's properties."""
+"""Distinguish real titles from the placeholders that programs write into a file's properties."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Build a release beside the one that serves: read files again, or copy passages and embed them."""
+"""Build a release while another one serves: read files again, or copy passages and embed them."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -69,19 +69,19 @@ class ReleaseBuilder:
                 if progress:
                     progress(done, total)
 
-    async def _begun(self) -> PassageIndex:
+    async def _resume_or_create(self) -> PassageIndex:
         """Return the unfinished release of an earlier run, or create a new one.
 
         Drop unfinished releases that have other settings or no collection.
         """
-        there = await self._indexes.engine.collections()
+        collections = await self._indexes.engine.collections()
         target: PassageIndex | None = None
         async with self._database.read_transaction() as session:
             releases = await Releases(session).all()
         for release in releases:
             if release.state != "building":
                 continue
-            if release.fingerprint == self._configured and release.collection in there:
+            if release.fingerprint == self._configured and release.collection in collections:
                 target = self._indexes.index_of(release)
             else:
                 await self._indexes.drop(release.collection)
@@ -91,7 +91,7 @@ class ReleaseBuilder:
         changed = serving.fingerprint.differences(self._configured)
         return "sources" if {"reader", "splitter"} & {*changed} else "passages"
 
-    async def _read_again(
+    async def _reread_sources(
         self, target: PassageIndex, serving: PassageIndex, progress: Progress | None
     ) -> None:
         """Read the sources whose files are unchanged again; the others are copied afterwards.
@@ -114,10 +114,10 @@ class ReleaseBuilder:
     async def _write(
         self, corpus: Corpus, changes: Sequence[SourceChange], writer: PassageWriter
     ) -> None:
-        held = {change.source.id: change.to_version(corpus) for change in changes}
+        versions = {change.source.id: change.to_version(corpus) for change in changes}
         texts = [change.source_text(corpus) for change in changes]
         await writer.write(corpus, changes)
-        await self._hold(writer.index, held, texts)
+        await self._hold(writer.index, versions, texts)
 
     async def _copy(
         self,
@@ -132,44 +132,48 @@ class ReleaseBuilder:
         if not target.fingerprint.shares_vectors(serving.fingerprint):
             vectors = await _embed_or_reuse(passages, target)
         versions = {p.source_id: p.version for p in passages}
-        held = {
+        manifest = {
             s.id: _manifest_version(s, versions.get(s.id, s.version), passages) for s in sources
         }
         await target.stage(passages, vectors, corpus.language)
-        await target.publish((key, version.version) for key, version in held.items())
-        await self._hold(target, held)
+        await target.publish((key, version.version) for key, version in manifest.items())
+        await self._hold(target, manifest)
 
-    async def _take_away(self, target: PassageIndex) -> None:
+    async def _remove_deleted(self, target: PassageIndex) -> None:
         async with self._database.read_transaction() as session:
             served = {source.id for source in await Sources(session).all_live()}
-            gone = (await Releases(session).manifest(target.collection)).keys() - served
-        if gone:
-            await target.remove(gone)
+            deleted = (await Releases(session).manifest(target.collection)).keys() - served
+        if deleted:
+            await target.remove(deleted)
             async with self._database.transaction() as session:
-                await Releases(session).remove_entries(gone, target.collection)
+                await Releases(session).remove_entries(deleted, target.collection)
 
-    async def _hold(
+    async def _record_versions(
         self,
         index: PassageIndex,
-        held: dict[UUID, SourceVersion],
+        versions: dict[UUID, SourceVersion],
         texts: Sequence[SourceText] = (),
     ) -> None:
         async with self._database.transaction() as session:
-            await Releases(session).add_entries(index.collection, held)
+            await Releases(session).add_entries(index.collection, versions)
             await Sources(session).save_texts(texts)
 
-    async def _outstanding(self, target: PassageIndex) -> list[Source]:
+    async def _missing_sources(self, target: PassageIndex) -> list[Source]:
         """Return the served sources that the release lacks or has with another digest."""
         async with self._database.read_transaction() as session:
-            held = await Releases(session).manifest(target.collection)
+            manifest = await Releases(session).manifest(target.collection)
             served = await Sources(session).all_live()
-        return [s for s in served if s.id not in held or held[s.id].digest != s.to_version().digest]
+        return [
+            s
+            for s in served
+            if s.id not in manifest or manifest[s.id].digest != s.to_version().digest
+        ]
 
-    async def _by_corpus(self, target: PassageIndex) -> list[tuple[Corpus, list[Source]]]:
+    async def _missing_by_corpus(self, target: PassageIndex) -> list[tuple[Corpus, list[Source]]]:
         async with self._database.read_transaction() as session:
             corpora = {corpus.name: corpus for corpus in await Corpora(session).all()}
-        outstanding = sorted(await self._outstanding(target), key=lambda s: (s.corpus, s.location))
-        grouped = groupby(outstanding, key=lambda source: source.corpus)
+        missing = sorted(await self._outstanding(target), key=lambda s: (s.corpus, s.location))
+        grouped = groupby(missing, key=lambda source: source.corpus)
         return [(corpora[name], list(sources)) for name, sources in grouped if name in corpora]
 
 
@@ -179,8 +183,8 @@ async def _embed_or_reuse(passages: Sequence[Passage], target: PassageIndex) -> 
     known = {(passage.section, passage.text): vector for passage, vector in written}
     new = [passage for passage in passages if (passage.section, passage.text) not in known]
     texts = [text_to_embed(passage.section, passage.text) for passage in new]
-    made = await target.embedding.aget_text_embedding_batch(texts)
-    known |= {(p.section, p.text): vector for p, vector in zip(new, made, strict=True)}
+    vectors = await target.embedding.aget_text_embedding_batch(texts)
+    known |= {(p.section, p.text): vector for p, vector in zip(new, vectors, strict=True)}
     return [known[passage.section, passage.text] for passage in passages]
 
 
@@ -193,7 +197,7 @@ def _batch_sources(sources: Sequence[Source]) -> Iterator[list[Source]]:
     batch: list[Source] = []
     for source in sources:
         batch.append(source)
-        if sum(one.passages for one in batch) >= _BATCH:
+        if sum(member.passages for member in batch) >= _BATCH:
             yield batch
             batch = []
     if batch:

@@ -1,4 +1,4 @@
-"""Switch to a release: bring it up to date under the locks of all corpora, count it, and let it serve."""
+"""Switch to a release: synchronize it while all corpora are locked, count its passages, and activate it."""
 
 import logging
 import time
@@ -59,22 +59,22 @@ class ReleasePublisher:
         `started` is the time at which the work began, by `time.perf_counter`. Raise `IndexDamaged` if
         the number of passages is wrong.
         """
-        async with AsyncExitStack() as quiet:
+        async with AsyncExitStack() as corpus_locks:
             locked: set[str] = set()
-            while some := [name for name in await self._corpora() if name not in locked]:
-                for name in some:
-                    await quiet.enter_async_context(self._locks.hold(corpus_lock_name(name)))
-                locked.update(some)
+            while unlocked := [name for name in await self._corpora() if name not in locked]:
+                for name in unlocked:
+                    await corpus_locks.enter_async_context(self._locks.hold(corpus_lock_name(name)))
+                locked.update(unlocked)
                 await self._builder.synchronize(target, serving)
-                await self._measure(some, target)
-            held = await self._verified(target)
+                await self._measure(unlocked, target)
+            versions = await self._verified(target)
             await self._indexes.switch_to(target)
         await self._drop_oldest()
-        passages = sum(line.passages for line in held)
+        passages = sum(version.passages for version in versions)
         built = ReindexResult(
             release=target.collection,
             before=serving.collection,
-            sources=len(held),
+            sources=len(versions),
             passages=passages,
             seconds=round(time.perf_counter() - started, 3),
         )
@@ -86,20 +86,20 @@ class ReleasePublisher:
             for name in corpora:
                 await self._calibrate(name, target)
 
-    async def _verified(self, target: PassageIndex) -> list[SourceVersion]:
+    async def _verify(self, target: PassageIndex) -> list[SourceVersion]:
         """Return the manifest of the release.
 
         Raise `IndexDamaged` if the number of passages in the index differs from the manifest.
         """
         async with self._database.read_transaction() as session:
-            held = [*(await Releases(session).manifest(target.collection)).values()]
-        written, found = sum(line.passages for line in held), await target.count()
+            versions = [*(await Releases(session).manifest(target.collection)).values()]
+        written, found = sum(version.passages for version in versions), await target.count()
         if found != written:
             raise IndexDamaged(
                 f"The release {target.collection} has {found} passages where {written} were "
                 "written, so it was not published. Run `ibid reindex` to build another release."
             )
-        return held
+        return versions
 
     async def _corpora(self) -> list[str]:
         async with self._database.read_transaction() as session:

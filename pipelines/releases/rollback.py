@@ -1,4 +1,4 @@
-"""Going back to an earlier release that was kept."""
+"""Find the earlier release that a rollback activates."""
 
 from storage.errors import NotFound
 from storage.index.passages import PassageIndex
@@ -14,5 +14,7 @@ async def find_kept(database: Database, indexes: Indexes, name: str | None) -> P
     chosen = [release for release in kept if name in (None, release.collection)]
     if not chosen:
         names = ", ".join(release.collection for release in kept) or "none"
-        raise NotFound("kept release", name or "to go back to", f"Kept are: {names}.")
+        raise NotFound(
+            "kept release", name or "to go back to", f"These releases are kept: {names}."
+        )
     return indexes.index_of(chosen[-1])

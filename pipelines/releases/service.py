@@ -1,4 +1,4 @@
-"""Reindexing: builds releases and switches to them, and lists those that there are."""
+"""Reindexing: builds releases, switches to them, and lists them."""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -158,12 +158,12 @@ class ReleaseService:
         return index
 
 
-def _summarize(release: Release, held: Sequence[SourceVersion]) -> ReleaseSummary:
+def _summarize(release: Release, versions: Sequence[SourceVersion]) -> ReleaseSummary:
     return ReleaseSummary(
         name=release.collection,
         state=release.state,
         fingerprint=release.fingerprint,
-        sources=len(held),
-        passages=sum(line.passages for line in held),
+        sources=len(versions),
+        passages=sum(version.passages for version in versions),
         created_at=release.created_at,
     )

@@ -83,17 +83,17 @@ class UploadQuota:
             owner, usages = await Users(session).get_or_create(user), UploadUsages(session)
             usage = UploadUsage(user_id=owner.id, day=today(), bytes=size, passages=passages)
             await usages.add(usage)
-            taken = await usages.usage_of(owner, usage.day)
-            if limits.daily_bytes is not None and taken.bytes > limits.daily_bytes:
+            used = await usages.usage_of(owner, usage.day)
+            if limits.daily_bytes is not None and used.bytes > limits.daily_bytes:
                 raise _quota_error(megabytes(limits.daily_bytes), "DAILY_UPLOAD_BYTES_PER_USER")
-            if limits.daily_passages is not None and taken.passages > limits.daily_passages:
+            if limits.daily_passages is not None and used.passages > limits.daily_passages:
                 raise _quota_error(
                     f"{limits.daily_passages:,} passages", "DAILY_UPLOAD_PASSAGES_PER_USER"
                 )
 
 
 def check_disk(size: int, folder: Path | None = None) -> None:
-    """Raise `StorageFull` if writing so many bytes would leave too little free space on the disk."""
+    """Raise `StorageFull` if writing `size` bytes would leave too little free space on the disk."""
     free = shutil.disk_usage(folder or gettempdir()).free
     if size + _MIN_FREE_BYTES > free:
         raise StorageFull(

@@ -77,7 +77,7 @@ async def _check_files(
     with closing(Sandbox(LIST, ArchiveListing)) as sandbox:
         for name, sent in zip(names, files, strict=True):
             if is_archive(name):
-                listing = await _listing(name, sent, sandbox)
+                listing = await _list_archive(name, sent, sandbox)
                 inside += listing.names
                 size += listing.size
             else:
@@ -90,7 +90,9 @@ async def _check_files(
     return size
 
 
-async def _listing(name: str, sent: SentFile, sandbox: Sandbox[ArchiveListing]) -> ArchiveListing:
+async def _list_archive(
+    name: str, sent: SentFile, sandbox: Sandbox[ArchiveListing]
+) -> ArchiveListing:
     """List an archive in the sandbox's process, which needs a copy that it can open."""
     with TemporaryDirectory(prefix="ibid-") as folder:
         copy = Path(folder, "archive.zip")

@@ -36,7 +36,9 @@ def list_archive(archive: Path) -> ArchiveListing:
     """List an archive; raise `SourceUnreadable` or `InvalidInput` if it must not be unpacked."""
     with archive.open("rb") as file, open_archive(file) as opened:
         found = list_members(opened)
-        return ArchiveListing([one.name for one in found], sum(one.info.file_size for one in found))
+        return ArchiveListing(
+            [member.name for member in found], sum(member.info.file_size for member in found)
+        )
 
 
 def unpack_archive(archive: Path, folder: Path, limit: int) -> list[UnpackedFile]:

@@ -100,8 +100,8 @@ class UploadJob:
                     left = limits.unpacked - size
                     found = await _extract(path, folder / f"{number}.unpacked", left, sandbox)
                     path.unlink()
-                    uploads += (UploadedFile(Path(one.path), one.name) for one in found)
-                    size += sum(one.size for one in found)
+                    uploads += (UploadedFile(Path(member.path), member.name) for member in found)
+                    size += sum(member.size for member in found)
                 else:
                     uploads.append(UploadedFile(path, name))
                     size += path.stat().st_size

@@ -91,16 +91,16 @@ class SiteClient:
         try:
             async with asyncio.timeout(self._seconds):
                 for _ in range(_MOST_REDIRECTS + 1):
-                    own = sent if _origin(address) == origin else {}
-                    outcome = await self._fetch_once(address, own)
+                    hop_headers = sent if _origin(address) == origin else {}
+                    outcome = await self._fetch_once(address, hop_headers)
                     if isinstance(outcome, FetchedPage):
                         return outcome
                     address = outcome
         except TimeoutError as error:
-            told = f"{without_secrets(address)} took longer than {self._seconds:g} seconds."
-            raise SiteUnavailable(told) from error
-        told = f"{without_secrets(url)} redirects more than {_MOST_REDIRECTS} times."
-        raise SiteUnavailable(told)
+            message = f"{without_secrets(address)} took longer than {self._seconds:g} seconds."
+            raise SiteUnavailable(message) from error
+        message = f"{without_secrets(url)} redirects more than {_MOST_REDIRECTS} times."
+        raise SiteUnavailable(message)
 
     async def _fetch_once(self, address: str, headers: Mapping[str, str]) -> FetchedPage | str:
         """Return the page, or the address that it redirects to."""
@@ -113,13 +113,13 @@ class SiteClient:
                     return _redirect_target(address, answer.headers["Location"])
                 return FetchedPage(address, answer.content_type, await self._body(address, answer))
         except ClientError as error:
-            told = f"{without_secrets(address)} does not answer, or its answer cannot be read."
-            raise SiteUnavailable(told) from error
+            message = f"{without_secrets(address)} does not answer, or its answer cannot be read."
+            raise SiteUnavailable(message) from error
 
     async def _body(self, address: str, answer: ClientResponse) -> bytes:
         if answer.status != _OK:
-            told = f"{without_secrets(address)} answers with status {answer.status}."
-            raise SiteUnavailable(told)
+            message = f"{without_secrets(address)} answers with status {answer.status}."
+            raise SiteUnavailable(message)
         try:
             return await read_limited(answer, self._limit)
         except ValueError as error:

@@ -51,7 +51,7 @@ _UNICAST = IPv6Network("2000::/3")
 
 def parse_networks(text: str) -> tuple[Network, ...]:
     """Parse CIDRs and single addresses, separated by commas; raise `ValueError`."""
-    return tuple(_parse_network(one.strip()) for one in text.split(",") if one.strip())
+    return tuple(_parse_network(part.strip()) for part in text.split(",") if part.strip())
 
 
 def _parse_network(text: str) -> Network:
@@ -86,8 +86,10 @@ class Guard:
             address = ip_address(host)
         except ValueError:
             if _NUMERIC.fullmatch(host):
-                told = f"{host!r} is neither a host name nor an IP address in the usual notation."
-                raise AddressRefused(told) from None
+                message = (
+                    f"{host!r} is neither a host name nor an IP address in the usual notation."
+                )
+                raise AddressRefused(message) from None
             return
         self.check(host, address, port)
 

@@ -22,7 +22,7 @@ class RateLimiter:
         limit = max(1, int(self._limit * share))
         amount = min(amount, limit)
         async with self._queues[share]:
-            while not self._fits(amount, limit):  # noqa: ASYNC110 - told by the clock alone
+            while not self._fits(amount, limit):  # noqa: ASYNC110 - only the clock can tell
                 await asyncio.sleep(self._taken[0][0] + self._period - time.monotonic())
             self._taken.append((time.monotonic(), amount))
 
@@ -37,4 +37,4 @@ class RateLimiter:
         now = time.monotonic()
         while self._taken and self._taken[0][0] <= now - self._period:
             self._taken.popleft()
-        return sum(taken for _, taken in self._taken) + amount <= limit
+        return sum(count for _, count in self._taken) + amount <= limit

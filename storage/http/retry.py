@@ -53,9 +53,9 @@ def _wait_strategy(pause: float, longest: float) -> Callable[[tenacity.RetryCall
 
     def wait(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        wanted = error.retry_after if isinstance(error, ModelBusy) else None
+        requested = error.retry_after if isinstance(error, ModelBusy) else None
         growing = pause * 2 ** (state.attempt_number - 1) * random.uniform(0.5, 1.5)  # noqa: S311
-        return wanted if wanted is not None else min(longest, growing)
+        return requested if requested is not None else min(longest, growing)
 
     return wait
 
@@ -63,7 +63,7 @@ def _wait_strategy(pause: float, longest: float) -> Callable[[tenacity.RetryCall
 def parse_retry_after(retry_after: str | None) -> float | None:
     """Parse a `Retry-After` in seconds; return None for a date, and for anything else but a number."""
     try:
-        wanted = float(retry_after or "nan")
+        seconds = float(retry_after or "nan")
     except ValueError:
         return None
-    return max(0.0, wanted) if math.isfinite(wanted) else None
+    return max(0.0, seconds) if math.isfinite(seconds) else None

@@ -17,11 +17,11 @@ from storage.sql.tables import Release
 ALIAS = "ibid"
 """The alias of the release that serves, for Ibid and for other programs that read the engine."""
 _ALIAS_CACHE_SECONDS = 1.0
-"""Seconds before the alias is read again; after a flip, the old release is kept far longer than that."""
+"""Seconds before the alias is read again; after a switch, the old release is kept much longer."""
 
 
 class Indexes:
-    """The indexes of all releases: finds the one that serves, flips to another, and removes from all."""
+    """The indexes of all releases: finds and switches the one that serves, and removes sources from all."""
 
     def __init__(
         self, database: Database, engine: IndexEngine, embeddings: EmbeddingFactory
@@ -35,7 +35,7 @@ class Indexes:
     async def serving(self) -> PassageIndex:
         """Return the index to search; raise `NotFound` if there is none.
 
-        A flip by another process takes effect within a second.
+        A switch by another process takes effect within a second.
         """
         if self._index is None or time.monotonic() - self._checked_at > _ALIAS_CACHE_SECONDS:
             await self.find()
@@ -73,7 +73,7 @@ class Indexes:
         await self.sync_with_alias()
 
     async def sync_with_alias(self) -> None:
-        """Update SQL to match the alias; this also completes a flip that was interrupted before that."""
+        """Update SQL to match the alias; this also completes an interrupted switch."""
         index = await self.find()
         if index is not None:
             async with self._database.transaction() as session:

@@ -68,8 +68,10 @@ class CohereReranker:
         try:
             results = _response_decoder.decode(data).results
             return [
-                passages[one.index].model_copy(update={"score": one.relevance_score})
-                for one in sorted(results, key=lambda one: (-one.relevance_score, one.index))
+                passages[result.index].model_copy(update={"score": result.relevance_score})
+                for result in sorted(
+                    results, key=lambda result: (-result.relevance_score, result.index)
+                )
             ]
         except (*DECODE_ERRORS, IndexError) as error:
             raise ModelUnavailable("its response cannot be parsed") from error

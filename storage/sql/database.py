@@ -29,7 +29,7 @@ HEAD = "0011"
 """The newest migration. The constant makes it possible to open a current database without Alembic."""
 URL_NAME, DIRECT_URL_NAME = "DATABASE_URL", "DATABASE_DIRECT_URL"
 CONNECT_TIMEOUT = 15.0
-"""Seconds to wait for a database that is asleep or has no free connection."""
+"""Seconds to wait for a database that is suspended or has no free connection."""
 _MIGRATION_LOCK = 1_229_080_900
 """The Postgres advisory lock for migrations; it is released at the end of the transaction."""
 
@@ -127,7 +127,7 @@ class Database:
             yield session
 
     async def migrate(self) -> None:
-        """Migrate the schema to `HEAD`; takes one query if it is there already."""
+        """Migrate the schema to `HEAD`; takes one query if it is up to date."""
         await run_to_completion(self._migrate())
 
     async def revision(self) -> str | None:

@@ -49,7 +49,7 @@ def _is_orphan(error: BaseException | None) -> bool:
 
 
 def _translate(error: DBAPIError | OSError) -> IbidError | None:
-    """Return the translated error; None for a bug of ours, such as a row without its parent."""
+    """Return the translated error; None for a bug in Ibid, such as a row without its parent."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     state = str(getattr(cause, "sqlstate", None) or "")
     detail = clean_postgres_message(str(cause).rpartition(">: ")[2]) or "it does not answer"

@@ -1,4 +1,4 @@
-"""Postgres with asyncpg; supports poolers that share connections, and databases that are asleep."""
+"""Postgres with asyncpg; supports poolers that share connections, and databases that are suspended."""
 
 import asyncio
 import getpass
@@ -107,7 +107,7 @@ def _set_options(options: Mapping[str, str], name: str, connection: Connection) 
 def _connect_with_retries(
     url: PostgresURL, connect_timeout: float
 ) -> Callable[..., Awaitable[Any]]:
-    """Return a function that connects, with retries while the database is asleep, starts or restarts.
+    """Return a function that connects, with retries while the database is suspended, starts or restarts.
 
     It raises `DatabaseUnavailable`.
     """

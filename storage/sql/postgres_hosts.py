@@ -50,12 +50,12 @@ def _parse_host(text: str, port: str) -> Host:
         return Host(_check_ipv6(found[1]), _parse_port(found[2] or port))
     if text.count(":") > 1:
         return Host(_check_ipv6(text), _parse_port(port))
-    name, _, own = text.partition(":")
+    name, _, own_port = text.partition(":")
     if not name:
         raise ValueError("name the host, or the folder of its socket as ?host=/run/postgresql")
     if not _NAME.fullmatch(name):
         raise ValueError("its host is neither a host name nor an IP address")
-    return Host(name, _parse_port(own or port))
+    return Host(name, _parse_port(own_port or port))
 
 
 def _parse_port(text: str) -> int:

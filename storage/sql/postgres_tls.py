@@ -51,9 +51,9 @@ def sslmode(url: PostgresURL) -> str:
 
 def root_certificates(url: PostgresURL) -> str:
     """Return the file of trusted certificates: the configured one, the system's, or certifi's."""
-    own = url.parameters.get("sslrootcert", "system")
-    if own != "system":
-        return own
+    configured = url.parameters.get("sslrootcert", "system")
+    if configured != "system":
+        return configured
     return ssl.get_default_verify_paths().cafile or certifi.where()
 
 

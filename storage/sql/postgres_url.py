@@ -97,7 +97,7 @@ def parse_postgres_url(text: str) -> PostgresURL:
     if not _SCHEMES.fullmatch(parts["scheme"].lower()):
         raise ValueError("begin it with postgresql://, because Ibid chooses the driver")
     try:
-        given = _parameters_by_name(
+        parameters = _parameters_by_name(
             parse_qsl(parts["query"] or "", keep_blank_values=True, errors="strict")
         )
         user, password, database = (
@@ -108,18 +108,18 @@ def parse_postgres_url(text: str) -> PostgresURL:
         raise ValueError("its percent-encoded characters are not UTF-8") from None
     if not database:
         raise ValueError("name the database at its end, as in postgresql://HOST/DATABASE")
-    options = _parse_options(given.pop("options", ""))
-    schema = given.pop("schema", "")
+    options = _parse_options(parameters.pop("options", ""))
+    schema = parameters.pop("schema", "")
     if schema:
         path = '"' + schema.replace('"', '""') + '"'
         if options.setdefault("search_path", path) not in (path, schema):
             raise ValueError("schema and search_path differ: remove one of them")
     url = PostgresURL(
-        hosts=parse_hosts(parts["hosts"], given.pop("host", ""), given.pop("port", "")),
+        hosts=parse_hosts(parts["hosts"], parameters.pop("host", ""), parameters.pop("port", "")),
         database=database,
-        user=given.pop("user", "") or user or None,
-        password=given.pop("password", "") or password or None,
-        parameters=_check_parameters(given),
+        user=parameters.pop("user", "") or user or None,
+        password=parameters.pop("password", "") or password or None,
+        parameters=_check_parameters(parameters),
         options=options,
     )
     if "search_path" in options and not _SCHEMA.match(options["search_path"]):
@@ -129,7 +129,7 @@ def parse_postgres_url(text: str) -> PostgresURL:
 
 def _parameters_by_name(pairs: list[tuple[str, str]]) -> dict[str, str]:
     """Return the parameters by name. An error never repeats an unknown name: it may be part of a password."""
-    given: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     for name, value in pairs:
         if name == "ssl":
             raise ValueError("write sslmode= instead of ssl=")
@@ -139,29 +139,29 @@ def _parameters_by_name(pairs: list[tuple[str, str]]) -> dict[str, str]:
             near = get_close_matches(name, _KNOWN, 1, 0.8)
             hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(sorted(_KNOWN))}"
             raise ValueError(f"it has an unknown parameter: {hint}")
-        if name in given and name != "host":
-            raise ValueError(f"{name} is there twice")
-        given[name] = f"{given[name]},{value}" if name in given else value
-    return given
+        if name in parameters and name != "host":
+            raise ValueError(f"{name} is given twice")
+        parameters[name] = f"{parameters[name]},{value}" if name in parameters else value
+    return parameters
 
 
-def _check_parameters(given: dict[str, str]) -> dict[str, str]:
+def _check_parameters(parameters: dict[str, str]) -> dict[str, str]:
     for name, choices in _CHOICES.items():
-        if name in given:
-            given[name] = given[name].strip().lower()
-            if given[name] not in choices:
-                raise ValueError(f"{name} is {_one_of(choices)}")
-    if not re.fullmatch(r"\d{1,6}", given.get("connect_timeout", "0"), re.ASCII):
-        raise ValueError("connect_timeout is a number of seconds")
-    if given.get("sslmode", "prefer") not in _ENCRYPTED:
+        if name in parameters:
+            parameters[name] = parameters[name].strip().lower()
+            if parameters[name] not in choices:
+                raise ValueError(f"{name} must be {_one_of(choices)}")
+    if not re.fullmatch(r"\d{1,6}", parameters.get("connect_timeout", "0"), re.ASCII):
+        raise ValueError("connect_timeout must be a number of seconds")
+    if parameters.get("sslmode", "prefer") not in _ENCRYPTED:
         for name in ("sslcert", "sslkey", "sslpassword", "sslrootcert"):
-            if given.get(name):
+            if parameters.get(name):
                 raise ValueError(f"{name} needs sslmode=verify-full, or require")
-        if given.get("channel_binding") == "require":
+        if parameters.get("channel_binding") == "require":
             raise ValueError("channel_binding=require needs sslmode=require")
-    if given.get("sslkey") and not given.get("sslcert"):
+    if parameters.get("sslkey") and not parameters.get("sslcert"):
         raise ValueError("sslkey needs sslcert, the certificate that it belongs to")
-    return {name: value for name, value in given.items() if value}
+    return {name: value for name, value in parameters.items() if value}
 
 
 def _parse_options(text: str) -> dict[str, str]:

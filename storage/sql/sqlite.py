@@ -24,7 +24,7 @@ def build_engine(address: URL) -> AsyncEngine:
     """Create the file's folder and return an engine without connecting; raises `InvalidInput`."""
     if address.drivername != "sqlite+aiosqlite":
         raise InvalidInput(
-            "DATABASE_URL cannot be used: it begins with postgresql:// or sqlite+aiosqlite:///."
+            "DATABASE_URL cannot be used: it must begin with postgresql:// or sqlite+aiosqlite:///."
         )
     try:
         engine = create_async_engine(address, **_engine_options(address))

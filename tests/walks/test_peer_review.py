@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.answer_notes import NOT_PEER_REVIEWED, list_notes
+from app.flag_notes import NOT_PEER_REVIEWED, list_notes
 from app.wiring import Services
 from storage.errors import InvalidInput, NotFound
 

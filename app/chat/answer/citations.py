@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
-from app.chat.answer.growing import TextBuffer
 from app.chat.answer.links import quote_url
 from app.chat.answer.sanitizer import Sanitizer
+from app.chat.answer.text_buffer import TextBuffer
 from app.chat.events import Cited, Token
 from app.text.markers import Marker, MarkerParser, Piece
 from app.text.visible import InvisibleFilter, to_one_line
@@ -200,18 +200,18 @@ def find_supporting_spans(claim: str, passage: Passage, language: str) -> list[S
     Two adjacent sentences become one span.
     """
     first = find_supporting_span(claim, passage, language)
-    said = content_terms(
+    covered = content_terms(
         passage.text[first[0] - passage.start : first[1] - passage.start], language
     )
-    wanted = content_terms(claim, language)
-    rest = wanted - said
-    if len(rest) < max(_MIN_EXTRA_TERMS, _MIN_EXTRA_SHARE * len(wanted)):
+    claim_terms = content_terms(claim, language)
+    rest = claim_terms - covered
+    if len(rest) < max(_MIN_EXTRA_TERMS, _MIN_EXTRA_SHARE * len(claim_terms)):
         return [first]
     start, end = _nearest_sentence(rest, passage, language)
     more = len(
         rest & content_terms(passage.text[start - passage.start : end - passage.start], language)
     )
-    if more < max(_MIN_EXTRA_TERMS, _MIN_EXTRA_SHARE * len(wanted)) or _overlaps(
+    if more < max(_MIN_EXTRA_TERMS, _MIN_EXTRA_SHARE * len(claim_terms)) or _overlaps(
         first, (start, end)
     ):
         return [first]
@@ -230,34 +230,36 @@ def find_supporting_span(claim: str, passage: Passage, language: str) -> Span:
     quoted = ("".join(groups) for groups in _QUOTED.findall(claim))
     exact, loose = claim.strip("“” "), claim.strip('“”" .…')
     words = (exact, *sorted(quoted, key=len, reverse=True), loose)
-    for form in dict.fromkeys(form for said in words for form in _variants(said)):
+    for form in dict.fromkeys(form for phrase in words for form in _variants(phrase)):
         if found := _find_words(form, passage.text):
             return passage.start + found[0], passage.start + found[1]
     return _nearest_sentence(content_terms(claim, language), passage, language)
 
 
-def _nearest_sentence(wanted: frozenset[int], passage: Passage, language: str) -> Span:
+def _nearest_sentence(claim_terms: frozenset[int], passage: Passage, language: str) -> Span:
     (start, end), _ = max(
         _sentences_of(passage.text, language),
-        key=lambda sentence: _overlap_score(*sentence, wanted),
+        key=lambda sentence: _overlap_score(*sentence, claim_terms),
     )
     return passage.start + start, passage.start + end
 
 
 @lru_cache(maxsize=64)
 def _sentences_of(text: str, language: str) -> list[tuple[Span, frozenset[int]]]:
-    """Return the sentences of a text with their terms; cached, because many claims cite one passage."""
+    """Return the sentences of a text with their terms, from a cache: many claims cite the same passage."""
     spans = split_sentences(text) or [(0, len(text))]
     return [(span, content_terms(text[slice(*span)], language)) for span in spans]
 
 
-def _overlaps(one: Span, other: Span) -> bool:
-    return one[0] < other[1] and other[0] < one[1]
+def _overlaps(first: Span, second: Span) -> bool:
+    return first[0] < second[1] and second[0] < first[1]
 
 
-def _overlap_score(span: Span, found: frozenset[int], wanted: frozenset[int]) -> tuple[float, int]:
-    shared = len(found & wanted)
-    return shared + shared / (len(found) + 1), span[0] - span[1]
+def _overlap_score(
+    span: Span, terms: frozenset[int], claim_terms: frozenset[int]
+) -> tuple[float, int]:
+    shared = len(terms & claim_terms)
+    return shared + shared / (len(terms) + 1), span[0] - span[1]
 
 
 def _find_words(words: str, text: str) -> Span | None:

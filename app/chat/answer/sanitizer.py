@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from app.chat.answer.allowed_links import AllowedLinks
 from app.chat.answer.blocks import BlockParser
-from app.chat.answer.targets import AllowedLinks
 from app.text.autolinks import find_address, may_hold_address
 from app.text.markers import Marker, Piece
 from storage.domain import Passage
@@ -216,15 +216,15 @@ class Sanitizer:
         self._write(word[:start])
         starts_here = found[0] >= len(before)
         passages = self._targets.passages_allowing(address) if starts_here else frozenset[int]()
-        shown = self._as_code(address, end=self._position + end)
-        live = f"<{address}>" if "://" in address and self._last_character != "\\" else shown
+        as_code = self._as_code(address, end=self._position + end)
+        live = f"<{address}>" if "://" in address and self._last_character != "\\" else as_code
         if _PLAIN_TAIL.match(tail) and self._line[self._position + len(word) :][:1] in (
             "",
             " ",
             "\t",
         ):
             live = address
-        self._write_link(live, shown, passages)
+        self._write_link(live, as_code, passages)
         self._write(tail)
 
     def _as_code(self, address: str, end: int) -> str:

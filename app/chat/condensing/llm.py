@@ -44,12 +44,12 @@ class Rewriter:
 
     def should_rewrite(self, question: str, history: Sequence[ChatMessage]) -> bool:
         """Return whether the model should rewrite this question: it is a follow-up, and calls are allowed."""
-        wanted = (
+        is_needed = (
             len(question) <= _MAX_LENGTH
             and depends_on_history(question)
             and bool(user_questions(history))
         )
-        return wanted and self._breaker.allows_attempt()
+        return is_needed and self._breaker.allows_attempt()
 
     async def condense(self, question: str, history: Sequence[ChatMessage]) -> Condensed:
         """Return the complete question; on failure, the heuristic's result with the failed attempt."""
@@ -63,8 +63,8 @@ class Rewriter:
         with self._breaker.attempt():
             text, metadata = await self._ask(prompts.build_rewriting_prompt(question, history))
             query = text.strip().strip('"“”')
-            own = "\n".join((question, *user_questions(history)))
-            if metadata.finish == "length" or not _is_query(query, own):
+            user_text = "\n".join((question, *user_questions(history)))
+            if metadata.finish == "length" or not _is_query(query, user_text):
                 cost = metadata.usage.cost
                 raise ModelUnavailable("it returned no question", model=metadata.model, cost=cost)
         return Condensed(

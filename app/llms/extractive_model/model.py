@@ -32,7 +32,7 @@ _MOST_QUOTES = 6
 _ADJACENT = 0.7
 """The nearness of two adjacent sentences; a candidate without a word of the question needs it."""
 _SUITABLE_FORM = 0.25
-"""If the first quote suits the question this well, the answer begins there and goes on after it."""
+"""If the first quote suits the question this well, the answer begins with it and continues after it."""
 _DELTA = re.compile(r"(?:\s*\S+){1,3}")
 """A few words, which are streamed together."""
 _SENTENCE = re.compile(r".*[.!?]\)?” \[\d+\]")
@@ -110,17 +110,17 @@ def _choose_quotes(question: AnalyzedQuestion, ranked: Sequence[Candidate]) -> l
     # If a command was asked for, steps that come before it in the text may be needed, too.
     if first.form >= _SUITABLE_FORM and not question.wants_code:
         pool = [candidate for candidate in pool if candidate.position >= first.position]
-    chosen = _Chosen((first,))
+    chosen = _Selection((first,))
     while len(chosen.candidates) < _MOST_QUOTES:
         pool = [candidate for candidate in pool if not _repeats(candidate, chosen.candidates[-1])]
         if (best := chosen.next_of(pool)) is None:
             break
-        chosen = _Chosen((*chosen.candidates, best))
+        chosen = _Selection((*chosen.candidates, best))
     ordered = sorted(chosen.candidates, key=lambda candidate: candidate.position)
-    return _merged([candidate.quote for candidate in ordered])
+    return _merge_adjacent([candidate.quote for candidate in ordered])
 
 
-def _merged(ordered: Sequence[Quote]) -> list[Quote]:
+def _merge_adjacent(ordered: Sequence[Quote]) -> list[Quote]:
     """Merge quotes that have nothing but spaces between them."""
     merged: list[Quote] = []
     for quote in ordered:
@@ -132,7 +132,7 @@ def _merged(ordered: Sequence[Quote]) -> list[Quote]:
     return merged
 
 
-class _Chosen:
+class _Selection:
     """The candidates that were chosen so far."""
 
     def __init__(self, candidates: tuple[Candidate, ...]) -> None:

@@ -85,7 +85,7 @@ _ABOUT_CHANGES = re.compile(
     _FLAGS,
 )
 _KINDS_OF_ANSWER = " ".join(_LISTS["kinds_of_answer"])
-"""Words that tell what kind of answer is wanted, not its subject."""
+"""Words that name the kind of answer, not its subject."""
 _LONGEST_SUBJECT = 80
 _COMPARED = re.compile(
     r"\b(?:differences?|distinction|compar(?:e|ison))\b(?:.* between| of)? (?P<one>.+?)"
@@ -145,9 +145,9 @@ class AnalyzedQuestion:
 
     def heading_similarity(self, heading: str) -> float:
         """Return how closely a heading names the subject of the question and nothing else, in [0, 1]."""
-        named = self.terms_of(heading) - self.terms_of(_KINDS_OF_ANSWER)
-        asked = self.terms - (self.names - named) or self.terms
-        return len(named & asked) / (len(named | asked) or 1)
+        heading_terms = self.terms_of(heading) - self.terms_of(_KINDS_OF_ANSWER)
+        subject = self.terms - (self.names - heading_terms) or self.terms
+        return len(heading_terms & subject) / (len(heading_terms | subject) or 1)
 
     def is_about_changes(self, headings: str) -> bool:
         """Return whether headings are about changes or errors, which the question does not ask for."""

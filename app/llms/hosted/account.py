@@ -5,7 +5,7 @@ from typing import TypeVar
 import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
-from app.llms.hosted.refusals import error_for_status
+from app.llms.hosted.status_errors import error_for_status
 from storage.errors import ModelUnavailable
 from storage.http.pool import DECODE_ERRORS
 from storage.service_urls import without_secrets
@@ -59,21 +59,21 @@ async def _fetch(
     key_setting: str = "OPENROUTER_API_KEY",
 ) -> T:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    shown = without_secrets(url)
+    safe_url = without_secrets(url)
     try:
         async with http.get(
             url, headers=headers, timeout=_TIMEOUT, allow_redirects=False
         ) as answer:
             content = await answer.read()
     except (ClientError, TimeoutError) as error:
-        raise ModelUnavailable(f"{shown} cannot be reached") from error
+        raise ModelUnavailable(f"{safe_url} cannot be reached") from error
     if answer.status != _OK:
         after = answer.headers.get("retry-after")
-        told = error_for_status("", answer.status, after, key=key_setting)
-        raise ModelUnavailable(f"{shown} did not answer: {told}") from told
+        reason = error_for_status("", answer.status, after, key=key_setting)
+        raise ModelUnavailable(f"{safe_url} did not answer: {reason}") from reason
     try:
         return msgspec.json.decode(content, type=kind)
     except DECODE_ERRORS as error:
         raise ModelUnavailable(
-            f"{shown} is not a model server: its response cannot be parsed"
+            f"{safe_url} is not a model server: its response cannot be parsed"
         ) from error

@@ -65,8 +65,8 @@ class ResponseReader:
             chunk: object = msgspec.json.decode(data)
         except (*DECODE_ERRORS, RecursionError) as error:
             raise self.build_error("its response cannot be parsed") from error
-        for each in cast("list[object]", chunk) if isinstance(chunk, list) else [chunk]:
-            self._read_choice(_as_mapping(each))
+        for part in cast("list[object]", chunk) if isinstance(chunk, list) else [chunk]:
+            self._read_choice(_as_mapping(part))
 
     def take_new_text(self) -> tuple[bool, str]:
         """Return whether earlier text must be discarded because it was a thought, and the text since then."""
@@ -114,8 +114,8 @@ class ResponseReader:
             is_broken = finish in (None, "error")
             return self.build_error("it stopped in the middle of the answer") if is_broken else None
         if finish == "length":
-            told = "it used its token limit for reasoning and gave no answer"
-            return self.build_error(f"{told}{advice}", ModelRefused)
+            message = "it used its token limit for reasoning and gave no answer"
+            return self.build_error(f"{message}{advice}", ModelRefused)
         if self._refused:
             return self.build_error("it refused to answer", ModelRefused)
         if finish == "error":

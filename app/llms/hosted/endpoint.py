@@ -10,9 +10,9 @@ from aiohttp import ClientError, ClientResponse, ClientSession
 
 from app.llms.hosted.chat_protocol import ResponseReader
 from app.llms.hosted.deadline import StreamDeadline
-from app.llms.hosted.parameters import find_refused_parameters, without_parameters
-from app.llms.hosted.refusals import BAD_REQUEST, error_for_status
+from app.llms.hosted.refused_parameters import find_refused_parameters, without_parameters
 from app.llms.hosted.sse import DONE, EventParser
+from app.llms.hosted.status_errors import BAD_REQUEST, error_for_status
 from storage.http.pool import borrow_pool
 from storage.service_urls import host_and_port
 

@@ -26,8 +26,8 @@ _MEDIA_TYPES: tuple[tuple[FinishKind, re.Pattern[str]], ...] = (
 
 def classify_finish_reason(reason: object) -> FinishKind:
     """Classify a finish reason; an unknown reason counts as `stop`, because the answer did not break off."""
-    told = str(reason).lower()
+    text = str(reason).lower()
     for kind, words in _MEDIA_TYPES:
-        if words.search(told):
+        if words.search(text):
             return kind
     return "stop"

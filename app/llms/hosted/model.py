@@ -187,8 +187,8 @@ class HostedLLM(OpenRouter):
         while _size(kept) > room and (oldest := _oldest_exchange(kept)):
             del kept[oldest]
         if _size(kept) > room:
-            told = f"the prompt exceeds its context window of {self.context_window:,} tokens"
-            raise ModelRefused(told, model=self.model)
+            message = f"the prompt exceeds its context window of {self.context_window:,} tokens"
+            raise ModelRefused(message, model=self.model)
         return kept
 
     async def _apply_limits(self) -> None:
@@ -205,12 +205,12 @@ def _size(messages: Sequence[ChatMessage]) -> int:
 
 def _oldest_exchange(messages: Sequence[ChatMessage]) -> slice | None:
     """Return the slice from the oldest question to the next one; None if only the last question is left."""
-    asked = [n for n, message in enumerate(messages) if message.role == MessageRole.USER]
-    return slice(asked[0], asked[1]) if len(asked) > 1 else None
+    questions = [n for n, message in enumerate(messages) if message.role == MessageRole.USER]
+    return slice(questions[0], questions[1]) if len(questions) > 1 else None
 
 
 def _restart_after_thought(model: str) -> ResponseMetadata:
-    told = "its text so far was reasoning; the answer follows"
+    message = "its text so far was reasoning; the answer follows"
     return ResponseMetadata(
-        model=model, attempts=(Attempt(model=model, error=told),), restarted=True
+        model=model, attempts=(Attempt(model=model, error=message),), restarted=True
     )

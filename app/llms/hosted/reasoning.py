@@ -79,12 +79,12 @@ class ThoughtFilter:
         return kept + words
 
     def _scan(self, *, final: bool) -> str:
-        said: list[str] = []
+        output: list[str] = []
         while self._pending:
             step = self._skip_thought if self._open else self._scan_answer
-            if not step(said, final):
+            if not step(output, final):
                 break
-        words = "".join(said)
+        words = "".join(output)
         if not self._has_words:
             words = words.lstrip()
             self._has_words = bool(words)
@@ -95,7 +95,7 @@ class ThoughtFilter:
         self._has_returned = self._has_returned or bool(words)
         return words
 
-    def _skip_thought(self, _said: list[str], final: bool) -> bool:
+    def _skip_thought(self, _output: list[str], final: bool) -> bool:
         """Move past the next tag in the thought; return False if more text is needed."""
         text = self._pending
         found = _TAG.search(text)
@@ -120,16 +120,16 @@ class ThoughtFilter:
             self._open.clear()
         return True
 
-    def _scan_answer(self, said: list[str], final: bool) -> bool:
+    def _scan_answer(self, output: list[str], final: bool) -> bool:
         """Move past the next special characters in the answer; return False if more text is needed."""
         found = _SPECIAL.search(self._pending)
         if found is None:
-            said.append(self._consume(len(self._pending)))
+            output.append(self._consume(len(self._pending)))
             return True
-        said.append(self._consume(found.start()))
+        output.append(self._consume(found.start()))
         piece = found.group()
         if piece in "<◁[":
-            return self._handle_bracket(said, final)
+            return self._handle_bracket(output, final)
         if piece == self._pending and not final and (piece[0] != "\n" or self._is_inline):
             return False
         if piece[0] == "\\" and self._code:
@@ -138,10 +138,10 @@ class ThoughtFilter:
             self._toggle_code(piece)
         elif piece.count("\n") > 1 and self._is_inline:
             self._code = ""  # inline code ends with its paragraph
-        said.append(self._consume(len(piece)))
+        output.append(self._consume(len(piece)))
         return True
 
-    def _handle_bracket(self, said: list[str], final: bool) -> bool:
+    def _handle_bracket(self, output: list[str], final: bool) -> bool:
         """Handle held text that begins with a bracket; return False if more text is needed."""
         tag = _TAG.match(self._pending)
         frame = (
@@ -154,17 +154,17 @@ class ThoughtFilter:
         elif tag is None:
             if not final and _UNFINISHED.match(self._pending):
                 return False
-            said.append(self._consume(1))
+            output.append(self._consume(1))
         elif (is_code := self._is_code(tag.end(), final)) is None:
             return False
         elif is_code:
-            said.append(self._consume(tag.end()))
+            output.append(self._consume(tag.end()))
         else:
             self._consume(tag.end())
-            self._handle_tag(tag, said)
+            self._handle_tag(tag, output)
         return True
 
-    def _handle_tag(self, tag: re.Match[str], said: list[str]) -> None:
+    def _handle_tag(self, tag: re.Match[str], output: list[str]) -> None:
         """Begin a thought, or end one that had no opening tag."""
         self._has_seen_tag, self._code = True, ""
         if tag["empty"]:
@@ -175,11 +175,11 @@ class ThoughtFilter:
             return
         self.is_discarded = self.is_discarded or self._has_returned
         self.closed_without_opening = (
-            self.closed_without_opening or self._has_words or bool("".join(said).strip())
+            self.closed_without_opening or self._has_words or bool("".join(output).strip())
         )
         self._held_back = ""
         self._expected = self._has_words = self._has_returned = False
-        said.clear()
+        output.clear()
 
     def _is_code(self, end: int, final: bool) -> bool | None:
         """Return whether the tag that ends at `end` is in code; None if that is not known yet."""
@@ -203,8 +203,8 @@ class ThoughtFilter:
 
     def _consume(self, end: int) -> str:
         """Remove and return the first `end` characters of the held text."""
-        taken, self._pending = self._pending[:end], self._pending[end:]
-        return taken
+        consumed, self._pending = self._pending[:end], self._pending[end:]
+        return consumed
 
 
 def _is_closing(tag: re.Match[str]) -> bool:

@@ -8,7 +8,7 @@ from app.verification.local.lexicon import AXES, NEGATORS
 from app.verification.local.words import AnalyzedText
 
 _CONTEXT = 8
-"""Tokens on either side of a word that tell what it is about."""
+"""Tokens on either side of a word that show what it is about."""
 _NEGATION_TOKENS = 6
 """Tokens after a negator that it applies to."""
 _SOFTENERS = frozenset({"only", "just", "merely", "necessarily", "simply"})

@@ -30,7 +30,7 @@ _LEADING_SENTENCES = 2
 _MIN_OPPOSITION = 0.3
 _MIN_NEGATION = 0.6
 _NEAR_TOKENS = 6
-"""Tokens on either side of a number or name that tell what it belongs to."""
+"""Tokens on either side of a number or name that show what it belongs to."""
 _FEWEST_OTHERS, _FEWEST_NEAR = 0.2, 0.25
 """Minimum shares of the claim's other words, of all or of those near a number, in the number's sentence."""
 _SIMILAR, _RARE_WEIGHT = 0.5, 1.4
@@ -200,8 +200,8 @@ class _FactCheck:
         self._evidence = alignment.evidence.facts
         claim = Facts(alignment.claim)
         numbers = [self._has_number(at, value) for at, value in claim.numbers.items()]
-        there = set(self._evidence.numbers.values())
-        known = [value in there for value in claim.numbers.values()]
+        evidence_numbers = set(self._evidence.numbers.values())
+        known = [value in evidence_numbers for value in claim.numbers.values()]
         self.numbers_found = sum(known) / len(known) if known else 1.0
         names = [self._has_name(at) for at in claim.names]
         starts = [self._has_first_word(at) for at in claim.first_words()]

@@ -77,9 +77,9 @@ def _chars(page: pdfium.PdfTextPage) -> Iterator[_Char | None]:
             yield None
         elif text == " " and pdfium_c.FPDFText_IsGenerated(handle, index) == 1:
             yield _Char(" ", 0, 0, 0, 0)
-        elif shown := _HYPHEN if _ends_line(handle, index, text) else _normalize_character(text):
+        elif visible := _HYPHEN if _ends_line(handle, index, text) else _normalize_character(text):
             box_of(handle, index, pointer)
-            yield _Char(shown, rect.left, rect.right, rect.bottom, rect.top)
+            yield _Char(visible, rect.left, rect.right, rect.bottom, rect.top)
 
 
 def _ends_line(page: Any, index: int, text: str) -> bool:
@@ -118,18 +118,18 @@ def _is_right_to_left(text: str) -> bool:
 
 
 def _close_run(chars: list[_Char], runs: list[Run]) -> None:
-    shown = [char for char in chars if char.text != " "]
+    visible = [char for char in chars if char.text != " "]
     text = unicodedata.normalize("NFC", "".join(char.text for char in chars).strip())
-    if not shown or not text:
+    if not visible or not text:
         return
-    heights = sorted(char.top - char.bottom for char in shown)
+    heights = sorted(char.top - char.bottom for char in visible)
     runs.append(
         Run(
             text=text,
-            left=min(char.left for char in shown),
-            right=max(char.right for char in shown),
-            bottom=min(char.bottom for char in shown),
-            top=max(char.top for char in shown),
+            left=min(char.left for char in visible),
+            right=max(char.right for char in visible),
+            bottom=min(char.bottom for char in visible),
+            top=max(char.top for char in visible),
             height=heights[len(heights) // 2],
         )
     )

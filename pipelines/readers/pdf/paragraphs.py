@@ -80,8 +80,8 @@ class HyphenJoiner:
         if broken is None or rest is None or not rest[0][0].islower():
             return f"{_restore_hyphens(before)}{'' if before.endswith(tuple(_HYPHENS)) else ' '}{after}"
         whole = f"{broken[1]}{rest[0]}".casefold()
-        own = f"{broken[1]}-{rest[0]}".casefold()
-        keeps_it = own in self._words and whole not in self._words
+        hyphenated = f"{broken[1]}-{rest[0]}".casefold()
+        keeps_it = hyphenated in self._words and whole not in self._words
         return f"{before[:-1]}{'-' if keeps_it else ''}{after}"
 
 

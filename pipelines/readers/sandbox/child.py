@@ -93,12 +93,12 @@ def _limit_time(seconds: int) -> None:
         _limit(resource.RLIMIT_CPU, int(time.process_time()) + 1 + seconds)
 
 
-def _limit(which: int, limit: int) -> None:
+def _limit(kind: int, limit: int) -> None:
     if sys.platform != "win32":
-        _, hard = resource.getrlimit(which)
+        _, hard = resource.getrlimit(kind)
         if hard == resource.RLIM_INFINITY or limit < hard:
             with suppress(OSError, ValueError):  # macOS refuses to set some limits
-                resource.setrlimit(which, (limit, hard))
+                resource.setrlimit(kind, (limit, hard))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, cast
 
-from storage.parsing import parse_json
+from storage.json_parsing import parse_json
 
 Builder = Literal["docusaurus", "mkdocs", "sphinx"]
 

@@ -180,9 +180,9 @@ async def _connect_once(folder: Path) -> EngineConnection:
     return EngineConnection(folder, reader, writer)
 
 
-def _error_message(what: str, folder: Path) -> str:
+def _error_message(problem: str, folder: Path) -> str:
     """Return a message with the last line of the process's log."""
-    sentence = f"The process that holds the index in {folder} {what}."
+    sentence = f"The process that holds the index in {folder} {problem}."
     with suppress(OSError):
         lines = (folder / LOG_NAME).read_text(errors="replace").split("\n")
         if words := [line for line in lines if line.strip()]:

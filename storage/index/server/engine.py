@@ -53,8 +53,8 @@ async def check_strict_mode(url: str, api_key: str | None, collection: str) -> l
     client = _client(url, api_key)
     try:
         with conversions.translate_errors(host_and_port(url), collection):
-            made = await client.get_collection(collection)
-            return conversions.strict_mode_problems(made, FILTER_FIELDS, MAX_CANDIDATES)
+            info = await client.get_collection(collection)
+            return conversions.strict_mode_problems(info, FILTER_FIELDS, MAX_CANDIDATES)
     finally:
         await client.close()
 
@@ -191,7 +191,7 @@ class ServerEngine(IndexEngine):
     async def optimize(self, collection: str) -> None:
         """Wait until the server has optimised the collection, which it does by itself."""
         yellow = models.CollectionStatus.YELLOW
-        while await self._status(collection) is yellow:  # noqa: ASYNC110 - it tells nobody
+        while await self._status(collection) is yellow:  # noqa: ASYNC110 - Qdrant sends no event
             await asyncio.sleep(_POLL)
 
     async def close(self) -> None:

@@ -33,9 +33,9 @@ def is_open_to_any(
 
 def corpora_seen_by(reader: Principal) -> CompoundSelect[UUID]:
     """Select the ids of all corpora that the reader may see, or could see when they were deleted."""
-    there = select(col(Corpus.id)).where(is_visible_to(reader))
-    gone = select(col(DeletedCorpus.id)).where(is_visible_to(reader, DeletedCorpus))
-    return union_all(there, gone)
+    existing = select(col(Corpus.id)).where(is_visible_to(reader))
+    deleted = select(col(DeletedCorpus.id)).where(is_visible_to(reader, DeletedCorpus))
+    return union_all(existing, deleted)
 
 
 def is_listed(corpus: type[Corpus] | type[DeletedCorpus]) -> ColumnElement[bool]:

@@ -109,13 +109,13 @@ class Conversations:
 
     async def start(self, conversation_id: UUID, title: str = "") -> Conversation:
         """Return the conversation with this id; create it if it does not exist."""
-        begun = await self._session.get(Conversation, conversation_id)
-        if begun is None:
+        conversation = await self._session.get(Conversation, conversation_id)
+        if conversation is None:
             owner = await Users(self._session).get_or_create(self._owner)
-            begun = Conversation(id=conversation_id, user_id=owner.id, title=title)
-            self._session.add(begun)
+            conversation = Conversation(id=conversation_id, user_id=owner.id, title=title)
+            self._session.add(conversation)
             await self._session.flush()
-        return begun
+        return conversation
 
     async def remove(self, conversation_id: UUID) -> None:
         """Remove a conversation with all its messages."""
@@ -166,9 +166,9 @@ class Conversations:
         With `instead_of`, do this only if the branch ends with that message. Return the owner's id and the id
         of the message at the end of the branch; raises `NotFound`.
         """
-        shown = {"message": message.id, "instead_of": instead_of, "owner": self._owner}
-        shown["conversation"] = message.conversation_id
-        found = cast("CursorResult[Any]", await self._session.exec(_ACTIVATION, params=shown))
+        parameters = {"message": message.id, "instead_of": instead_of, "owner": self._owner}
+        parameters["conversation"] = message.conversation_id
+        found = cast("CursorResult[Any]", await self._session.exec(_ACTIVATION, params=parameters))
         row = found.first()
         if row is None:
             raise NotFound("conversation", message.conversation_id)
@@ -202,11 +202,11 @@ class Tree:
 
     def branch(self, leaf: UUID | None) -> list[Message]:
         """Return the messages from the first one down to `leaf`."""
-        said: list[Message] = []
+        messages: list[Message] = []
         while leaf is not None:
-            said.append(self._messages[leaf])
-            leaf = said[-1].parent_id
-        return said[::-1]
+            messages.append(self._messages[leaf])
+            leaf = messages[-1].parent_id
+        return messages[::-1]
 
     def leaf(self, message_id: UUID) -> UUID:
         """Return the last message of the newest branch through a message."""

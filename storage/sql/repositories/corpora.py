@@ -75,10 +75,10 @@ class Corpora:
     async def calibrate(self, name: str, release: str, calibration: Calibration) -> None:
         """Save the calibration for a release, and delete those of releases that no longer exist."""
         corpus = await self.get(name)
-        there = await self._session.exec(select(Release.collection))
+        existing = await self._session.exec(select(Release.collection))
         kept = {
             key: corpus.calibrations_by_release[key]
-            for key in there
+            for key in existing
             if key in corpus.calibrations_by_release
         }
         corpus.calibrations = Calibrations(by_release={**kept, release: calibration})
@@ -127,10 +127,12 @@ def _editions() -> Select[Corpus, Any]:
     """
     least = select(func.min(Source.edition).label("key")).where(is_live()).cte(recursive=True)
     following = select(func.min(Source.edition)).where(is_live(), col(Source.edition) > least.c.key)
-    there = least.union_all(select(following.scalar_subquery()).where(least.c.key.is_not(None)))
+    edition_keys = least.union_all(
+        select(following.scalar_subquery()).where(least.c.key.is_not(None))
+    )
     name = col(Corpus.name)
-    its_own = func.substr(there.c.key, 1, func.length(name) + 1) == name.concat("\n")
-    return select(Corpus, there.c.key).outerjoin(there, its_own).order_by(name)
+    its_own = func.substr(edition_keys.c.key, 1, func.length(name) + 1) == name.concat("\n")
+    return select(Corpus, edition_keys.c.key).outerjoin(edition_keys, its_own).order_by(name)
 
 
 # Built once, because every question runs it.

@@ -1,4 +1,4 @@
-"""Messages as they were stored.
+"""Queries about stored messages, without redaction.
 
 Only `app.conversations.messages` reads them: it withholds what the reader may not see.
 """
@@ -114,10 +114,10 @@ class StoredMessages:
 
     async def exchanges(self, limit: int) -> list[tuple[Message, Message]]:
         """Return questions with their answers, latest first; questions without an answer are left out."""
-        asked = aliased(Message)
+        questions = aliased(Message)
         statement = (
-            select(asked, Message)
-            .join(Message, col(asked.id) == col(Message.parent_id))
+            select(questions, Message)
+            .join(Message, col(questions.id) == col(Message.parent_id))
             .join(Conversation, col(Conversation.id) == col(Message.conversation_id))
             .where(self._is_own, col(Message.role) == "assistant")
             .order_by(col(Message.seq).desc())
@@ -141,10 +141,12 @@ class StoredMessages:
         self, text: str, limit: int, after: ConversationCursor | None
     ) -> list[Conversation]:
         """Return the conversations with the text in their title or messages, last used first."""
-        said = exists().where(
+        has_message = exists().where(
             col(Message.conversation_id) == col(Conversation.id), _contains(text, Message.text)
         )
-        statement = newest_first(limit, after).where(or_(_contains(text, Conversation.title), said))
+        statement = newest_first(limit, after).where(
+            or_(_contains(text, Conversation.title), has_message)
+        )
         return list(await self._exec(statement))
 
     async def search_messages(self, text: str, conversation_ids: Collection[UUID]) -> list[Message]:

@@ -55,10 +55,10 @@ class Releases:
             if release.collection != collection:
                 release.state = "kept"
                 self._write(release.collection, {s.id: s.to_version() for s in sources})
-        held = await self.manifest(collection)
+        manifest = await self.manifest(collection)
         for source in sources:
-            if source.id in held:
-                source.apply_version(held[source.id])
+            if source.id in manifest:
+                source.apply_version(manifest[source.id])
             else:  # the next ingestion finds it changed and adds it
                 source.digest = None
         await self._session.exec(

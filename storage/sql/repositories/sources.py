@@ -78,8 +78,8 @@ class Sources:
                 func.sum(case((is_live(), passages), else_=0)),
             ).where(col(Source.corpus) == corpus)
         )
-        changed, there = rows.one()
-        return int(changed or 0), int(there or 0)
+        changed, live = rows.one()
+        return int(changed or 0), int(live or 0)
 
     async def get_visible(self, reader: Principal, source_id: UUID) -> Source:
         """Return a source; raises `NotFound`, also if the reader may not see its corpus."""
@@ -110,9 +110,9 @@ class Sources:
         """Save texts; existing texts of the same versions are replaced."""
         if rows := [column_values(text) for text in texts]:
             insert = build_insert(self._session, SourceText)
-            taken = {name: insert.excluded[name] for name in ("title", "url", "text", "details")}
+            columns = {name: insert.excluded[name] for name in ("title", "url", "text", "details")}
             key = ["source_id", "version"]
-            replace = insert.on_conflict_do_update(index_elements=key, set_=taken)
+            replace = insert.on_conflict_do_update(index_elements=key, set_=columns)
             await self._session.exec(replace, params=rows)
 
     async def text(self, source_id: UUID, version: int | None) -> SourceText:
@@ -129,14 +129,14 @@ class Sources:
 
     async def texts(self, versions: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], str]:
         """Return the canonical texts of several versions; texts that are no longer stored are left out."""
-        wanted = [
+        conditions = [
             and_(col(SourceText.source_id) == source_id, col(SourceText.version) == version)
             for source_id, version in set(versions)
         ]
-        if not wanted:
+        if not conditions:
             return {}
         statement = select(SourceText.source_id, SourceText.version, SourceText.text)
-        rows = await self._session.exec(statement.where(or_(*wanted)))
+        rows = await self._session.exec(statement.where(or_(*conditions)))
         return {(source_id, version): text for source_id, version, text in rows}
 
     async def live_versions(self, source_ids: Collection[UUID]) -> dict[UUID, int]:

@@ -1,4 +1,4 @@
-"""How much users have uploaded: every upload adds to it, the upload limits read it."""
+"""Queries about how much users have uploaded: uploads add to it, and the upload limits read it."""
 
 from datetime import date
 from functools import cache

@@ -1,4 +1,4 @@
-"""The ledger of model costs: every call adds to it, budgets and reports read it."""
+"""The ledger of model costs: every call adds to it, and budgets and reports read it."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime

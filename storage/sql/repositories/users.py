@@ -65,9 +65,9 @@ class Sessions:
 
     async def is_open(self, session_id: str) -> bool:
         """Return whether the session exists and has not expired."""
-        held = self._table.c
+        columns = self._table.c
         statement = select(func.count()).where(
-            held.id == session_id, held["expiresAt"] > func.current_timestamp()
+            columns.id == session_id, columns["expiresAt"] > func.current_timestamp()
         )
         return bool((await self._session.exec(statement)).one())
 

@@ -1,4 +1,4 @@
-"""Conversations, their messages, and what an answer was written from."""
+"""Conversations, their messages, and the sources that an answer was written from."""
 
 from datetime import datetime
 from typing import Any, ClassVar

@@ -1,4 +1,4 @@
-"""Built indexes, and what each of them holds."""
+"""Releases, and the manifest of each: its sources with their versions."""
 
 from datetime import datetime
 from typing import Any, ClassVar

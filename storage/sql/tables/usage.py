@@ -1,4 +1,4 @@
-"""What users have spent and uploaded, by day."""
+"""Costs and uploads of users, by day."""
 
 from datetime import date
 from typing import Any, ClassVar

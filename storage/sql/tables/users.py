@@ -1,4 +1,4 @@
-"""People, and the keys of servers."""
+"""Users, and API keys of servers."""
 
 from datetime import datetime, timedelta
 from typing import Any, ClassVar

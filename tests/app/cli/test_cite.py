@@ -10,7 +10,7 @@ from tests.app.cli.commands import CHESS, FUEL, assert_refused, run_ibid
 def test_an_answer_is_cited_and_a_gap_is_shown(home: Path) -> None:
     assert (
         run_ibid(home, "gaps").stdout
-        == "No question was declined, and no claim went unsupported.\n"
+        == "No question was declined, and every claim was supported.\n"
     )
     answer = json.loads(run_ibid(home, "ask", FUEL, "--verify", "strict", "--json").stdout)
     assert "[^1]: “" in run_ibid(home, "cite", answer["message_id"]).stdout

@@ -237,11 +237,11 @@ def test_before_anything_is_ingested_it_says_what_to_do(tmp_path: Path) -> None:
         ({"DATABASE_URL": "nonsense"}, "DATABASE_URL cannot be used"),
         (
             {"DATABASE_URL": "sqlite:///x.db"},
-            "it begins with postgresql:// or sqlite+aiosqlite:///",
+            "it must begin with postgresql:// or sqlite+aiosqlite:///",
         ),
         (
             {"DATABASE_URL": "mysql://u:pw@h/d"},
-            "it begins with postgresql:// or sqlite+aiosqlite:///",
+            "it must begin with postgresql:// or sqlite+aiosqlite:///",
         ),
         ({"DATABASE_URL": "postgresql://h/d?ssl=1"}, "DATABASE_URL is not valid: write sslmode="),
         (

@@ -49,7 +49,7 @@ def test_a_user_is_given_a_role_and_deleted(desk: Path) -> None:
 def test_a_corpus_is_opened_to_some_and_to_all(desk: Path) -> None:
     run_ibid(desk, "corpora", "create", "boats")
     told = run_ibid(desk, "corpora", "access", "boats", "--user", "ada", "--group", "staff").stdout
-    assert told == "boats is open to group:staff, user:ada.\n"
+    assert told == "boats can be read by group:staff, user:ada.\n"
     assert "admins only" in run_ibid(desk, "corpora", "access", "boats").stdout
     assert "everyone" in run_ibid(desk, "corpora", "access", "boats", "--public").stdout
     assert run_ibid(desk, "corpora", "access", "boats", "--public", "--user", "x").exit_code == 2
@@ -96,4 +96,4 @@ def test_the_doctor_fetches_the_keys_of_the_issuer(desk: Path, issuer: Issuer) -
     assert f"from {issuer.jwks_url}: it redirects to {issuer.url}/elsewhere" in ill.stdout
     half = run_ibid(desk, "doctor", **settings | {"AUTH_AUDIENCE": ""})
     assert "AUTH_AUTHORIZED_PARTIES; neither is set" in half.stdout
-    assert "off: everybody who can reach the server has access" in run_ibid(desk, "doctor").stdout
+    assert "off: everyone who can reach the server has access" in run_ibid(desk, "doctor").stdout

@@ -108,7 +108,9 @@ def test_one_key_is_not_sent_to_two_servers(home: Path, doubles: Doubles) -> Non
         "LLM_FALLBACKS": "m@http://127.0.0.1:1/v1, m@http://127.0.0.1:2/v1",
         "LLM_FALLBACK_API_KEY": KEY,
     }
-    assert_refused(run_ibid(home, "ask", FUEL, **settings), "each its own in LLM_FALLBACK_API_KEYS")
+    assert_refused(
+        run_ibid(home, "ask", FUEL, **settings), "the key of each in LLM_FALLBACK_API_KEYS"
+    )
 
 
 def test_thinking_that_uses_up_the_limit_is_told(home: Path, doubles: Doubles) -> None:
@@ -137,9 +139,9 @@ def test_the_doctor_finds_nothing_wrong(home: Path, doubles: Doubles) -> None:
     assert well.exit_code == 0, well.output
     for told in (
         "migrated",
-        "ibid-1 serves",
+        "ibid-1 is active",
         "256 dimensions",
-        "rerank-v3.5 ranks",
+        "rerank-v3.5 works",
         "key is valid",
     ):
         assert told in well.stdout

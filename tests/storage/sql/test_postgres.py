@@ -89,7 +89,7 @@ async def test_every_way_to_write_the_scheme_will_do(url: str, scheme: str) -> N
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ("sslmode=maybe", "sslmode is one of"),
+        ("sslmode=maybe", "sslmode must be one of"),
         ("sslmode=require&sslrootcert=/no/such", "sslrootcert"),
     ],
 )

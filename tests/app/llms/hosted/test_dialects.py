@@ -11,7 +11,7 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponseAsyncGen
 
 from app.llms.fallback import FallbackLLM
 from app.llms.hosted.chat_protocol import ResponseReader
-from app.llms.hosted.refusals import error_for_status
+from app.llms.hosted.status_errors import error_for_status
 from app.llms.response import ResponseMetadata, build_response
 from storage.domain import Attempt
 from storage.errors import ModelRefused, ModelUnavailable

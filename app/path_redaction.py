@@ -1,4 +1,4 @@
-"""Removal of the server's file paths for non-admins. They get links to the canonical text instead."""
+"""Redaction of the server's file paths: users who are not admins get links to the canonical text instead."""
 
 from pathlib import PurePosixPath
 from typing import Any
@@ -40,10 +40,10 @@ def text_without_path(text: SourceText) -> SourceText:
     return SourceText(**fields)
 
 
-def without_paths(answer: Answer) -> Answer:
+def answer_without_paths(answer: Answer) -> Answer:
     """Replace all `file:` URLs in a stored answer, e.g. one that was given to an admin."""
-    told = _values_with_urls(answer)
-    new = {each.url: _url_for_clients(each) for each in told if each.url.startswith(_FILE)}
+    values = _values_with_urls(answer)
+    new = {value.url: _url_for_clients(value) for value in values if value.url.startswith(_FILE)}
     if not new:
         return answer
     text = answer.model_dump_json()

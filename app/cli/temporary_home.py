@@ -26,8 +26,8 @@ def temporary_folder() -> Generator[Path]:
         fail(
             f"No folder for temporary files is writable, not even {home}: set TMPDIR.", EXIT_MISUSED
         )
-    with TemporaryDirectory(prefix="ibid-eval-", ignore_cleanup_errors=True) as made:
-        folder = Path(made).resolve()
+    with TemporaryDirectory(prefix="ibid-eval-", ignore_cleanup_errors=True) as path:
+        folder = Path(path).resolve()
         try:
             yield folder
         finally:

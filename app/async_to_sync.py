@@ -1,4 +1,4 @@
-"""Synchronous calls of async code, which runs on the event loop where the services were opened."""
+"""Calls of async code from synchronous code, on the event loop where the services were opened."""
 
 import asyncio
 from collections.abc import Coroutine

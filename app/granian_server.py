@@ -22,7 +22,7 @@ if sys.platform != "win32":
 _MAX_CONNECTIONS = 8192
 """The maximum number of open connections of one process. Further connections wait."""
 _SPARE_FILES = 256
-"""Number of files that a process may have open besides its connections."""
+"""Number of files that a process may have open in addition to its connections."""
 _MOST_FILES = 65_536
 _HEADER_SECONDS = 30
 """Timeout in seconds for a request's header, and for an idle connection."""

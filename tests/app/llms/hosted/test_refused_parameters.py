@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.llms.hosted.parameters import find_refused_parameters, without_parameters
+from app.llms.hosted.refused_parameters import find_refused_parameters, without_parameters
 
 SENT = {
     "model": "m",

@@ -1,4 +1,4 @@
-"""Notes for the reader about an answer as a whole."""
+"""Notes below an answer that count its flagged claims, for every interface."""
 
 from storage.domain import Answer
 
@@ -20,10 +20,10 @@ _SINGULAR_AND_PLURAL = {
 
 
 def list_notes(answer: Answer) -> list[str]:
-    """Return one sentence for each kind of flag on the answer's claims."""
-    said: list[str] = []
-    for flag, (one, many) in _SINGULAR_AND_PLURAL.items():
+    """Return one sentence for each flag that the answer's claims have, with the number of claims."""
+    notes: list[str] = []
+    for flag, (singular, plural) in _SINGULAR_AND_PLURAL.items():
         count = sum(flag in claim.flags for claim in answer.claims)
         if count:
-            said.append(one if count == 1 else many.format(count))
-    return said
+            notes.append(singular if count == 1 else plural.format(count))
+    return notes

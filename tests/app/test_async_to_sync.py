@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.blocking import run_blocking, running_loop
+from app.async_to_sync import run_blocking, running_loop
 
 
 async def get_running_loop() -> asyncio.AbstractEventLoop | None:

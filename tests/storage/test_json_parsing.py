@@ -3,7 +3,7 @@
 import pytest
 
 from storage.http.retry import parse_retry_after
-from storage.parsing import parse_json
+from storage.json_parsing import parse_json
 
 
 @pytest.mark.parametrize(

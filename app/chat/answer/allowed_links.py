@@ -21,11 +21,11 @@ class AllowedLinks:
 
         At least one of them must be cited for the address to become a link.
         """
-        page, stands = address.partition("#")[0], _rate_quality(address)
+        page, pattern = address.partition("#")[0], _compile_address_pattern(address)
         return frozenset(
             number
             for number, (pages, text) in enumerate(zip(self._pages, self._texts, strict=True), 1)
-            if page in pages or (address in text and stands.search(text))
+            if page in pages or (address in text and pattern.search(text))
         )
 
     def passages_allowing_link(self, address: str) -> frozenset[int]:
@@ -37,7 +37,7 @@ class AllowedLinks:
         return frozenset(number for number in allowing if page in self._pages[number - 1])
 
 
-def _rate_quality(address: str) -> re.Pattern[str]:
+def _compile_address_pattern(address: str) -> re.Pattern[str]:
     """Compile a pattern that finds exactly this address, not as part of a longer one."""
     return re.compile(rf"(?<![\w@/:.-]){re.escape(address)}(?![\w@/:%#?&=~+-]|\.\w)")
 

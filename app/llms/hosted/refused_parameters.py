@@ -32,11 +32,11 @@ _DEPTH = 6
 
 def without_parameters(body: Mapping[str, Any], refused: Collection[str]) -> dict[str, Any]:
     """Return the body without the refused parameters; its limit takes the name that is not refused."""
-    taken = {name: value for name, value in body.items() if name not in refused}
-    one, other = _LIMIT_NAMES
-    if one in body and one in refused and other not in refused:
-        taken[other] = body[one]
-    return taken
+    accepted = {name: value for name, value in body.items() if name not in refused}
+    limit_name, alternative = _LIMIT_NAMES
+    if limit_name in body and limit_name in refused and alternative not in refused:
+        accepted[alternative] = body[limit_name]
+    return accepted
 
 
 def find_refused_parameters(answer: bytes, sent: Collection[str]) -> set[str]:

@@ -10,8 +10,8 @@ import pytest
 from litestar.testing import TestClient
 
 from app.api import create_app
-from app.api.failures import SignInFailures
 from app.api.health import DatabaseProbe
+from app.api.sign_in_failures import SignInFailures
 from app.rate_limiting.limiter import RateLimiter
 from app.wiring import Services
 from storage.errors import DatabaseUnavailable, TooManyFailures
