@@ -49,9 +49,9 @@ class ReleaseBuilder:
 
         By default read the files again only if the reader or the splitter has changed.
         """
-        target = await self._begun()
+        target = await self._resume_or_create()
         if (origin or self._origin(serving)) == "sources":
-            await self._read_again(target, serving, progress)
+            await self._reread_sources(target, serving, progress)
         await self.synchronize(target, serving, progress)
         await self._indexes.engine.optimize(target.collection)
         return target
@@ -60,9 +60,9 @@ class ReleaseBuilder:
         self, target: PassageIndex, serving: PassageIndex, progress: Progress | None = None
     ) -> None:
         """Copy served sources that the release lacks or has in another version; remove deleted ones."""
-        await self._take_away(target)
-        done, total = 0, len(await self._outstanding(target))
-        for corpus, sources in await self._by_corpus(target):
+        await self._remove_deleted(target)
+        done, total = 0, len(await self._missing_sources(target))
+        for corpus, sources in await self._missing_by_corpus(target):
             for batch in _batch_sources(sources):
                 await self._copy(corpus, batch, target, serving)
                 done += len(batch)
@@ -98,9 +98,9 @@ class ReleaseBuilder:
 
         Fetch uploaded files to a temporary folder, one corpus at a time.
         """
-        done, total = 0, len(await self._outstanding(target))
+        done, total = 0, len(await self._missing_sources(target))
         writer = PassageWriter(target, serving)
-        for corpus, sources in await self._by_corpus(target):
+        for corpus, sources in await self._missing_by_corpus(target):
             with TemporaryDirectory(prefix="ibid-") as folder:
                 copies = await fetch_originals(sources, self._blobs, Path(folder))
                 changes = await asyncio.to_thread(changes_to_reread, sources, corpus, copies)
@@ -117,7 +117,7 @@ class ReleaseBuilder:
         versions = {change.source.id: change.to_version(corpus) for change in changes}
         texts = [change.source_text(corpus) for change in changes]
         await writer.write(corpus, changes)
-        await self._hold(writer.index, versions, texts)
+        await self._record_versions(writer.index, versions, texts)
 
     async def _copy(
         self,
@@ -137,7 +137,7 @@ class ReleaseBuilder:
         }
         await target.stage(passages, vectors, corpus.language)
         await target.publish((key, version.version) for key, version in manifest.items())
-        await self._hold(target, manifest)
+        await self._record_versions(target, manifest)
 
     async def _remove_deleted(self, target: PassageIndex) -> None:
         async with self._database.read_transaction() as session:
@@ -172,7 +172,7 @@ class ReleaseBuilder:
     async def _missing_by_corpus(self, target: PassageIndex) -> list[tuple[Corpus, list[Source]]]:
         async with self._database.read_transaction() as session:
             corpora = {corpus.name: corpus for corpus in await Corpora(session).all()}
-        missing = sorted(await self._outstanding(target), key=lambda s: (s.corpus, s.location))
+        missing = sorted(await self._missing_sources(target), key=lambda s: (s.corpus, s.location))
         grouped = groupby(missing, key=lambda source: source.corpus)
         return [(corpora[name], list(sources)) for name, sources in grouped if name in corpora]
 

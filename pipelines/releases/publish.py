@@ -67,7 +67,7 @@ class ReleasePublisher:
                 locked.update(unlocked)
                 await self._builder.synchronize(target, serving)
                 await self._measure(unlocked, target)
-            versions = await self._verified(target)
+            versions = await self._verify(target)
             await self._indexes.switch_to(target)
         await self._drop_oldest()
         passages = sum(version.passages for version in versions)
