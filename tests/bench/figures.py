@@ -23,6 +23,8 @@ class Figure:
     p95: float | None = None
     part: bool = False
     """Whether it is a detail of the figure above it, and shown indented."""
+    exact: bool = False
+    """Whether it is a count that is the same in every run; its limit is the recorded count."""
 
     @property
     def verdict(self) -> str:
@@ -33,8 +35,8 @@ class Figure:
 
     @property
     def compares(self) -> bool:
-        """Whether it can be compared across machines: only ratios and limited figures can."""
-        return self.unit in ("x", "%") or self.limit is not None
+        """Whether to compare it with a baseline: ratios and limited times. Counts have their own record."""
+        return not self.exact and (self.unit in ("x", "%") or self.limit is not None)
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,10 @@ class Result:
     ) -> None:
         """Add a single value; its name must be unique in the benchmark."""
         self.figures.append(Figure(name, value, unit, limit, part=part))
+
+    def add_count(self, name: str, value: int, limit: int) -> None:
+        """Add a count that is the same in every run; one above its limit fails the run."""
+        self.figures.append(Figure(name, value, "", limit, exact=True))
 
     def add_times(
         self, name: str, samples: Samples, limit: float | None = None, *, part: bool = False
@@ -89,7 +95,7 @@ def show(result: Result, console: Console) -> None:
             ("  " if figure.part else "") + figure.name,
             format_value(figure.value, figure.unit),
             "" if figure.p95 is None else f"{figure.p95:,.1f}",
-            "" if figure.limit is None else f"{figure.limit:.3g}",
+            "" if figure.limit is None else format_value(figure.limit, ""),
             f"[{colour}]{figure.verdict}[/]",
         )
     console.print(table)

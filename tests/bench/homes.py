@@ -33,6 +33,8 @@ class Options:
     passages: int | None = None
     folder: Path | None = None
     rounds: int | None = None
+    record: bool = False
+    """Whether `counts` replaces its record instead of comparing with it."""
     say: Callable[[str], None] = field(default=lambda _: None)
     """Called with progress messages."""
 

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Thread
@@ -15,7 +16,7 @@ from threading import Thread
 import pytest
 
 from tests.bench import capacity, generator, loop, peers, report, reviewed, turn, users
-from tests.bench.__main__ import BENCHES
+from tests.bench.__main__ import BENCHES, COMPARED, main
 from tests.bench.baseline import compare
 from tests.bench.figures import Result, as_json
 from tests.bench.homes import Options
@@ -109,6 +110,42 @@ def test_what_got_slower_is_told_and_no_time_that_another_machine_explains() -> 
     assert "no other times" in comparison.to_text()
 
 
+@pytest.mark.parametrize(
+    ("count", "ratio", "limited", "status"), [(4, 2, 2, 0), (3, 9, 9, 0), (5, 2, 2, 1)]
+)
+def test_only_counts_fail_a_comparison(
+    count: int,
+    ratio: float,
+    limited: float,
+    status: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stored = tmp_path / "before.json"
+    stored.write_text(as_json({}, [build_result("lamp", ratio=2, limited=2)]))
+    counts = Result("counts", "one lamp")
+    counts.add_count("lighting: matches", count, 4)
+    results = [counts, Result("cpu", ""), build_result("lamp", ratio=ratio, limited=limited)]
+    for result in results:
+        monkeypatch.setitem(BENCHES, result.bench, replay(result))
+
+    assert main(["lamp", "--against", str(stored)]) == status
+    told = capsys.readouterr()
+    assert [told.out.index(f"{name}: ") for name in (*COMPARED, "lamp")]
+    assert ("Warning: slower than before" in told.err) == (ratio > 2)
+    assert main(["lamp"]) == (limited > 5)
+
+
+def replay(result: Result) -> Callable[[Options], Awaitable[Result]]:
+    """Return a benchmark with this result."""
+
+    async def run(_: Options) -> Result:
+        return result
+
+    return run
+
+
 def test_another_size_is_not_compared() -> None:
     stored = as_json({}, [Result("lamp", "two lamps")])
 
@@ -191,12 +228,14 @@ async def test_what_a_request_takes_says_what_more_processes_carry(tmp_path: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ingest", "search", "cold", "first_token", "idle"])
+@pytest.mark.parametrize(
+    "name", ["counts", "cpu", "ingest", "search", "cold", "first_token", "idle"]
+)
 async def test_every_bench_runs(name: str, tmp_path: Path) -> None:
     result = await BENCHES[name](Options(tmp_path, passages=60, rounds=1))
 
     assert result.bench == name
-    assert any(figure.limit for figure in result.figures)
+    assert any(figure.limit for figure in result.figures) == (name != "cpu")
 
 
 @pytest.mark.slow

@@ -106,7 +106,7 @@ async def run(options: Options) -> Result:
     async with open_home(options.scratch / "home") as services:
         options.say("embedding and staging")
         passages = await stage(services, pages)
-        work = TurnBench(services, _questions(pages))
+        work = TurnBench(services, questions(pages))
         await work.prepare()
         options.say("turns, searches and answers, in turns")
         taken = await time_alternately(
@@ -131,6 +131,6 @@ async def run(options: Options) -> Result:
     return result
 
 
-def _questions(pages: list[generator.GeneratedPage]) -> list[str]:
+def questions(pages: list[generator.GeneratedPage]) -> list[str]:
     """Return self-contained questions, so that their searches do not depend on the history."""
     return [f"What is the {page.sections[0].heading.lower()}?" for page in pages]
