@@ -1,12 +1,11 @@
 """LlamaIndex's own vector store over Ibid's passages, on either engine, without a server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID
 
 import pytest
-from llama_index.core import Settings as LlamaSettings
 from llama_index.core import VectorStoreIndex
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import TextNode
@@ -29,11 +28,7 @@ SITE = "https://skerry.example"
 EVE = Principal(name="eve", rights=RIGHTS["reader"])
 
 
-@pytest.fixture(autouse=True)
-def _llamaindex_globals_as_before() -> Iterator[None]:
-    """`VectorStoreIndex` fills LlamaIndex's process-wide `Settings`."""
-    yield
-    LlamaSettings._transformations = None
+pytestmark = pytest.mark.usefixtures("llamaindex_transformations")
 
 
 @pytest.fixture(params=[None, ":memory:"], ids=["embedded", "server"])
