@@ -1,6 +1,6 @@
 """The composition root: builds and opens all services from the settings."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ from app.providers import (
 )
 from app.retrieval.calibration import Calibrator
 from app.retrieval.relevance import Relevance
-from app.retrieval.search import Search
+from app.retrieval.search import NO_FILTER, Search
 from app.settings import Settings
 from app.usage.budgets import Budget, MonthlyCalls, UsageService
 from app.users.policy import build_claim_policy
@@ -53,6 +53,9 @@ from storage.sql.database import Database
 from storage.system_folders import ensure_temporary_folder
 
 if TYPE_CHECKING:
+    from llama_index.core.base.embeddings.base import BaseEmbedding
+    from llama_index.vector_stores.qdrant import QdrantVectorStore
+
     from pipelines.jobs.worker import Worker
 
 REINDEX = "reindex"
@@ -95,6 +98,24 @@ class Services:
             jobs=self.jobs.acting_for(principal),
             intake=self.intake.acting_for(principal),
         )
+
+    async def open_vector_store(
+        self, corpora: Sequence[str] = (), *, filters: Mapping[str, str] = NO_FILTER
+    ) -> "QdrantVectorStore":
+        """Return LlamaIndex's own vector store over these passages, read-only, or over all that are readable.
+
+        It follows the serving release, and raises `IndexMismatch` once that is embedded with another model.
+        Queries need the embedding that `serving_embedding` returns. `filters` are those of `Search`.
+        """
+        from app.retrieval.vector_store import (  # noqa: PLC0415 - qdrant_client takes a second
+            open_vector_store,
+        )
+
+        return await open_vector_store(self.search, self.indexes, corpora, filters)
+
+    async def serving_embedding(self) -> "BaseEmbedding":
+        """Return the embedding of the release that serves; raise `NotFound` if nothing was ingested."""
+        return (await self.indexes.serving()).embedding
 
 
 @asynccontextmanager

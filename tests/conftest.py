@@ -46,6 +46,13 @@ def _no_llamaindex_globals() -> Iterator[None]:
 
 
 @pytest.fixture
+def llamaindex_transformations() -> Iterator[None]:
+    """For a test that builds a `VectorStoreIndex`, which fills LlamaIndex's process-wide `Settings`."""
+    yield
+    LlamaSettings._transformations = None
+
+
+@pytest.fixture
 async def doubles() -> AsyncIterator[Doubles]:
     """Stand-ins for the hosted services, in this test's own loop."""
     async with Doubles().running() as doubles:

@@ -31,6 +31,7 @@ pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 texts = pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
 
 
+@pytest.mark.usefixtures("llamaindex_transformations")
 @pytest.mark.parametrize(
     "page", [ROOT / "README.md", HANDBOOK / "notebook.md"], ids=lambda p: p.name
 )

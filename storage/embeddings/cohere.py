@@ -53,9 +53,12 @@ class HostedEmbedding(CohereEmbedding):
     Vectors have unit length, also those received as int8. A text that is too long for its model is
     embedded in parts, and its vector is their mean, so that nothing is truncated silently. Vectors of
     queries are cached. Documents wait for the rate limits, and queries only for a short time.
+
+    All methods of the parent class end in `_embed` and `_aembed`; each override states its reason.
     """
 
     api_key: str = Field(repr=False, exclude=True)
+    """The API key. The parent class shows it in its `repr` and in `model_dump`."""
     dimension: int | None = None
     """The requested vector length; None if the model offers only one."""
     document_tries: int = 6
@@ -92,16 +95,13 @@ class HostedEmbedding(CohereEmbedding):
         hosted._limiter = RateLimiter(inputs_per_minute)
         return hosted
 
-    @classmethod
-    def class_name(cls) -> str:
-        """Return the name of the class for LlamaIndex."""
-        return "HostedEmbedding"
-
     def _embed(self, texts: Any = None, input_type: str = _DOCUMENT) -> list[list[float]]:
+        """Run `_aembed`: the parent class sends synchronous requests with a client that has no limits."""
         with ThreadPoolExecutor(1) as thread:  # the caller's thread may run an event loop
             return thread.submit(asyncio.run, self._aembed(texts, input_type)).result()
 
     async def _aget_query_embedding(self, query: str) -> list[float]:
+        """Return a cached vector if there is one: the parent class pays for every repeated query."""
         if query not in self._queries:
             (self._queries[query],) = await self._aembed([query], "search_query")
             if len(self._queries) > _KEPT_QUERIES:
@@ -110,6 +110,11 @@ class HostedEmbedding(CohereEmbedding):
         return self._queries[query]
 
     async def _aembed(self, texts: Any = None, input_type: str = _DOCUMENT) -> list[list[float]]:
+        """Embed the texts.
+
+        The parent class cannot: it ignores the dimension, fails on an empty text, has no rate limiter, sends
+        one request up to 30 times, and either cuts a text that is too long or fails.
+        """
         try:
             return await self._embed_with_retry(texts, input_type)
         except ModelUnavailable as error:

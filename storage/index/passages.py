@@ -89,7 +89,7 @@ class PassageIndex:
         for BM25; without it, BM25 searches for the query's own words.
         """
         vector = await self.embedding.aget_query_embedding(query)
-        where, keywords = _search_filter(corpora, editions), keywords or {query: 1.0}
+        where, keywords = search_filter(corpora, editions), keywords or {query: 1.0}
         return await self._search_vector(
             query, vector, keywords, frozenset(languages), where, limit
         )
@@ -107,7 +107,7 @@ class PassageIndex:
         The queries are embedded in one batch, as documents are. The next search already runs while the
         caller handles a result.
         """
-        where, languages = _search_filter(corpora, editions), frozenset(languages)
+        where, languages = search_filter(corpora, editions), frozenset(languages)
         vectors = await self.embedding.aget_text_embedding_batch([*queries])
         pieces = (
             partial(self._search_vector, query, vector, {query: 1.0}, languages, where, limit)
@@ -122,7 +122,7 @@ class PassageIndex:
         records = await self.engine.retrieve(self.collection, [str(passage_id)])
         if not records:
             raise NotFound("passage", passage_id, "It may have been replaced by a newer version.")
-        return _to_passage(records[0].id, records[0].payload)
+        return to_passage(records[0].id, records[0].payload)
 
     async def passages(
         self, source_ids: Iterable[UUID], *, staged: bool = False
@@ -131,7 +131,7 @@ class PassageIndex:
         where: dict[str, list[Scalar]] = {"source_id": [str(source_id) for source_id in source_ids]}
         where = where if staged else _live_filter(**where)
         records = await self.engine.scan(self.collection, where, vectors=True)
-        found = [(_to_passage(record.id, record.payload), record.dense or []) for record in records]
+        found = [(to_passage(record.id, record.payload), record.dense or []) for record in records]
         return sorted(found, key=lambda pair: (pair[0].source_id, pair[0].version, pair[0].ordinal))
 
     async def sample(
@@ -142,16 +142,16 @@ class PassageIndex:
         They are those with the lowest ids: effectively a random sample, but always the same one.
         """
         records = await self.engine.scan(
-            self.collection, _search_filter(corpora, editions), limit=limit
+            self.collection, search_filter(corpora, editions), limit=limit
         )
-        return [_to_passage(record.id, record.payload) for record in records]
+        return [to_passage(record.id, record.payload) for record in records]
 
     async def list_passages(
         self, corpora: Sequence[str], editions: Sequence[str] = ()
     ) -> list[Passage]:
         """Return all passages that a search over these could find, in the order of their ids."""
-        records = await self.engine.scan(self.collection, _search_filter(corpora, editions))
-        return [_to_passage(record.id, record.payload) for record in records]
+        records = await self.engine.scan(self.collection, search_filter(corpora, editions))
+        return [to_passage(record.id, record.payload) for record in records]
 
     async def vectors(self, source_id: UUID) -> dict[EmbeddingInput, list[float]]:
         """Return the existing vectors of a source's passages, live or staged, by content."""
@@ -235,7 +235,7 @@ class PassageIndex:
             ),
         )
         return [
-            _to_passage(h.id, h.payload, score=h.score, similarity=h.similarity, bm25=h.bm25)
+            to_passage(h.id, h.payload, score=h.score, similarity=h.similarity, bm25=h.bm25)
             for h in hits
         ]
 
@@ -267,7 +267,7 @@ class PassageIndex:
         return vector
 
 
-def _search_filter(corpora: Sequence[str], editions: Sequence[str]) -> dict[str, list[Scalar]]:
+def search_filter(corpora: Sequence[str], editions: Sequence[str]) -> dict[str, list[Scalar]]:
     """Filter by edition only if editions are given: older indexes do not have that field."""
     confined: dict[str, list[Scalar]] = {"edition": list(editions)} if editions else {}
     return _live_filter(corpus=list(corpora), **confined)
@@ -287,7 +287,8 @@ def _to_payload(passage: Passage) -> Payload:
     return {**fields, "edition": passage.edition.key, "state": "staged"}
 
 
-def _to_passage(point_id: str, payload: Payload, **scores: float | None) -> Passage:
+def to_passage(point_id: str, payload: Payload, **scores: float | None) -> Passage:
+    """Convert a stored point to a passage with these scores."""
     fields: dict[str, Any] = {**payload, **scores, "id": point_id}
     del fields["state"]
     fields.pop("edition", None)

@@ -1,5 +1,6 @@
-"""What Ibid writes to a server, LlamaIndex's stock `QdrantVectorStore` reads."""
+"""LlamaIndex's stock `QdrantVectorStore` reads what Ibid writes: a server directly, any engine read-only."""
 
+import asyncio
 import os
 from uuid import uuid4
 
@@ -9,14 +10,19 @@ from llama_index.core.vector_stores import (
     MetadataFilters,
     VectorStoreQuery,
 )
+from llama_index.core.vector_stores.types import VectorStoreQueryMode
 from llama_index.vector_stores.qdrant import QdrantVectorStore
 from qdrant_client import AsyncQdrantClient
 
+from app.retrieval.retriever import to_text_node
 from pipelines.ingestion.fingerprint import build_fingerprint
 from storage.domain import Passage
 from storage.embeddings.local import DIMENSION, LocalEmbedding
-from storage.index.passages import PassageIndex
+from storage.index.engine import Filter, IndexEngine
+from storage.index.passages import PassageIndex, search_filter
 from storage.index.server.engine import ServerEngine
+from storage.index.vector_store import Selection, build_vector_store
+from tests.contracts.conftest import Make
 
 TEXTS = ("The lens turns every ten seconds.", "Paraffin is delivered on Thursdays.")
 LOCATIONS = [":memory:", *([url] if (url := os.environ.get("QDRANT_URL")) else [])]
@@ -50,6 +56,43 @@ async def test_the_stock_store_finds_passages_with_their_text(location: str) -> 
     assert found.nodes is not None
     assert [node.get_content() for node in found.nodes] == [TEXTS[1]]
     assert found.nodes[0].metadata["title"] == "The lamp"
+
+
+async def test_the_read_only_store_finds_them_on_every_engine(
+    engine: IndexEngine, make: Make
+) -> None:
+    embedding = LocalEmbedding()
+    made = build_fingerprint(embedding.model_name, DIMENSION, on_disk=False, quantized=False)
+    index = PassageIndex(engine, await make(DIMENSION), made, lambda _: embedding)
+    source = uuid4()
+    passages = [passage(source, ordinal, text) for ordinal, text in enumerate(TEXTS)]
+    await index.stage(passages, embedding.get_text_embedding_batch(list(TEXTS)), "en")
+    await index.publish([(source, 1)])
+    unpublished = passage(uuid4(), 0, TEXTS[1])
+    await index.stage([unpublished], embedding.get_text_embedding_batch([TEXTS[1]]), "en")
+
+    async def select(where: Filter) -> Selection:
+        return Selection(index, {**search_filter(["manual"], ()), **where})
+
+    store = build_vector_store(select, to_text_node, asyncio.run, ["en"])
+    for mode in VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.SPARSE:
+        found = await store.aquery(
+            VectorStoreQuery(
+                query_embedding=embedding.get_query_embedding("When does paraffin come?"),
+                query_str="When does paraffin come?",
+                similarity_top_k=2,
+                mode=mode,
+            )
+        )
+        assert found.nodes is not None
+        assert found.nodes[0].get_content() == TEXTS[1]
+        assert str(unpublished.id) not in (found.ids or [])
+    wanted = MetadataFilters(filters=[MetadataFilter(key="source_id", value=str(source))])
+    assert {node.node_id for node in await store.aget_nodes(filters=wanted)} == {
+        str(one.id) for one in passages
+    }
+    named = [str(passages[0].id), str(unpublished.id)]
+    assert [node.node_id for node in await store.aget_nodes(named)] == named[:1]
 
 
 def passage(source: object, ordinal: int, text: str) -> Passage:

@@ -44,11 +44,12 @@ class HostedLLM(OpenRouter):
 
     It does not use the SDK's stream, which the parent class uses: that stream ends without an error after
     the server sent one, goes on after the reader left, and waits without limit while keep-alives arrive.
-    All other methods of an LLM are built on this stream. `astream_chat` calls no callback for each token,
-    because LlamaIndex's wrapper would keep the stream from closing.
+    All methods of the parent class that send a request end in the four that are overridden here for that
+    reason: `_chat`, `_stream_chat`, `_achat` and `_astream_chat`. `astream_chat` has a reason of its own.
     """
 
     api_key: str | None = Field(default=None, repr=False, exclude=True)
+    """The API key. The parent class shows it in its `repr` and in `model_dump`."""
     first_token_seconds: float = FIRST_TOKEN_SECONDS
     """Timeout in seconds for the first token, and for each pause between two tokens."""
     whole_answer_seconds: float = WHOLE_ANSWER_SECONDS
@@ -99,34 +100,36 @@ class HostedLLM(OpenRouter):
         hosted._catalogue = model_limits
         return hosted
 
-    @classmethod
-    def class_name(cls) -> str:
-        """Return the name that LlamaIndex has for this class."""
-        return "HostedLLM"
-
     async def astream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseAsyncGen:
-        """Stream deltas as they arrive; closing or cancelling the stream disconnects at once."""
+        """Stream deltas as they arrive; closing or cancelling the stream disconnects at once.
+
+        The parent's method is wrapped for callbacks, and the wrapper keeps the stream from being closed.
+        """
         return await self._astream_chat(messages, **kwargs)
 
     async def _astream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseAsyncGen:
+        """Stream an answer; the parent's stream ends in silence if the server stops or sends an error."""
         if "tools" in kwargs:  # only the parent class supports tools
             return await super()._astream_chat(messages, **kwargs)
         return self._stream_responses(messages, kwargs)
 
     async def _achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """Return an answer; the parent returns a partial one if the model's choice has an error."""
         if "tools" in kwargs:
             return await super()._achat(messages, **kwargs)
         return await last_response(self._stream_responses(messages, kwargs))
 
     def _chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """Run `_achat`; the parent's synchronous method has the faults of its `_achat`."""
         with ThreadPoolExecutor(1) as thread:  # the caller's thread may run an event loop
             return thread.submit(asyncio.run, self._achat(messages, **kwargs)).result()
 
     def _stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+        """Yield the whole answer at once; the parent's stream has the faults of its `_astream_chat`."""
         yield self._chat(messages, **kwargs)
 
     async def _stream_responses(

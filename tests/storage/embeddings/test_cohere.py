@@ -176,7 +176,7 @@ async def test_a_limit_of_theirs_is_waited_for(doubles: Doubles) -> None:
 
 async def test_a_limit_of_ours_keeps_theirs_from_being_met(doubles: Doubles) -> None:
     hosted = embedding(doubles, key="limited-100-per-0.4")
-    hosted._pace = RateLimiter(100, 1.2)
+    hosted._limiter = RateLimiter(100, 1.2)
     await hosted.aget_text_embedding_batch([f"text {n}" for n in range(200)])
     assert {seen.status for seen in doubles.log} == {200}
 
