@@ -39,12 +39,12 @@ def code(tmp_path: Path) -> Path:
 
 
 def read_recipe() -> tuple[str, str, str]:
-    """Return the name of the new module, its code and the new row."""
+    """Return the path of the new module, its code and the new row."""
     text = (ROOT / ".github/CONTRIBUTING.md").read_text()
     recipe = text.partition("## Add a reader")[2].partition("\n## ")[0]
     module, row = map(dedent, re.findall(r" *```python\n(.*?) *```", recipe, re.DOTALL))
-    (name,) = re.findall(rf"`({READERS}/\w+\.py)` could begin", " ".join(recipe.split()))
-    return name, module, row
+    (name,) = re.findall(rf"a module `(\w+)` in `{READERS}`", " ".join(recipe.split()))
+    return f"{READERS}/{name}.py", module, row
 
 
 def run(code: Path, home: Path, *words: str) -> str:
