@@ -6,7 +6,7 @@ from urllib.parse import quote
 from litestar import Response
 
 from app.api.headers import CONTENT_SECURITY_POLICY
-from pipelines.readers.registry import FORMATS
+from pipelines.readers.registry import find_format
 
 _PDF = ".pdf"
 
@@ -21,7 +21,7 @@ def file_response(location: str, data: bytes) -> Response[bytes]:
     media_type, disposition = "application/octet-stream", "attachment"
     if suffix == _PDF:
         media_type, disposition = "application/pdf", "inline"
-    elif suffix in FORMATS and FORMATS[suffix].input_type == "text":
+    elif (known := find_format(suffix)) and known.input_type == "text":
         media_type, disposition = "text/plain", "inline"
     return Response(
         data,

@@ -9,13 +9,19 @@ from app.cli.progress import progress_bar
 from app.cli.releases import format_proposal
 from app.cli.runtime import EXIT_MISUSED, fail, run_command
 from app.cli.terminal import echo, echo_json
+from pipelines.readers.registry import format_names
 
 if TYPE_CHECKING:
     from app.wiring import Services
     from pipelines.ingestion.service import IngestionReport
 
 
-@click.command()
+@click.command(
+    help=f"""Ingest PATHS into a corpus. Unchanged files are skipped.
+
+    The formats are {format_names()}.
+    """
+)
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--corpus", default="default", show_default=True, help="The corpus to ingest into.")
 @click.option("--base-url", help="Where the pages are published; footnotes link there.")
@@ -28,10 +34,7 @@ if TYPE_CHECKING:
 def ingest(
     paths: tuple[Path, ...], corpus: str, base_url: str | None, prune_empty: bool, as_json: bool
 ) -> None:
-    """Ingest PATHS into a corpus. Unchanged files are skipped.
-
-    The formats are Markdown, MDX, HTML, text, PDF, Word, PowerPoint, Excel, EPUB, CSV and notebooks.
-    """
+    """Ingest files and folders and print the report."""
     for path in paths:
         if path.parts[:1] in (("http:",), ("https:",)):
             fail("Ibid cannot ingest a web address: give files or folders.", EXIT_MISUSED)

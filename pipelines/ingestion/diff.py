@@ -14,7 +14,7 @@ from llama_index.core.schema import BaseNode, TextNode
 from pipelines.ingestion.discovery import DiscoveredFile, UploadedFile
 from pipelines.ingestion.splitting import split_document
 from pipelines.readers import UNSUPPORTED, SourceDocument, load, size_limit
-from pipelines.readers.registry import FORMATS
+from pipelines.readers.registry import find_format
 from pipelines.readers.sandbox.pool import FileRequest, ReaderPool
 from pipelines.readers.sites.layout import SiteCache, SiteLocation
 from storage.concurrency import prefetch
@@ -66,7 +66,7 @@ class SourceChange:
     @property
     def is_binary(self) -> bool:
         """Whether the file is of a binary format, whose size says little about its text."""
-        kind = FORMATS.get(self.file.path.suffix.lower())
+        kind = find_format(self.file.path.suffix)
         return kind is not None and kind.input_type == "bytes"
 
     def add_passage(self, node: BaseNode, corpus: Corpus) -> None:

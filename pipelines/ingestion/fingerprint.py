@@ -2,11 +2,10 @@
 
 from typing import Literal
 
+from pipelines.readers.registry import combined_version
 from storage.domain import Fingerprint
 from storage.index.passages import FIELDS
 
-READER = "3"
-"""Increase it when a change gives the same bytes another canonical text."""
 SPLITTER = "1"
 """Increase it when a change splits the same canonical text into other passages."""
 
@@ -21,7 +20,7 @@ def build_fingerprint(
 ) -> Fingerprint:
     """Return the fingerprint of a release that this version of Ibid builds with the embedding."""
     return Fingerprint(
-        reader=READER,
+        reader=combined_version(),
         splitter=SPLITTER,
         embedding=embedding,
         dimension=dimension,

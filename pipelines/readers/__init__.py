@@ -5,10 +5,12 @@ from pathlib import Path, PurePath, PurePosixPath
 from pipelines.readers.files import check_size, load
 from pipelines.readers.page import Block, Page, SourceDocument
 from pipelines.readers.registry import (
-    FORMATS,
     LARGEST_MARKUP,
     LARGEST_TEXT,
+    SUFFIXES,
     UNSUPPORTED,
+    FileFormat,
+    find_format,
     size_limit,
 )
 from pipelines.readers.sections import build_sections, shorten, split_by_page
@@ -30,9 +32,6 @@ __all__ = [
     "size_limit",
 ]  # fmt: skip
 
-SUFFIXES = frozenset(FORMATS)
-"""The suffixes of the supported files, in lower case."""
-
 # These fields are not metadata: they set the title, the route or the language.
 _NOT_METADATA = frozenset({"title", "slug", "id", "lang", "parse_number_prefixes"})
 # In characters. A small archive can unpack to more text than any real document has.
@@ -49,15 +48,10 @@ def read(path: Path, data: bytes, relative: PurePosixPath) -> SourceDocument:
 
     Raise `SourceUnreadable`, with the reason in one sentence, if the file has no readable text.
     """
-    suffix = path.suffix.lower()
     at = locate_page(path, relative)
-    kind = FORMATS.get(suffix)
-    if kind is None:
-        raise SourceUnreadable(
-            f"A {suffix or 'file without a suffix'} is not read; {', '.join(sorted(SUFFIXES))} are."
-        )
+    kind = _format_for(path.suffix)
     check_size(len(data), kind.largest)
-    page = (FORMATS[".mdx"] if kind.is_docs and at.is_mdx else kind).read(data)
+    page = (_format_for(".mdx") if kind.is_docs and at.is_mdx else kind).read(data)
     is_draft = kind.is_docs and page.front_matter.get("draft") is True
     if not (page.text or is_draft):
         raise SourceUnreadable("It contains no text.")
@@ -77,6 +71,13 @@ def read(path: Path, data: bytes, relative: PurePosixPath) -> SourceDocument:
         pages=page.pages,
         is_draft=is_draft,
     )
+
+
+def _format_for(suffix: str) -> FileFormat:
+    if found := find_format(suffix):
+        return found
+    name = suffix.lower() or "file without a suffix"
+    raise SourceUnreadable(f"A {name} is not read; {', '.join(sorted(SUFFIXES))} are.")
 
 
 def _metadata(page: Page, at: SiteLocation) -> Metadata:

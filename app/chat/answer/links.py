@@ -6,14 +6,13 @@ https://wicg.github.io/scroll-to-text-fragment/: `#anchor:~:text=[prefix-,]start
 from collections.abc import Sequence
 from urllib.parse import quote as percent_encoded
 
+from pipelines.readers.registry import SUFFIXES_WITHOUT_FRAGMENTS
 from storage.domain import Passage, Span
 
 _MOST_CHARACTERS = 120
 """A longer quote is identified by its first and last words."""
 _EDGE_WORDS = 6
 _TEXT_DIRECTIVE = ":~:text="
-_SUFFIXES_WITHOUT_FRAGMENTS = (".pdf", ".txt", ".text", ".rst")
-"""File types that a browser shows in its own viewer or as plain text."""
 _BULLETS = ("- ", "• ")
 
 
@@ -25,9 +24,8 @@ def quote_url(passage: Passage, span: Span) -> str:
     """
     start, end = span
     page, _, _ = passage.url.partition("#")
-    if not page.startswith(("http:", "https:")) or page.lower().endswith(
-        _SUFFIXES_WITHOUT_FRAGMENTS
-    ):
+    is_web = page.startswith(("http:", "https:"))
+    if not is_web or page.lower().endswith(SUFFIXES_WITHOUT_FRAGMENTS):
         return passage.url
     quoted = passage.text[start - passage.start : end - passage.start]
     is_code = any(a < end and b > start for a, b in passage.code)
