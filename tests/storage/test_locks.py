@@ -18,7 +18,7 @@ from storage.locks import Locks
 from tests.postgres import Postgres
 
 async def hold():
-    async with Locks.of(Path(sys.argv[1]), sys.argv[2] or None).held("lamp"):
+    async with Locks.create(Path(sys.argv[1]), sys.argv[2] or None).hold("lamp"):
         print("held", flush=True)
         await asyncio.sleep(60)
 

