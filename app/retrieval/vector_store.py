@@ -6,8 +6,8 @@ from functools import partial
 from llama_index.core.schema import TextNode
 from llama_index.vector_stores.qdrant import QdrantVectorStore
 
-from app.blocking import run_blocking
-from app.paths import passage_without_path
+from app.async_to_sync import run_blocking
+from app.path_redaction import passage_without_path
 from app.retrieval.filters import FIELDS
 from app.retrieval.retriever import to_text_node
 from app.retrieval.search import Search
