@@ -11,6 +11,7 @@ from httpx_sse import connect_sse
 from litestar import Request, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
+from litestar.params import JSONBody
 from litestar.response import Stream
 from litestar.testing import TestClient
 
@@ -113,7 +114,9 @@ class DataFrames:
 
 @post("/toy", opt={"right": "ask"})
 async def toy(
-    data: dict[str, str], services: NamedDependency[Services], request: Request[Any, Any, State]
+    data: JSONBody[dict[str, str]],
+    services: NamedDependency[Services],
+    request: Request[Any, Any, State],
 ) -> Stream:
     """Answer without a conversation, in frames of its own."""
     return await stream_turn(services.turns.stream(data["text"]), DataFrames(), request)
