@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from app.chat.limits import TurnLimit
 from app.chat.service import ChatService
 from app.chat.turn_engine import TurnEngine
+from app.chat.turn_runner import TurnRunner
 from app.conversations.service import ConversationService
 from app.corpora.service import CorpusService
 from app.evaluation.gate import GoldenGate
@@ -78,7 +79,7 @@ class Services:
     library: CorpusService
     database: Database
     indexes: Indexes
-    turns: TurnEngine
+    turns: TurnRunner
     jobs: Jobs
     intake: UploadReceiver
     blobs: Blobs
@@ -92,6 +93,7 @@ class Services:
             self,
             search=self.search.acting_for(principal),
             chat=self.chat.acting_for(principal),
+            turns=self.turns.acting_for(principal),
             history=self.history.acting_for(principal),
             library=self.library.acting_for(principal),
             reindexing=self.reindexing.acting_for(principal),
@@ -139,19 +141,19 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
         relevance = Relevance(settings.strictness, embedding)
         calibrate = Calibrator(database, indexes, relevance)
         rewriter = build_rewriter(hosted)
-        turns = TurnEngine(search, llm, verifier, settings.verify, relevance, rewriter)
+        turn_engine = TurnEngine(search, llm, verifier, settings.verify, relevance, rewriter)
         budget = Budget(
             daily=settings.daily_budget,
             monthly=settings.monthly_budget,
             daily_per_user=settings.daily_budget_per_user,
         )
-        chat = ChatService(database, turns, budget, TurnLimit(settings.turn_limit))
+        turns = TurnRunner(database, turn_engine, budget, TurnLimit(settings.turn_limit))
         blobs, locks = Blobs(settings.blobs), build_locks(settings)
         jobs = Jobs(build_job_store(settings), blobs, database)
         try:
             yield Services(
                 search=search,
-                chat=chat,
+                chat=ChatService(turns),
                 history=ConversationService(database),
                 people=build_user_service(settings, database),
                 ingestion=Ingestion(database, indexes, configured, locks, calibrate),
@@ -181,7 +183,7 @@ async def open_services(settings: Settings | None = None) -> AsyncGenerator[Serv
                 usages=UsageService(database, budget),
             )
         finally:
-            await chat.wait_until_stored()
+            await turns.wait_until_stored()
             await jobs.close()
 
 

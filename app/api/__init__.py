@@ -14,6 +14,7 @@ from litestar.plugins.problem_details import ProblemDetailsPlugin
 
 from app.api import problems
 from app.api.allowed_hosts import build_host_check
+from app.api.ask import ask
 from app.api.auth import build_cors, build_middleware, require_rights
 from app.api.bodies import BodyTimeout, JSONRequest
 from app.api.chat_page import PageController
@@ -79,6 +80,7 @@ def create_app(
     v1 = Router(
         "/api/v1",
         route_handlers=[
+            ask,
             ConversationController,
             CorpusController,
             JobController,

@@ -1,49 +1,31 @@
 """Endpoints for conversations: ask, list, read, export, change, delete and rate."""
 
-from collections.abc import AsyncGenerator
 from typing import Annotated, Literal
 from uuid import UUID
 
 from litestar import Controller, Request, Response, delete, get, patch, post, put
 from litestar.datastructures import State
 from litestar.di import NamedDependency
-from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Stream
-from litestar.status_codes import HTTP_201_CREATED, HTTP_204_NO_CONTENT
+from litestar.status_codes import HTTP_204_NO_CONTENT
 from pydantic import Field
 
-from app.api.disconnects import unless_disconnected
 from app.api.pagination import encode_cursor, parse_cursor
-from app.api.request_log import CLIENT_DISCONNECTED, note_turn
-from app.api.sse import stream_response
-from app.chat.events import ChatEvent
-from app.chat.service import ChatService, collect_answer
+from app.api.turns import ANSWER, AnswerOptions, FirstQuestion, respond
+from app.chat.request import TurnOptions
+from app.chat.service import ChatService
 from app.conversations.service import ConversationService
 from app.conversations.views import ConversationView, MessageFeedback
-from app.verification.checker import Verify
 from storage.domain import Answer, Value
 from storage.sql.tables import Conversation
 
-ChatEvents = AsyncGenerator[ChatEvent]
 Title = Annotated[str, Field(max_length=200)]
-_ANSWER = {HTTP_201_CREATED: ResponseSpec(Answer, description="The whole answer")}
 
 
-class AnswerOptions(Value):
-    """Options of an answer. Ibid searches `corpora`, or all of them if none is given."""
-
-    corpora: tuple[str, ...] = ()
-    filter: Annotated[dict[str, str], Field(default_factory=dict)]
-    """The documentation's `version` and `locale`. Default: the newest version, in the corpus's language."""
-    verify: Verify | None = None
-    """Whether the claims of this answer get verdicts. Default: the setting `VERIFY`."""
-
-
-class Question(AnswerOptions):
+class Question(FirstQuestion):
     """A question. `instead_of` is the id of an earlier question; this one replaces it in a new branch."""
 
-    text: str
     instead_of: UUID | None = None
 
 
@@ -138,7 +120,7 @@ class ConversationController(Controller):
         """Delete a conversation with all its messages."""
         await history.remove(conversation_id)
 
-    @post("/{conversation_id:uuid}/messages", summary="Ask a question", responses=_ANSWER)
+    @post("/{conversation_id:uuid}/messages", summary="Ask a question", responses=ANSWER)
     async def ask(
         self,
         conversation_id: FromPath[UUID],
@@ -147,20 +129,13 @@ class ConversationController(Controller):
         request: Request[object, object, State],
     ) -> Response[Answer] | Response[None] | Stream:
         """Answer as JSON, or as a stream of events if the client accepts `text/event-stream`."""
-        events = chat.stream(
-            conversation_id,
-            data.text,
-            data.corpora,
-            data.filter,
-            data.verify,
-            instead_of=data.instead_of,
-        )
-        return await _respond(events, request)
+        events = chat.stream(conversation_id, data.to_request(), instead_of=data.instead_of)
+        return await respond(events, request)
 
     @post(
         "/{conversation_id:uuid}/messages/{message_id:uuid}/regenerate",
         summary="Answer a question again",
-        responses=_ANSWER,
+        responses=ANSWER,
     )
     async def regenerate(
         self,
@@ -171,11 +146,9 @@ class ConversationController(Controller):
         data: JSONBody[AnswerOptions | None] = None,
     ) -> Response[Answer] | Response[None] | Stream:
         """Answer a question again, in a new branch. `message_id` is the question or one of its answers."""
-        options = data or AnswerOptions(filter={})
-        events = chat.regenerate(
-            conversation_id, message_id, options.corpora, options.filter, options.verify
-        )
-        return await _respond(events, request)
+        options = data.to_options() if data else TurnOptions()
+        events = chat.regenerate(conversation_id, message_id, options)
+        return await respond(events, request)
 
     @put(
         "/{conversation_id:uuid}/messages/{message_id:uuid}/feedback",
@@ -191,16 +164,6 @@ class ConversationController(Controller):
     ) -> None:
         """Rate an answer `up` or `down`, with a reason; with `claim`, rate only that claim."""
         await history.rate(conversation_id, message_id, data)
-
-
-async def _respond(
-    events: ChatEvents, request: Request[object, object, State]
-) -> Response[Answer] | Response[None] | Stream:
-    note_turn()
-    if "text/event-stream" in request.headers.get("accept", ""):
-        return await stream_response(events, request.app.state.heartbeat)
-    answer = await unless_disconnected(collect_answer(events), request)
-    return Response(None, status_code=CLIENT_DISCONNECTED) if answer is None else Response(answer)
 
 
 def _attachment(conversation_id: UUID, suffix: str) -> dict[str, str]:

@@ -105,4 +105,4 @@ async def _frames(jobs: AsyncGenerator[Job, Any]) -> AsyncGenerator[bytes]:
     async with aclosing(jobs):
         async for job in jobs:
             event = job.status if job.is_over else "progress"
-            yield encode_event(event, job.model_dump_json())
+            yield encode_event(job.model_dump_json(), event)

@@ -7,6 +7,7 @@ import time
 import uuid
 from contextvars import ContextVar
 from typing import Any, cast
+from uuid import UUID
 
 from litestar.exceptions import HTTPException, LitestarException
 from litestar.status_codes import HTTP_400_BAD_REQUEST
@@ -38,6 +39,8 @@ class RequestRecord:
     def __init__(self, scope: HTTPScope) -> None:
         self.scope = scope
         self.is_turn = False
+        self.new_conversation: UUID | None = None
+        """The conversation that the turn starts, which is not in the path."""
         self.failure: BaseException | None = None
         self.status = 0
         self.size = 0
@@ -63,6 +66,7 @@ class RequestRecord:
             "method": scope["method"],
             "route": self._route,
             **{_RENAMED_FIELDS.get(name, name): value for name, value in parameters.items()},
+            **({"conversation_id": self.new_conversation} if self.new_conversation else {}),
             "status": self.status,
             "seconds": self.seconds,
         }
@@ -138,10 +142,10 @@ class RequestLog:
             _access.log(level, "request", extra=fields)
 
 
-def note_turn() -> None:
-    """Record that the request is a turn."""
+def note_turn(new_conversation: UUID | None = None) -> None:
+    """Record that the request is a turn, and which conversation it starts."""
     if record := _current_record.get():
-        record.is_turn = True
+        record.is_turn, record.new_conversation = True, new_conversation
 
 
 def note_disconnect() -> None:

@@ -11,6 +11,7 @@ from app.api.downloads import file_response
 from app.api.pagination import MAX_INTEGER, Offset
 from app.corpora.service import CorpusService, PassageInContext
 from app.retrieval.filters import parse_filter
+from app.retrieval.request import SearchRequest
 from app.retrieval.search import Search
 from storage.domain import Passage, Value
 from storage.sql.tables import Source, SourceText
@@ -41,7 +42,8 @@ class SearchController(Controller):
         filters: Annotated[str | None, QueryParameter(name="filter")] = None,
     ) -> PassageList:
         """Run a hybrid search. `corpus` may be repeated; `filter` is a JSON object."""
-        found = await search.passages(q, corpus or (), k, filters=parse_filter(filters))
+        request = SearchRequest(q, corpus or (), parse_filter(filters), k)
+        found = await search.passages(request)
         return PassageList(passages=tuple(found))
 
     @get("/passages/{passage_id:uuid}", tags=["sources"], summary="Read a passage in its context")

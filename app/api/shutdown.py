@@ -10,7 +10,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from app.api.problems import problem_body
 from app.api.request_log import note_failure
-from app.api.sse import encode_event
+from app.api.sse import get_failure_frame
 from storage.errors import ServerStopping
 
 
@@ -32,7 +32,7 @@ class ShutdownMiddleware:
             await self._app(scope, receive, send)
             return
         tasks = self._watchers if _is_watcher(scope) else self._answers
-        response = _OpenResponse(send, sends_failure=tasks is self._answers)
+        response = _OpenResponse(scope, send, sends_failure=tasks is self._answers)
         tasks.add(task)
         try:
             if self.has_begun and tasks is self._watchers:
@@ -72,7 +72,8 @@ class ShutdownMiddleware:
 class _OpenResponse:
     """The state of one response, so that it can be completed at any point."""
 
-    def __init__(self, send: Send, *, sends_failure: bool) -> None:
+    def __init__(self, scope: Scope, send: Send, *, sends_failure: bool) -> None:
+        self._scope = scope
         self._send = send
         self._sends_failure = sends_failure
         self._is_stream = False
@@ -89,24 +90,23 @@ class _OpenResponse:
         await self._send(message)
 
     async def finish(self) -> None:
-        """Send status 503 if nothing was sent, a last `failed` event for an answer, or just the end.
+        """Send status 503 if nothing was sent, the failure frame of a stream that has one, or just the end.
 
-        Clients that watch a job get no `failed` event: it would mean that the job has failed.
+        Clients that watch a job get no failure frame: it would mean that the job has failed.
         """
         if self._is_over:
             return
         stopping = ServerStopping("The server is stopping. Try again in a few seconds.")
         if self._sends_failure or not self._has_begun:
             note_failure(stopping)
-        body = json.dumps(problem_body(stopping)).encode()
+        problem, body = problem_body(stopping), b""
         if not self._has_begun:
             headers = [(b"content-type", b"application/problem+json"), (b"retry-after", b"5")]
             start = {"type": "http.response.start", "status": 503, "headers": headers}
             await self._send(cast("Message", start))
-        elif self._is_stream and self._sends_failure:
-            body = encode_event("failed", body.decode())
-        else:
-            body = b""
+            body = json.dumps(problem).encode()
+        elif self._is_stream and (frame := get_failure_frame(self._scope)):
+            body = frame(problem)
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
 

@@ -1,6 +1,8 @@
 """Ibid as a LlamaIndex chat engine that keeps its conversation in memory, for notebooks and other apps."""
 
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import aclosing
+from functools import partial
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole
 from llama_index.core.chat_engine.types import (
@@ -10,10 +12,11 @@ from llama_index.core.chat_engine.types import (
 )
 
 from app.async_to_sync import run_blocking
-from app.chat.events import Completed, Restarted, Retrieved, Token
-from app.chat.turn_engine import Turn, TurnEngine
+from app.chat.events import ChatEvent, Completed, Restarted, Retrieved, Token
+from app.chat.request import AnswerRequest
+from app.chat.turn_runner import TurnRunner
 from app.retrieval.retriever import to_node
-from app.retrieval.search import NO_FILTER, validate_query
+from app.retrieval.search import NO_FILTER
 from storage.domain import Answer, Passage
 
 _RESTART_NOTICE = "\n\n(The model stopped early. The answer starts again.)\n\n"
@@ -28,14 +31,13 @@ class ChatEngine(BaseChatEngine):
 
     def __init__(
         self,
-        engine: TurnEngine,
+        turns: TurnRunner,
         corpora: Sequence[str] = (),
         *,
         filters: Mapping[str, str] = NO_FILTER,
     ) -> None:
-        self._engine = engine
-        self._corpora = corpora
-        self._filters = filters
+        self._turns = turns
+        self._request = partial(AnswerRequest, corpora=corpora, filter=filters)
         self._history: list[ChatMessage] = []
 
     @property
@@ -53,11 +55,13 @@ class ChatEngine(BaseChatEngine):
         """Run one turn and return the whole answer; raise `IbidError` on failure."""
         passages: tuple[Passage, ...] = ()
         answer: Answer | None = None
-        async for event in self._engine.stream(await self._build_turn(message, chat_history)):
-            if isinstance(event, Retrieved):
-                passages = event.passages
-            elif isinstance(event, Completed):
-                answer = event.answer
+        self._set_history(chat_history)
+        async with aclosing(self._stream(message)) as events:
+            async for event in events:
+                if isinstance(event, Retrieved):
+                    passages = event.passages
+                elif isinstance(event, Completed):
+                    answer = event.answer
         assert answer is not None, "a turn ends with `Completed` or raises"
         self._remember(message, answer.text)
         nodes = [to_node(passage) for passage in passages]
@@ -67,16 +71,16 @@ class ChatEngine(BaseChatEngine):
         self, message: str, chat_history: list[ChatMessage] | None = None
     ) -> StreamingAgentChatResponse:
         """Run one turn and stream the answer; the turn advances only while the caller reads."""
-        turn = await self._build_turn(message, chat_history)
+        self._set_history(chat_history)
         return StreamingAgentChatResponse(
-            achat_stream=self._deltas(turn), is_writing_to_memory=False
+            achat_stream=self._deltas(message), is_writing_to_memory=False
         )
 
     def chat(
         self, message: str, chat_history: list[ChatMessage] | None = None
     ) -> AgentChatResponse:
         """Run `achat` from synchronous code; call it outside the event loop of the services."""
-        return run_blocking(self.achat(message, chat_history), self._engine.search.loop)
+        return run_blocking(self.achat(message, chat_history), self._turns.search.loop)
 
     def stream_chat(
         self, message: str, chat_history: list[ChatMessage] | None = None
@@ -89,22 +93,24 @@ class ChatEngine(BaseChatEngine):
             is_writing_to_memory=False,
         )
 
-    async def _build_turn(self, message: str, history: list[ChatMessage] | None) -> Turn:
+    def _set_history(self, history: list[ChatMessage] | None) -> None:
         if history is not None:
             self._history = list(history)
-        scope = await self._engine.search.scope(self._corpora, self._filters)
-        return Turn(validate_query(message), scope, tuple(self._history))
 
-    async def _deltas(self, turn: Turn) -> AsyncGenerator[ChatResponse]:
+    def _stream(self, message: str) -> AsyncGenerator[ChatEvent]:
+        return self._turns.stream(self._request(message), tuple(self._history))
+
+    async def _deltas(self, message: str) -> AsyncGenerator[ChatResponse]:
         text = ""
-        async for event in self._engine.stream(turn):
-            if isinstance(event, Token):
-                text += event.text
-                yield _response(text, event.text)
-            elif isinstance(event, Restarted):
-                text = ""
-                yield _response(text, _RESTART_NOTICE)
-        self._remember(turn.question, text)
+        async with aclosing(self._stream(message)) as events:
+            async for event in events:
+                if isinstance(event, Token):
+                    text += event.text
+                    yield _response(text, event.text)
+                elif isinstance(event, Restarted):
+                    text = ""
+                    yield _response(text, _RESTART_NOTICE)
+        self._remember(message, text)
 
     def _remember(self, question: str, answer: str) -> None:
         self._history.append(ChatMessage(role=MessageRole.USER, content=question))

@@ -20,6 +20,7 @@ from app.flag_notes import NOT_PEER_REVIEWED
 from app.llms import prompts
 from app.llms.response import ResponseMetadata
 from app.retrieval.relevance import Relevance
+from app.retrieval.request import SearchRequest
 from app.retrieval.search import PASSAGES_PER_ANSWER, Scope, Search, is_peer_reviewed
 from app.text.markdown import markdown_link
 from app.text.visible import to_one_line
@@ -152,9 +153,8 @@ class TurnEngine:
         """
         query = condensed.query
         weighted = None if condensed.rewriting else keywords(turn.question, turn.history)
-        passages, skipped = await self.search.search_ranked(
-            turn.scope, query, PASSAGES_PER_ANSWER, weighted
-        )
+        request = SearchRequest(query, limit=PASSAGES_PER_ANSWER, keywords=weighted)
+        passages, skipped = await self.search.search_ranked(turn.scope, request)
         attempts = (*condensed.attempts, *([skipped] if skipped else []))
         return _SearchResult(
             query, passages, await self.search.serving_release(), condensed.rewriting, attempts

@@ -5,9 +5,11 @@ from uuid import UUID
 
 import click
 
+from app.chat.request import AnswerRequest
 from app.cli.output import show_answer, show_passages
 from app.cli.runtime import run_command
 from app.cli.terminal import echo_json
+from app.retrieval.request import SearchRequest
 
 if TYPE_CHECKING:
     from app.verification.checker import Verify
@@ -48,7 +50,8 @@ def search(
     """Find the passages that are relevant to QUERY, best first."""
 
     async def work(services: "Services") -> None:
-        passages = await services.search.passages(query, corpora, limit, filters=filters)
+        request = SearchRequest(query, corpora, filters, limit)
+        passages = await services.search.passages(request)
         if as_json:
             echo_json({"passages": [passage.model_dump(mode="json") for passage in passages]})
         else:
@@ -79,8 +82,8 @@ def ask(
     """Answer QUESTION from the ingested documents. Every claim has a footnote."""
 
     async def work(services: "Services") -> None:
-        conversation_id = conversation or (await services.chat.start()).id
-        answer = await services.chat.answer(conversation_id, question, corpora, filters, verify)
+        request = AnswerRequest(question, corpora=corpora, filter=filters, verify=verify)
+        answer = await services.chat.answer(conversation, request)
         if as_json:
             echo_json(answer.model_dump(mode="json"))
         else:

@@ -46,8 +46,7 @@ def demo() -> None:
             echo()
             echo(f"? {question}", bold=True, fg="green")
             echo()
-            conversation = await services.chat.start()
-            show_answer(await services.chat.answer(conversation.id, question))
+            show_answer(await services.chat.answer(None, question))
         _show_next_steps(home)
 
     run_command(work, local)

@@ -53,7 +53,7 @@ def answers(folder: Path, as_json: bool) -> None:
             with progress_bar("Asking", shown=not as_json) as progress:
                 name = build_document_namer(folder)
                 result = await evaluate_answers(
-                    services.turns, services.library, ["known"], questions, name, progress
+                    services.turns.engine, services.library, ["known"], questions, name, progress
                 )
             _show(result, result.metrics, result.confusion, as_json=as_json)
 

@@ -25,7 +25,7 @@ async def generate_golden(search: Search, indexes: Indexes, corpus: str) -> Gold
     not typical of what people ask. Raises `NotFound`, and `InvalidInput` for a corpus without such headings.
     """
     scope = await search.scope([corpus])
-    passages = await (await indexes.serving()).list_passages(scope.corpora, scope.editions)
+    passages = await (await indexes.serving()).list_passages(scope)
     questions = _questions(passages, min(scope.languages))
     if not questions:
         raise InvalidInput(f"The corpus {corpus!r} has no heading that belongs to only one page.")

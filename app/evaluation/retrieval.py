@@ -8,7 +8,8 @@ from app.chat.condensing.heuristic import condense, keywords
 from app.evaluation.beir_import import DocumentNamer
 from app.evaluation.golden import GoldenQuestion, GoldenSet
 from app.evaluation.measures import mean, measure
-from app.retrieval.search import MAX_PASSAGES, MAX_QUERY_LENGTH, Search, validate_query
+from app.retrieval.request import MAX_PASSAGES, MAX_QUERY_LENGTH, SearchRequest
+from app.retrieval.search import Search
 from storage.domain import Passage, Value
 from storage.errors import InvalidInput
 
@@ -50,9 +51,8 @@ async def evaluate(
     measured: list[QuestionResult] = []
     for number, question in enumerate(golden.questions, 1):
         query, words = build_query(question)
-        passages = await search.search_scope(
-            scope, validate_query(query[:MAX_QUERY_LENGTH]), MAX_PASSAGES, words
-        )
+        request = SearchRequest(query[:MAX_QUERY_LENGTH], limit=MAX_PASSAGES, keywords=words)
+        passages = await search.search_scope(scope, SearchRequest.of(request))
         found = rank_documents(passages, name)
         measured.append(
             QuestionResult(

@@ -68,13 +68,12 @@ class Calibrator:
         began = datetime.now(UTC)
         search = Search(self._database, self._indexes.pinned(index))
         scope = await search.scope([corpus])
-        passages = await index.sample(scope.corpora, scope.editions, _QUESTION_COUNT)
+        passages = await index.sample(scope, _QUESTION_COUNT)
         if len(passages) < _MIN_PASSAGES:
             return None
         questions = build_half_known_questions([passage.text for passage in passages])
         language, foreign = min(scope.languages), await search.uses_foreign_embedding()
-        filters = (scope.corpora, scope.languages, PASSAGES_PER_ANSWER, scope.editions)
-        async with aclosing(index.search_many(questions, *filters)) as searches:
+        async with aclosing(index.search_many(questions, scope, PASSAGES_PER_ANSWER)) as searches:
             signals = [
                 self._relevance.signals(question, found, language, foreign=foreign)
                 async for question, found in searches

@@ -1,6 +1,7 @@
 """Ibid's search as a LlamaIndex retriever, for custom query engines and notebooks."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from llama_index.core.retrievers import BaseRetriever
@@ -13,6 +14,7 @@ from llama_index.core.schema import (
 )
 
 from app.async_to_sync import run_blocking
+from app.retrieval.request import SearchRequest
 from app.retrieval.search import NO_FILTER, Search
 from storage.domain import Passage
 
@@ -33,16 +35,11 @@ class PassageRetriever(BaseRetriever):
     ) -> None:
         super().__init__()
         self._search = search
-        self._corpora = corpora
-        self._limit = limit
-        self._filters = filters
+        self._request = partial(SearchRequest, corpora=corpora, filter=filters, limit=limit)
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        query = query_bundle.query_str
-        passages = await self._search.passages(
-            query, self._corpora, self._limit, filters=self._filters
-        )
-        return [to_node(passage) for passage in passages]
+        request = self._request(query_bundle.query_str)
+        return [to_node(passage) for passage in await self._search.passages(request)]
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         return run_blocking(self._aretrieve(query_bundle), self._search.loop)

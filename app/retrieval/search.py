@@ -10,9 +10,11 @@ from app.async_to_sync import running_loop
 from app.path_redaction import passage_without_path
 from app.retrieval.deduplication import count_distinct, deduplicate
 from app.retrieval.filters import choose_editions
+from app.retrieval.request import MAX_PASSAGES, SearchRequest
 from storage.domain import LOCAL, RIGHTS, Attempt, Calibration, Metadata, Passage, Principal
 from storage.embeddings.local import LOCAL_MODEL
-from storage.errors import InvalidInput, ModelUnavailable, NotFound
+from storage.errors import ModelUnavailable, NotFound
+from storage.index.passages import Selection
 from storage.index.releases import Indexes
 from storage.logs import log_failure
 from storage.rerankers.cohere import Reranker
@@ -22,8 +24,6 @@ from storage.sql.repositories.corpora import Corpora
 
 _log = logging.getLogger("ibid.search")
 
-MAX_QUERY_LENGTH = 4_000
-MAX_PASSAGES = 100
 PASSAGES_PER_ANSWER = 8
 """Number of passages from which a question is answered."""
 _EXTRA_PASSAGES = 20
@@ -36,13 +36,9 @@ NO_FILTER: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """The corpora that a query searches; they exist, and the user may read them."""
+class Scope(Selection):
+    """What a query searches: corpora that exist and that the user may read."""
 
-    corpora: tuple[str, ...]
-    languages: frozenset[str]
-    editions: tuple[str, ...] = ()
-    """Keys of the editions to search; empty when all editions of the corpora are searched."""
     peer_review: Mapping[str, float] = field(default_factory=dict[str, float])
     """Score bonus of peer-reviewed sources by corpus, for the corpora that set one."""
     calibrations: Mapping[tuple[str, str], Calibration] = field(
@@ -78,74 +74,56 @@ class Search:
         other.principal = principal
         return other
 
-    async def passages(
-        self,
-        query: str,
-        corpora: Sequence[str] = (),
-        limit: int = 10,
-        *,
-        filters: Mapping[str, str] = NO_FILTER,
-    ) -> list[Passage]:
+    async def passages(self, request: SearchRequest | str) -> list[Passage]:
         """Return passages, best first; raise `InvalidInput`, or `NotFound` for a corpus that does not exist.
 
-        `filters` may name a docs `version` and a `locale`. The defaults are the newest version and the
-        corpus's language.
+        A plain text is a query with the default options.
         """
         self.principal.require("ask")
-        if not 1 <= limit <= MAX_PASSAGES:
-            raise InvalidInput(
-                f"The number of passages must be between 1 and {MAX_PASSAGES}, not {limit}."
-            )
-        return await self.search_scope(
-            await self.scope(corpora, filters), validate_query(query), limit
-        )
+        request = SearchRequest.of(request)
+        return await self.search_scope(await self.scope(request.corpora, request.filter), request)
 
-    async def search_scope(
-        self, scope: Scope, query: str, limit: int, keywords: Mapping[str, float] | None = None
-    ) -> list[Passage]:
-        """Return passages for a known scope and a query that `validate_query` returned, best first.
-
-        `keywords` are texts with weights; the keyword search uses their words instead of the query's.
-        """
-        passages, _ = await self.search_ranked(scope, query, limit, keywords)
+    async def search_scope(self, scope: Scope, request: SearchRequest) -> list[Passage]:
+        """Return passages for a validated request whose scope is known, best first."""
+        passages, _ = await self.search_ranked(scope, request)
         return passages
 
     async def search_ranked(
-        self, scope: Scope, query: str, limit: int, keywords: Mapping[str, float] | None = None
+        self, scope: Scope, request: SearchRequest
     ) -> tuple[list[Passage], Attempt | None]:
         """Return the passages of `search_scope` and, if the reranker failed, its failed attempt.
 
         After such a failure, the passages keep the order of the hybrid search.
         """
+        limit = request.limit
         depth = limit + _EXTRA_PASSAGES if scope.peer_review else limit
         if self._reranker is None:
-            passages = await self._search_index(scope, query, depth, keywords)
+            passages = await self._search_index(scope, request, depth)
             deeper = min(_DEEPER_FACTOR * depth, MAX_PASSAGES)
             if count_distinct(passages) < limit and len(passages) == depth < deeper:
-                passages = await self._search_index(scope, query, deeper, keywords)
+                passages = await self._search_index(scope, request, deeper)
             return deduplicate(_boost_peer_reviewed(passages, scope.peer_review), limit), None
-        passages = await self._search_index(
-            scope, query, max(depth, self._reranker.depth), keywords
-        )
+        passages = await self._search_index(scope, request, max(depth, self._reranker.depth))
         skipped: Attempt | None = None
         try:
-            passages = await self._reranker.rerank(query, passages)
+            passages = await self._reranker.rerank(request.query, passages)
         except ModelUnavailable as error:
             skipped = Attempt(model=self._reranker.model, error=str(error))
             log_failure(_log, "rerank_skipped", error, {"model": skipped.model})
         return deduplicate(_boost_peer_reviewed(passages, scope.peer_review), limit), skipped
 
     async def _search_index(
-        self, scope: Scope, query: str, limit: int, keywords: Mapping[str, float] | None
+        self, scope: Scope, request: SearchRequest, depth: int
     ) -> list[Passage]:
-        wanted = (query, scope.corpora, scope.languages, limit, scope.editions, keywords)
+        query, keywords = request.query, request.keywords
         try:
-            found = await (await self._indexes.serving()).search(*wanted)
+            serving = await self._indexes.serving()
+            found = await serving.search(query, scope, depth, keywords)
         except NotFound:  # another process has switched releases and deleted the one we knew
             index = await self._indexes.find()
             if index is None:
                 raise
-            found = await index.search(*wanted)
+            found = await index.search(query, scope, depth, keywords)
         return found if scope.may_see_paths else [passage_without_path(one) for one in found]
 
     async def scope(self, names: Sequence[str], filters: Mapping[str, str] = NO_FILTER) -> Scope:
@@ -228,16 +206,3 @@ def _boost_peer_reviewed(passages: list[Passage], weights: Mapping[str, float]) 
 def is_peer_reviewed(metadata: Metadata) -> bool:
     """Return whether a source's own metadata says that it is peer-reviewed."""
     return str(metadata.get("peer_reviewed", "")).lower() in ("true", "yes", "1")
-
-
-def validate_query(text: str) -> str:
-    """Return the text without surrounding white space; raise `InvalidInput` when empty or too long."""
-    # Undecoded bytes from a terminal become surrogates, which no database accepts; some reject NUL too.
-    stripped = text.strip().encode(errors="replace").decode().replace("\0", "\ufffd")
-    if not stripped:
-        raise InvalidInput("The question is empty.")
-    if len(stripped) > MAX_QUERY_LENGTH:
-        raise InvalidInput(
-            f"The question has {len(stripped):,} characters; the maximum is {MAX_QUERY_LENGTH:,}."
-        )
-    return stripped

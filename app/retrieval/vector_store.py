@@ -16,7 +16,7 @@ from storage.errors import IndexMismatch, InvalidInput, NotFound
 from storage.index.engine import Filter, Scalar
 from storage.index.passages import search_filter
 from storage.index.releases import Indexes
-from storage.index.vector_store import Selection, build_vector_store
+from storage.index.vector_store import FilteredIndex, build_vector_store
 
 _SOURCES = ("source_id", "doc_id")
 """The fields of a filter that name a source; `doc_id` is LlamaIndex's name for it."""
@@ -52,15 +52,13 @@ class _Reading:
         self._corpora = corpora
         self._filters = dict(filters)
 
-    async def select(self, where: Filter) -> Selection:
+    async def select(self, where: Filter) -> FilteredIndex:
         """Return the serving index, and a filter for the passages that the user may read in it.
 
         Raise `IndexMismatch` if that release was embedded with another model than the store was opened for.
         """
         self._search.principal.require("ask")
-        await (
-            self._indexes.find()
-        )  # a program that reads for hours notices each new release at once
+        await self._indexes.find()  # notices each new release at once, also after hours
         index = await self._indexes.serving()
         if not index.fingerprint.shares_vectors(self._opened):
             raise IndexMismatch(
@@ -68,12 +66,12 @@ class _Reading:
                 f"opened for {self._opened.embedding!r}. Open the store and its embedding again."
             )
         scope = await self._search.scope(self._names(where), self._filters | _own_filters(where))
-        chosen: dict[str, Sequence[Scalar]] = {**search_filter(scope.corpora, scope.editions)}
+        chosen: dict[str, Sequence[Scalar]] = {**search_filter(scope)}
         for name in _SOURCES:
             if name in where:
                 before = chosen.get("source_id", where[name])
                 chosen["source_id"] = [value for value in before if value in where[name]]
-        return Selection(index, chosen)
+        return FilteredIndex(index, chosen)
 
     def _names(self, where: Filter) -> Sequence[str]:
         """Return the names of the corpora to read; an empty sequence means all that the user may read."""

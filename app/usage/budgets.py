@@ -33,8 +33,13 @@ class Budget(Value):
     monthly: float | None = None
     daily_per_user: float | None = None
 
-    async def check(self, ledger: Ledger, user_id: UUID) -> None:
-        """Raise `BudgetSpent` if a budget is used up.
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is any limit."""
+        return self != Budget()
+
+    async def check(self, ledger: Ledger, user_id: UUID | None) -> None:
+        """Raise `BudgetSpent` if a budget is used up. Without `user_id`, the user has spent nothing yet.
 
         The cost of a turn is known only afterwards, so the last turn may exceed the budget.
         """
@@ -44,10 +49,14 @@ class Budget(Value):
                     f"The {name} budget of {format_dollars(limit)} is used up. Ask again "
                     f"{_NEXT_PERIOD[name]}, or raise {name.upper()}_BUDGET. Search still works."
                 )
-        user_limit = self.daily_per_user
-        if user_limit is not None and await ledger.total_cost(today(), user_id) >= user_limit:
+        own = self.daily_per_user
+        if (
+            own is not None
+            and user_id is not None
+            and await ledger.total_cost(today(), user_id) >= own
+        ):
             raise BudgetSpent(
-                f"Your daily budget of {format_dollars(user_limit)} is used up. Ask again "
+                f"Your daily budget of {format_dollars(own)} is used up. Ask again "
                 f"{_NEXT_PERIOD['daily']}, or have DAILY_BUDGET_PER_USER raised. Search still works."
             )
 

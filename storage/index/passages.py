@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 from uuid import UUID
@@ -43,6 +44,17 @@ EmbeddingFactory = Callable[[Fingerprint], BaseEmbedding]
 """Builds the embedding that a release was made with; raises `InvalidInput` if its API key is missing."""
 
 
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The passages that a search may find: those of some corpora, in some editions."""
+
+    corpora: tuple[str, ...]
+    languages: frozenset[str]
+    """The languages of the corpora."""
+    editions: tuple[str, ...] = ()
+    """Keys of the editions to search; empty when all editions of the corpora are searched."""
+
+
 class PassageIndex:
     """A collection of passages and the embedding that computes its vectors."""
 
@@ -77,40 +89,28 @@ class PassageIndex:
     async def search(
         self,
         query: str,
-        corpora: Sequence[str],
-        languages: Iterable[str],
+        selection: Selection,
         limit: int,
-        editions: Sequence[str] = (),
         keywords: Mapping[str, float] | None = None,
     ) -> list[Passage]:
-        """Return the best `limit` live passages of the corpora, best first, in one round trip to the engine.
+        """Return the best `limit` live passages of the selection, best first, in one call to the engine.
 
-        `editions` are keys; an empty sequence means all editions. `keywords` maps texts to their weights
-        for BM25; without it, BM25 searches for the query's own words.
+        `keywords` maps texts to their weights for BM25; without it, BM25 searches for the query's own words.
         """
         vector = await self.embedding.aget_query_embedding(query)
-        where, keywords = search_filter(corpora, editions), keywords or {query: 1.0}
-        return await self._search_vector(
-            query, vector, keywords, frozenset(languages), where, limit
-        )
+        return await self._search_vector(query, vector, keywords or {query: 1.0}, selection, limit)
 
     async def search_many(
-        self,
-        queries: Sequence[str],
-        corpora: Sequence[str],
-        languages: Iterable[str],
-        limit: int,
-        editions: Sequence[str] = (),
+        self, queries: Sequence[str], selection: Selection, limit: int
     ) -> AsyncGenerator[tuple[str, list[Passage]]]:
-        """Search for several queries with the same filters, and yield each query with its passages.
+        """Search for several queries in the same selection, and yield each query with its passages.
 
         The queries are embedded in one batch, as documents are. The next search already runs while the
         caller handles a result.
         """
-        where, languages = search_filter(corpora, editions), frozenset(languages)
         vectors = await self.embedding.aget_text_embedding_batch([*queries])
         pieces = (
-            partial(self._search_vector, query, vector, {query: 1.0}, languages, where, limit)
+            partial(self._search_vector, query, vector, {query: 1.0}, selection, limit)
             for query, vector in zip(queries, vectors, strict=True)
         )
         async with aclosing(prefetch(pieces)) as searches:
@@ -134,23 +134,17 @@ class PassageIndex:
         found = [(to_passage(record.id, record.payload), record.dense or []) for record in records]
         return sorted(found, key=lambda pair: (pair[0].source_id, pair[0].version, pair[0].ordinal))
 
-    async def sample(
-        self, corpora: Sequence[str], editions: Sequence[str], limit: int
-    ) -> list[Passage]:
+    async def sample(self, selection: Selection, limit: int) -> list[Passage]:
         """Return up to `limit` passages that a search could find.
 
         They are those with the lowest ids: effectively a random sample, but always the same one.
         """
-        records = await self.engine.scan(
-            self.collection, search_filter(corpora, editions), limit=limit
-        )
+        records = await self.engine.scan(self.collection, search_filter(selection), limit=limit)
         return [to_passage(record.id, record.payload) for record in records]
 
-    async def list_passages(
-        self, corpora: Sequence[str], editions: Sequence[str] = ()
-    ) -> list[Passage]:
-        """Return all passages that a search over these could find, in the order of their ids."""
-        records = await self.engine.scan(self.collection, search_filter(corpora, editions))
+    async def list_passages(self, selection: Selection) -> list[Passage]:
+        """Return all passages that a search could find, in the order of their ids."""
+        records = await self.engine.scan(self.collection, search_filter(selection))
         return [to_passage(record.id, record.payload) for record in records]
 
     async def vectors(self, source_id: UUID) -> dict[EmbeddingInput, list[float]]:
@@ -218,18 +212,17 @@ class PassageIndex:
         query: str,
         vector: list[float],
         keywords: Mapping[str, float],
-        languages: frozenset[str],
-        where: dict[str, list[Scalar]],
+        selection: Selection,
         limit: int,
     ) -> list[Passage]:
-        dense_weight = self._dense_weight(query, languages)
+        dense_weight = self._dense_weight(query, selection.languages)
         hits = await self.engine.search(
             self.collection,
             Query(
-                where=where,
+                where=search_filter(selection),
                 limit=limit,
                 dense=vector,
-                sparse=encode_query(keywords, languages),
+                sparse=encode_query(keywords, selection.languages),
                 dense_weight=dense_weight,
                 sparse_weight=1 - dense_weight,
             ),
@@ -267,10 +260,11 @@ class PassageIndex:
         return vector
 
 
-def search_filter(corpora: Sequence[str], editions: Sequence[str]) -> dict[str, list[Scalar]]:
+def search_filter(selection: Selection) -> dict[str, list[Scalar]]:
     """Filter by edition only if editions are given: older indexes do not have that field."""
-    confined: dict[str, list[Scalar]] = {"edition": list(editions)} if editions else {}
-    return _live_filter(corpus=list(corpora), **confined)
+    editions: list[Scalar] = [*selection.editions]
+    confined = {"edition": editions} if editions else {}
+    return _live_filter(corpus=[*selection.corpora], **confined)
 
 
 def _live_filter(**where: list[Scalar]) -> dict[str, list[Scalar]]:

@@ -32,14 +32,14 @@ _BAD_FILTER = (
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class FilteredIndex:
     """The passages that one call may read: an index, and the filter that they match."""
 
     index: PassageIndex
     where: Filter
 
 
-Select = Callable[[Filter], Awaitable[Selection]]
+Select = Callable[[Filter], Awaitable[FilteredIndex]]
 """Chooses what a call may read. The argument is the caller's own filter, by names of a node's metadata;
 the result also excludes everything that the user may not see."""
 ToNode = Callable[[Passage], TextNode]

@@ -22,6 +22,7 @@ from llama_index.llms.openrouter import OpenRouter
 from app.chat.events import Token
 from app.chat.service import ChatService
 from app.chat.turn_engine import TurnEngine
+from app.chat.turn_runner import TurnRunner
 from app.llms.fallback import FallbackLLM
 from app.llms.hosted.model import HostedLLM
 from app.retrieval.retriever import PassageRetriever
@@ -66,7 +67,7 @@ class FirstTokenBench:
         self.search = _time_searches(self.services.search)
         llm = HostedLLM.create(self.base, "any", MODEL, http=self.http)
         turns = TurnEngine(self.search, FallbackLLM(models=[llm], restarts=True))
-        self.chat = ChatService(self.services.database, turns)
+        self.chat = ChatService(TurnRunner(self.services.database, turns))
         self.stock = OpenRouter(
             model=MODEL, api_key="any", api_base=self.base, max_tokens=1_024, max_retries=0
         )

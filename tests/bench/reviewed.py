@@ -64,7 +64,7 @@ async def _ingest(services: Services, options: Options) -> tuple[GoldenSet, Docu
 async def _mark(services: Services, name: DocumentNamer, seed: int) -> set[str | None]:
     """Mark a random half of the sources as peer-reviewed and return the names of their documents."""
     index = await services.indexes.serving()
-    passages = await index.list_passages([CORPUS])
+    passages = await index.list_passages(await services.search.scope([CORPUS]))
     sources = sorted({str(passage.source_id) for passage in passages})
     marked = random.Random(seed).sample(sources, len(sources) // 2)  # noqa: S311 - no secret
     changes = [

@@ -8,6 +8,7 @@ from pathlib import Path
 from qdrant_edge import EdgeShard, QueryBatchRequest, QueryRequest
 
 import storage.index.passages
+from app.retrieval.request import SearchRequest
 from app.retrieval.search import Search
 from app.wiring import Services
 from storage.embeddings.local import LocalEmbedding
@@ -60,7 +61,7 @@ class SearchBench:
 
     async def search(self, query: str) -> None:
         """Search with Ibid, through the engine's process."""
-        await self.services.search.passages(query, (), _LIMIT)
+        await self.services.search.passages(SearchRequest(query, limit=_LIMIT))
 
     async def compare(self, rounds: int) -> tuple[Samples, Samples]:
         """Return the durations of Ibid's searches and of the raw engine's in this process.

@@ -10,7 +10,9 @@ from uuid import UUID, uuid4
 from app.chat.events import Retrieved
 from app.chat.service import ChatService
 from app.chat.turn_engine import TurnEngine
+from app.chat.turn_runner import TurnRunner
 from app.llms.prompts import build_prompt
+from app.retrieval.request import SearchRequest
 from app.retrieval.search import PASSAGES_PER_ANSWER as CITABLE
 from app.wiring import Services
 from storage.sql.tables import Message
@@ -39,7 +41,7 @@ class TurnBench:
     def __post_init__(self) -> None:
         """Create the measured service with a model that answers immediately."""
         turns = TurnEngine(self.services.search, self.llm)
-        self.chat = ChatService(self.services.database, turns)
+        self.chat = ChatService(TurnRunner(self.services.database, turns))
 
     async def prepare(self) -> None:
         """Get an answer to fill earlier turns with."""
@@ -67,12 +69,12 @@ class TurnBench:
 
     async def search(self, number: int) -> None:
         """Search as a turn does."""
-        await self.services.search.passages(self._question(number), (), CITABLE)
+        await self.services.search.passages(SearchRequest(self._question(number), limit=CITABLE))
 
     async def model(self, number: int) -> float:
         """Return the seconds of the model's whole stream."""
         question = self._question(number)
-        passages = await self.services.search.passages(question, (), CITABLE)
+        passages = await self.services.search.passages(SearchRequest(question, limit=CITABLE))
         prompt = build_prompt(question, passages)
         started = time.perf_counter()
         async for _ in await self.llm.astream_chat(prompt):

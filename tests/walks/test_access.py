@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from app.chat.events import Completed
+from app.chat.request import AnswerRequest
 from app.conversations.redaction import WITHHELD
+from app.retrieval.request import SearchRequest
 from app.settings import Settings
 from app.wiring import Services, open_services
 from storage.domain import RIGHTS, Principal
@@ -59,7 +61,9 @@ async def test_what_was_quoted_is_withheld_once_its_reader_is_shut_out(filled: S
     ada = filled.acting_for(ADA)
     conversation = (await ada.chat.start()).id
     quoted = await ada.chat.answer(conversation, QUESTION)
-    plain = await ada.chat.answer(conversation, "When is the lamp lit?", ["manual"])
+    plain = await ada.chat.answer(
+        conversation, AnswerRequest("When is the lamp lit?", corpora=["manual"])
+    )
     assert SECRET in quoted.text
     await filled.library.set_readers(SECRET, [])
 
@@ -86,10 +90,10 @@ async def test_what_was_quoted_is_withheld_once_its_reader_is_shut_out(filled: S
 
 
 async def test_whoever_may_not_read_it_cannot_reach_it_by_any_id(filled: Services) -> None:
-    passage = (await filled.search.passages(QUESTION, [SECRET]))[0]
+    passage = (await filled.search.passages(SearchRequest(QUESTION, corpora=[SECRET])))[0]
     eve = filled.acting_for(EVE)
     for attempt in (
-        eve.search.passages(QUESTION, [SECRET]),
+        eve.search.passages(SearchRequest(QUESTION, corpora=[SECRET])),
         eve.library.passage(passage.id),
         eve.library.source(passage.source_id),
         eve.library.text(passage.source_id),

@@ -6,6 +6,7 @@ import pytest
 
 from app.chat.service import ChatService
 from app.chat.turn_engine import TurnEngine
+from app.chat.turn_runner import TurnRunner
 from app.conversations.citation_export import export
 from app.settings import Settings
 from app.verification.local.verifier import LocalVerifier
@@ -24,7 +25,7 @@ def scripted_chat(services: Services, said: str) -> ChatService:
     engine = TurnEngine(
         services.search, ScriptedLLM(pieces=[said]), LocalVerifier(LocalEmbedding())
     )
-    return ChatService(services.database, engine)
+    return ChatService(TurnRunner(services.database, engine))
 
 
 async def ask(chat: ChatService, question: str = FUEL) -> Answer:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
 from app.chat.events import Token
-from app.chat.service import ChatService, collect_answer
+from app.chat.service import ChatService
 from app.chat.turn_engine import TurnEngine
+from app.chat.turn_runner import TurnRunner, collect_answer
 from app.llms import prompts
 from app.llms.hosted.model import HostedLLM
 from app.wiring import Services
@@ -119,7 +120,7 @@ async def test_a_strict_server_answers_after_a_turn_that_failed(manual: Services
         await scripted_chat(manual, *SAID, fails_after=1).answer(conversation, FUEL)
     async with Doubles().running() as doubles:
         llm = HostedLLM.create(doubles.openrouter, "any", "double/alternates")
-        chat = ChatService(manual.database, TurnEngine(manual.search, llm))
+        chat = ChatService(TurnRunner(manual.database, TurnEngine(manual.search, llm)))
         answer = await chat.answer(conversation, FUEL)
         told = doubles.log[-1].body["messages"]
     assert answer.model == "double/alternates"

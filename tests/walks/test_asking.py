@@ -6,6 +6,8 @@ from uuid import uuid4
 import pytest
 
 from app.chat.events import Cited, Completed, Retrieved, Token
+from app.chat.request import AnswerRequest
+from app.retrieval.request import SearchRequest
 from app.settings import Settings
 from app.wiring import Services, open_services
 from storage.domain import Answer
@@ -166,7 +168,7 @@ async def test_the_nearest_sections_come_in_order_and_are_no_footnotes(settings:
     (docs / "boats.md").write_text("# Boats\n\nThe supply boat comes on Thursdays.\n")
     async with open_services(settings) as services:
         await services.ingestion.run([docs])
-        found = [p.section for p in await services.search.passages(CHESS, limit=8)]
+        found = [p.section for p in await services.search.passages(SearchRequest(CHESS, limit=8))]
         answer = await ask(services.chat, CHESS)
     assert answer.abstention is not None
     nearest = [near.section for near in answer.abstention.nearest]
@@ -266,14 +268,18 @@ async def test_only_the_corpora_that_are_named_are_asked(
         question = "How many litres does it burn an hour?"
         for corpora in (("boats",), ("manual",), ("manual", "boats"), ()):
             retrieved = await anext(
-                services.chat.stream((await services.chat.start()).id, question, corpora)
+                services.chat.stream(
+                    (await services.chat.start()).id, AnswerRequest(question, corpora=corpora)
+                )
             )
             assert isinstance(retrieved, Retrieved)
             found = {passage.corpus for passage in retrieved.passages}
             assert found == set(corpora or ("manual", "boats"))
         conversation = (await services.chat.start()).id
         with pytest.raises(NotFound, match=r"no corpus 'ships'\. There are: boats, manual\."):
-            await services.chat.answer(conversation, question, ["boats", "ships"])
+            await services.chat.answer(
+                conversation, AnswerRequest(question, corpora=["boats", "ships"])
+            )
         assert (await services.history.messages(conversation))[1] == [], "nothing was asked"
 
 

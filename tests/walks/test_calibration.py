@@ -65,7 +65,7 @@ async def are_answered(services: Services, questions: list[str]) -> list[bool]:
     told: list[bool] = []
     for question in questions:
         turn = Turn(question, await services.search.scope([CORPUS]))
-        async with aclosing(services.turns.stream(turn)) as events:
+        async with aclosing(services.turns.engine.stream(turn)) as events:
             last = [event async for event in events][-1]
         assert isinstance(last, Completed)
         told.append(last.answer.status == "answered")

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from sqlmodel import func, select
 
 from app.chat.limits import TurnLimit
-from app.chat.service import ChatService, collect_answer
+from app.chat.service import ChatService
 from app.chat.turn_engine import TurnEngine
+from app.chat.turn_runner import TurnRunner, collect_answer
 from app.conversations.views import MessageFeedback
 from app.wiring import Services
 from storage.domain import RIGHTS, Answer, Principal
@@ -187,7 +188,9 @@ async def test_a_user_goes_with_all_that_is_theirs(manual: Services) -> None:
 async def test_one_user_asks_so_many_questions_at_once_and_no_more(manual: Services) -> None:
     llm = ScriptedLLM(pieces=["It burns [1]."])
     chat = ChatService(
-        manual.database, TurnEngine(manual.search, llm), limit=TurnLimit(2), principal=ADA
+        TurnRunner(
+            manual.database, TurnEngine(manual.search, llm), limit=TurnLimit(2), principal=ADA
+        )
     )
     conversation = (await chat.start()).id
     first, second = (chat.stream(conversation, FUEL) for _ in range(2))

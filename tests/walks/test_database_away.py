@@ -11,6 +11,7 @@ import pytest
 from app.chat.events import ChatEvent, Completed, Token
 from app.chat.service import ChatService
 from app.chat.turn_engine import TurnEngine
+from app.chat.turn_runner import TurnRunner
 from app.settings import Settings
 from app.wiring import Services, open_services
 from storage.errors import DatabaseUnavailable
@@ -40,7 +41,7 @@ def server() -> Iterator[Postgres]:
 
 def build_chat(services: Services, seconds: float) -> ChatService:
     turns = TurnEngine(services.search, ScriptedLLM(pieces=["It ", "burns ", "a lot [1]."]))
-    return ChatService(services.database, turns, store_retry_seconds=seconds)
+    return ChatService(TurnRunner(services.database, turns, store_retry_seconds=seconds))
 
 
 async def stream_until_database_gone(
@@ -56,7 +57,7 @@ async def stream_until_database_gone(
 
 
 async def wait_until_storing(chat: ChatService) -> None:
-    while not chat._background_tasks:  # noqa: ASYNC110 - told by no event
+    while not chat._turns._background_tasks:  # noqa: ASYNC110 - told by no event
         await asyncio.sleep(0.005)
 
 

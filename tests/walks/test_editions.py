@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from app.chat.request import AnswerRequest
 from app.retrieval.filters import newest
+from app.retrieval.request import SearchRequest
 from app.settings import Settings
 from app.wiring import Services, open_services
 from storage.errors import InvalidInput
@@ -47,7 +49,7 @@ async def ingested(
 
 
 async def urls(services: Services, query: str = QUESTION, **only: str) -> set[str]:
-    found = await services.search.passages(query, limit=50, filters=only)
+    found = await services.search.passages(SearchRequest(query, limit=50, filter=only))
     return {passage.url.removeprefix("https://skerry.example/") for passage in found}
 
 
@@ -96,14 +98,14 @@ async def test_an_answer_rests_on_one_version(ingested: Services) -> None:
         ({}, "3 litres", "docs/lamp"),
         ({"version": "9.0"}, "2 litres", "docs/9.0/lamp"),
     ):
-        answer = await ingested.chat.answer(conversation.id, QUESTION, filters=only)
+        answer = await ingested.chat.answer(conversation.id, AnswerRequest(QUESTION, filter=only))
         quotes = {citation.url.partition(":~:")[0]: citation.quote for citation in answer.citations}
         assert quantity in quotes[f"https://skerry.example/{route}#"]
         assert set(quotes) <= {f"https://skerry.example/{at}#" for at in (route, "blog/lamp")}
 
 
 async def test_passages_and_sources_say_their_edition(ingested: Services) -> None:
-    (passage,) = await ingested.search.passages(ASKED, filters={"locale": "de"})
+    (passage,) = await ingested.search.passages(SearchRequest(ASKED, filter={"locale": "de"}))
     assert (passage.docs_version, passage.locale) == ("10.0", "de")
     assert passage.metadata == {"version": "10.0", "locale": "de"}
     source = await ingested.library.source(passage.source_id)

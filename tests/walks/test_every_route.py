@@ -47,7 +47,7 @@ class Route:
     @property
     def changes(self) -> bool:
         """Whether it would change what others see, done by one who may."""
-        is_talk = self.path.startswith((f"{API}/conversations", f"{API}/messages"))
+        is_talk = self.path.startswith((f"{API}/conversations", f"{API}/messages", f"{API}/ask"))
         return self.method != "GET" and not is_talk
 
     @property
@@ -98,6 +98,10 @@ ROUTES = [
         {"json": {"text": QUESTION, "corpora": ["vault"]}},
         {"json": {"text": QUESTION}, "headers": STREAM},
     ), is_fresh=True),
+    Route("POST", f"{API}/ask", "corpus", (
+        {"json": {"text": QUESTION, "corpora": ["vault"]}},
+        {"json": {"text": QUESTION}, "headers": STREAM},
+    )),
     Route("POST", f"{MESSAGE}/regenerate", "corpus", ({"headers": STREAM},), is_fresh=True),
     Route("DELETE", CONVERSATION, "nothing", is_fresh=True),
 ]  # fmt: skip

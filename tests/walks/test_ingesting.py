@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from llama_index.core.base.embeddings.base import BaseEmbedding
 
+from app.retrieval.request import SearchRequest
 from app.settings import Settings
 from app.wiring import Services, open_services
 from storage.embeddings.local import LocalEmbedding
@@ -52,7 +53,9 @@ async def test_every_passage_is_a_span_of_the_canonical_text(
     services: Services, docs: Path
 ) -> None:
     await services.ingestion.run([docs])
-    passages = await services.search.passages("the lamp, the foghorn, the logbook", limit=100)
+    passages = await services.search.passages(
+        SearchRequest("the lamp, the foghorn, the logbook", limit=100)
+    )
     assert len(passages) > len(PAGES)
     for passage in passages:
         text = (await services.library.text(passage.source_id, passage.version)).text
@@ -313,5 +316,5 @@ async def test_corpora_that_come_first_together_are_in_one_index(
     index = await services.indexes.serving()
     assert await index.count() == sum(shelf.passages for shelf in shelves)
     for name in names:
-        assert len(await services.search.passages(QUESTION, [name])) > 0
+        assert len(await services.search.passages(SearchRequest(QUESTION, corpora=[name]))) > 0
     assert len(await services.reindexing.releases()) == 1

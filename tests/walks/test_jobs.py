@@ -14,6 +14,7 @@ from tempfile import gettempdir
 
 import pytest
 
+from app.retrieval.request import SearchRequest
 from app.settings import Settings
 from app.wiring import REINDEX, Services, build_worker, open_services
 from pipelines.corpora import corpus_lock_name
@@ -261,7 +262,7 @@ async def test_what_was_sent_is_read_again_for_a_release_by_a_new_reader(
     )
     before = {source.location: source.url for source in await services.library.sources()}
     assert (await newer.reindex()).passages == 2 * SECTIONS
-    found = await services.search.passages("the keeper of this beacon", limit=50)
+    found = await services.search.passages(SearchRequest("the keeper of this beacon", limit=50))
     assert [passage.metadata for passage in found] == [{"reader": "new"}] * 2 * SECTIONS
     assert {s.location: s.url for s in await services.library.sources()} == before
 

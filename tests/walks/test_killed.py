@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from app.retrieval.request import SearchRequest
 from app.settings import Settings
 from app.wiring import Services, open_services
 from storage.index.releases import ALIAS
@@ -63,7 +64,7 @@ async def open_home(home: Path) -> AsyncIterator[Services]:
 
 async def generations(services: Services, number: int) -> list[str]:
     """What each passage that a search finds of a page says of its generation."""
-    found = await services.search.passages(name(number), limit=100)
+    found = await services.search.passages(SearchRequest(name(number), limit=100))
     return [
         passage.text.partition("Generation ")[2].partition(".")[0]
         for passage in found

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.retrieval.request import SearchRequest
 from app.settings import Settings
 from app.wiring import Services, open_services
 from tests.library import PAGES, write_docs
@@ -78,7 +79,9 @@ def run_and_kill(home: Path, docs: Path, work: str, step: str, when: str) -> Non
 
 
 async def texts(services: Services, query: str) -> list[str]:
-    return [passage.text for passage in await services.search.passages(query, limit=50)]
+    return [
+        passage.text for passage in await services.search.passages(SearchRequest(query, limit=50))
+    ]
 
 
 async def assert_all_is_whole(services: Services, pages: int) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from app.retrieval.request import SearchRequest
 from app.settings import Settings
 from app.wiring import Services, open_services
 from storage.domain import Answer
@@ -57,7 +58,7 @@ async def assert_exact(services: Services, answer: Answer) -> None:
 
 async def found(services: Services, query: str) -> str:
     """The text of the best passage."""
-    return (await services.search.passages(query, limit=1))[0].text
+    return (await services.search.passages(SearchRequest(query, limit=1)))[0].text
 
 
 async def test_all_that_was_kept_can_be_read(bakery: Services) -> None:

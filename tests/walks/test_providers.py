@@ -13,7 +13,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from app.chat.events import ChatEvent, Completed, Restarted, Token
-from app.chat.service import collect_answer
+from app.chat.turn_runner import collect_answer
+from app.retrieval.request import SearchRequest
 from app.settings import Settings
 from app.wiring import Services, open_services
 from storage.domain import RIGHTS, Answer, Principal
@@ -142,7 +143,7 @@ async def test_a_reranker_that_fails_leaves_the_order_and_is_told(
     ) as services:
         await services.ingestion.run([docs])
         answer = await ask(services)
-        found = await services.search.passages(FUEL, limit=3)
+        found = await services.search.passages(SearchRequest(FUEL, limit=3))
     assert "2.4 litres" in answer.text
     assert [attempt.model for attempt in answer.attempts] == ["rerank-v3.5@status-503"]
     assert len(found) == 3
@@ -226,7 +227,7 @@ async def test_a_server_of_ones_own_is_enough(doubles: Doubles, docs: Path, tmp_
     async with open_services(settings) as services:
         await services.ingestion.run([docs])
         answer = await ask(services)
-    assert services.turns.model == "double/status-503", "the first of them is the model"
+    assert services.turns.engine.model == "double/status-503", "the first of them is the model"
     assert answer.model == "double/answers"
     assert {seen.path for seen in doubles.log} == {"/local/v1/chat/completions"}
 
@@ -384,7 +385,7 @@ async def test_no_key_is_found_anywhere(
         await services.ingestion.run([docs])
         with pytest.raises(ModelUnavailable) as failed:
             await ask(services)
-        engine = services.turns
+        engine = services.turns.engine
         told += [repr(failed.value), repr(failed.value.__cause__), repr(services)]
         for part in (
             engine._llm,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from app.evaluation.golden_generation import generate_golden, write_golden
+from app.retrieval.request import SearchRequest
 from app.settings import Settings
 from app.wiring import Services, open_services
 from pipelines.releases.service import ReleaseService
@@ -33,12 +34,16 @@ async def manual(
 
 
 async def texts(services: Services, query: str = QUESTION) -> list[str]:
-    return [passage.text for passage in await services.search.passages(query, limit=50)]
+    return [
+        passage.text for passage in await services.search.passages(SearchRequest(query, limit=50))
+    ]
 
 
 async def everything(services: Services) -> dict[str, Passage]:
     """All that serves, but for versions and scores."""
-    found = await services.search.passages("the lamp foghorn logbook tides", limit=100)
+    found = await services.search.passages(
+        SearchRequest("the lamp foghorn logbook tides", limit=100)
+    )
     blank = {"score": None, "similarity": None, "bm25": None}
     return {str(passage.id): passage.model_copy(update=blank) for passage in found}
 

@@ -7,8 +7,10 @@ import pytest
 import pytest_asyncio
 
 from app.chat.events import ChatEvent, Cited, Completed, Token
+from app.chat.request import AnswerRequest
 from app.chat.service import ChatService
 from app.chat.turn_engine import TurnEngine
+from app.chat.turn_runner import TurnRunner
 from app.settings import Settings
 from app.verification.checker import Verify
 from app.verification.llm_judge import LLMJudge
@@ -42,7 +44,9 @@ def scripted_chat(
 ) -> ChatService:
     llm = ScriptedLLM(pieces=list(pieces))
     verifier = LLMJudge(ScriptedLLM(pieces=[judge])) if judge else LocalVerifier(LocalEmbedding())
-    return ChatService(services.database, TurnEngine(services.search, llm, verifier, verify))
+    return ChatService(
+        TurnRunner(services.database, TurnEngine(services.search, llm, verifier, verify))
+    )
 
 
 async def events_of(chat: ChatService) -> list[ChatEvent]:
@@ -91,7 +95,9 @@ async def test_a_block_of_code_is_quoted_by_its_fence(manual: Services, tmp_path
     await manual.ingestion.run([tmp_path], "relighting")
     chat = scripted_chat(manual, f"Run this:\n\n```sh\n{code}\n```\n[1]")
     thread = await chat.start()
-    answer = await chat.answer(thread.id, "Relighting: how do I relight it?", ["relighting"])
+    answer = await chat.answer(
+        thread.id, AnswerRequest("Relighting: how do I relight it?", corpora=["relighting"])
+    )
     assert [(claim.text, claim.flags) for claim in answer.claims if claim.citations] == [(code, ())]
 
 
@@ -166,10 +172,13 @@ async def test_a_language_model_can_be_the_judge(
 async def test_a_judge_that_fails_leaves_the_claim_unchecked(manual: Services) -> None:
     failing = LLMJudge(ScriptedLLM(pieces=["supported"], fails_after=0))
     engine = TurnEngine(manual.search, ScriptedLLM(pieces=[TRUE]), failing)
-    chat = ChatService(manual.database, engine)
+    chat = ChatService(TurnRunner(manual.database, engine))
     assert verdicts(await ask(chat)) == ["unchecked"]
     strict = ChatService(
-        manual.database, TurnEngine(manual.search, ScriptedLLM(pieces=[TRUE]), failing, "strict")
+        TurnRunner(
+            manual.database,
+            TurnEngine(manual.search, ScriptedLLM(pieces=[TRUE]), failing, "strict"),
+        )
     )
     assert (await ask(strict)).status == "abstained"
 
@@ -181,7 +190,7 @@ async def test_a_model_that_errs_is_caught_and_one_that_paraphrases_is_not(
     for seed in range(6):
         llm = ErringLLM(seed=seed)
         engine = TurnEngine(manual.search, llm, LocalVerifier(LocalEmbedding()))
-        answer = await ask(ChatService(manual.database, engine))
+        answer = await ask(ChatService(TurnRunner(manual.database, engine)))
         assert len(answer.claims) == len(llm.log)
         for (error, _), claim in zip(llm.log, answer.claims, strict=True):
             told.setdefault(error, []).append(claim.verdict)

@@ -7,11 +7,14 @@ from uuid import UUID
 
 import pytest
 
+from app.chat.request import AnswerRequest
 from app.chat.service import ChatService
 from app.chat.turn_engine import TurnEngine
+from app.chat.turn_runner import TurnRunner
 from app.conversations.citation_export import export
 from app.conversations.redaction import WITHHELD
 from app.conversations.views import MessageFeedback
+from app.retrieval.request import SearchRequest
 from app.settings import Settings
 from app.wiring import Services, open_services
 from storage.domain import RIGHTS, Answer, Principal
@@ -139,17 +142,17 @@ def scripted_chat(
 ) -> tuple[ChatService, ScriptedLLM]:
     llm = ScriptedLLM(pieces=[*said])
     engine = TurnEngine(services.search, llm)
-    return ChatService(services.database, engine, principal=principal), llm
+    return ChatService(TurnRunner(services.database, engine, principal=principal)), llm
 
 
 async def test_no_model_is_reminded_of_what_is_withheld(vault: Services) -> None:
     before = await ask(vault, ADA)
     chat, llm = scripted_chat(vault, ADA, "It is lit at dusk [1].")
-    await chat.answer(before.conversation_id, LAMP, ["manual"])
+    await chat.answer(before.conversation_id, AnswerRequest(LAMP, corpora=["manual"]))
     assert PIN in str(llm.prompts[-1])
     await vault.library.set_readers("vault", [])
     await vault.library.delete("vault")
-    await chat.answer(before.conversation_id, LAMP, ["manual"])
+    await chat.answer(before.conversation_id, AnswerRequest(LAMP, corpora=["manual"]))
     assert PIN not in str(llm.prompts[-1])
     assert WITHHELD in str(llm.prompts[-1])
 
@@ -159,7 +162,9 @@ async def test_what_a_model_repeats_without_a_footnote_is_withheld_too(vault: Se
     chat, _ = scripted_chat(
         vault, ADA, "The lamp is lit thirty minutes before sunset [1]. ", f"And the pin is {PIN}."
     )
-    repeated = await chat.answer(quoted.conversation_id, "When is the lamp lit?", ["manual"])
+    repeated = await chat.answer(
+        quoted.conversation_id, AnswerRequest("When is the lamp lit?", corpora=["manual"])
+    )
     uncited, _ = scripted_chat(vault, ADA, f"The pin is {PIN}, and nobody says where it stands.")
     declined = await uncited.answer((await uncited.start()).id, QUESTION)
     assert all(PIN in answer.text for answer in (repeated, declined))
@@ -173,7 +178,7 @@ async def test_what_a_model_repeats_without_a_footnote_is_withheld_too(vault: Se
 
 async def test_a_rating_stays_with_the_claim_it_was_given_to(vault: Services) -> None:
     question = "What is the pin of the vault, and when is the lamp lit before sunset?"
-    found = await vault.search.passages(question, limit=8)
+    found = await vault.search.passages(SearchRequest(question, limit=8))
     titles = [passage.title for passage in found]
     pin, lamp = titles.index("The vault") + 1, titles.index("Lighting the lamp") + 1
     said = f"The pin of the vault is {PIN} [{pin}]. The lamp is lit before sunset [{lamp}]."

@@ -5,6 +5,7 @@ from uuid import UUID
 from app.chat.events import ChatEvent, Completed
 from app.chat.service import ChatService
 from app.chat.turn_engine import TurnEngine
+from app.chat.turn_runner import TurnRunner
 from app.wiring import Services
 from storage.domain import Answer
 from tests.doubles.scripted import ScriptedLLM
@@ -20,7 +21,7 @@ def scripted_chat(services: Services, *pieces: str, fails_after: int | None = No
 
 
 def chat_with_model(services: Services, llm: ScriptedLLM) -> ChatService:
-    return ChatService(services.database, TurnEngine(services.search, llm))
+    return ChatService(TurnRunner(services.database, TurnEngine(services.search, llm)))
 
 
 async def ask_for_events(

@@ -11,6 +11,7 @@ from litestar.testing import TestClient
 from app.api import create_app
 from app.chat.service import ChatService
 from app.chat.turn_engine import TurnEngine
+from app.chat.turn_runner import TurnRunner
 from app.settings import Settings
 from app.wiring import Services
 from tests.app.api.calls import Client
@@ -38,10 +39,8 @@ def scripted(client: Client, request: pytest.FixtureRequest) -> Iterator[Scripte
     """Replace the model by a scripted one for one test."""
     llm = ScriptedLLM(**request.param)
     services: Services = client.app.state.services
-    turns = TurnEngine(services.search, llm)
-    client.app.state.services = replace(
-        services, turns=turns, chat=ChatService(services.database, turns)
-    )
+    turns = TurnRunner(services.database, TurnEngine(services.search, llm))
+    client.app.state.services = replace(services, turns=turns, chat=ChatService(turns))
     yield llm
     client.app.state.services = services
 

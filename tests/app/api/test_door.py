@@ -68,6 +68,7 @@ def test_the_api_describes_itself(client: Client) -> None:
         for method in methods
     }
     assert operations == {
+        "POST /ask",
         "POST /conversations",
         "GET /conversations",
         "GET /conversations/{conversation_id}",

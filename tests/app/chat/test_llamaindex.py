@@ -12,6 +12,8 @@ from llama_index.core.retrievers import BaseRetriever
 
 from app.chat.llamaindex import ChatEngine
 from app.chat.turn_engine import TurnEngine
+from app.chat.turn_runner import TurnRunner
+from app.retrieval.request import SearchRequest
 from app.retrieval.retriever import PassageRetriever
 from app.settings import Settings
 from app.wiring import Services, open_services
@@ -43,7 +45,7 @@ def llm() -> ScriptedLLM:
 
 @pytest.fixture
 def engine(manual: Services, llm: ScriptedLLM) -> ChatEngine:
-    return ChatEngine(TurnEngine(manual.search, llm))
+    return ChatEngine(TurnRunner(manual.database, TurnEngine(manual.search, llm)))
 
 
 def contents(engine: BaseChatEngine) -> list[tuple[MessageRole, str | None]]:
@@ -58,7 +60,7 @@ async def test_a_response_has_text_sources_and_the_answer(
     answer = (response.metadata or {})["answer"]
     assert isinstance(answer, Answer)
     assert answer.text == SAID
-    found = await manual.search.passages(FUEL, limit=8)
+    found = await manual.search.passages(SearchRequest(FUEL, limit=8))
     assert [node.node.node_id for node in response.source_nodes] == [str(p.id) for p in found]
     assert [node.score for node in response.source_nodes] == [p.score for p in found]
 
@@ -121,7 +123,7 @@ async def test_a_history_of_ones_own_is_taken_and_left_as_it_was(
 
 async def test_what_failed_is_not_remembered(manual: Services) -> None:
     llm = ScriptedLLM(pieces=["It ", "burns [1]."], fails_after=1)
-    engine = ChatEngine(TurnEngine(manual.search, llm))
+    engine = ChatEngine(TurnRunner(manual.database, TurnEngine(manual.search, llm)))
     with pytest.raises(ModelUnavailable):
         await engine.achat(FUEL)
     with pytest.raises(ModelUnavailable):
@@ -149,7 +151,7 @@ async def test_bad_questions_are_refused(manual: Services, engine: ChatEngine) -
 async def test_the_retriever_finds_what_the_search_finds(manual: Services) -> None:
     retriever: BaseRetriever = PassageRetriever(manual.search, limit=3)
     nodes = await retriever.aretrieve(FUEL)
-    passages = await manual.search.passages(FUEL, limit=3)
+    passages = await manual.search.passages(SearchRequest(FUEL, limit=3))
     for node, passage in zip(nodes, passages, strict=True):
         text = (await manual.library.text(passage.source_id)).text
         assert node.node.node_id == str(passage.id)

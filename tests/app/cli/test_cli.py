@@ -285,3 +285,20 @@ def test_all_that_was_said_is_in_the_database(home: Path) -> None:
         rows = connection.execute("select role, answer is null from messages").fetchall()
     connection.close()
     assert set(rows) == {("user", 1), ("assistant", 0)}
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        ["--corpus", "ships"],
+        ["--filter", "colour=red"],
+        ["--filter", "version=9"],
+    ],
+)
+def test_a_question_that_is_refused_leaves_no_conversation(home: Path, refused: list[str]) -> None:
+    settings = Settings.model_construct(ibid_home=home, allowed_hosts="*")
+    assert run_ibid(home, "ask", FUEL, *refused).exit_code != 0
+    assert run_ibid(home, "ask", FUEL, DAILY_BUDGET="0").exit_code != 0
+    with TestClient(create_app(settings)) as client:
+        threads = client.get("/api/v1/conversations", params={"limit": 200}).json()["conversations"]
+        assert all(thread["title"] for thread in threads)

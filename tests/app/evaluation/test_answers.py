@@ -56,7 +56,11 @@ async def test_a_set_is_asked_from_beginning_to_end(tmp_path: Path, settings: Se
     async with open_services(settings) as services:
         await services.ingestion.run(write_documents(folder, tmp_path / "documents"), "known")
         found = await evaluate_answers(
-            services.turns, services.library, ["known"], questions, build_document_namer(folder)
+            services.turns.engine,
+            services.library,
+            ["known"],
+            questions,
+            build_document_namer(folder),
         )
     assert found.confusion == {
         "answerable": {"answered": 2, "declined": 0},

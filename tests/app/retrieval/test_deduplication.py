@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from app.retrieval.request import SearchRequest
 from app.retrieval.search import Search
 from app.wiring import Services
 from storage.domain import Passage
@@ -46,27 +47,27 @@ def texts(passages: list[Passage]) -> list[str]:
 async def test_what_a_better_passage_says_word_for_word_leaves_its_place_to_others(
     manual: Services,
 ) -> None:
-    found = texts(await manual.search.passages(QUESTION, limit=3))
+    found = texts(await manual.search.passages(SearchRequest(QUESTION, limit=3)))
     assert len({*found}) == 3
     assert any("two pints" in text for text in found), "a number makes it another text"
     assert any("The wheel" in text for text in found)
 
 
 async def test_as_many_are_found_as_were_asked_for(manual: Services) -> None:
-    every = texts(await manual.search.passages(QUESTION, limit=10))
+    every = texts(await manual.search.passages(SearchRequest(QUESTION, limit=10)))
     assert (len(every), len({*every})) == (6, 4)
-    assert texts(await manual.search.passages(QUESTION, limit=1)) == every[:1]
+    assert texts(await manual.search.passages(SearchRequest(QUESTION, limit=1))) == every[:1]
 
 
 async def test_short_texts_say_the_same_only_under_the_same_headings(manual: Services) -> None:
-    found = await manual.search.passages("Which parts need oil? None.", limit=5)
+    found = await manual.search.passages(SearchRequest("Which parts need oil? None.", limit=5))
     assert {passage.title for passage in found} >= {"The lens", "The lamp"}
 
 
 async def test_of_two_copies_the_one_that_a_reranker_prefers_is_kept(manual: Services) -> None:
-    every = await manual.search.passages(QUESTION, limit=100)
+    every = await manual.search.passages(SearchRequest(QUESTION, limit=100))
     better, worse = [passage.id for passage in every if "half a pint" in passage.text]
     search = Search(manual.database, manual.indexes, Reversed())
-    found = [passage.id for passage in await search.passages(QUESTION, limit=4)]
+    found = [passage.id for passage in await search.passages(SearchRequest(QUESTION, limit=4))]
     assert worse in found
     assert better not in found

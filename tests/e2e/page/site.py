@@ -20,6 +20,7 @@ from llama_index.core.llms import LLM
 from app.api import create_app
 from app.chat.service import ChatService
 from app.chat.turn_engine import TurnEngine
+from app.chat.turn_runner import TurnRunner
 from app.llms.fallback import FallbackLLM
 from app.settings import Settings
 from app.wiring import Services
@@ -112,8 +113,8 @@ class PageSite:
     @contextmanager
     def _use_model(self, llm: LLM) -> Iterator[None]:
         services = self.services
-        turns = TurnEngine(services.search, llm)
-        chat = ChatService(services.database, turns)
+        turns = TurnRunner(services.database, TurnEngine(services.search, llm))
+        chat = ChatService(turns)
         self._app.state.services = replace(services, turns=turns, chat=chat)
         try:
             yield

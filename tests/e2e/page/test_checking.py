@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from app.retrieval.request import SearchRequest
 from storage.domain import Answer, Citation, Claim, Verdict
 from tests.app.api.calls import FUEL
 from tests.e2e.page.conftest import BASE
@@ -51,7 +52,9 @@ VERDICTS: list[Verdict] = ["supported", "partial", "unsupported", "unchecked"]
 @pytest.fixture
 def judged(site: PageSite) -> UUID:
     """A kept answer with a claim for every verdict."""
-    found = site.run_on_loop(site.services.search.passages(FUEL, ["default"], 1))[0]
+    found = site.run_on_loop(
+        site.services.search.passages(SearchRequest(FUEL, corpora=["default"], limit=1))
+    )[0]
     start = found.start + found.text.index(QUOTE)
     citation = Citation(
         n=1,
