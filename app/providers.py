@@ -46,6 +46,7 @@ def configured_fingerprint(settings: Settings) -> Fingerprint:
         embedding = settings.cohere_embed_model
         dimension = validate_dimension(embedding, settings.cohere_embed_dimension)
     return build_fingerprint(
+        settings.embedding,
         embedding,
         dimension,
         embedding_type="int8" if hosted and settings.vectors_int8 else "float",
@@ -69,7 +70,7 @@ def build_embeddings(
     """
 
     def build(made: Fingerprint) -> BaseEmbedding:
-        if made.embedding == LOCAL_MODEL:
+        if made.is_local:
             return LocalEmbedding()
         name = f"An index built with {made.embedding}"
         key = _require_key(settings.cohere_api_key, name, "COHERE_API_KEY")

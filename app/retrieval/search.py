@@ -11,7 +11,6 @@ from app.paths import passage_without_path
 from app.retrieval.deduplication import count_distinct, deduplicate
 from app.retrieval.filters import choose_editions
 from storage.domain import LOCAL, RIGHTS, Attempt, Calibration, Metadata, Passage, Principal
-from storage.embeddings.local import LOCAL_MODEL
 from storage.errors import InvalidInput, ModelUnavailable, NotFound
 from storage.index.releases import Indexes
 from storage.logs import log_failure
@@ -204,7 +203,7 @@ class Search:
 
     async def uses_foreign_embedding(self) -> bool:
         """Return whether the serving release was embedded with a model other than the local one."""
-        return (await self._indexes.serving()).fingerprint.embedding != LOCAL_MODEL
+        return not (await self._indexes.serving()).fingerprint.is_local
 
     async def serving_release(self) -> str | None:
         """Return the name of the serving release; None before anything was ingested."""

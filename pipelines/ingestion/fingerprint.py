@@ -12,6 +12,7 @@ SPLITTER = "1"
 
 
 def build_fingerprint(
+    provider: str,
     embedding: str,
     dimension: int,
     *,
@@ -23,6 +24,7 @@ def build_fingerprint(
     return Fingerprint(
         reader=READER,
         splitter=SPLITTER,
+        provider=provider,
         embedding=embedding,
         dimension=dimension,
         embedding_type=embedding_type,
