@@ -14,7 +14,7 @@ from storage.domain import LOCAL, RIGHTS, Attempt, Calibration, Metadata, Passag
 from storage.errors import InvalidInput, ModelUnavailable, NotFound
 from storage.index.releases import Indexes
 from storage.logs import log_failure
-from storage.rerankers.cohere import Reranker
+from storage.rerankers import Reranker
 from storage.sql.commit_cache import CommitCache
 from storage.sql.database import Database, Session, retry_on_lost_connection
 from storage.sql.repositories.corpora import Corpora
