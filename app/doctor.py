@@ -5,31 +5,25 @@ shown.
 """
 
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from contextlib import aclosing
 from datetime import date
 from tempfile import gettempdir
-from typing import Literal
 from uuid import uuid4
 
-from aiohttp import ClientSession
-
-from app.llms.hosted.account import fetch_account, fetch_model_names
-from app.providers import (
-    build_embeddings,
-    build_reranker,
-    configured_fingerprint,
-    open_http,
-    require,
-    secret_value,
-)
+from app.provider_registry import NAME_SETTINGS, Kind, providers
+from app.providers.context import ProviderContext, open_http
+from app.providers.embeddings import build_embeddings, configured_fingerprint
+from app.providers.findings import Finding, Findings
+from app.providers.llms import chosen_llms, load_extractive, load_llm
+from app.providers.rerankers import build_reranker
 from app.settings import Settings
 from app.settings.misspelt import find_misspelt, find_unknown_names
-from app.settings.model_servers import parse_fallback_models
+from app.settings.required import require, secret_value
 from app.users.issuer_keys import fetch_keys
 from app.users.policy import build_claim_policy
 from app.wiring import open_database, open_engine, prepare_home
-from storage.domain import Passage, Value
+from storage.domain import Passage
 from storage.errors import IbidError, IndexMismatch, InvalidInput
 from storage.index.releases import ALIAS
 from storage.private import is_open_to_others
@@ -39,22 +33,13 @@ from storage.sql.repositories.usage import Ledger
 from storage.system_folders import has_temporary_folder
 
 _REINGEST_ADVICE = "Run `ibid reindex`: the indexes of fields are created with a collection."
-Findings = AsyncGenerator["Finding", None]
-
-
-class Finding(Value):
-    """The result of a check. `mend` says how to fix a problem; it is empty if there is nothing to do."""
-
-    name: str
-    state: Literal["ok", "note", "wrong"]
-    told: str
-    mend: str = ""
 
 
 async def run_checks(settings: Settings) -> list[Finding]:
     """Run all checks, in the order in which a question uses the parts. An `IbidError` becomes a finding."""
     findings: list[Finding] = []
     async with open_http(settings) as http:
+        context = ProviderContext(settings, http)
         checks: list[tuple[str, Callable[[], Findings], str]] = [
             ("settings", _check_settings, "Look at .env."),
             ("home", lambda: _check_home(settings), "Look at IBID_HOME."),
@@ -64,17 +49,9 @@ async def run_checks(settings: Settings) -> list[Finding]:
                 lambda: _check_index(settings),
                 "Look at QDRANT_URL, QDRANT_API_KEY and IBID_HOME.",
             ),
-            (
-                "embedding",
-                lambda: _check_embedding(settings, http),
-                "Look at EMBEDDING and COHERE_…",
-            ),
-            ("reranker", lambda: _check_reranker(settings, http), "Look at COHERE_RERANK_MODEL."),
-            (
-                "models",
-                lambda: _check_models(settings, http),
-                "Look at LLM, OPENROUTER_… and LLM_FALLBACKS.",
-            ),
+            ("embedding", lambda: _check_embedding(context), _settings_advice("embedding")),
+            ("reranker", lambda: _check_reranker(context), _settings_advice("reranker")),
+            ("models", lambda: _check_models(context), _settings_advice("llm")),
             ("sign-in", lambda: _check_sign_in(settings), "Look at AUTH_…"),
             ("limits", lambda: _check_rate_limits(settings), "Look at RATE_LIMIT_STORE."),
         ]
@@ -159,9 +136,9 @@ async def _check_index(settings: Settings) -> Findings:
         yield Finding(name="index", state="note", told=message, mend="Run `ibid reindex`.")
 
 
-async def _check_embedding(settings: Settings, http: ClientSession | None) -> Findings:
-    fingerprint = configured_fingerprint(settings)
-    embedding, dimension = build_embeddings(settings, http)(fingerprint), fingerprint.dimension
+async def _check_embedding(context: ProviderContext) -> Findings:
+    made = configured_fingerprint(context.settings)
+    embedding, dimension = build_embeddings(context)(made), made.dimension
     vector = await embedding.aget_query_embedding("lighthouse")
     message = f"{embedding.model_name} returns {len(vector)} dimensions"
     if len(vector) != dimension:
@@ -169,8 +146,8 @@ async def _check_embedding(settings: Settings, http: ClientSession | None) -> Fi
     yield Finding(name="embedding", state="ok", told=message)
 
 
-async def _check_reranker(settings: Settings, http: ClientSession | None) -> Findings:
-    reranker = build_reranker(settings, http)
+async def _check_reranker(context: ProviderContext) -> Findings:
+    reranker = build_reranker(context)
     if reranker is None:
         yield Finding(name="reranker", state="ok", told="none is set")
         return
@@ -180,37 +157,12 @@ async def _check_reranker(settings: Settings, http: ClientSession | None) -> Fin
     yield Finding(name="reranker", state="ok", told=f"{reranker.model} works")
 
 
-async def _check_models(settings: Settings, http: ClientSession | None) -> Findings:
-    served = parse_fallback_models(settings)
-    if settings.llm == "openrouter" and not settings.openrouter_api_key:
-        raise InvalidInput("LLM=openrouter needs OPENROUTER_API_KEY, which is not set.")
-    if settings.llm == "extractive" or http is None or not (settings.openrouter_api_key or served):
-        yield Finding(name="models", state="ok", told="extractive, which needs no service")
-        return
-    if settings.openrouter_api_key:
-        key = settings.openrouter_api_key.get_secret_value()
-        async for finding in _check_openrouter(settings, key, http):
-            yield finding
-    for name, url, api_key in served:
-        is_listed = name in await fetch_model_names(http, url, api_key, "LLM_FALLBACK_API_KEYS")
-        message = f"{name} is {'' if is_listed else 'not '}at {url}"
-        mend = "" if is_listed else "Correct LLM_FALLBACKS, or load the model there."
-        yield Finding(
-            name="fallback", state="ok" if is_listed else "wrong", told=message, mend=mend
-        )
-
-
-async def _check_openrouter(settings: Settings, key: str, http: ClientSession) -> Findings:
-    base = settings.openrouter_base_url.rstrip("/")
-    mine = await fetch_account(http, base, key)
-    yield _credits_finding(mine.limit_remaining, is_free=mine.is_free_tier)
-    listed = await fetch_model_names(http, base, key)
-    for name in settings.models:
-        if name in listed:
-            yield Finding(name="models", state="ok", told=f"{name} is available")
-        else:
-            mend = "Correct OPENROUTER_MODELS; the models are listed at openrouter.ai/models."
-            yield Finding(name="models", state="wrong", told=f"there is no {name}", mend=mend)
+async def _check_models(context: ProviderContext) -> Findings:
+    rows = chosen_llms(context.settings)
+    for provider in [load_llm(row) for row in rows] or [load_extractive()]:
+        async with aclosing(provider.check(context)) as findings:
+            async for finding in findings:
+                yield finding
 
 
 async def _check_sign_in(settings: Settings) -> Findings:
@@ -242,14 +194,11 @@ async def _check_rate_limits(settings: Settings) -> Findings:
     yield Finding(name="limits", state="ok", told="all processes share their counts")
 
 
-def _credits_finding(left: float | None, *, is_free: bool) -> Finding:
-    if left is not None and left <= 0:
-        mend = "Buy credits at openrouter.ai/credits, or raise the key's own limit."
-        return Finding(name="models", state="wrong", told="the key has no credits left", mend=mend)
-    remaining = "no limit of its own" if left is None else f"${left:.2f} left"
-    free = ", free tier: few requests a day" if is_free else ""
-    state = "note" if is_free else "ok"
-    return Finding(name="models", state=state, told=f"the key is valid, {remaining}{free}")
+def _settings_advice(kind: Kind) -> str:
+    """Name the settings of the providers of a kind."""
+    names = [NAME_SETTINGS[kind]] if kind in NAME_SETTINGS else []
+    names += [name for row in providers(kind) for name in row.settings]
+    return f"Look at {', '.join(dict.fromkeys(names))}."
 
 
 def _example_passage(text: str) -> Passage:

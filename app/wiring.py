@@ -12,23 +12,21 @@ from app.chat.turn_runner import TurnRunner
 from app.conversations.service import ConversationService
 from app.corpora.service import CorpusService
 from app.evaluation.gate import GoldenGate
-from app.providers import (
+from app.providers.context import ProviderContext, open_http
+from app.providers.embeddings import (
+    GivenEmbedding,
     build_embeddings,
-    build_hosted,
-    build_llm,
-    build_reranker,
-    build_rewriter,
-    build_verifier,
-    check_keys,
+    check_embedding,
     configured_fingerprint,
-    open_http,
-    require,
-    secret_value,
 )
+from app.providers.llms import build_hosted, build_llm, build_rewriter
+from app.providers.rerankers import build_reranker
+from app.providers.verifiers import build_verifier
 from app.retrieval.calibration import Calibrator
 from app.retrieval.relevance import Relevance
 from app.retrieval.search import NO_FILTER, Search
 from app.settings import Settings
+from app.settings.required import require, secret_value
 from app.usage.budgets import Budget, MonthlyCalls, UsageService
 from app.users.policy import build_claim_policy
 from app.users.service import UserService
@@ -55,6 +53,8 @@ from storage.system_folders import ensure_temporary_folder
 
 if TYPE_CHECKING:
     from llama_index.core.base.embeddings.base import BaseEmbedding
+    from llama_index.core.llms import LLM
+    from llama_index.core.postprocessor.types import BaseNodePostprocessor
     from llama_index.vector_stores.qdrant import QdrantVectorStore
 
     from pipelines.jobs.worker import Worker
@@ -121,24 +121,39 @@ class Services:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings | None = None) -> AsyncGenerator[Services]:
-    """Open all services, and close them at the end. Without `settings`, read them from the environment."""
+async def open_services(
+    settings: Settings | None = None,
+    *,
+    llm: "LLM | None" = None,
+    embedding: "BaseEmbedding | None" = None,
+    reranker: "BaseNodePostprocessor | None" = None,
+    verifier: Verifier | None = None,
+) -> AsyncGenerator[Services]:
+    """Open all services, and close them at the end. Without `settings`, read them from the environment.
+
+    Objects that are given replace the configured models in these services, but not in the process of a
+    worker, which has only the settings. `embedding` is that of the next release, and is called once here
+    to measure its dimension.
+    """
     settings = settings or Settings()
     prepare_home(settings)
-    check_keys(settings)
-    configured = configured_fingerprint(settings)
+    given = await GivenEmbedding.measure(embedding) if embedding else None
+    if given is None:
+        check_embedding(settings)
+    configured = configured_fingerprint(settings, given)
     async with (
         open_http(settings) as http,
         open_engine(settings) as engine,
         open_database(settings) as database,
     ):
         calls = MonthlyCalls(database, settings.cohere_calls_per_month)
-        embedding, hosted = LocalEmbedding(), build_hosted(settings, http)
-        llm = build_llm(settings, hosted)
-        indexes = Indexes(database, engine, build_embeddings(settings, http, calls))
-        search = Search(database, indexes, build_reranker(settings, http, calls))
-        verifier = build_verifier(settings, embedding, llm)
-        relevance = Relevance(settings.strictness, embedding)
+        context = ProviderContext(settings, http, calls)
+        local, hosted = LocalEmbedding(), build_hosted(context, llm)
+        llm = build_llm(context, hosted)
+        indexes = Indexes(database, engine, build_embeddings(context, given))
+        search = Search(database, indexes, build_reranker(context, reranker))
+        verifier = verifier or build_verifier(settings, local, llm)
+        relevance = Relevance(settings.strictness, local)
         calibrate = Calibrator(database, indexes, relevance)
         rewriter = build_rewriter(hosted)
         turn_engine = TurnEngine(search, llm, verifier, settings.verify, relevance, rewriter)

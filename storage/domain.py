@@ -3,10 +3,10 @@
 import re
 from datetime import datetime
 from html import escape
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 from uuid import UUID, uuid5
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from storage.errors import Forbidden, redact_for_clients
 from storage.shapes import Metadata, Span
@@ -82,6 +82,14 @@ class Edition(Value):
         return cls(corpus=corpus, version=version or None, locale=locale or None)
 
 
+LOCAL_PROVIDER = "local"
+"""The provider of the local embedding."""
+PYTHON_PROVIDER = "python"
+"""The provider of an embedding that was given to `open_services` as an object."""
+_FIRST_LOCAL_MODEL = "wordllama/l2_supercat_256"
+"""The only local model of the versions that stored fingerprints without a provider."""
+
+
 class Fingerprint(Value):
     """The settings that make two indexes incompatible if they differ; stored with each release."""
 
@@ -89,6 +97,8 @@ class Fingerprint(Value):
     """Identifies how bytes become canonical text."""
     splitter: str
     """Identifies how canonical text is split into passages."""
+    provider: str
+    """The name of the embedding's provider, such as `local` or `cohere`."""
     embedding: str
     """The model's name, as its vendor spells it."""
     dimension: int
@@ -100,10 +110,25 @@ class Fingerprint(Value):
     on_disk: bool = False
     quantized: bool = False
 
+    @model_validator(mode="before")
+    @classmethod
+    def _add_provider(cls, data: Any) -> Any:
+        """Read a fingerprint of a version that knew two providers and stored only the model's name."""
+        if not isinstance(data, dict) or "provider" in data:
+            return cast("Any", data)
+        fields = cast("dict[str, Any]", data)
+        is_local = fields.get("embedding") == _FIRST_LOCAL_MODEL
+        return {**fields, "provider": LOCAL_PROVIDER if is_local else "cohere"}
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the local embedding made the vectors."""
+        return self.provider == LOCAL_PROVIDER
+
     def shares_vectors(self, other: "Fingerprint") -> bool:
         """Return whether vectors of one index can be used in the other."""
         changed = self.differences(other)
-        return not {"embedding", "dimension", "embedding_type"}.intersection(changed)
+        return not {"provider", "embedding", "dimension", "embedding_type"}.intersection(changed)
 
     def differences(self, other: "Fingerprint") -> list[str]:
         """Return the names of the fields that differ."""

@@ -8,7 +8,7 @@ import click
 from app.cli.progress import progress_bar
 from app.cli.runtime import EXIT_MISUSED, fail, load_settings
 from app.cli.terminal import echo, echo_json
-from app.providers import configured_fingerprint
+from app.providers.embeddings import configured_fingerprint
 from pipelines.ingestion import estimate
 from storage.errors import IbidError
 

@@ -12,12 +12,11 @@ from app.retrieval.deduplication import count_distinct, deduplicate
 from app.retrieval.filters import choose_editions
 from app.retrieval.request import MAX_PASSAGES, SearchRequest
 from storage.domain import LOCAL, RIGHTS, Attempt, Calibration, Metadata, Passage, Principal
-from storage.embeddings.local import LOCAL_MODEL
 from storage.errors import ModelUnavailable, NotFound
 from storage.index.passages import Selection
 from storage.index.releases import Indexes
 from storage.logs import log_failure
-from storage.rerankers.cohere import Reranker
+from storage.rerankers import Reranker
 from storage.sql.commit_cache import CommitCache
 from storage.sql.database import Database, Session, retry_on_lost_connection
 from storage.sql.repositories.corpora import Corpora
@@ -182,7 +181,7 @@ class Search:
 
     async def uses_foreign_embedding(self) -> bool:
         """Return whether the serving release was embedded with a model other than the local one."""
-        return (await self._indexes.serving()).fingerprint.embedding != LOCAL_MODEL
+        return not (await self._indexes.serving()).fingerprint.is_local
 
     async def serving_release(self) -> str | None:
         """Return the name of the serving release; None before anything was ingested."""

@@ -18,17 +18,20 @@ from app.settings.types import (
     ALGORITHMS,
     Algorithms,
     DatabaseAddress,
+    EmbeddingName,
     HeaderText,
     JobsAddress,
     Key,
     KeyedAddress,
     Keys,
+    LLMName,
     Networks,
     PageAddress,
     PublicAddress,
     QdrantAddress,
     RateLimitStoreAddress,
     TableName,
+    VerifierName,
     WebAddress,
     split_list,
 )
@@ -77,7 +80,7 @@ class Settings(BaseSettings):
     gate_margin: float = Field(default=0.02, ge=0, le=1)
     """A new release is refused if recall@10 on a corpus's golden set drops by more than this."""
 
-    embedding: Literal["local", "cohere"] = "local"
+    embedding: EmbeddingName = "local"
     """The embedding model of the next release. `cohere` needs `COHERE_API_KEY`."""
 
     cohere_api_key: Key | None = None
@@ -104,7 +107,7 @@ class Settings(BaseSettings):
     cohere_calls_per_month: Annotated[int, Field(gt=0)] | None = None
     """The maximum number of calls to Cohere per month (1000 with a trial key). Default: unlimited."""
 
-    llm: Literal["extractive", "openrouter"] | None = None
+    llm: LLMName | None = None
     """The kind of model that writes answers.
 
     By default hosted models, if `OPENROUTER_API_KEY` or `LLM_FALLBACKS` is set; else `extractive`.
@@ -167,7 +170,7 @@ class Settings(BaseSettings):
     verify: Literal["off", "mark", "strict"] = "mark"
     """Whether claims get verdicts. `strict` also withholds claims that no source supports."""
 
-    verifier: Literal["local", "llm"] = "local"
+    verifier: VerifierName = "local"
     """What verifies claims: `local` compares words, numbers and names; `llm` asks the language model."""
     openrouter_provider: dict[str, Any] = {}
     """OpenRouter's routing options as JSON: `order`, `only`, `data_collection`, `zdr`, `max_price`."""

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, SecretStr
 
+from app.provider_registry import choices
 from app.settings.origins import parse_public_url
 from storage.http.networks import parse_networks
 from storage.index.server.qdrant_url import parse_qdrant_url
@@ -131,3 +132,10 @@ TableName = Annotated[
 Algorithms = Annotated[str, AfterValidator(_normalize_algorithms)]
 Networks = Annotated[str, AfterValidator(_normalize_networks)]
 RateLimitStoreAddress = Annotated[str, AfterValidator(_normalize_rate_limit_store)]
+
+if TYPE_CHECKING:
+    EmbeddingName = LLMName = VerifierName = str
+else:  # a type checker cannot read a `Literal` that is computed
+    EmbeddingName = Literal[choices("embedding")]
+    LLMName = Literal[choices("llm")]
+    VerifierName = Literal[choices("verifier")]

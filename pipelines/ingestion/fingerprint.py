@@ -11,6 +11,7 @@ SPLITTER = "1"
 
 
 def build_fingerprint(
+    provider: str,
     embedding: str,
     dimension: int,
     *,
@@ -22,6 +23,7 @@ def build_fingerprint(
     return Fingerprint(
         reader=combined_version(),
         splitter=SPLITTER,
+        provider=provider,
         embedding=embedding,
         dimension=dimension,
         embedding_type=embedding_type,

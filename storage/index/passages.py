@@ -11,7 +11,7 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 
 from storage.concurrency import BackgroundWriter, prefetch
 from storage.domain import Fingerprint, Passage
-from storage.embeddings.local import LOCAL_MODEL, SUPPORTED_LANGUAGES
+from storage.embeddings.local import SUPPORTED_LANGUAGES
 from storage.errors import IndexMismatch, NotFound
 from storage.index.bm25.encoder import encode_document, encode_query
 from storage.index.bm25.tokenizer import is_latin
@@ -247,7 +247,7 @@ class PassageIndex:
 
     def _dense_weight(self, query: str, languages: frozenset[str]) -> float:
         """Return a low weight if the embedding was not trained on the query's language."""
-        if self.fingerprint.embedding != LOCAL_MODEL:
+        if not self.fingerprint.is_local:
             return _DENSE_WEIGHT
         known = not SUPPORTED_LANGUAGES.isdisjoint(languages) and is_latin(query)
         return _DENSE_WEIGHT if known else _FOREIGN_DENSE_WEIGHT

@@ -1,7 +1,7 @@
-"""Reranking of search results by a model: the interface, and its implementation with Cohere."""
+"""Reranking with Cohere's models."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,24 +14,6 @@ if TYPE_CHECKING:
     from storage.http.cohere_api import CohereAPI
 
 _SECONDS = 3.0
-
-
-class Reranker(Protocol):
-    """A model that orders passages by their relevance to a query."""
-
-    @property
-    def model(self) -> str:
-        """The name of the model, for messages about its failures."""
-        ...
-
-    @property
-    def depth(self) -> int:
-        """The number of passages that `rerank` should receive."""
-        ...
-
-    async def rerank(self, query: str, passages: Sequence[Passage]) -> list[Passage]:
-        """Return all passages, best first, with the model's `score` in [0, 1]; raise `ModelUnavailable`."""
-        ...
 
 
 class _RerankResult(msgspec.Struct):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from app.providers import configured_fingerprint
+from app.providers.embeddings import configured_fingerprint
 from app.settings import Settings
 from app.wiring import Services, open_services
 from pipelines.ingestion.transformations import text_to_embed

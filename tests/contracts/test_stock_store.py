@@ -34,7 +34,9 @@ async def test_the_stock_store_finds_passages_with_their_text(location: str) -> 
     client = AsyncQdrantClient(location, check_compatibility=False)
     engine = ServerEngine(client, location, in_memory=location == ":memory:")
     embedding = LocalEmbedding()
-    made = build_fingerprint(embedding.model_name, DIMENSION, on_disk=False, quantized=False)
+    made = build_fingerprint(
+        "local", embedding.model_name, DIMENSION, on_disk=False, quantized=False
+    )
     index = PassageIndex(engine, f"test-{uuid4().hex}", made, lambda _: embedding)
     await index.create()
     source = uuid4()

@@ -157,7 +157,7 @@ def test_the_doctor_notes_that_another_embedding_waits_to_be_built(
     other = {"EMBEDDING": "cohere", "COHERE_API_KEY": "any"}
     well = run_ibid(home, "doctor", **hosted(doubles, "answers") | other)
     assert well.exit_code == 0, well.output
-    assert "differs from the active release: embedding, dimension" in well.stdout
+    assert "differs from the active release: provider, embedding, dimension" in well.stdout
     assert "ibid reindex" in well.stdout
 
 

@@ -1,0 +1,1 @@
+"""Implementations of the providers in `app.provider_registry`, and the functions that build from settings."""
