@@ -21,7 +21,7 @@ from storage.embeddings.local import DIMENSION, LocalEmbedding
 from storage.index.engine import Filter, IndexEngine
 from storage.index.passages import PassageIndex, search_filter
 from storage.index.server.engine import ServerEngine
-from storage.index.vector_store import Selection, build_vector_store
+from storage.index.vector_store import FilteredIndex, build_vector_store
 from tests.contracts.conftest import Make
 
 TEXTS = ("The lens turns every ten seconds.", "Paraffin is delivered on Thursdays.")
@@ -73,8 +73,8 @@ async def test_the_read_only_store_finds_them_on_every_engine(
     unpublished = passage(uuid4(), 0, TEXTS[1])
     await index.stage([unpublished], embedding.get_text_embedding_batch([TEXTS[1]]), "en")
 
-    async def select(where: Filter) -> Selection:
-        return Selection(index, {**search_filter(["manual"], ()), **where})
+    async def select(where: Filter) -> FilteredIndex:
+        return FilteredIndex(index, {**search_filter(["manual"], ()), **where})
 
     store = build_vector_store(select, to_text_node, asyncio.run, ["en"])
     for mode in VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.SPARSE:

@@ -55,7 +55,7 @@ def test_links_to_text_and_pdf_have_no_fragments() -> None:
 
 def test_the_fingerprint_of_earlier_indexes_is_kept() -> None:
     """Indexes that were built before each reader had a version must not look outdated."""
-    built = build_fingerprint("any", 8, on_disk=False, quantized=False)
+    built = build_fingerprint("any", "any", 8, on_disk=False, quantized=False)
     unchanged = tuple(replace(one, version=1) for one in FORMATS)
     assert built.reader == combined_version()
     assert combined_version(unchanged) == "3"

@@ -48,8 +48,8 @@ def test_the_highest_mark_is_full_support(tmp_path: Path) -> None:
         ([json.dumps({**ROWS[0], "evidence": FUEL}), "{"], "line 2"),
         ([json.dumps(ROWS[0])], "line 1: evidence"),
         (["[]"], "line 1"),
-        ([json.dumps({**ROWS[0], "evidence": FUEL})], "and others"),
-        ([""], "and others"),
+        ([json.dumps({**ROWS[0], "evidence": FUEL})], "claims that are not"),
+        ([""], "claims that are not"),
     ],
 )
 def test_what_is_no_set_of_claims_is_refused(tmp_path: Path, lines: list[str], told: str) -> None:

@@ -106,7 +106,7 @@ def test_options_and_schemas_are_read(
             "an unknown parameter: use one of application_name",
         ),
         ("postgresql://h/d?sslmode=require&sslmode=disable", "sslmode is given twice"),
-        ("postgresql://h/d?statement_cache_size=100", "statement_cache_size is 0"),
+        ("postgresql://h/d?statement_cache_size=100", "statement_cache_size must be 0"),
         ("postgresql://h/d?options=search_path", "options may contain only settings"),
         ("postgresql://h/d?options=-c", "options may contain only settings"),
         ("postgresql://h/d?options=-csearch_path=", "search_path contains no schema"),
