@@ -19,7 +19,7 @@ from pipelines.ingestion.fingerprint import build_fingerprint
 from storage.domain import Passage
 from storage.embeddings.local import DIMENSION, LocalEmbedding
 from storage.index.engine import Filter, IndexEngine
-from storage.index.passages import PassageIndex, search_filter
+from storage.index.passages import PassageIndex, Selection, search_filter
 from storage.index.server.engine import ServerEngine
 from storage.index.vector_store import FilteredIndex, build_vector_store
 from tests.contracts.conftest import Make
@@ -64,7 +64,9 @@ async def test_the_read_only_store_finds_them_on_every_engine(
     engine: IndexEngine, make: Make
 ) -> None:
     embedding = LocalEmbedding()
-    made = build_fingerprint(embedding.model_name, DIMENSION, on_disk=False, quantized=False)
+    made = build_fingerprint(
+        "local", embedding.model_name, DIMENSION, on_disk=False, quantized=False
+    )
     index = PassageIndex(engine, await make(DIMENSION), made, lambda _: embedding)
     source = uuid4()
     passages = [passage(source, ordinal, text) for ordinal, text in enumerate(TEXTS)]
@@ -74,7 +76,9 @@ async def test_the_read_only_store_finds_them_on_every_engine(
     await index.stage([unpublished], embedding.get_text_embedding_batch([TEXTS[1]]), "en")
 
     async def select(where: Filter) -> FilteredIndex:
-        return FilteredIndex(index, {**search_filter(["manual"], ()), **where})
+        return FilteredIndex(
+            index, {**search_filter(Selection(("manual",), frozenset({"en"}))), **where}
+        )
 
     store = build_vector_store(select, to_text_node, asyncio.run, ["en"])
     for mode in VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.SPARSE:
