@@ -74,10 +74,11 @@ class InvalidInput(IbidError):
 
 
 class NotFound(IbidError):
-    """No object of this kind has that name."""
+    """No object of this kind exists, or none has the name `key`."""
 
-    def __init__(self, kind: str, key: object, hint: str = "") -> None:
-        super().__init__(f"There is no {kind} {str(key)!r}.{' ' + hint if hint else ''}")
+    def __init__(self, kind: str, key: object = None, hint: str = "") -> None:
+        name = "" if key is None else f" {str(key)!r}"
+        super().__init__(f"There is no {kind}{name}.{' ' + hint if hint else ''}")
 
 
 class AlreadyExists(IbidError):

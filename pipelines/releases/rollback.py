@@ -13,8 +13,8 @@ async def find_kept(database: Database, indexes: Indexes, name: str | None) -> P
         kept = await Releases(session).kept()
     chosen = [release for release in kept if name in (None, release.collection)]
     if not chosen:
-        names = ", ".join(release.collection for release in kept) or "none"
-        raise NotFound(
-            "kept release", name or "to go back to", f"These releases are kept: {names}."
-        )
+        if not kept:
+            raise NotFound("earlier release", name)
+        names = ", ".join(release.collection for release in kept)
+        raise NotFound("kept release", name, f"These releases are kept: {names}.")
     return indexes.index_of(chosen[-1])

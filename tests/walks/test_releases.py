@@ -283,7 +283,7 @@ async def test_a_release_that_lost_passages_is_not_let_serve(manual: Services) -
 
 
 async def test_there_must_be_something_to_go_back_to(manual: Services) -> None:
-    with pytest.raises(NotFound, match="no kept release"):
+    with pytest.raises(NotFound, match="There is no earlier release"):
         await manual.reindexing.rollback()
     await reindexing(manual, reader="next").reindex()
     with pytest.raises(NotFound, match="These releases are kept: ibid-1"):
