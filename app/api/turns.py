@@ -27,7 +27,7 @@ ANSWER = {HTTP_201_CREATED: ResponseSpec(Answer, description="The whole answer")
 
 
 class AnswerOptions(Value):
-    """Options of an answer. It is searched for in `corpora`, or in all of them if none is given."""
+    """Options of an answer. Ibid searches `corpora`, or all of them if none is given."""
 
     corpora: tuple[str, ...] = ()
     filter: Annotated[dict[str, str], Field(default_factory=dict)]

@@ -132,9 +132,8 @@ class TurnRunner:
                     yield event
         except ModelUnavailable as error:
             if error.attempts or meter.has_usage:
-                with suppress(
-                    DatabaseUnavailable
-                ):  # the model's failure matters more to the caller
+                # The model's failure matters more to the caller than one of the database.
+                with suppress(DatabaseUnavailable):
                     await self._record_failed_usage(meter, error.attempts)
             raise
         except (asyncio.CancelledError, GeneratorExit, IndexUnavailable):
