@@ -20,8 +20,8 @@ from app.providers.rerankers import build_reranker
 from app.settings import Settings
 from app.settings.misspelt import find_misspelt, find_unknown_names
 from app.settings.required import require, secret_value
+from app.users.claim_policy import build_claim_policy
 from app.users.issuer_keys import fetch_keys
-from app.users.policy import build_claim_policy
 from app.wiring import open_database, open_engine, prepare_home
 from storage.domain import Passage
 from storage.errors import IbidError, IndexMismatch, InvalidInput

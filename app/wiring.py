@@ -28,7 +28,7 @@ from app.retrieval.search import NO_FILTER, Search
 from app.settings import Settings
 from app.settings.required import require, secret_value
 from app.usage.budgets import Budget, MonthlyCalls, UsageService
-from app.users.policy import build_claim_policy
+from app.users.claim_policy import build_claim_policy
 from app.users.service import UserService
 from app.verification import Verifier
 from pipelines.ingestion.service import Ingestion
@@ -260,7 +260,7 @@ def build_user_service(settings: Settings, database: Database) -> UserService:
     if settings.auth == "off":
         return UserService(database)
     from app.users.issuer_keys import IssuerKeys  # noqa: PLC0415 - cryptography takes 0.1 s
-    from app.users.tokens import TokenVerifier  # noqa: PLC0415
+    from app.users.issuer_tokens import TokenVerifier  # noqa: PLC0415
 
     url = require(settings.auth_jwks_url, "AUTH=jwt", "AUTH_JWKS_URL")
     keys = IssuerKeys(url, settings.algorithms)

@@ -13,7 +13,7 @@ from litestar.middleware import (
 )
 from litestar.types import Middleware
 
-from app.api.proxies import address_of
+from app.api.forwarded_headers import address_of
 from app.api.sign_in_failures import get_sign_in_failures
 from app.settings import Settings
 from app.settings.types import split_list

@@ -1,4 +1,4 @@
-"""Request bodies: an error for JSON that is nested too deeply, and a timeout for slow bodies."""
+"""Request bodies: their size limit, an error for JSON that is nested too deeply, and a timeout."""
 
 import asyncio
 from typing import Any
@@ -18,6 +18,8 @@ from litestar.types import (
 from app.api.request_log import note_disconnect
 from storage.errors import InvalidInput
 
+MAX_BODY_SIZE = 1_000_000
+"""Bytes. Litestar counts them as they arrive, so the limit also holds without `Content-Length`."""
 _TIMEOUT_SECONDS = 30.0
 """Timeout in seconds for the next part of a body."""
 

@@ -1,63 +1,29 @@
-"""Endpoints for uploads and for the jobs that ingest them."""
+"""Endpoints for jobs: list, watch and cancel."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Controller, Request, Response, delete, get, post
-from litestar.datastructures import State, UploadFile
+from litestar import Controller, Request, Response, delete, get
+from litestar.datastructures import State
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
 from litestar.openapi import ResponseSpec
-from litestar.params import Body, FromPath, QueryParameter
+from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
-from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
+from litestar.status_codes import HTTP_200_OK
 
 from app.api.pagination import Offset
 from app.api.sse import encode_event, sse_response
-from app.corpora.service import CorpusService
-from app.worker_process import WorkerSupervisor
 from pipelines.jobs.models import Job
 from pipelines.jobs.queue import Jobs
-from pipelines.uploads.filenames import SentFile
-from pipelines.uploads.receiver import UploadReceiver
 from storage.domain import Value
-
-
-@dataclass
-class UploadForm:
-    """Files or zip archives, and the corpus to ingest them into."""
-
-    files: list[UploadFile] = field(default_factory=list[UploadFile])
-    corpus: str = "default"
-    base_url: str | None = None
 
 
 class JobList(Value):
     """Jobs, newest first."""
 
     jobs: tuple[Job, ...]
-
-
-class UploadController(Controller):
-    """`POST /api/v1/sources`. It is a separate controller because its bodies may be larger."""
-
-    @post("/sources", tags=["sources"], summary="Upload sources", status_code=HTTP_202_ACCEPTED)
-    async def upload(
-        self,
-        data: Annotated[UploadForm, Body(media_type=RequestEncodingType.MULTI_PART)],
-        intake: NamedDependency[UploadReceiver],
-        library: NamedDependency[CorpusService],
-        supervisor: NamedDependency[WorkerSupervisor],
-    ) -> Job:
-        """Store files and submit a job that ingests them. A file replaces an earlier one of the same name."""
-        await library.check_visible(data.corpus)
-        sent = [SentFile(file.filename, file.file) for file in data.files]
-        job = await intake.receive(sent, data.corpus, data.base_url or None)
-        supervisor.start_worker()
-        return job
 
 
 class JobController(Controller):

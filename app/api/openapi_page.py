@@ -7,8 +7,8 @@ from typing import Any
 from litestar import Request
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 
+from app.api.forwarded_headers import base_url
 from app.api.headers import CONTENT_SECURITY_POLICY
-from app.api.proxies import base_url
 from app.web.pages import page_templates
 
 JSON = dict[str, Any]

@@ -13,8 +13,8 @@ from litestar.exceptions import HTTPException, LitestarException
 from litestar.status_codes import HTTP_400_BAD_REQUEST
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
+from app.api.forwarded_headers import address_of
 from app.api.problems import MEDIA_TYPE, problem_body, status_of
-from app.api.proxies import address_of
 from app.settings import Settings
 from storage.errors import ModelUnavailable, NotSignedIn, ServerStopping, TooManyFailures
 from storage.logs import REQUEST_ID, log_failure

@@ -5,7 +5,7 @@ from typing import cast
 
 from litestar import Litestar
 
-from app.api.client_address import client_network
+from app.api.client_network import client_network
 from app.rate_limiting.limiter import RateLimiter, Window
 from storage.errors import TooManyFailures
 

@@ -6,8 +6,8 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from app.api.auth import principal_of
-from app.api.client_address import client_network
-from app.api.proxies import address_of
+from app.api.client_network import client_network
+from app.api.forwarded_headers import address_of
 from app.api.shutdown import asks_for_stream
 from app.chat.limits import ConcurrencyLimit
 from storage.domain import LOCAL

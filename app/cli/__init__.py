@@ -10,8 +10,8 @@ _SECTIONS = {
         "demo": ("app.cli.demo.demo", "Try Ibid on its own handbook, without any set-up."),
         "plan": ("app.cli.plan.plan", "Estimate what ingesting files needs."),
         "ingest": ("app.cli.ingest.ingest", "Ingest files and folders into a corpus."),
-        "ask": ("app.cli.answers.ask", "Answer a question, with footnotes."),
-        "search": ("app.cli.answers.search", "Find the passages for a query."),
+        "ask": ("app.cli.ask.ask", "Answer a question, with footnotes."),
+        "search": ("app.cli.ask.search", "Find the passages for a query."),
         "serve": ("app.cli.serve.serve", "Serve the chat page and the REST API."),
     },
     "Content": {

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from app.cli.answer_output import show_answer
 from app.cli.ingest import show_report
-from app.cli.output import show_answer
 from app.cli.progress import progress_bar
 from app.cli.runtime import load_settings, run_command
 from app.cli.terminal import echo

@@ -16,7 +16,7 @@ from storage.sql.tables import ApiKey, User
 
 if TYPE_CHECKING:
     from app.users.claims import Claims
-    from app.users.tokens import TokenVerifier
+    from app.users.issuer_tokens import TokenVerifier
 
 _KEY_PREFIX = "ibid_"
 _PREFIX_LENGTH = len(_KEY_PREFIX) + 8

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from app.api.client_address import parse_address
+from app.api.client_network import parse_address
 from app.settings import Settings
 from app.settings.origins import hostname, is_same_site, parse_origin, parse_public_url
 

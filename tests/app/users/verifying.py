@@ -5,7 +5,7 @@ from typing import Any
 from app.settings import Settings
 from app.users.claims import ClaimPolicy
 from app.users.issuer_keys import IssuerKeys
-from app.users.tokens import TokenVerifier
+from app.users.issuer_tokens import TokenVerifier
 from tests.doubles.issuer import AUDIENCE, Issuer
 
 ALGORITHMS = Settings.model_construct().algorithms

@@ -7,7 +7,7 @@ from typing import Any, cast
 from litestar import Request
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
-from app.api.client_address import parse_address
+from app.api.client_network import parse_address
 from app.settings import Settings
 from storage.http.networks import Network
 

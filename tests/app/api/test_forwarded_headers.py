@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.proxies import ProxyHeadersMiddleware
+from app.api.forwarded_headers import ProxyHeadersMiddleware
 from tests.app.api.conftest import local
 
 OURS = "10.0.0.0/8,192.168.1.5,2001:db8::/32"

@@ -6,7 +6,7 @@ from uuid import UUID
 import click
 
 from app.chat.request import AnswerRequest
-from app.cli.output import show_answer, show_passages
+from app.cli.answer_output import show_answer, show_passages
 from app.cli.runtime import run_command
 from app.cli.terminal import echo_json
 from app.retrieval.request import SearchRequest
