@@ -17,6 +17,7 @@ from app.providers.embeddings import build_embeddings, configured_fingerprint
 from app.providers.findings import Finding, Findings
 from app.providers.llms import chosen_llms, load_extractive, load_llm
 from app.providers.rerankers import build_reranker
+from app.rate_limiting.limiter import build_rate_limiter
 from app.settings import Settings
 from app.settings.misspelt import find_misspelt, find_unknown_names
 from app.settings.required import require, secret_value
@@ -183,8 +184,6 @@ async def _check_rate_limits(settings: Settings) -> Findings:
     if not settings.rate_limit_store:
         yield Finding(name="limits", state="ok", told="no shared store is set")
         return
-    from app.rate_limiting.limiter import build_rate_limiter  # noqa: PLC0415 - Litestar takes a moment
-
     async with aclosing(build_rate_limiter(settings)) as limiter:
         together = await limiter.is_shared()
     if not together:

@@ -9,6 +9,7 @@ import click
 from app import granian_server as serving
 from app.cli.runtime import EXIT_MISUSED, fail, load_settings, run_command
 from app.cli.terminal import echo
+from app.rate_limiting.limiter import build_rate_limiter
 from app.settings import Settings
 
 
@@ -47,8 +48,6 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
 
 async def _check_services(settings: Settings) -> None:
     """Open the services once, so that an error is one line here and not a traceback in a worker."""
-    from app.rate_limiting.limiter import build_rate_limiter  # noqa: PLC0415 - Litestar takes a moment
-
     build_rate_limiter(settings)
 
 

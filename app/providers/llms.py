@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from llama_index.core.llms import LLM
 
 from app.chat.condensing.llm import Rewriter
+from app.llms.given import GivenLLM
 from app.provider_registry import Provider, providers
 from app.providers.context import ProviderContext
 from app.providers.findings import Findings
@@ -58,8 +59,6 @@ def build_hosted(context: ProviderContext, given: LLM | None = None) -> list[LLM
     A model given in Python replaces them. Raise `InvalidInput` if a key or a model is missing.
     """
     if given is not None:
-        from app.llms.given import GivenLLM  # noqa: PLC0415 - rarely used
-
         return [GivenLLM(llm=given)]
     rows = chosen_llms(context.settings)
     return [model for row in rows for model in load_llm(row).models(context)]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 from app.provider_registry import providers
 from app.providers.context import ProviderContext
 from storage.rerankers import Reranker
+from storage.rerankers.postprocessor import PostprocessorReranker
 
 if TYPE_CHECKING:
     from llama_index.core.postprocessor.types import BaseNodePostprocessor
@@ -23,8 +24,6 @@ def build_reranker(
 ) -> Reranker | None:
     """Build the given or configured reranker, or return None; raise `InvalidInput` without its key."""
     if given is not None:
-        from storage.rerankers.postprocessor import PostprocessorReranker  # noqa: PLC0415 - rarely used
-
         return PostprocessorReranker(given)
     for row in providers("reranker"):
         if value := getattr(context.settings, row.chosen_by.lower()):
