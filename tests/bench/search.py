@@ -57,7 +57,7 @@ class SearchBench:
                 dense=LocalEmbedding().get_query_embedding(query),
                 sparse=encode_query({query: 1.0}, {"en"}),
             )
-            self.requests.append([*edge.queries(encoded).values()])
+            self.requests.append([*edge.to_requests(encoded).values()])
 
     async def search(self, query: str) -> None:
         """Search with Ibid, through the engine's process."""

@@ -161,7 +161,7 @@ async def test_ctrl_c_leaves_an_index_that_serves(tmp_path: Path) -> None:
     ingest(home, docs)
     write(docs, 101)
     code, told = ingest_and_interrupt(home, docs)
-    assert (code, told) == (130, "ibid: Interrupted. What was there before still serves.\n")
+    assert (code, told) == (130, "ibid: Interrupted. The active index stays active.\n")
     await assert_each_page_is_whole(home, 100, 101)
     ingest(home, docs)
     await assert_each_page_is_whole(home, 101)

@@ -15,6 +15,7 @@ from llama_index.core.vector_stores import (
     MetadataFilter,
     MetadataFilters,
 )
+from pydantic import SecretStr
 
 from app.settings import Settings
 from app.wiring import Services, open_services
@@ -224,12 +225,12 @@ async def test_a_release_of_another_embedding_needs_a_new_store(
     async with open_services(settings) as services:
         await services.ingestion.run([docs])
         retriever = await open_retriever(services)
-        hosted = Settings(
-            ibid_home=settings.ibid_home,
-            embedding="cohere",
-            cohere_api_key="sk-secret-0451",
-            cohere_base_url=doubles.cohere,
-        )
+        changes = {
+            "embedding": "cohere",
+            "cohere_api_key": SecretStr("sk-secret-0451"),
+            "cohere_base_url": doubles.cohere,
+        }
+        hosted = settings.model_copy(update=changes)
         async with open_services(hosted) as other:
             await other.reindexing.reindex()
             with pytest.raises(IndexMismatch, match=r"was opened for .*Open the store"):

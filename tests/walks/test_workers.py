@@ -132,7 +132,7 @@ async def test_a_server_whose_worker_is_killed_goes_on_with_another(tmp_path: Pa
         server.send_signal(signal.SIGINT)
         output, _ = server.communicate(timeout=30)
         assert (server.returncode, "Traceback" in output) == (0, False), output
-        assert 'worker_ended reason="the worker ended with code -9; another begins"' in output
+        assert 'worker_ended reason="the worker ended with code -9; it is restarted"' in output
         wait_until(is_gone, server.pid)
 
 
