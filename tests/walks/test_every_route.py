@@ -13,6 +13,7 @@ import pytest
 from litestar.testing import TestClient
 
 from app.api import create_app
+from app.retrieval.request import SearchRequest
 from app.settings import Settings
 from app.wiring import Services
 from tests.app.api.calls import API, JSON, Client
@@ -172,7 +173,7 @@ class RouteWalk:
         self.client.headers.pop("authorization")
         sources = self.call(self.services.library.sources, ["vault"])
         by_kind = {source.root is None: str(source.id) for source in sources}
-        passages = self.call(self.services.search.passages, QUESTION, ["vault"])
+        passages = self.call(self.services.search.passages, SearchRequest(QUESTION, ["vault"]))
         return {
             "name": "vault",
             "job_id": job["id"],

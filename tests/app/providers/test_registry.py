@@ -55,6 +55,7 @@ USE = """
 import asyncio
 from pathlib import Path
 from app.doctor import run_checks
+from app.retrieval.request import SearchRequest
 from app.settings import Settings
 from app.wiring import open_services
 
@@ -62,7 +63,7 @@ async def main():
     settings = Settings(ibid_home="home", embedding="toy")
     async with open_services(settings) as services:
         await services.ingestion.run([Path("lamp.md")])
-        (found,) = await services.search.passages("paraffin", limit=1)
+        (found,) = await services.search.passages(SearchRequest("paraffin", limit=1))
         print((await services.indexes.serving()).fingerprint.provider, repr(found.text))
     print(*[one.told for one in await run_checks(settings) if one.name == "embedding"])
 
@@ -129,5 +130,5 @@ def test_one_file_and_one_row_add_an_embedding(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         r"toy 'Lamp\n\nThe lamp burns paraffin.'",
-        "toy/letters gives 7 dimensions",
+        "toy/letters returns 7 dimensions",
     ]
