@@ -33,7 +33,7 @@ STORE_RETRY_SECONDS = 60.0
 
 
 class TurnStore(Protocol):
-    """What one turn reads from the database before it begins, and what it leaves there."""
+    """The storage of one turn: what is read before it begins, and what is written during and after it."""
 
     def load(self) -> Coroutine[Any, Any, Turn]:
         """Return the turn, with its scope and history; raise `IbidError` if it must not begin."""

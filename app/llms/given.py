@@ -23,7 +23,7 @@ _log = logging.getLogger("ibid.llm")
 
 
 class GivenLLM(CustomLLM):
-    """An LLM that passes calls to `llm`, and raises `ModelUnavailable` for whatever `llm` raises."""
+    """An LLM that passes calls to `llm`, and raises `ModelUnavailable` if `llm` fails."""
 
     llm: LLM
 

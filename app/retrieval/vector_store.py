@@ -58,7 +58,8 @@ class _Reading:
         Raise `IndexMismatch` if that release was embedded with another model than the store was opened for.
         """
         self._search.principal.require("ask")
-        await self._indexes.find()  # notices each new release at once, also after hours
+        # Read the alias on every call: a program may keep its store for hours while releases change.
+        await self._indexes.find()
         index = await self._indexes.serving()
         if not index.fingerprint.shares_vectors(self._opened):
             raise IndexMismatch(

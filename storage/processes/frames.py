@@ -49,5 +49,5 @@ def _read(pipe: IO[bytes], size: int) -> bytes:
 def _size(length: bytes, largest: int) -> int:
     size = int.from_bytes(length, "big")
     if size > largest:
-        raise ConnectionAbortedError(f"A frame of {size} bytes.")
+        raise ConnectionAbortedError(f"The frame has {size} bytes; the limit is {largest}.")
     return size

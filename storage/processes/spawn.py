@@ -15,7 +15,7 @@ _KEPT = (
     "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "LD_PRELOAD", "MALLOC_ARENA_MAX", "PATH", "PYTHONHOME",
     "PYTHONPATH", "PYTHONPYCACHEPREFIX", "SYSTEMROOT", "TEMP", "TMPDIR", "VIRTUAL_ENV",
 )  # fmt: skip
-"""The variables that Python needs. All others are left out: who takes over a child finds no API keys."""
+"""The variables that Python needs. Others are removed, so that an attacker in a child finds no API keys."""
 
 
 def spawn(module: str, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:

@@ -11,7 +11,7 @@ from storage.errors import ModelUnavailable
 
 
 class PostprocessorReranker:
-    """A reranker that calls a postprocessor, and raises `ModelUnavailable` for whatever it raises.
+    """A reranker that calls a postprocessor, and raises `ModelUnavailable` if it fails.
 
     The passages are those that the postprocessor returns, in its order.
     """
@@ -51,7 +51,7 @@ def _to_node(passage: Passage) -> NodeWithScore:
 
 
 def _to_unit_interval(scores: Sequence[float | None]) -> list[float | None]:
-    """Return scores in [0, 1]. If one is outside, they are taken for logits: their logistic function."""
+    """Return scores in [0, 1]. If a score is outside, treat all as logits and apply the logistic function."""
     if all(score is None or 0 <= score <= 1 for score in scores):
         return [None if score is None else float(score) for score in scores]
     return [None if score is None else _logistic(float(score)) for score in scores]
