@@ -10,8 +10,11 @@ from app.providers.context import ProviderContext
 from app.settings import Settings
 from pipelines.ingestion.fingerprint import build_fingerprint
 from storage.domain import PYTHON_PROVIDER, Fingerprint
-from storage.errors import IndexMismatch
+from storage.errors import IndexMismatch, InvalidInput
 from storage.index.passages import EmbeddingFactory
+
+_DEFAULT_NAME: str = BaseEmbedding.model_fields["model_name"].default
+"""The name that LlamaIndex gives to an embedding without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,12 @@ class GivenEmbedding:
 
     @classmethod
     async def measure(cls, embedding: BaseEmbedding) -> "GivenEmbedding":
-        """Measure the dimension by embedding one text."""
+        """Measure the dimension by embedding one text; raise `InvalidInput` if the model has no name."""
+        if embedding.model_name in ("", _DEFAULT_NAME):
+            raise InvalidInput(
+                "The embedding has no name: pass model_name=..., so that an index is not searched with "
+                "another embedding of the same dimension."
+            )
         vector = await embedding.aget_text_embedding("lighthouse")
         return cls(embedding, EmbeddingModel(embedding.model_name, len(vector)))
 

@@ -19,7 +19,7 @@ from app.settings import Settings
 from app.verification import Judgement
 from app.wiring import Services, open_services
 from storage.domain import Answer
-from storage.errors import IndexMismatch, ModelUnavailable
+from storage.errors import IndexMismatch, InvalidInput, ModelUnavailable
 from tests.library import write_docs
 
 FUEL = "How much paraffin does the lamp burn?"
@@ -194,3 +194,11 @@ async def test_a_release_goes_to_a_given_embedding_and_back(settings: Settings, 
     async with open_services(settings) as services:
         await services.reindexing.rollback()
         assert await services.search.passages(FUEL)
+
+
+@pytest.mark.parametrize("name", ["unknown", ""])
+async def test_an_embedding_without_a_name_is_refused(settings: Settings, name: str) -> None:
+    """Its indexes could not be told from those of another one of the same dimension."""
+    with pytest.raises(InvalidInput, match="pass model_name"):
+        async with open_services(settings, embedding=Letters(model_name=name)):
+            pass
