@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import sysconfig
 from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator, Container, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -56,6 +57,8 @@ def _command(module: str, arguments: Iterable[str]) -> tuple[str, ...]:
 
 
 def _environment(names: Container[str]) -> dict[str, str]:
-    path = (_ROOT, *os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    # An installed Ibid is importable anyway; site-packages in PYTHONPATH would precede the standard library.
+    root = () if sysconfig.get_path("purelib") == _ROOT else (_ROOT,)
+    path = (*root, *os.environ.get("PYTHONPATH", "").split(os.pathsep))
     unique = os.pathsep.join(dict.fromkeys(filter(None, path)))
     return {n: v for n, v in os.environ.items() if n in names} | {"PYTHONPATH": unique}
