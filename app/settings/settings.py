@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import (
@@ -33,6 +32,7 @@ from app.settings.types import (
     TableName,
     VerifierName,
     WebAddress,
+    is_keyword,
     split_list,
 )
 from storage.http.networks import Network, parse_networks
@@ -301,7 +301,7 @@ class Settings(BaseSettings):
         field = cls.model_fields[info.field_name or ""]
         return (
             value.strip().lower()
-            if isinstance(value, str) and _is_keyword(field.annotation)
+            if isinstance(value, str) and is_keyword(field.annotation)
             else value
         )
 
@@ -392,11 +392,3 @@ class Settings(BaseSettings):
     def index_folder(self) -> Path:
         """The folder in which the embedded engine keeps its files."""
         return (self.ibid_home / "index").absolute()
-
-
-def _is_keyword(annotation: Any) -> bool:
-    """Return whether a setting takes a keyword: a value of a `Literal`, or true or false."""
-    choices = (
-        get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
-    )
-    return any(choice is bool or get_origin(choice) is Literal for choice in choices)

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Literal
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import AfterValidator, SecretStr
 
@@ -139,3 +140,11 @@ else:  # a type checker cannot read a `Literal` that is computed
     EmbeddingName = Literal[choices("embedding")]
     LLMName = Literal[choices("llm")]
     VerifierName = Literal[choices("verifier")]
+
+
+def is_keyword(annotation: Any) -> bool:
+    """Return whether a setting takes a keyword: a value of a `Literal`, or true or false."""
+    choices = (
+        get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    )
+    return any(choice is bool or get_origin(choice) is Literal for choice in choices)
